@@ -1,0 +1,1 @@
+//! Carry a call from agent to server and back, under decision.

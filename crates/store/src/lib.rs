@@ -1,0 +1,1 @@
+//! Remember: the journal, and the only room with SQL.
