@@ -1,1 +1,13 @@
 //! Given a call, policies and counts, decide. No I/O, no clock, no async.
+
+pub mod amount;
+pub mod call;
+pub mod decimal;
+pub mod json;
+pub mod limit;
+pub mod text;
+
+pub use amount::Amount;
+pub use call::{Call, Caller, Moment};
+pub use limit::{Alignment, Charge, CounterId, PolicyRef, RefundRule, RuleId, Window};
+pub use text::Text;
