@@ -1,1 +1,39 @@
+#![expect(clippy::todo, reason = "the public face first, bodies follow")]
 //! Remember: the journal, and the only room with SQL.
+//!
+//! [`Store::open`] takes one data directory for one process. Its [`Journal`]
+//! is the only part on the path of a call; everything else may take a lock
+//! or wait for the disk.
+
+mod audit;
+mod backup;
+mod change;
+mod clock;
+mod directory;
+mod grants;
+mod ids;
+mod journal;
+mod open;
+mod policies;
+mod records;
+mod secret;
+mod servers;
+mod store;
+
+pub use audit::{Damage, DamageKind, ExportFormat, Head, HeadError, Pruned, Verified, VerifyError};
+pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, WithKey, restore};
+pub use change::{Actor, ChangeError, StoreError};
+pub use clock::Clock;
+pub use directory::{Directory, Grant, PolicyVersion, Server, Transport};
+pub use grants::{Attachment, GrantView, Minted, NewGrant};
+pub use ids::{CallId, GrantId, ServerId};
+pub use journal::{
+    AdminAct, Decision, Entry, Intent, Journal, JournalError, Outcome, Position, Refund, Refused,
+    Shadow, Status,
+};
+pub use open::{Locations, OpenError, OpenReport};
+pub use policies::{Deletion, PolicyPut};
+pub use records::{Filter, Order, Record, ShadowRecord};
+pub use secret::Secret;
+pub use servers::{NewServer, RemovedServer, SealedPairs, ServerChange};
+pub use store::Store;

@@ -1,0 +1,2 @@
+//! How long an append takes.
+fn main() {}

@@ -1,0 +1,217 @@
+//! The audit: head, verification, export, retention.
+
+use std::fmt;
+use std::io::Write;
+use std::str::FromStr;
+
+use crate::{Actor, ChangeError, Store, StoreError};
+
+/// The end of the chain: whoever keeps this can prove later that nothing
+/// before it was cut or changed. Printed as `<number>:<mac>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The last entry's number.
+    pub number: u64,
+    /// Its place in the chain.
+    pub mac: [u8; 32],
+}
+
+/// The text is not a head.
+#[derive(Debug, thiserror::Error)]
+#[error("not a head of the journal; `provost audit head` prints one")]
+pub struct HeadError;
+
+/// One place that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment's number.
+    pub segment: u32,
+    /// The line in it, from 1.
+    pub line: u64,
+    /// Where the line begins, in bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub kind: DamageKind,
+}
+
+/// What is wrong at a damaged place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DamageKind {
+    /// The line is not what was written: changed, or inserted.
+    Altered,
+    /// Entries are missing before this one.
+    Missing {
+        /// The first that is missing.
+        first: u64,
+        /// The last that is missing.
+        last: u64,
+    },
+    /// The entry stands at another place than where it was written, or twice.
+    Misplaced {
+        /// The number it carries.
+        number: u64,
+    },
+    /// The last line is unfinished.
+    Torn,
+    /// A whole segment is missing, and no checkpoint stands for it.
+    SegmentMissing,
+    /// The segment was written with a key that is not there.
+    KeyMissing {
+        /// The key's version.
+        version: u32,
+    },
+    /// The journal ends before the given head.
+    Cut {
+        /// Where it ends.
+        end: u64,
+    },
+    /// The entry with the head's number is another one.
+    OtherHead,
+    /// The given head is older than what retention left.
+    HeadPruned,
+}
+
+/// What verification found.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// Segments read.
+    pub segments: u32,
+    /// Entries read and found intact.
+    pub entries: u64,
+    /// The number of the first entry there is; above 1 when a checkpoint
+    /// stands for what retention removed.
+    pub first: u64,
+    /// The end of the chain.
+    pub head: Head,
+    /// Everything that is wrong, in order.
+    pub damage: Vec<Damage>,
+}
+
+/// Verification could not be done.
+pub type VerifyError = StoreError;
+
+/// How records leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// One JSON object for each line.
+    Jsonl,
+    /// Comma-separated, with a header; cells cannot become formulas.
+    Csv,
+}
+
+/// What retention removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many segments went.
+    pub segments: u32,
+    /// How many records went.
+    pub records: u64,
+    /// The last entry that went, which a checkpoint in the journal carries.
+    pub up_to: Option<Head>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// The end of the chain.
+    pub fn audit_head(&self) -> Head {
+        todo!()
+    }
+
+    /// Reads the whole journal and checks each entry, and that the chain
+    /// goes through `head` if one is given.
+    pub fn audit_verify(&self, head: Option<Head>) -> Result<Verified, VerifyError> {
+        let _ = head;
+        todo!()
+    }
+
+    /// Writes all records and changes, oldest first. Returns how many.
+    pub fn audit_export(
+        &self,
+        format: ExportFormat,
+        out: &mut dyn Write,
+    ) -> Result<u64, StoreError> {
+        let _ = (format, out);
+        todo!()
+    }
+
+    /// Removes whole segments whose entries are all older than `older_than`
+    /// (unix time in microseconds), and leaves a checkpoint for them.
+    pub fn prune(&self, who: &Actor, older_than: u64) -> Result<Pruned, StoreError> {
+        let _ = (who, older_than);
+        todo!()
+    }
+
+    /// Makes new keys for what is sealed and for the chain, and seals again
+    /// what there is. Returns the new version.
+    pub fn rotate_key(&self, who: &Actor) -> Result<u32, ChangeError> {
+        let _ = who;
+        todo!()
+    }
+}
+
+// === impl Verified ===
+
+impl Verified {
+    /// Whether nothing is wrong.
+    pub fn intact(&self) -> bool {
+        self.damage.is_empty()
+    }
+}
+
+// === impl Head ===
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.number)?;
+        self.mac.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Head {
+    type Err = HeadError;
+
+    fn from_str(text: &str) -> Result<Self, HeadError> {
+        let (number, mac) = text.trim().split_once(':').ok_or(HeadError)?;
+        let number = number.parse().map_err(|_| HeadError)?;
+        let mac = crate::journal::parse_mac(mac.as_bytes()).ok_or(HeadError)?;
+        Ok(Self { number, mac })
+    }
+}
+
+// === impl Damage ===
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "segment {}, line {}, offset {}: ",
+            self.segment, self.line, self.offset
+        )?;
+        match &self.kind {
+            DamageKind::Altered => write!(f, "the entry was altered or inserted"),
+            DamageKind::Missing { first, last } if first == last => {
+                write!(f, "entry {first} is missing")
+            }
+            DamageKind::Missing { first, last } => {
+                write!(f, "entries {first} to {last} are missing")
+            }
+            DamageKind::Misplaced { number } => {
+                write!(f, "entry {number} stands at the wrong place")
+            }
+            DamageKind::Torn => write!(f, "the last entry is unfinished"),
+            DamageKind::SegmentMissing => {
+                write!(f, "the segment is missing and no checkpoint stands for it")
+            }
+            DamageKind::KeyMissing { version } => {
+                write!(f, "chain key {version} is not in the key file")
+            }
+            DamageKind::Cut { end } => write!(
+                f,
+                "the journal was cut: it ends at entry {end}, before the given head"
+            ),
+            DamageKind::OtherHead => write!(f, "the entry with the head's number is another one"),
+            DamageKind::HeadPruned => write!(f, "the given head is older than what retention left"),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What the gateway needs to know of the control plane, at one moment.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use provost_policy::Text;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{GrantId, Secret, ServerId};
+
+/// A consistent snapshot of servers, grants and the policies in use.
+///
+/// Only grants that were not revoked are in it; an expired grant is, because
+/// time goes on while a snapshot stands still: ask [`Grant::live`].
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    /// Which change of the control plane this is the state after.
+    pub revision: u64,
+    pub(crate) servers: HashMap<ServerId, Arc<Server>>,
+    pub(crate) server_names: HashMap<Text, ServerId>,
+    pub(crate) grants: HashMap<GrantId, Arc<Grant>>,
+    pub(crate) tokens: HashMap<TokenHash, GrantId>,
+}
+
+/// SHA-256 of a token: enough, because tokens are 256 random bits.
+pub(crate) type TokenHash = [u8; 32];
+
+/// One upstream MCP server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its id.
+    pub id: ServerId,
+    /// Its name: `[a-z0-9-]`.
+    pub name: Text,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Headers sent with every request (HTTP).
+    pub headers: Vec<(String, Secret)>,
+    /// Variables of its environment (child process).
+    pub env: Vec<(String, Secret)>,
+    /// What people say it is.
+    pub description: Option<String>,
+    /// When it was added, unix time in microseconds.
+    pub created: u64,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Transport {
+    /// Streamable HTTP.
+    Http {
+        /// The MCP endpoint.
+        url: String,
+    },
+    /// A child process that speaks on stdin and stdout.
+    Stdio {
+        /// The program.
+        command: String,
+        /// Its arguments.
+        args: Vec<String>,
+        /// Its working directory.
+        cwd: Option<PathBuf>,
+        /// One process for all grants, because the operator says that is safe.
+        shared: bool,
+    },
+}
+
+/// One text of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyVersion {
+    /// The server it stands on.
+    pub server: ServerId,
+    /// That server's name.
+    pub server_name: Text,
+    /// Its name on the server.
+    pub name: Text,
+    /// Its version, from 1.
+    pub version: u32,
+    /// The document.
+    pub text: Arc<str>,
+    /// What people say it is for.
+    pub description: Option<String>,
+    /// When this version was put, unix time in microseconds.
+    pub created: u64,
+    /// Who put it.
+    pub by: String,
+}
+
+/// A labelled bearer token on one server.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// The server it opens.
+    pub server: ServerId,
+    /// That server's name.
+    pub server_name: Text,
+    /// What people call it.
+    pub label: Text,
+    /// The policy that is enforced, in its current version.
+    pub policy: Option<Arc<PolicyVersion>>,
+    /// The draft that is judged and recorded, never enforced.
+    pub shadow: Option<Arc<PolicyVersion>>,
+    /// The grant it was minted below.
+    pub parent: Option<GrantId>,
+    /// When it ends, unix time in microseconds.
+    pub expires: Option<u64>,
+    /// When it was minted, unix time in microseconds.
+    pub created: u64,
+}
+
+/// SHA-256 of a token.
+pub(crate) fn hash_token(token: &str) -> TokenHash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+// === impl Directory ===
+
+impl Directory {
+    /// The server with this id.
+    pub fn server(&self, id: &ServerId) -> Option<&Arc<Server>> {
+        self.servers.get(id)
+    }
+
+    /// The server with this name.
+    pub fn server_named(&self, name: &str) -> Option<&Arc<Server>> {
+        self.servers.get(self.server_names.get(name)?)
+    }
+
+    /// All servers, in no order.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.servers.values()
+    }
+
+    /// The grant with this id, if it was not revoked.
+    pub fn grant(&self, id: &GrantId) -> Option<&Arc<Grant>> {
+        self.grants.get(id)
+    }
+
+    /// All grants that were not revoked, in no order.
+    pub fn grants(&self) -> impl Iterator<Item = &Arc<Grant>> {
+        self.grants.values()
+    }
+
+    /// The grant this token opens, if it is live at `wall`
+    /// (unix time in microseconds), its parents included.
+    pub fn authenticate(&self, token: &str, wall: u64) -> Option<&Arc<Grant>> {
+        let grant = self.grants.get(self.tokens.get(&hash_token(token))?)?;
+        self.live(&grant.id, wall).then_some(grant)
+    }
+
+    /// Whether the grant and everything it was minted below are live.
+    pub fn live(&self, id: &GrantId, wall: u64) -> bool {
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let Some(grant) = self.grants.get(id) else {
+                return false;
+            };
+            if !grant.live(wall) {
+                return false;
+            }
+            next = grant.parent.as_ref();
+        }
+        true
+    }
+
+    /// The grant itself, then its ancestors upwards.
+    pub fn chain(&self, id: &GrantId) -> impl Iterator<Item = &Arc<Grant>> {
+        std::iter::successors(self.grants.get(id), |grant| {
+            self.grants.get(grant.parent.as_ref()?)
+        })
+    }
+}
+
+// === impl Grant ===
+
+impl Grant {
+    /// Whether it has not expired at `wall` (unix time in microseconds).
+    pub fn live(&self, wall: u64) -> bool {
+        self.expires.is_none_or(|end| wall < end)
+    }
+}
