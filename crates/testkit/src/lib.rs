@@ -1,1 +1,26 @@
-//! Fixtures for tests: MCP servers and clients, a test gateway, the tidy check, the bench.
+//! What the tests, the checks and the bench of this project are made of.
+//!
+//! * [`fixture`]: an MCP server that does what it is told, kindly or not, and remembers every byte it was sent.
+//! * [`http`], [`tcp`], [`client`]: clients that show the raw truth of an answer; [`sse`] reads event streams.
+//! * [`mod@wait`]: awaiting a state instead of sleeping.
+//! * [`real`], [`scenario`]: real MCP servers and client libraries, and one script they all run.
+//!
+//! Only tests, the checks and the bench depend on this room; nothing here is part of the product.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test support: when the ground gives way, the test should stop there, loudly"
+)]
+
+pub mod client;
+pub mod fixture;
+pub mod http;
+pub mod process;
+pub mod sse;
+pub mod tcp;
+pub mod wait;
+
+pub use wait::{wait_for, wait_until};

@@ -1,0 +1,131 @@
+//! Finding and starting the programs that tests talk to.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// How to start a program: what a stdio server is registered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables besides those of the test.
+    pub env: Vec<(String, String)>,
+    /// Where it runs; the test's own directory when absent.
+    pub cwd: Option<PathBuf>,
+}
+
+impl Start {
+    /// A program without arguments.
+    pub fn program(program: impl Into<PathBuf>) -> Start {
+        Start {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+        }
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Start {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Start {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Program and arguments in one list, as a command line has them.
+    pub fn command_line(&self) -> Vec<String> {
+        let program = self.program.to_str().expect("a path in UTF-8").to_owned();
+        std::iter::once(program)
+            .chain(self.args.iter().cloned())
+            .collect()
+    }
+
+    /// As a command of the standard library.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.args)
+            .envs(self.env.iter().map(|(k, v)| (k, v)));
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        command
+    }
+}
+
+/// The top of the checkout.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors()
+        .nth(2)
+        .expect("testkit lives in crates/testkit")
+        .to_owned()
+}
+
+/// The program `provost-fixture`, built now if it is missing or older than its source.
+///
+/// Cargo builds the programs of a package only for that package's own tests; tests of the other rooms come here.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn fixture_program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| built("provost-testkit", "provost-fixture", "crates/testkit/src"))
+        .clone()
+}
+
+fn built(package: &str, name: &str, source: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test knows its own path");
+    // A test lives in target/PROFILE/deps/, a program in target/PROFILE/.
+    let mut folder = test.parent().expect("a file has a folder").to_owned();
+    if folder.ends_with("deps") || folder.ends_with("examples") {
+        folder.pop();
+    }
+    let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let age = std::fs::metadata(&program).and_then(|m| m.modified()).ok();
+    if age.is_some_and(|age| age >= newest(&root().join(source))) {
+        return program;
+    }
+    let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+    cargo
+        .current_dir(root())
+        .args(["build", "--quiet", "-p", package, "--bin", name]);
+    cargo
+        .arg("--target-dir")
+        .arg(folder.parent().expect("target/PROFILE has a parent"));
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo starts");
+    assert!(status.success(), "`{name}` could not be built");
+    program
+}
+
+fn newest(folder: &Path) -> SystemTime {
+    let mut latest = SystemTime::UNIX_EPOCH;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let time = if path.is_dir() {
+            newest(&path)
+        } else {
+            entry
+                .metadata()
+                .and_then(|m| m.modified())
+                .unwrap_or(SystemTime::UNIX_EPOCH)
+        };
+        latest = latest.max(time);
+    }
+    latest
+}

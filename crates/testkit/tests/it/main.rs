@@ -1,0 +1,5 @@
+//! The test kit tested: a fixture that lies to the tests would be worse than none.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod fixture;
+mod hostile;
