@@ -3,10 +3,12 @@
 pub mod amount;
 pub mod call;
 pub mod decimal;
+pub mod import;
 pub mod json;
 pub mod ledger;
 pub mod limit;
 pub mod text;
+mod yaml;
 
 pub use amount::Amount;
 pub use call::{Call, Caller, Moment};

@@ -1,0 +1,454 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+/// The document and the notes, without their places.
+fn import(yaml: &str) -> (Value, Vec<String>) {
+    let imported = intercept(yaml).unwrap_or_else(|errors| panic!("refused: {errors:?}"));
+    let document = serde_json::from_str(&imported.policy_json).unwrap();
+    let notes = imported
+        .notes
+        .iter()
+        .map(|note| format!("{}: {}", note.path, note.message));
+    // The one about the scope of limits is in most of them.
+    (
+        document,
+        notes
+            .filter(|note| !note.contains("scope `server`"))
+            .collect(),
+    )
+}
+
+/// One tool's rules.
+fn rules(tool: &str, rules: &str) -> (Value, Vec<String>) {
+    let indented = rules.trim_end().replace('\n', "\n      ");
+    let yaml = format!("version: \"1\"\ntools:\n  {tool}:\n    rules:\n      {indented}\n");
+    import(&yaml)
+}
+
+fn errors(yaml: &str) -> Vec<String> {
+    intercept(yaml)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn limit(counter: &str, window: &str, max: u64) -> Value {
+    json!({"counter": counter, "window": window, "max": max, "scope": "server",
+        "alignment": "calendar", "refund": "failed"})
+}
+
+#[test]
+fn a_whole_policy_keeps_its_meaning() {
+    let yaml = r#"
+version: "1"
+description: shop assistant
+hide: [drop_shop]
+tools:
+  pay:
+    rules:
+      - name: small payments
+        conditions:
+          - {path: args.currency, op: in, value: [usd, eur]}
+          - {path: args.order.note, op: exists, value: true}
+        on_deny: only small payments
+      - name: per day
+        conditions:
+          - {path: state.pay.spent, op: lte, value: 1000}
+        state: {counter: spent, window: day, increment_from: args.amount}
+  close_shop:
+    rules:
+      - {name: never, action: deny, on_deny: ask a person}
+  look: {}
+  "*":
+    rules:
+      - {name: all, rate_limit: 60/minute}
+"#;
+    let (document, notes) = import(yaml);
+    insta::assert_snapshot!(format!("{document:#}\n{}", notes.join("\n")), @r#"
+{
+  "version": "1",
+  "description": "shop assistant",
+  "default": "allow",
+  "hide": [
+    "drop_shop"
+  ],
+  "all_tools": {
+    "limits": [
+      {
+        "counter": "calls_per_minute",
+        "window": "minute",
+        "max": 60,
+        "scope": "server",
+        "alignment": "calendar",
+        "refund": "failed"
+      }
+    ]
+  },
+  "tools": {
+    "pay": {
+      "require": [
+        {
+          "conditions": [
+            {
+              "path": "args.currency",
+              "op": "in",
+              "value": [
+                "usd",
+                "eur"
+              ]
+            },
+            {
+              "path": "args.order.note",
+              "op": "exists",
+              "value": true
+            }
+          ],
+          "on_deny": "only small payments"
+        }
+      ],
+      "limits": [
+        {
+          "counter": "pay_spent",
+          "window": "day",
+          "max": 1000,
+          "scope": "server",
+          "increment_from": "args.amount",
+          "alignment": "calendar",
+          "refund": "failed"
+        }
+      ]
+    },
+    "close_shop": {
+      "action": "deny",
+      "reason": "ask a person"
+    },
+    "look": {}
+  }
+}
+tools.pay.rules[1].state: `args.amount` is counted exactly here, and a negative amount is refused; Intercept cut fractions off and let negative amounts lower the counter
+"#);
+}
+
+#[test]
+fn default_is_allow_as_in_intercept() {
+    assert_eq!(
+        import("version: 1\n").0,
+        json!({"version": "1", "default": "allow", "tools": {}})
+    );
+    let (document, _) = import("version: '1'\ndefault: deny\ntools:\n  a:\n    rules: []\n  b:\n");
+    assert_eq!(
+        document,
+        json!({"version": "1", "default": "deny", "tools": {"a": {}, "b": {}}})
+    );
+}
+
+#[test]
+fn rate_limits_become_calendar_limits_of_the_server() {
+    let (document, notes) = rules("Send", "- rate_limit: 5/hour\n  name: n");
+    assert_eq!(
+        document["tools"]["Send"],
+        json!({"limits": [limit("send_rate", "hour", 5)]})
+    );
+    assert_eq!(notes, [""; 0]);
+    let (document, _) = rules("send", "- {rate_limit: 5/hour}\n- {rate_limit: 20/day}");
+    assert_eq!(
+        document["tools"]["send"]["limits"],
+        json!([
+            limit("send_rate_hour", "hour", 5),
+            limit("send_rate_day", "day", 20)
+        ])
+    );
+    let (document, _) = rules("'*'", "- {rate_limit: 5/minute}");
+    assert_eq!(
+        document["all_tools"]["limits"],
+        json!([limit("calls_per_minute", "minute", 5)])
+    );
+}
+
+#[test]
+fn lte_and_lt_differ_by_one() {
+    for (op, value, max) in [
+        ("lte", "5", 5),
+        ("lt", "5", 4),
+        ("lte", "5.7", 5),
+        ("lt", "5.7", 4),
+        ("lt", "0", 0),
+    ] {
+        let (document, _) = rules(
+            "t",
+            &format!(
+                "- name: n\n  conditions: [{{path: state.t.c, op: {op}, value: {value}}}]\n  state: {{counter: c, window: hour}}"
+            ),
+        );
+        assert_eq!(
+            document["tools"]["t"]["limits"],
+            json!([limit("t_c", "hour", max)]),
+            "{op} {value}"
+        );
+    }
+}
+
+#[test]
+fn increments_are_kept() {
+    let (document, notes) = rules(
+        "t",
+        "- name: n\n  conditions: [{path: state.t.c, op: lte, value: 9}]\n  state: {counter: c, window: day, increment: 3}",
+    );
+    assert_eq!(document["tools"]["t"]["limits"][0]["increment"], json!(3));
+    assert_eq!(notes, [""; 0]);
+    let (document, notes) = rules(
+        "t",
+        "- name: n\n  conditions: [{path: state.t.c, op: lte, value: 9}]\n  state: {counter: c, window: day, increment_from: args.n}",
+    );
+    assert_eq!(
+        document["tools"]["t"]["limits"][0]["increment_from"],
+        json!("args.n")
+    );
+    assert!(
+        notes[0].contains("a negative amount is refused"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_rule_about_arguments_and_a_counter_becomes_both() {
+    let (document, notes) = rules(
+        "t",
+        "- name: n\n  on_deny: no\n  conditions:\n    - {path: args.a, op: eq, value: x}\n    - {path: state.t.c, op: lte, value: 2}\n  state: {counter: c, window: hour}",
+    );
+    assert_eq!(
+        document["tools"]["t"],
+        json!({
+            "require": [{"conditions": [{"path": "args.a", "op": "eq", "value": "x"}], "on_deny": "no"}],
+            "limits": [limit("t_c", "hour", 2)],
+        })
+    );
+    assert_eq!(notes, [""; 0]);
+}
+
+#[test]
+fn counters_of_two_tools_never_become_one() {
+    let yaml = "version: '1'\ntools:\n  a_b:\n    rules: &r\n      - name: n\n        conditions: [{path: state.a_b.c, op: lte, value: 1}]\n        state: {counter: c, window: hour}\n  a:\n    rules:\n      - name: n\n        conditions: [{path: state.a.b_c, op: lte, value: 1}]\n        state: {counter: b_c, window: day}\n";
+    let (document, _) = import(yaml);
+    assert_eq!(
+        document["tools"]["a_b"]["limits"][0]["counter"],
+        json!("a_b_c")
+    );
+    assert_eq!(
+        document["tools"]["a"]["limits"][0]["counter"],
+        json!("a_b_c_2")
+    );
+}
+
+#[test]
+fn a_condition_that_reads_a_counter_looks_before_the_call_is_added() {
+    let yaml = "version: '1'\ntools:\n  t:\n    rules:\n      - name: n\n        conditions: [{path: state._global.c, op: lt, value: 3}]\n  '*':\n    rules:\n      - name: n\n        conditions: [{path: state._global.c, op: lte, value: 9}]\n        state: {counter: c, window: hour}\n";
+    let (document, notes) = import(yaml);
+    assert_eq!(
+        document["all_tools"]["limits"],
+        json!([limit("c", "hour", 9)])
+    );
+    assert_eq!(
+        document["tools"]["t"]["limits"],
+        json!([limit("c", "hour", 3)])
+    );
+    assert_eq!(notes, [""; 0]);
+}
+
+#[test]
+fn another_tools_counter_is_told_as_not_kept() {
+    let yaml = "version: '1'\ntools:\n  t:\n    rules:\n      - name: n\n        conditions: [{path: state.u.c, op: lt, value: 3}]\n  u:\n    rules:\n      - name: n\n        conditions: [{path: state.u.c, op: lte, value: 9}]\n        state: {counter: c, window: hour}\n";
+    let (document, notes) = import(yaml);
+    assert_eq!(document["tools"]["t"], json!({}));
+    assert!(
+        notes[0].starts_with(
+            "tools.t.rules[0].conditions[0]: the condition `state.u.c lt` is not kept"
+        ),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn counters_that_intercept_never_counts_are_left_out_with_a_note() {
+    let (document, notes) = rules(
+        "t",
+        "- name: n\n  conditions: [{path: args.a, op: eq, value: x}]\n  state: {counter: c, window: hour}",
+    );
+    assert_eq!(document["tools"]["t"].get("limits"), None);
+    assert!(notes[0].contains("Intercept never counts it"), "{notes:?}");
+    let (document, notes) = rules(
+        "t",
+        "- name: n\n  conditions: [{path: state.t.c, op: lte, value: 5}]\n  state: {counter: c, window: hour, increment: -1}",
+    );
+    assert_eq!(document["tools"]["t"], json!({}));
+    assert!(notes[0].contains("negative increment"), "{notes:?}");
+}
+
+#[test]
+fn a_denied_tool_stays_visible_and_denied() {
+    let (document, notes) = rules(
+        "t",
+        "- {name: no, action: deny}\n- {name: limit, rate_limit: 1/day}",
+    );
+    assert_eq!(
+        document["tools"]["t"],
+        json!({"action": "deny", "reason": "Denied by rule \"no\""})
+    );
+    assert_eq!(
+        notes,
+        ["tools.t.rules[1]: left out: the tool is denied anyway"]
+    );
+    let (document, _) = rules("'*'", "- {name: no, action: deny, on_deny: closed}");
+    assert_eq!(
+        document["all_tools"],
+        json!({"deny_if": [{"conditions": [], "on_deny": "closed"}]})
+    );
+}
+
+#[test]
+fn approvals_are_kept() {
+    let (document, notes) = rules(
+        "t",
+        "- {name: ask, action: require_approval, on_deny: costs money, approval_timeout: 30m}",
+    );
+    assert_eq!(
+        document["tools"]["t"],
+        json!({"action": "require_approval", "reason": "costs money"})
+    );
+    assert!(
+        notes[0].contains("`approval_timeout` is not kept"),
+        "{notes:?}"
+    );
+    let (document, _) = rules(
+        "t",
+        "- name: ask\n  action: require_approval\n  conditions: [{path: args.n, op: gt, value: 5}]",
+    );
+    assert_eq!(
+        document["tools"]["t"]["approve_if"][0]["conditions"],
+        json!([{"path": "args.n", "op": "exists", "value": true}, {"path": "args.n", "op": "gt", "value": 5}])
+    );
+    let (document, _) = rules("'*'", "- {name: ask, action: require_approval}");
+    assert_eq!(
+        document["all_tools"]["approve_if"],
+        json!([{"conditions": [], "on_deny": "Denied by rule \"ask\""}])
+    );
+    let (_, notes) = import("version: '1'\napprovals:\n  notify: {webhook: {url: x}}\n");
+    assert!(notes[0].starts_with("approvals: not kept"), "{notes:?}");
+}
+
+#[test]
+fn what_compares_otherwise_is_noted_where_it_stands() {
+    let condition = |text: &str| rules("t", &format!("- name: n\n  conditions: [{text}]")).1;
+    for (text, wanted) in [
+        ("{path: args.a, op: lt, value: 5}", "a number in quotes"),
+        ("{path: args.a, op: eq, value: '5'}", "letter by letter"),
+        ("{path: args.a, op: in, value: [[1]]}", "printed form"),
+        (
+            "{path: 'args.a[0]', op: eq, value: x}",
+            "elements of a list",
+        ),
+    ] {
+        let notes = condition(text);
+        assert!(
+            notes[0].starts_with("tools.t.rules[0].conditions[0]: "),
+            "{notes:?}"
+        );
+        assert!(notes[0].contains(wanted), "{notes:?}");
+    }
+    assert_eq!(
+        condition("{path: args.a, op: regex, value: ^feat/}"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn keys_that_intercept_does_not_know_are_noted() {
+    let (_, notes) = rules("t", "- {name: n, rate_limit: 1/day, speed: fast}");
+    assert_eq!(
+        notes,
+        ["tools.t.rules[0]: `speed` means nothing there, left out"]
+    );
+    let note = &intercept("version: '1'\nversoin: 2\n").unwrap().notes[0];
+    assert_eq!(
+        note.to_string(),
+        "line 2, `versoin` means nothing there, left out"
+    );
+}
+
+#[test]
+fn patterns_were_names() {
+    let (_, notes) = import("version: '1'\nhide: ['db_*', '*']\ntools: {'get_*': {}}\n");
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(
+        notes[1].contains("`get_*` was the name of one tool"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn all_errors_come_at_once() {
+    let yaml = r"
+version: '2'
+default: maybe
+hide: [a, '', a]
+tools:
+  t:
+    rules:
+      - {action: evaluate}
+      - {name: n, action: block}
+      - {name: n, action: deny, conditions: [{path: args.a, op: eq, value: 1}]}
+      - {name: n, conditions: [{path: arg.a, op: equals}]}
+      - {name: n, conditions: [{path: args.a, op: in, value: 1}, {path: args.a, op: lt, value: x}]}
+      - {name: n, conditions: [{path: args.a, op: exists, value: 1}, {path: args.a, op: regex, value: '('}]}
+      - {name: n, conditions: [{path: state.t.c, op: lte, value: 1}]}
+      - {name: n, conditions: [{path: args.a, op: eq}], state: {window: week, increment_from: amount, increment: x}}
+      - {name: n, rate_limit: 5, action: deny, conditions: [{path: args.a, op: eq, value: 1}]}
+      - {name: n, rate_limit: 0/hour}
+      - {name: n, rate_limit: 5/week}
+      - {name: n, conditions: [{path: args.a, op: eq}], state: {counter: d, window: day}}
+      - {name: n, conditions: [{path: args.a, op: eq}], state: {counter: d, window: day}}
+  u: 5
+";
+    insta::assert_snapshot!(errors(yaml).join("\n"), @r#"
+line 2, version: must be `1`, not `2`
+line 3, default: must be `allow` or `deny`, not `maybe`
+line 4, hide[1]: an entry must be the name of a tool
+line 4, hide[2]: duplicate entry `a`
+line 8, tools.t.rules[0]: a rule must have a name
+line 8, tools.t.rules[0]: a rule that evaluates needs at least one condition
+line 9, tools.t.rules[1]: action must be `evaluate`, `deny` or `require_approval`, not `block`
+line 10, tools.t.rules[2]: a rule that denies must not have conditions
+line 11, tools.t.rules[3].conditions[0]: path must start with `args.` or `state.`, not `arg.a`
+line 11, tools.t.rules[3].conditions[0]: unknown operator `equals`
+line 12, tools.t.rules[4].conditions[0]: operator `in` requires a list as value
+line 12, tools.t.rules[4].conditions[1]: operator `lt` requires a number as value
+line 13, tools.t.rules[5].conditions[0]: operator `exists` requires a boolean as value
+line 13, tools.t.rules[5].conditions[1]: invalid regex `(`
+line 14, tools.t.rules[6].conditions[0]: refers to `state.t.c`, but no state block counts it
+line 15, tools.t.rules[7].state: counter must not be empty
+line 15, tools.t.rules[7].state: window must be `minute`, `hour` or `day`, not `week`
+line 15, tools.t.rules[7].state: increment_from must start with `args.`, not `amount`
+line 15, tools.t.rules[7].state: increment must be an integer
+line 16, tools.t.rules[8]: rate_limit cannot be combined with conditions or state
+line 16, tools.t.rules[8]: rate_limit cannot be used with another action than `evaluate`
+line 16, tools.t.rules[8]: rate_limit must look like `5/hour`, not `5`
+line 17, tools.t.rules[9]: the count of rate_limit must be a positive integer, not `0`
+line 18, tools.t.rules[10]: the window of rate_limit must be `minute`, `hour` or `day`, not `week`
+line 20, tools.t.rules[12]: duplicate state counter `d`, also used by tools.t.rules[11]
+line 21, tools.u: must be a map, not a number
+"#);
+}
+
+#[test]
+fn what_is_not_yaml_is_refused_with_its_line() {
+    assert!(errors("version: '1'\nversion: '1'\n")[0].starts_with("line 2, "));
+    assert_eq!(
+        errors("- a\n"),
+        [
+            "line 1, must be a map, not a list",
+            "line 1, version: must be `1`, not ``"
+        ]
+    );
+}
