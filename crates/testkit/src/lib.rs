@@ -3,7 +3,7 @@
 //! * [`fixture`]: an MCP server that does what it is told, kindly or not, and remembers every byte it was sent.
 //! * [`http`], [`tcp`], [`client`]: clients that show the raw truth of an answer; [`sse`] reads event streams.
 //! * [`mod@wait`]: awaiting a state instead of sleeping.
-//! * [`real`], [`scenario`]: real MCP servers and client libraries, and one script they all run.
+//! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
 //! Only tests, the checks and the bench depend on this room; nothing here is part of the product.
 #![allow(
@@ -19,6 +19,7 @@ pub mod client;
 pub mod fixture;
 pub mod http;
 pub mod process;
+pub mod real;
 pub mod sse;
 pub mod tcp;
 pub mod wait;

@@ -1,5 +1,11 @@
 //! The test kit tested: a fixture that lies to the tests would be worse than none.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod fixture;
 mod hostile;
+mod real;
