@@ -15,6 +15,7 @@ use std::ops::Range;
 pub use error::{JsonError, Problem, line_column};
 pub use fold::{fold, folded_duplicate, lookalike, same_folded};
 pub use reader::read;
+pub(crate) use reader::read_collecting;
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +119,33 @@ impl<'a> Document<'a> {
     /// The whole text.
     pub fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// The JSON pointer (RFC 6901) of what stands at a byte.
+    pub fn pointer_at(&self, offset: usize) -> String {
+        let mut pointer = String::new();
+        let mut here = self.root();
+        loop {
+            let member = here
+                .members()
+                .find(|m| (m.key.span().start..m.value.span().end).contains(&offset));
+            let element = || {
+                here.elements()
+                    .enumerate()
+                    .find(|(_, e)| e.span().contains(&offset))
+            };
+            if let Some(member) = member {
+                pointer.push('/');
+                pointer.push_str(&member.name().replace('~', "~0").replace('/', "~1"));
+                here = member.value;
+            } else if let Some((index, element)) = element() {
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
+                here = element;
+            } else {
+                return pointer;
+            }
+        }
     }
 }
 

@@ -3,15 +3,23 @@
 pub mod amount;
 pub mod call;
 pub mod decimal;
+pub mod document;
+mod glob;
 pub mod import;
 pub mod json;
+pub mod judge;
 pub mod ledger;
 pub mod limit;
+pub mod method;
+mod operator;
+mod path;
 pub mod text;
 mod yaml;
 
 pub use amount::Amount;
 pub use call::{Call, Caller, Moment};
+pub use document::{Diagnostic, Policy, Severity};
+pub use judge::{Allowed, Asked, Enforced, Refusal, Verdict, judge};
 pub use ledger::{CounterState, Full, FullReason, Ledger};
 pub use limit::{Alignment, Charge, CounterId, PolicyRef, RefundRule, RuleId, Window};
 pub use text::Text;

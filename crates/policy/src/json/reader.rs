@@ -10,6 +10,24 @@ use super::{Bounds, Document, JsonError, Kind, Member, Node, Problem, string};
 /// understand differently: duplicate keys, lone surrogates, raw control
 /// characters, a byte order mark, trailing data. Takes linear time.
 pub fn read(text: &[u8], bounds: Bounds) -> Result<Document<'_>, JsonError> {
+    run(text, bounds, None).map(|reader| reader.document)
+}
+
+/// Like [`read`], but hands out duplicate keys beside the document, for
+/// readers that want to name everything that is wrong at once.
+pub(crate) fn read_collecting(
+    text: &[u8],
+    bounds: Bounds,
+) -> Result<(Document<'_>, Vec<JsonError>), JsonError> {
+    let reader = run(text, bounds, Some(Vec::new()))?;
+    Ok((reader.document, reader.duplicates.unwrap_or_default()))
+}
+
+fn run(
+    text: &[u8],
+    bounds: Bounds,
+    duplicates: Option<Vec<JsonError>>,
+) -> Result<Reader<'_>, JsonError> {
     let refuse = |offset, problem| Err(JsonError { offset, problem });
     if u32::try_from(text.len()).is_err() {
         return refuse(0, Problem::TooLong);
@@ -22,17 +40,19 @@ pub fn read(text: &[u8], bounds: Bounds) -> Result<Document<'_>, JsonError> {
         return refuse(0, Problem::Bom);
     }
     let room = (text.len() / 16).clamp(8, 4096);
+    let document = Document {
+        text,
+        nodes: Vec::with_capacity(room),
+    };
     let mut reader = Reader {
-        document: Document {
-            text,
-            nodes: Vec::with_capacity(room),
-        },
+        document,
         at: 0,
         depth: 0,
         bounds,
+        duplicates,
     };
     match reader.document() {
-        Ok(()) => Ok(reader.document),
+        Ok(()) => Ok(reader),
         Err(problem) => refuse(reader.at, problem),
     }
 }
@@ -43,6 +63,8 @@ struct Reader<'a> {
     at: usize,
     depth: u32,
     bounds: Bounds,
+    /// Where duplicate keys are collected; without it the first one ends it.
+    duplicates: Option<Vec<JsonError>>,
 }
 
 /// "No container is open".
@@ -274,8 +296,15 @@ impl Reader<'_> {
         let problem = Problem::DuplicateKey {
             key: second.name().into_owned(),
         };
-        self.at = second.key.span().start;
-        Err(problem)
+        let offset = second.key.span().start;
+        match &mut self.duplicates {
+            Some(found) => found.push(JsonError { offset, problem }),
+            None => {
+                self.at = offset;
+                return Err(problem);
+            }
+        }
+        Ok(())
     }
 
     fn push(&mut self, kind: Kind, start: usize, escaped: bool) -> Result<(), Problem> {

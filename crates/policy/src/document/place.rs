@@ -1,0 +1,239 @@
+//! Walking a document while remembering where one is, and collecting
+//! everything that is wrong.
+
+use crate::json::{Kind, Value, line_column};
+use crate::text::Text;
+
+use super::diagnostic::{Diagnostic, Severity, did_you_mean};
+
+/// A value and its JSON pointer.
+#[derive(Debug, Clone)]
+pub(super) struct Place<'d> {
+    pub(super) value: Value<'d>,
+    pub(super) pointer: String,
+}
+
+/// Everything that is wrong with a document.
+pub(super) struct Problems<'t> {
+    text: &'t str,
+    found: Vec<Diagnostic>,
+}
+
+/// More findings than this help nobody.
+const MOST_FINDINGS: usize = 100;
+
+// === impl Place ===
+
+impl<'d> Place<'d> {
+    pub(super) fn root(value: Value<'d>) -> Self {
+        Self {
+            value,
+            pointer: String::new(),
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Self> {
+        self.value.get(key).map(|value| self.below(key, value))
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = (Text, Self)> {
+        self.value.members().map(|member| {
+            let name = member.name();
+            (Text::from(name.as_ref()), self.below(&name, member.value))
+        })
+    }
+
+    pub(super) fn elements(&self) -> impl Iterator<Item = Self> {
+        self.value
+            .elements()
+            .enumerate()
+            .map(|(index, value)| self.below(&index.to_string(), value))
+    }
+
+    fn below(&self, segment: &str, value: Value<'d>) -> Self {
+        Self {
+            value,
+            pointer: format!("{}/{}", self.pointer, escape_pointer(segment)),
+        }
+    }
+}
+
+// === impl Problems ===
+
+impl<'t> Problems<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            found: Vec::new(),
+        }
+    }
+
+    /// All that was found, in the order of the text.
+    pub(super) fn into_found(mut self) -> Vec<Diagnostic> {
+        self.found
+            .sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        self.found
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    pub(super) fn error(
+        &mut self,
+        place: &Place<'_>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.error_at(place.value.span().start, &place.pointer, message, hint);
+    }
+
+    pub(super) fn error_at(
+        &mut self,
+        offset: usize,
+        pointer: &str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        if self.found.len() < MOST_FINDINGS {
+            let (line, column) = line_column(self.text.as_bytes(), offset);
+            let (pointer, message) = (pointer.to_owned(), message.into());
+            self.found.push(Diagnostic {
+                severity: Severity::Error,
+                pointer,
+                line,
+                column,
+                message,
+                hint,
+            });
+        }
+    }
+
+    /// An object without members that nobody knows.
+    pub(super) fn object(&mut self, place: &Place<'_>, known: &[&str]) -> bool {
+        if !self.kind(place, Kind::Object, "an object") {
+            return false;
+        }
+        for member in place.value.members() {
+            let name = member.name();
+            if !known.contains(&name.as_ref()) {
+                let pointer = format!("{}/{}", place.pointer, escape_pointer(&name));
+                let hint = suggestion(&name, known);
+                let message = format!("unknown field `{}`", name.escape_debug());
+                self.error_at(member.key.span().start, &pointer, message, Some(hint));
+            }
+        }
+        true
+    }
+
+    /// A member that must be there.
+    pub(super) fn required<'d>(&mut self, place: &Place<'d>, key: &str) -> Option<Place<'d>> {
+        let found = place.get(key);
+        if found.is_none() {
+            self.error(place, format!("`{key}` is missing"), None);
+        }
+        found
+    }
+
+    pub(super) fn kind(&mut self, place: &Place<'_>, kind: Kind, words: &str) -> bool {
+        let fits = place.value.kind() == kind;
+        if !fits {
+            self.error(
+                place,
+                format!("expected {words}, found {}", kind_words(place.value.kind())),
+                None,
+            );
+        }
+        fits
+    }
+
+    pub(super) fn string(&mut self, place: &Place<'_>) -> Option<Text> {
+        self.kind(place, Kind::String, "text");
+        place.value.as_str().map(|text| Text::from(text.as_ref()))
+    }
+
+    /// Text that is not empty.
+    pub(super) fn name(&mut self, place: &Place<'_>) -> Option<Text> {
+        let text = self.string(place)?;
+        if text.is_empty() {
+            self.error(place, "the name is empty", None);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        place: &Place<'_>,
+        what: &str,
+        words: &[(T, &str)],
+    ) -> Option<T> {
+        let text = self.string(place)?;
+        let found = words
+            .iter()
+            .find(|(_, word)| *word == text.as_str())
+            .map(|(meaning, _)| *meaning);
+        if found.is_none() {
+            let known: Vec<_> = words.iter().map(|(_, word)| *word).collect();
+            let hint = suggestion(&text, &known);
+            self.error(
+                place,
+                format!("unknown {what} `{}`", text.escape_debug()),
+                Some(hint),
+            );
+        }
+        found
+    }
+
+    /// Every element of a list, each read by `read`.
+    pub(super) fn list<'d, T>(
+        &mut self,
+        place: Option<Place<'d>>,
+        mut read: impl FnMut(&mut Self, Place<'d>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(place) = place else {
+            return Vec::new();
+        };
+        if !self.kind(&place, Kind::Array, "a list") {
+            return Vec::new();
+        }
+        place
+            .elements()
+            .filter_map(|element| read(self, element))
+            .collect()
+    }
+}
+
+/// A segment of a JSON pointer, escaped (RFC 6901).
+pub(crate) fn escape_pointer(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+fn suggestion(written: &str, known: &[&str]) -> String {
+    match did_you_mean(written, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("known are {}", in_words(known)),
+    }
+}
+
+/// "`a`, `b` and `c`".
+fn in_words(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} and {last}", before.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn kind_words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Null => "null",
+        Kind::Bool => "true or false",
+        Kind::Number => "a number",
+        Kind::String => "text",
+        Kind::Array => "a list",
+        Kind::Object => "an object",
+    }
+}

@@ -1,0 +1,321 @@
+//! Rules with their ids, in the form in which calls are judged.
+
+use std::collections::{HashMap, HashSet};
+
+use super::parts::{Action, AllTools, Body, Limit as Written, Posture, Predicate, Scope, Tool};
+use super::place::escape_pointer;
+use super::shape::Shape;
+use crate::amount::Amount;
+use crate::glob::{Glob, Names};
+use crate::json::fold;
+use crate::limit::{Alignment, RefundRule, RuleId, Window};
+use crate::path::Path;
+use crate::text::Text;
+
+/// Everything a call is judged by.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) default: Posture,
+    pub(crate) hide: Names,
+    pub(crate) all_tools: RuleSet,
+    blocks: Vec<Block>,
+    exact: HashMap<Text, usize>,
+    /// The most literal characters first.
+    globs: Vec<(Glob, usize)>,
+    /// Exact names, listed or hidden, after folding.
+    folded: HashSet<String>,
+}
+
+/// The rules of one tool or glob.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    pub(crate) key: Text,
+    pub(crate) action: Action,
+    pub(crate) action_rule: RuleId,
+    pub(crate) reason: Option<Text>,
+    pub(crate) rules: RuleSet,
+}
+
+/// The lists of rules of a block or of `all_tools`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RuleSet {
+    pub(crate) require: Vec<Rule>,
+    pub(crate) deny_if: Vec<Rule>,
+    pub(crate) approve_if: Vec<Rule>,
+    pub(crate) limits: Vec<Limit>,
+    /// The argument keys that the rules name.
+    pub(crate) shape: Shape,
+}
+
+/// A predicate and its id.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) id: RuleId,
+    pub(crate) predicate: Predicate,
+}
+
+/// A limit and its id.
+#[derive(Debug, Clone)]
+pub(crate) struct Limit {
+    pub(crate) id: RuleId,
+    pub(crate) counter: Text,
+    pub(crate) window: Window,
+    pub(crate) alignment: Alignment,
+    pub(crate) refund: RefundRule,
+    pub(crate) max: Amount,
+    pub(crate) scope: Scope,
+    pub(crate) increment: Increment,
+}
+
+/// What one call adds to a counter.
+#[derive(Debug, Clone)]
+pub(crate) enum Increment {
+    Fixed(Amount),
+    From(Path),
+}
+
+/// How a policy stands to a tool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Standing<'p> {
+    Hidden,
+    /// It only looks like a name that is listed or hidden.
+    Lookalike,
+    /// Not listed, and the default is deny.
+    Unlisted,
+    /// Not listed, and the default is allow.
+    Open,
+    Listed(&'p Block),
+}
+
+/// The counter of `rate_limit`.
+pub(crate) fn rate_counter(key: &str) -> Text {
+    Text::from(format!("{}_rate", key.to_lowercase()))
+}
+
+// === impl Rules ===
+
+impl Rules {
+    pub(crate) fn new(body: &Body) -> Self {
+        let blocks: Vec<_> = body
+            .tools
+            .iter()
+            .map(|(key, tool)| Block::new(key, tool))
+            .collect();
+        let mut exact = HashMap::new();
+        let mut globs = Vec::new();
+        for (index, block) in blocks.iter().enumerate() {
+            match Glob::new(&block.key) {
+                Some(glob) => globs.push((glob, index)),
+                None => {
+                    exact.insert(block.key.clone(), index);
+                }
+            }
+        }
+        globs.sort_by_key(|(glob, _)| std::cmp::Reverse(glob.literals()));
+        let folded = exact
+            .keys()
+            .chain(body.hide.exact())
+            .map(|name| fold(name).into_owned())
+            .collect();
+        Self {
+            default: body.default,
+            hide: body.hide.clone(),
+            all_tools: RuleSet::all_tools(&body.all_tools),
+            blocks,
+            exact,
+            globs,
+            folded,
+        }
+    }
+
+    pub(crate) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The one answer to "what about this tool?", for calls and for lists.
+    pub(crate) fn standing(&self, tool: &str) -> Standing<'_> {
+        if self.hide.matches(tool) {
+            return Standing::Hidden;
+        }
+        if let Some(block) = self
+            .exact
+            .get(tool)
+            .and_then(|index| self.blocks.get(*index))
+        {
+            return Standing::Listed(block);
+        }
+        let folded = fold(tool);
+        if self.folded.contains(folded.as_ref())
+            || self
+                .hide
+                .globs()
+                .iter()
+                .any(|glob| glob.matches_folded(&folded))
+        {
+            return Standing::Lookalike;
+        }
+        let glob = self.globs.iter().find(|(glob, _)| glob.matches(tool));
+        if let Some(block) = glob.and_then(|(_, index)| self.blocks.get(*index)) {
+            return Standing::Listed(block);
+        }
+        if self
+            .globs
+            .iter()
+            .any(|(glob, _)| glob.matches_folded(&folded))
+        {
+            return Standing::Lookalike;
+        }
+        match self.default {
+            Posture::Deny => Standing::Unlisted,
+            Posture::Allow => Standing::Open,
+        }
+    }
+}
+
+// === impl Block ===
+
+impl Block {
+    fn new(key: &Text, tool: &Tool) -> Self {
+        let pointer = format!("/tools/{}", escape_pointer(key));
+        let mut rules = RuleSet::new(
+            &pointer,
+            [&tool.require, &tool.deny_if, &tool.approve_if],
+            &tool.limits,
+        );
+        if let Some(rate) = &tool.rate_limit {
+            let counter = rate_counter(key);
+            let id = format!("{pointer}/limits/{}", escape_pointer(&counter));
+            // `rate_limit` stands before `limits` in a printed document.
+            rules.limits.insert(
+                0,
+                Limit {
+                    id: RuleId(id.into()),
+                    counter,
+                    window: Window::Micros(u64::from(rate.window) * 1_000_000),
+                    alignment: Alignment::Sliding,
+                    refund: RefundRule::NotSent,
+                    max: rate.max,
+                    scope: Scope::Grant,
+                    increment: Increment::Fixed(Amount::ONE),
+                },
+            );
+        }
+        Self {
+            key: key.clone(),
+            action: tool.action.unwrap_or(Action::Allow),
+            action_rule: RuleId(format!("{pointer}/action").into()),
+            reason: tool.reason.clone(),
+            rules,
+        }
+    }
+}
+
+// === impl RuleSet ===
+
+impl RuleSet {
+    fn all_tools(rules: &AllTools) -> Self {
+        Self::new(
+            "/all_tools",
+            [&rules.require, &rules.deny_if, &rules.approve_if],
+            &rules.limits,
+        )
+    }
+
+    fn new(pointer: &str, lists: [&Vec<Predicate>; 3], limits: &[Written]) -> Self {
+        let mut shape = Shape::default();
+        for predicate in lists.into_iter().flatten() {
+            for condition in &predicate.conditions {
+                shape.add(&condition.path);
+            }
+        }
+        let [require, deny_if, approve_if] = lists;
+        let limits: Vec<_> = (0..)
+            .zip(limits)
+            .map(|(index, limit)| Limit::new(&format!("{pointer}/limits"), index, limit, limits))
+            .collect();
+        for limit in &limits {
+            if let Increment::From(path) = &limit.increment {
+                shape.add(path);
+            }
+        }
+        Self {
+            require: rules(&format!("{pointer}/require"), require),
+            deny_if: rules(&format!("{pointer}/deny_if"), deny_if),
+            approve_if: rules(&format!("{pointer}/approve_if"), approve_if),
+            limits,
+            shape,
+        }
+    }
+}
+
+/// A predicate with one condition is named by it, unless another one has the
+/// same; all others are named by their index.
+fn rules(pointer: &str, predicates: &[Predicate]) -> Vec<Rule> {
+    let name = |predicate: &Predicate| match predicate.conditions.as_slice() {
+        [only] => Some(format!("{}-{}", only.path, only.op.name())),
+        _ => None,
+    };
+    let mut count: HashMap<String, usize> = HashMap::new();
+    for name in predicates.iter().filter_map(name) {
+        *count.entry(name).or_default() += 1;
+    }
+    predicates
+        .iter()
+        .enumerate()
+        .map(|(index, predicate)| {
+            let last = name(predicate)
+                .filter(|name| count.get(name) == Some(&1))
+                .map_or_else(|| index.to_string(), |name| escape_pointer(&name));
+            Rule {
+                id: RuleId(format!("{pointer}/{last}").into()),
+                predicate: predicate.clone(),
+            }
+        })
+        .collect()
+}
+
+// === impl Limit ===
+
+impl Limit {
+    fn new(pointer: &str, index: usize, limit: &Written, all: &[Written]) -> Self {
+        let counter = limit.counter().clone();
+        // The same counter in two scopes: only the index tells them apart.
+        let alone = all
+            .iter()
+            .filter(|other| *other.counter() == counter)
+            .count()
+            == 1;
+        let last = if alone {
+            escape_pointer(&counter)
+        } else {
+            index.to_string()
+        };
+        let id = RuleId(format!("{pointer}/{last}").into());
+        let scope = limit.scope();
+        match limit {
+            Written::Concurrent(limit) => Self {
+                id,
+                counter,
+                window: Window::Concurrent,
+                alignment: Alignment::Sliding,
+                refund: RefundRule::NotSent,
+                max: Amount::whole(u64::from(limit.concurrent)),
+                scope,
+                increment: Increment::Fixed(Amount::ONE),
+            },
+            Written::Window(limit) => Self {
+                id,
+                counter,
+                window: Window::Micros(limit.window.micros),
+                alignment: limit.alignment.unwrap_or_default(),
+                refund: limit.refund.unwrap_or_default(),
+                max: limit.max,
+                scope,
+                increment: match &limit.increment_from {
+                    Some(path) => Increment::From(path.clone()),
+                    None => Increment::Fixed(limit.increment.unwrap_or(Amount::ONE)),
+                },
+            },
+        }
+    }
+}

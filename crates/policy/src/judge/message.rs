@@ -1,0 +1,224 @@
+//! What an agent is told: what was refused, and what may be done instead.
+
+use crate::call::Call;
+use crate::document::literal::Literal;
+use crate::document::parts::Condition;
+use crate::document::rules::{Limit, Rule};
+use crate::document::window_words;
+use crate::limit::{Charge, Window};
+use crate::operator::Operator;
+use crate::path::Outcome;
+use crate::path::Over;
+use crate::text::Text;
+
+/// Names and values are shown up to this many characters.
+const SHOWN: usize = 120;
+
+pub(super) fn no_policy() -> String {
+    "this grant has no policy, so every call is refused".to_owned()
+}
+
+pub(super) fn method(method: &str) -> String {
+    format!("the policy does not allow the method `{}`", shown(method))
+}
+
+pub(super) fn hidden(tool: &str) -> String {
+    format!(
+        "the tool `{}` is not available; see tools/list for those that are",
+        shown(tool)
+    )
+}
+
+pub(super) fn unlisted(tool: &str) -> String {
+    format!(
+        "the policy does not allow the tool `{}`; see tools/list for those it does",
+        shown(tool)
+    )
+}
+
+pub(super) fn lookalike_tool(tool: &str) -> String {
+    format!(
+        "the tool name `{}` only looks like a known one; use its exact name",
+        shown(tool)
+    )
+}
+
+pub(super) fn lookalike_argument(key: &str) -> String {
+    format!(
+        "the argument `{}` looks like another one; use exact names, each once",
+        shown(key)
+    )
+}
+
+pub(super) fn denied(tool: &str, reason: Option<&Text>) -> String {
+    reason.map_or_else(
+        || format!("the policy denies the tool `{}`", shown(tool)),
+        Text::to_string,
+    )
+}
+
+/// For a `require` that does not hold: the first condition that fails.
+pub(super) fn required(rule: &Rule, call: &Call<'_>) -> String {
+    if let Some(text) = &rule.predicate.on_deny {
+        return text.to_string();
+    }
+    let failing = rule
+        .predicate
+        .conditions
+        .iter()
+        .find(|condition| condition.look(call.arguments, Over::Every) != Outcome::Holds);
+    failing.map_or_else(
+        || "the policy refuses this call".to_owned(),
+        |condition| {
+            let missing = condition.look(call.arguments, Over::Every) == Outcome::Absent;
+            let but = if missing { ", but it is missing" } else { "" };
+            format!("`{}` must {}{but}", condition.path, demand(condition))
+        },
+    )
+}
+
+/// For a `deny_if` that holds.
+pub(super) fn forbidden(rule: &Rule) -> String {
+    match (
+        &rule.predicate.on_deny,
+        rule.predicate.conditions.as_slice(),
+    ) {
+        (Some(text), _) => text.to_string(),
+        (None, []) => "the policy denies this tool".to_owned(),
+        (None, conditions) => {
+            let all: Vec<_> = conditions
+                .iter()
+                .map(|condition| format!("`{}` must not {}", condition.path, demand(condition)))
+                .collect();
+            all.join(", or ")
+        }
+    }
+}
+
+pub(super) fn cannot_tell(rule: &Rule, condition: &Condition, why: &str) -> String {
+    let what = format!(
+        "`{}` {why}, so `{}` cannot be checked",
+        condition.path,
+        condition.op.name()
+    );
+    match &rule.predicate.on_deny {
+        Some(text) => format!("{text} ({what})"),
+        None => what,
+    }
+}
+
+pub(super) fn amount(limit: &Limit, why: &str) -> String {
+    let path = match &limit.increment {
+        crate::document::rules::Increment::From(path) => path.to_string(),
+        crate::document::rules::Increment::Fixed(amount) => amount.to_string(),
+    };
+    format!(
+        "`{path}` {why}, so it cannot be counted for the limit `{}`",
+        limit.counter
+    )
+}
+
+pub(super) fn asked(reasons: &[Text], call: &Call<'_>) -> String {
+    if reasons.is_empty() {
+        let what = call.tool.unwrap_or(call.method);
+        return format!("calling `{}` needs a person's approval", shown(what));
+    }
+    let mut different: Vec<&str> = Vec::new();
+    for reason in reasons {
+        if !different.contains(&reason.as_str()) {
+            different.push(reason);
+        }
+    }
+    different.join("; ")
+}
+
+pub(super) fn limit_reached(charge: &Charge, retry_after_ms: u64) -> String {
+    let (name, max) = (&charge.counter.counter, charge.max);
+    if charge.amount > charge.max {
+        return format!(
+            "{} is more than the limit `{name}` allows at all: {max}",
+            charge.amount
+        );
+    }
+    match charge.counter.window {
+        Window::Concurrent => {
+            format!(
+                "the limit `{name}` of {max} calls at the same time is reached; wait for one to end"
+            )
+        }
+        Window::Micros(micros) => {
+            let again = retry_words(retry_after_ms);
+            format!(
+                "the limit `{name}` of {max} per {} is reached; try again in {again}",
+                window_words(micros)
+            )
+        }
+    }
+}
+
+/// Rounded up, so that whoever waits that long does not come too early.
+fn retry_words(milliseconds: u64) -> String {
+    let seconds = milliseconds.div_ceil(1_000).max(1);
+    match seconds {
+        1 => "1 second".to_owned(),
+        2..120 => format!("{seconds} seconds"),
+        120..7_200 => format!("{} minutes", seconds.div_ceil(60)),
+        _ => format!("{} hours", seconds.div_ceil(3_600)),
+    }
+}
+
+/// What follows "must" or "must not".
+fn demand(condition: &Condition) -> String {
+    let value = match &condition.value {
+        Literal::Array(elements) => {
+            let all: Vec<_> = elements
+                .iter()
+                .map(|element| shown(&plain(element)))
+                .collect();
+            shown(&all.join(", "))
+        }
+        single => shown(&plain(single)),
+    };
+    match condition.op {
+        Operator::Eq => format!("be `{value}`"),
+        Operator::Neq => format!("be anything but `{value}`"),
+        Operator::In => format!("be one of: {value}"),
+        Operator::NotIn => format!("be none of: {value}"),
+        Operator::Lt => format!("be less than {value}"),
+        Operator::Lte => format!("be at most {value}"),
+        Operator::Gt => format!("be more than {value}"),
+        Operator::Gte => format!("be at least {value}"),
+        Operator::Regex => format!("match `{value}`"),
+        Operator::Contains => format!("contain `{value}`"),
+        Operator::Exists if condition.value == Literal::Bool(true) => "be given".to_owned(),
+        Operator::Exists => "be left out".to_owned(),
+        Operator::Under => format!("be a path inside: {value}"),
+        Operator::HostIn => format!("be a URL of: {value}"),
+        Operator::ArgvIn => format!("be a command that begins with: {value}"),
+    }
+}
+
+fn plain(literal: &Literal) -> String {
+    match literal {
+        Literal::String(text) => text.clone(),
+        Literal::Array(words) => words.iter().map(plain).collect::<Vec<_>>().join(" "),
+        other => other.to_line(),
+    }
+}
+
+/// Safe to print, and not too long.
+fn shown(text: &str) -> String {
+    let escaped: String = text.chars().take(SHOWN).flat_map(visible).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        format!("{escaped}…")
+    } else {
+        escaped
+    }
+}
+
+fn visible(character: char) -> impl Iterator<Item = char> {
+    // Quotes and backslashes are harmless here and read better as they are.
+    let keep = matches!(character, '"' | '\'' | '\\').then_some(character);
+    let escaped = keep.is_none().then(|| character.escape_debug());
+    keep.into_iter().chain(escaped.into_iter().flatten())
+}

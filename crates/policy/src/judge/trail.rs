@@ -1,0 +1,150 @@
+//! What was looked at while a call was judged; empty unless somebody asks.
+
+use super::Enforced;
+use crate::amount::Amount;
+use crate::call::Call;
+use crate::document::rules::{Increment, Limit, Rule};
+use crate::limit::{PolicyRef, RuleId};
+use crate::path::{Outcome, Over};
+
+/// Collects steps, or nothing at no cost.
+pub(crate) struct Trail(Option<Vec<(PolicyRef, Vec<Step>)>>);
+
+/// One rule that was looked at.
+pub(crate) struct Step {
+    pub(crate) rule: RuleId,
+    pub(crate) finding: Finding,
+    pub(crate) looks: Vec<Look>,
+}
+
+/// What a rule came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// It has nothing against the call.
+    Passed,
+    /// It refuses the call.
+    Refused,
+    /// It wants a person to decide.
+    Asks,
+    /// It charges a counter.
+    Charges,
+    /// It cannot tell, which refuses the call.
+    CannotTell,
+}
+
+/// One condition, and what it saw.
+pub(crate) struct Look {
+    pub(crate) asked: String,
+    pub(crate) seen: String,
+    pub(crate) outcome: &'static str,
+}
+
+/// Values are shown up to this many characters.
+const SHOWN: usize = 80;
+
+// === impl Trail ===
+
+impl Trail {
+    pub(crate) fn off() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn on() -> Self {
+        Self(Some(Vec::new()))
+    }
+
+    pub(crate) fn into_steps(self) -> Vec<(PolicyRef, Vec<Step>)> {
+        self.0.unwrap_or_default()
+    }
+
+    pub(super) fn enter(&mut self, enforced: &Enforced<'_>) {
+        if let Some(policies) = &mut self.0 {
+            policies.push((enforced.reference(), Vec::new()));
+        }
+    }
+
+    pub(super) fn note(&mut self, step: impl FnOnce() -> Step) {
+        if let Some((_, steps)) = self.0.as_mut().and_then(|policies| policies.last_mut()) {
+            steps.push(step());
+        }
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    pub(super) fn plain(rule: RuleId, finding: Finding) -> Self {
+        Self {
+            rule,
+            finding,
+            looks: Vec::new(),
+        }
+    }
+
+    pub(super) fn rule(rule: &Rule, call: &Call<'_>, over: Over, finding: Finding) -> Self {
+        let looks = rule.predicate.conditions.iter().map(|condition| {
+            let mut seen = Vec::new();
+            condition
+                .path
+                .look(call.arguments, over, &Outcome::Absent, &mut |value| {
+                    seen.push(
+                        value.map_or_else(|| "nothing".to_owned(), |value| shorten(value.raw())),
+                    );
+                    Outcome::Fails
+                });
+            let outcome = match condition.look(call.arguments, over) {
+                Outcome::Holds => "holds",
+                Outcome::Fails => "does not hold",
+                Outcome::Absent => "is absent",
+                Outcome::CannotTell(why) => why,
+            };
+            Look {
+                asked: condition.to_string(),
+                seen: shorten(&seen.join(", ")),
+                outcome,
+            }
+        });
+        Self {
+            rule: rule.id.clone(),
+            finding,
+            looks: looks.collect(),
+        }
+    }
+
+    pub(super) fn limit(limit: &Limit, call: &Call<'_>, amount: &Result<Amount, String>) -> Self {
+        let seen = match &limit.increment {
+            Increment::Fixed(amount) => amount.to_string(),
+            Increment::From(path) => path
+                .single(call.arguments)
+                .map_or_else(|| "nothing".to_owned(), |value| shorten(value.raw())),
+        };
+        let asked = match &limit.increment {
+            Increment::Fixed(_) => format!("`{}` up to {}", limit.counter, limit.max),
+            Increment::From(path) => {
+                format!("`{}` up to {}, by `{path}`", limit.counter, limit.max)
+            }
+        };
+        let (finding, outcome) = match amount {
+            Ok(_) => (Finding::Charges, "is charged if there is room"),
+            Err(_) => (Finding::Refused, "is no amount"),
+        };
+        Self {
+            rule: limit.id.clone(),
+            finding,
+            looks: vec![Look {
+                asked,
+                seen,
+                outcome,
+            }],
+        }
+    }
+}
+
+/// The beginning of a long text.
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
