@@ -1,0 +1,162 @@
+//! The one place where a refusal or a failure becomes JSON-RPC and HTTP.
+
+use bytes::Bytes;
+use provost_policy::judge::Refusal;
+use serde_json::{Value, json};
+
+/// Key of the member in `_meta` (or `data`) that explains a decision.
+pub(crate) const DECISION_KEY: &str = "dev.provost/decision";
+
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMS: i32 = -32602;
+const INTERNAL: i32 = -32603;
+const UNSUPPORTED_VERSION: i32 = -32022;
+/// A policy refused a method other than `tools/call`.
+const REFUSED: i32 = 1403;
+/// The record cannot be written, so nothing may be forwarded.
+const RECORD_UNAVAILABLE: i32 = 1503;
+
+/// What goes back to an agent that is not an upstream's own answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    /// HTTP status on the HTTP face.
+    pub(crate) http: u16,
+    code: i32,
+    message: String,
+    data: Option<Value>,
+}
+
+impl Failure {
+    fn new(http: u16, code: i32, message: impl Into<String>) -> Self {
+        Self { http, code, message: message.into(), data: None }
+    }
+
+    /// The text is not JSON, or JSON that two readers may read differently.
+    pub(crate) fn parse(message: impl Into<String>) -> Self {
+        Self::new(400, PARSE_ERROR, message)
+    }
+
+    /// JSON, but no message of this protocol.
+    pub(crate) fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(400, INVALID_REQUEST, message)
+    }
+
+    /// A known method with parameters that cannot be accepted.
+    pub(crate) fn invalid_params(message: impl Into<String>) -> Self {
+        Self::new(200, INVALID_PARAMS, message)
+    }
+
+    /// A revision of the protocol that is not spoken here.
+    pub(crate) fn unsupported_version(asked: &str) -> Self {
+        let mut failure = Self::new(
+            400,
+            UNSUPPORTED_VERSION,
+            format!("protocol version `{}` is not supported", asked.escape_debug()),
+        );
+        failure.data = Some(json!({ "supported": crate::protocol::VERSIONS, "requested": asked }));
+        failure
+    }
+
+    /// A method that neither the protocol nor a rule knows.
+    pub(crate) fn unknown_method(method: &str, refusal: &Refusal) -> Self {
+        let text = format!("method `{}` is not known and no rule allows it", method.escape_debug());
+        let mut failure = Self::new(200, METHOD_NOT_FOUND, text);
+        failure.data = Some(json!({ DECISION_KEY: decision("deny", refusal) }));
+        failure
+    }
+
+    /// The agent's session is not known here (any more).
+    pub(crate) fn unknown_session() -> Self {
+        Self::new(404, INVALID_REQUEST, "session not found; initialize again")
+    }
+
+    /// The upstream cannot be reached, or broke the call off.
+    pub(crate) fn upstream_down(server: &str) -> Self {
+        Self::new(502, INTERNAL, format!("server `{server}` is not available"))
+    }
+
+    /// The upstream did not answer in time.
+    pub(crate) fn upstream_slow(server: &str) -> Self {
+        Self::new(504, INTERNAL, format!("server `{server}` did not answer in time"))
+    }
+
+    /// The upstream answered with something that is no answer.
+    pub(crate) fn upstream_lies(server: &str) -> Self {
+        Self::new(502, INTERNAL, format!("server `{server}` sent an answer that cannot be read"))
+    }
+
+    /// The gateway is stopping, or a bound of its own is reached.
+    pub(crate) fn busy(message: impl Into<String>) -> Self {
+        Self::new(503, INTERNAL, message)
+    }
+
+    /// The record cannot be written.
+    pub(crate) fn record_unavailable() -> Self {
+        let mut failure = Self::new(
+            503,
+            RECORD_UNAVAILABLE,
+            "the call cannot be recorded at the moment, so it was not forwarded",
+        );
+        failure.data = Some(json!({
+            DECISION_KEY: { "decision": "deny", "rule": "(record unavailable)" }
+        }));
+        failure
+    }
+
+    /// A policy refused a method other than `tools/call`.
+    pub(crate) fn refused(kind: &'static str, refusal: &Refusal) -> Self {
+        let mut failure =
+            Self::new(200, REFUSED, format!("[POLICY DENIED] {}", refusal.message));
+        failure.data = Some(json!({ DECISION_KEY: decision(kind, refusal) }));
+        failure
+    }
+
+    /// The JSON-RPC error with the JSON text of an id (`None`: null).
+    pub(crate) fn body(&self, id: Option<&str>) -> Bytes {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let (Some(data), Some(error)) = (&self.data, error.as_object_mut()) {
+            error.insert("data".into(), data.clone());
+        }
+        envelope(id, "error", &error)
+    }
+}
+
+/// A refused `tools/call`: a result that tells the model what happened, so that
+/// it can do something else, rather than a protocol error that clients hide.
+pub(crate) fn refused_call(id: &str, kind: &'static str, refusal: &Refusal) -> Bytes {
+    let result = json!({
+        "content": [{ "type": "text", "text": format!("[POLICY DENIED] {}", refusal.message) }],
+        "isError": true,
+        "_meta": { DECISION_KEY: decision(kind, refusal) },
+    });
+    envelope(Some(id), "result", &result)
+}
+
+/// An answer of our own with `result`.
+pub(crate) fn result(id: &str, result: &Value) -> Bytes {
+    envelope(Some(id), "result", result)
+}
+
+fn decision(kind: &'static str, refusal: &Refusal) -> Value {
+    let mut decision = json!({ "decision": kind, "rule": refusal.rule.to_string() });
+    if let Some(members) = decision.as_object_mut() {
+        if let Some(policy) = &refusal.policy {
+            members.insert("policy".into(), json!(policy.name));
+            members.insert("version".into(), json!(policy.version));
+            members.insert("grant".into(), json!(policy.grant));
+        }
+        if let Some(wait) = refusal.retry_after_ms {
+            members.insert("retryAfterMs".into(), json!(wait));
+        }
+    }
+    decision
+}
+
+fn envelope(id: Option<&str>, kind: &str, body: &Value) -> Bytes {
+    Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","id":{},"{kind}":{body}}}"#,
+        id.unwrap_or("null"),
+    ))
+}

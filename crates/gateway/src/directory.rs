@@ -1,0 +1,267 @@
+//! Everything a call needs to know of servers, grants and policies, compiled,
+//! as it was at one moment. A call sees one directory from beginning to end.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use provost_policy::Text;
+use provost_policy::document::Policy;
+use provost_policy::judge::Enforced;
+use provost_store::{GrantId, PolicyVersion, Server, ServerId, Transport};
+use tokio_rustls::TlsConnector;
+use tracing::error;
+
+use crate::settings::Settings;
+use crate::upstream::child::ChildSpec;
+use crate::upstream::http::{HttpUpstream, Timeouts};
+use crate::upstream::process::Program;
+use crate::upstream::Upstream;
+
+/// A compiled snapshot of the store's directory.
+#[derive(Default)]
+pub(crate) struct Directory {
+    pub(crate) source: provost_store::Directory,
+    servers: HashMap<ServerId, Arc<Site>>,
+    grants: HashMap<GrantId, Arc<Holding>>,
+    policies: HashMap<PolicyKey, Option<Arc<Policy>>>,
+}
+
+type PolicyKey = (ServerId, Text, u32);
+
+/// One server and the way to it.
+pub(crate) struct Site {
+    pub(crate) server: Arc<Server>,
+    /// None when its settings cannot be used; each call is then refused.
+    pub(crate) upstream: Option<Upstream>,
+}
+
+/// One grant and what it may do.
+pub(crate) struct Holding {
+    pub(crate) grant: Arc<provost_store::Grant>,
+    pub(crate) site: Arc<Site>,
+    pub(crate) rules: Rules,
+    pub(crate) shadow: Option<Link>,
+}
+
+/// What is enforced for a grant.
+pub(crate) enum Rules {
+    /// Its own policy, then those of the grants it was minted below. Never
+    /// empty unless some grant of the chain has neither policy nor shadow.
+    Enforced(Vec<Link>),
+    /// Only observed, because its owner said so.
+    Observed,
+    /// A grant of the chain has nothing, or a policy that cannot be read.
+    Nothing,
+}
+
+/// One policy of a chain.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) name: Text,
+    pub(crate) version: u32,
+    pub(crate) grant: Text,
+    pub(crate) server: Text,
+}
+
+// === impl Directory ===
+
+impl Directory {
+    /// Compiles the store's directory. What did not change since `before` is
+    /// taken over as it is, connections included.
+    pub(crate) fn compile(
+        source: provost_store::Directory,
+        before: &Directory,
+        settings: &Settings,
+        tls: &dyn Fn() -> Option<TlsConnector>,
+    ) -> Self {
+        let mut next = Self { source, ..Self::default() };
+        let servers: Vec<_> = next.source.servers().cloned().collect();
+        for server in servers {
+            let known = before.servers.get(&server.id).filter(|site| same(&site.server, &server));
+            let site = known.cloned().unwrap_or_else(|| {
+                Arc::new(Site { upstream: upstream(&server, settings, tls), server: server.clone() })
+            });
+            next.servers.insert(server.id.clone(), site);
+        }
+        let grants: Vec<_> = next.source.grants().cloned().collect();
+        for grant in grants {
+            let Some(site) = next.servers.get(&grant.server).cloned() else { continue };
+            let rules = next.rules(&grant.id, before);
+            let shadow = grant
+                .shadow
+                .as_ref()
+                .and_then(|version| next.link(version, &grant, before));
+            let holding = Holding { grant: grant.clone(), site, rules, shadow };
+            next.grants.insert(grant.id.clone(), Arc::new(holding));
+        }
+        next
+    }
+
+    /// Who this token belongs to, if it is live.
+    pub(crate) fn authenticate(&self, token: &str, wall: u64) -> Option<&Arc<Holding>> {
+        self.grants.get(&self.source.authenticate(token, wall)?.id)
+    }
+
+    /// The grant with this id, if it is live.
+    pub(crate) fn holding(&self, id: &Text, wall: u64) -> Option<&Arc<Holding>> {
+        let holding = self.grants.get(&GrantId(id.clone()))?;
+        self.source.live(&holding.grant.id, wall).then_some(holding)
+    }
+
+    /// The server with this id.
+    pub(crate) fn site(&self, id: &ServerId) -> Option<&Arc<Site>> {
+        self.servers.get(id)
+    }
+
+    fn rules(&mut self, id: &GrantId, before: &Directory) -> Rules {
+        let chain: Vec<_> = self.source.chain(id).cloned().collect();
+        let mut links = Vec::with_capacity(chain.len());
+        for grant in &chain {
+            match (&grant.policy, &grant.shadow) {
+                (Some(version), _) => match self.link(version, grant, before) {
+                    Some(link) => links.push(link),
+                    None => return Rules::Nothing,
+                },
+                (None, Some(_)) => {}
+                (None, None) => return Rules::Nothing,
+            }
+        }
+        if links.is_empty() { Rules::Observed } else { Rules::Enforced(links) }
+    }
+
+    fn link(
+        &mut self,
+        version: &Arc<PolicyVersion>,
+        grant: &provost_store::Grant,
+        before: &Directory,
+    ) -> Option<Link> {
+        let key = (version.server.clone(), version.name.clone(), version.version);
+        let policy = match self.policies.get(&key).or_else(|| before.policies.get(&key)) {
+            Some(known) => known.clone(),
+            None => compile(version),
+        };
+        self.policies.insert(key, policy.clone());
+        Some(Link {
+            policy: policy?,
+            name: version.name.clone(),
+            version: version.version,
+            grant: grant.id.0.clone(),
+            server: version.server.0.clone(),
+        })
+    }
+}
+
+/// A version of a policy never changes, so it is compiled once. One that does
+/// not compile (it was checked when it was put) denies every call.
+fn compile(version: &PolicyVersion) -> Option<Arc<Policy>> {
+    match Policy::parse(&version.text) {
+        Ok(policy) => Some(Arc::new(policy)),
+        Err(problems) => {
+            error!(policy.name = %version.name, policy.version = version.version,
+                problems = problems.len(),
+                "Policy `{}` cannot be read; its grants are denied everything", version.name);
+            None
+        }
+    }
+}
+
+fn same(old: &Server, new: &Server) -> bool {
+    old.name == new.name
+        && old.transport == new.transport
+        && old.headers == new.headers
+        && old.env == new.env
+}
+
+fn upstream(
+    server: &Server,
+    settings: &Settings,
+    tls: &dyn Fn() -> Option<TlsConnector>,
+) -> Option<Upstream> {
+    match &server.transport {
+        Transport::Http { url } => {
+            let headers = match headers(server) {
+                Ok(headers) => headers,
+                Err(name) => {
+                    error!(server.name = %server.name, header = %name, "A header cannot be sent");
+                    return None;
+                }
+            };
+            let timeouts =
+                Timeouts { connect: settings.connect_timeout, answer: settings.call_timeout };
+            match HttpUpstream::new(url, headers, settings.workers + 1, timeouts, tls) {
+                Ok(upstream) => Some(Upstream::Http(Arc::new(upstream))),
+                Err(error) => {
+                    error!(server.name = %server.name, %error, "A server cannot be used");
+                    None
+                }
+            }
+        }
+        Transport::Stdio { command, args, cwd, shared } => {
+            let mut environment = settings.base_environment.clone();
+            let own = server.env.iter();
+            environment.extend(own.map(|(k, v)| (OsString::from(k), v.expose().into())));
+            Some(Upstream::Stdio(Arc::new(ChildSpec {
+                server: server.id.0.clone(),
+                name: server.name.clone(),
+                program: Program {
+                    command: command.into(),
+                    args: args.iter().map(OsString::from).collect(),
+                    directory: cwd.clone(),
+                    environment,
+                },
+                shared: *shared,
+            })))
+        }
+    }
+}
+
+fn headers(server: &Server) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, secret) in &server.headers {
+        let key: HeaderName = name.parse().map_err(|_| name.clone())?;
+        let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| name.clone())?;
+        value.set_sensitive(true);
+        headers.append(key, value);
+    }
+    Ok(headers)
+}
+
+// === impl Link ===
+
+impl Link {
+    /// The link as the judge takes it.
+    pub(crate) fn enforced(&self) -> Enforced<'_> {
+        Enforced {
+            policy: &self.policy,
+            name: &self.name,
+            version: self.version,
+            grant: &self.grant,
+            server: &self.server,
+        }
+    }
+}
+
+// === impl Holding ===
+
+impl Holding {
+    /// Whether a tool is in the list this grant gets.
+    pub(crate) fn lists_tool(&self, tool: &str) -> bool {
+        match &self.rules {
+            Rules::Enforced(links) => links.iter().all(|link| link.policy.tool_listed(tool)),
+            Rules::Observed => true,
+            Rules::Nothing => false,
+        }
+    }
+
+    /// Whether a list of resources or prompts has anything in it for this grant.
+    pub(crate) fn lists_method(&self, method: &str) -> bool {
+        match &self.rules {
+            Rules::Enforced(links) => links.iter().all(|link| link.policy.method_listed(method)),
+            Rules::Observed => true,
+            Rules::Nothing => false,
+        }
+    }
+}

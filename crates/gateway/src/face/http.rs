@@ -1,0 +1,241 @@
+//! Streamable HTTP at `/mcp/{server}`: who is there, is the request in order,
+//! and then the walk of `path.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::oneshot;
+
+use super::body::Out;
+use super::guard::Guard;
+use super::stream;
+use crate::answer::Failure;
+use crate::directory::Holding;
+use crate::outlet::{Outlet, Reply};
+use crate::path::{self, Agent};
+use crate::protocol;
+use crate::session::Session;
+use crate::upstream::http::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
+use crate::worker::Worker;
+
+/// Answers one request of the agent listener.
+pub(crate) async fn serve(worker: Worker, guard: Arc<Guard>, request: Request<Incoming>) -> Response<Out> {
+    match answer(&worker, &guard, request).await {
+        Ok(response) | Err(response) => response,
+    }
+}
+
+async fn answer(
+    worker: &Worker,
+    guard: &Guard,
+    request: Request<Incoming>,
+) -> Result<Response<Out>, Response<Out>> {
+    guard.check(request.uri(), request.headers()).map_err(plain)?;
+    let name = request.uri().path().strip_prefix("/mcp/").unwrap_or_default();
+    if name.is_empty() || name.contains('/') {
+        return Err(plain(StatusCode::NOT_FOUND));
+    }
+    let holding = identify(worker, request.headers())?;
+    let server = &holding.grant;
+    if name != server.server_name.as_str() && name != server.server.as_str() {
+        // A server that does not exist looks the same as one that is not yours.
+        return Err(plain(StatusCode::FORBIDDEN));
+    }
+    version(request.headers())?;
+    match *request.method() {
+        Method::POST => post(worker, holding, request).await,
+        Method::GET => {
+            let session = known_session(worker, &holding, request.headers())?;
+            let last_event = text(request.headers(), &LAST_EVENT_ID);
+            stream::open(worker, holding, session, last_event)
+        }
+        Method::DELETE => {
+            let session = known_session(worker, &holding, request.headers())?;
+            end(worker, &holding, &session).await;
+            Ok(plain(StatusCode::OK))
+        }
+        _ => {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
+            let allow = HeaderValue::from_static("GET, POST, DELETE");
+            response.headers_mut().insert(header::ALLOW, allow);
+            Err(response)
+        }
+    }
+}
+
+/// Identify: the grant that the bearer token opens.
+fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Holding>, Response<Out>> {
+    let shared = &worker.shared;
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let token = values
+        .next()
+        .filter(|_| values.next().is_none())
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let wall = shared.clock.now().wall;
+    let holding = token.and_then(|token| shared.directory.load().authenticate(token, wall).cloned());
+    holding.ok_or_else(|| {
+        shared.metrics.unauthenticated.fetch_add(1, Ordering::Relaxed);
+        let mut response = plain(StatusCode::UNAUTHORIZED);
+        let bearer = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        response
+    })
+}
+
+/// A revision named in the header must be one that is spoken here.
+fn version(headers: &HeaderMap) -> Result<(), Response<Out>> {
+    let mut values = headers.get_all(&PROTOCOL_VERSION).iter();
+    let Some(value) = values.next() else { return Ok(()) };
+    let named = value.to_str().unwrap_or_default();
+    if values.next().is_none() && protocol::VERSIONS.contains(&named) {
+        return Ok(());
+    }
+    Err(json(400, Failure::unsupported_version(named).body(None)))
+}
+
+async fn post(
+    worker: &Worker,
+    holding: Arc<Holding>,
+    request: Request<Incoming>,
+) -> Result<Response<Out>, Response<Out>> {
+    let headers = request.headers();
+    let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let coded = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    if !kind.eq_ignore_ascii_case("application/json") || coded {
+        return Err(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    if worker.shared.stopping.is_cancelled() {
+        return Err(json(503, Failure::busy("the gateway is stopping").body(None)));
+    }
+    let session = match text(headers, &SESSION_ID) {
+        Some(_) => Some(known_session(worker, &holding, headers)?),
+        None => None,
+    };
+    let body = read(worker, request.into_body()).await?;
+    if let Some(session) = &session {
+        session.touch();
+    }
+    let (reply_to, reply) = oneshot::channel();
+    // On a task of its own: a call does not end because a connection does.
+    let task = {
+        let worker = worker.clone();
+        let agent = Agent { holding, session };
+        async move { path::message(&worker, &agent, body, Outlet::Http(reply_to)).await }
+    };
+    worker.shared.calls.spawn(task);
+    Ok(match reply.await {
+        Ok(Reply::Accepted) => plain(StatusCode::ACCEPTED),
+        Ok(Reply::Message { http, body, session }) => {
+            let mut response = json(http, body);
+            if let Some(id) = session.and_then(|id| HeaderValue::from_str(&id).ok()) {
+                response.headers_mut().insert(SESSION_ID, id);
+            }
+            response
+        }
+        Ok(Reply::Stream(events)) => event_stream(Out::events(events, None)),
+        // The task is gone without an answer: a fault of ours, and no permission.
+        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
+    })
+}
+
+/// Reads a body of bounded size in bounded time.
+async fn read(worker: &Worker, mut body: Incoming) -> Result<Bytes, Response<Out>> {
+    let limit = worker.shared.settings.body_limit;
+    let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE);
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let whole = async {
+        let mut whole = Bytes::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| plain(StatusCode::BAD_REQUEST))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if whole.len() + data.len() > limit {
+                return Err(too_large());
+            }
+            // One piece is the usual case, and is not copied.
+            whole = if whole.is_empty() {
+                data
+            } else {
+                let mut joined = BytesMut::from(whole);
+                joined.extend_from_slice(&data);
+                joined.freeze()
+            };
+            if body.is_end_stream() {
+                break;
+            }
+        }
+        Ok(whole)
+    };
+    match tokio::time::timeout(worker.shared.settings.request_timeout, whole).await {
+        Ok(read) => read,
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT)),
+    }
+}
+
+/// The session a request names, if it is this grant's.
+fn known_session(
+    worker: &Worker,
+    holding: &Holding,
+    headers: &HeaderMap,
+) -> Result<Arc<Session>, Response<Out>> {
+    let id = text(headers, &SESSION_ID).ok_or_else(|| plain(StatusCode::BAD_REQUEST))?;
+    let grant = &holding.grant;
+    worker
+        .shared
+        .sessions
+        .get(id, &grant.id.0, &grant.server.0)
+        .ok_or_else(|| json(404, Failure::unknown_session().body(None)))
+}
+
+async fn end(worker: &Worker, holding: &Arc<Holding>, session: &Arc<Session>) {
+    worker.shared.sessions.remove(&session.id);
+    session.ended.cancel();
+    let route = crate::route::Route {
+        site: Arc::clone(&holding.site),
+        session: Arc::clone(session),
+    };
+    route.close(worker).await;
+}
+
+/// A header that is plain text.
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn plain(status: StatusCode) -> Response<Out> {
+    let mut response = Response::new(Out::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn json(status: u16, body: Bytes) -> Response<Out> {
+    let mut response = Response::new(Out::Whole(Some(body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// A response that is a stream of events.
+pub(super) fn event_stream(body: Out) -> Response<Out> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// A stream is open already.
+pub(super) fn conflict() -> Response<Out> {
+    plain(StatusCode::CONFLICT)
+}

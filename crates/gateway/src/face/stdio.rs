@@ -1,0 +1,120 @@
+//! The stdio face: one agent on one stream, a message on each line.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::answer::Failure;
+use crate::outlet::Outlet;
+use crate::path::{self, Agent};
+use crate::route::Route;
+use crate::session::{OUTBOUND, Outbound, Session};
+use crate::splice;
+use crate::upstream::child::ChildSpec;
+use crate::upstream::line::{End, Lines};
+use crate::worker::Worker;
+
+/// Requests of one agent that may be on their way at a time.
+const IN_FLIGHT: usize = 256;
+
+/// Serves one agent until its stream ends.
+pub(crate) async fn serve<S>(
+    worker: &Worker,
+    stream: S,
+    agent: crate::StdioAgent,
+    number: Option<u64>,
+    child: Option<ChildSpec>,
+) where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (read, write) = tokio::io::split(stream);
+    let (lines, outbound) = mpsc::channel(OUTBOUND);
+    let writer = tokio::spawn(write_lines(write, outbound));
+    let session = Arc::new(Session::new(
+        agent.grant.0.clone(),
+        agent.server.0.clone(),
+        number,
+        Outbound::Stdio(lines.clone()),
+    ));
+    worker.shared.stdio.add(&session, child);
+    let calls = TaskTracker::new();
+    tokio::select! {
+        () = read_lines(worker, read, &session, &lines, &calls) => {}
+        () = session.ended.cancelled() => {}
+        () = worker.shared.abandoned.cancelled() => {}
+    }
+    // The agent closed its end, and may still read the answers it waits for.
+    calls.close();
+    let finished = tokio::time::timeout(worker.shared.settings.stop_deadline, calls.wait());
+    tokio::select! {
+        _ = finished => {}
+        () = lines.closed() => {}
+        () = session.ended.cancelled() => {}
+    }
+    session.ended.cancel();
+    calls.wait().await;
+    if let Some(site) = worker.shared.directory.load().site(&agent.server).cloned() {
+        Route { site, session: Arc::clone(&session) }.close(worker).await;
+    }
+    worker.shared.stdio.remove(&session);
+    drop(lines);
+    drop(session);
+    // Ends when the last sender of a line is gone.
+    drop(writer.await);
+}
+
+async fn read_lines<R: AsyncRead + Unpin>(
+    worker: &Worker,
+    read: R,
+    session: &Arc<Session>,
+    lines: &mpsc::Sender<Bytes>,
+    calls: &TaskTracker,
+) {
+    let shared = &worker.shared;
+    let mut messages = Lines::new(read, shared.settings.body_limit);
+    let places = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
+    loop {
+        let text = match messages.next().await {
+            Ok(text) => text,
+            Err(End::Closed) => return,
+            Err(End::TooLong) => {
+                let failure = Failure::invalid_request("the message is too long");
+                drop(lines.send(failure.body(None)).await);
+                return;
+            }
+        };
+        // Read anew for each message: a revoked grant ends here.
+        let wall = shared.clock.now().wall;
+        let Some(holding) = shared.directory.load().holding(&session.grant, wall).cloned() else {
+            let failure = Failure::invalid_request("the grant is revoked or expired");
+            drop(lines.send(failure.body(None)).await);
+            return;
+        };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let agent = Agent { holding, session: Some(Arc::clone(session)) };
+        let outlet = Outlet::Stdio(lines.clone());
+        let worker = worker.clone();
+        let call = async move {
+            path::message(&worker, &agent, text, outlet).await;
+            drop(place);
+        };
+        calls.spawn(shared.calls.track_future(call));
+    }
+}
+
+/// Writes lines until every sender is gone or the agent is.
+async fn write_lines<S: AsyncWrite>(mut write: WriteHalf<S>, mut lines: mpsc::Receiver<Bytes>) {
+    while let Some(line) = lines.recv().await {
+        let line = splice::one_line(line);
+        let mut whole = Vec::with_capacity(line.len() + 1);
+        whole.extend_from_slice(&line);
+        whole.push(b'\n');
+        if write.write_all(&whole).await.is_err() {
+            return;
+        }
+    }
+    drop(write.shutdown().await);
+}

@@ -1,0 +1,116 @@
+//! The GET stream of a session: what belongs to no answer, and answers that an
+//! agent resumes after it lost a stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Response;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::body::{End, Out};
+use super::http::{conflict, event_stream};
+use crate::directory::Holding;
+use crate::inbound::{self, Sorted};
+use crate::route::Route;
+use crate::session::{Opened, Session};
+use crate::sse::{Event, Reader};
+use crate::upstream::{Fault, FaultKind, http};
+use crate::worker::Worker;
+
+/// Longest pause before the upstream's stream is opened again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Opens the stream; the upstream's own stream, where it has one, flows into it.
+pub(super) fn open(
+    worker: &Worker,
+    holding: Arc<Holding>,
+    session: Arc<Session>,
+    last_event: Option<&str>,
+) -> Result<Response<Out>, Response<Out>> {
+    let Opened { number, events, sender, taken_over } =
+        session.open_stream(last_event.is_some()).map_err(|_| conflict())?;
+    let last_event = last_event.map(str::to_owned);
+    let relay = {
+        let worker = worker.clone();
+        let session = Arc::clone(&session);
+        async move {
+            let route = Route { site: Arc::clone(&holding.site), session: Arc::clone(&session) };
+            tokio::select! {
+                () = carry(&worker, &route, last_event, &sender) => {}
+                () = sender.closed() => {}
+                () = taken_over.cancelled() => {}
+                () = session.ended.cancelled() => {}
+                () = worker.shared.stopping.cancelled() => {}
+            }
+            session.close_stream(number);
+        }
+    };
+    tokio::spawn(relay);
+    let end = End::new(move || session.close_stream(number));
+    Ok(event_stream(Out::events(events, Some(end))))
+}
+
+/// Carries the upstream's stream to the agent, and opens it again when it breaks.
+async fn carry(
+    worker: &Worker,
+    route: &Route,
+    mut last_event: Option<String>,
+    to: &mpsc::Sender<Event>,
+) {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        match route.stream(worker, last_event.as_deref()).await {
+            Ok(Some(answer)) => {
+                let before = last_event.clone();
+                relay(worker, route, answer, &mut last_event, to).await;
+                if last_event.is_some() {
+                    // The agent can resume by itself, and knows from where.
+                    return;
+                }
+                if before != last_event {
+                    pause = Duration::from_secs(1);
+                }
+            }
+            // No stream upstream: ours stays open for what we have to say.
+            Ok(None) => return std::future::pending().await,
+            Err(Fault { kind: FaultKind::SessionLost, .. }) => {
+                if let Err(fault) = route.restore(worker).await {
+                    debug!(?fault, "A lost upstream session was not opened again");
+                }
+            }
+            Err(fault) => debug!(?fault, "The stream of an upstream cannot be opened"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn relay(
+    worker: &Worker,
+    route: &Route,
+    mut answer: http::Answer,
+    last_event: &mut Option<String>,
+    to: &mpsc::Sender<Event>,
+) {
+    let mut reader = Reader::new(worker.shared.settings.result_limit);
+    while let Some(chunk) = answer.next_whenever().await {
+        let Ok(events) = reader.feed(&chunk) else { return };
+        for Event { id, retry, message } in events {
+            if id.is_some() {
+                last_event.clone_from(&id);
+            }
+            let message = match message {
+                None => None,
+                Some(text) => match inbound::sort(worker, route, text).await {
+                    Sorted::Answer { text, .. } | Sorted::Deliver(text) => Some(text),
+                    Sorted::Nothing if id.is_none() => continue,
+                    Sorted::Nothing => None,
+                },
+            };
+            if to.send(Event { id, retry, message }).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What an upstream sends: answers are settled and filtered, notifications pass
+//! if the era knows them, requests pass if a policy lets them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use provost_policy::judge::{Refusal, Verdict};
+use provost_policy::json::{Document, Value};
+use provost_policy::{Call, Caller, RuleId};
+use provost_store::{Decision, Status};
+use std::time::Instant;
+use tracing::{debug, warn};
+
+use crate::answer::{DECISION_KEY, Failure};
+use crate::directory::Holding;
+use crate::envelope::{self, Answer, Id, IdKey, Message};
+use crate::filter;
+use crate::permit::Permit;
+use crate::protocol;
+use crate::route::Route;
+use crate::session::{Kept, Pending, Question};
+use crate::splice::{self, Splice};
+use crate::stage::record::Subject;
+use crate::stage::settle::{self, Ending};
+use crate::stage::{Stop, judge, limits, record};
+use crate::worker::Worker;
+
+/// What becomes of one message of an upstream.
+pub(crate) enum Sorted {
+    /// The answer to a request of the session, settled and filtered.
+    Answer { key: IdKey, text: Bytes },
+    /// For the agent.
+    Deliver(Bytes),
+    /// Not for the agent.
+    Nothing,
+}
+
+/// Sorts one message of the upstream of a session.
+pub(crate) async fn sort(worker: &Worker, route: &Route, text: Bytes) -> Sorted {
+    let shared = &worker.shared;
+    let server = &route.site.server.name;
+    let directory = shared.directory.load();
+    let wall = shared.clock.now().wall;
+    let Some(holding) = directory.holding(&route.session.grant, wall).cloned() else {
+        // Revoked or expired: open streams end with it.
+        route.session.ended.cancel();
+        return Sorted::Nothing;
+    };
+    let refused = {
+        let Ok(parsed) = envelope::parse(&text) else {
+            warn!(server.name = %server, bytes = text.len(), "Server `{server}` sent a message that cannot be read");
+            return Sorted::Nothing;
+        };
+        match envelope::read(&parsed) {
+            Err(problem) => {
+                warn!(server.name = %server, %problem, "Server `{server}` sent a message that is refused");
+                return Sorted::Nothing;
+            }
+            Ok(Message::Response { id, answer }) => {
+                let key = id.key();
+                let pending = route.session.state().in_flight.remove(&key);
+                let Some(pending) = pending else {
+                    warn!(server.name = %server, "Server `{server}` answered a request that is not in flight");
+                    return Sorted::Nothing;
+                };
+                let text = finish(worker, route, &holding, &pending, &parsed, answer, &text);
+                return Sorted::Answer { key, text };
+            }
+            Ok(Message::Notification { method, .. }) => {
+                return match protocol::upstream_notification(&method) {
+                    Some(_) => Sorted::Deliver(text.clone()),
+                    None => {
+                        debug!(server.name = %server, "Dropped an unknown notification of server `{server}`");
+                        Sorted::Nothing
+                    }
+                };
+            }
+            Ok(Message::Request { id, method, .. }) => {
+                match question(worker, route, &holding, id, &method) {
+                    Ok(()) => return Sorted::Deliver(text.clone()),
+                    Err(failure) => failure.body(Some(id.raw())),
+                }
+            }
+        }
+    };
+    let permit = Permit::own("a question of the upstream is refused");
+    if let Err(fault) = route.notify(worker, &permit, refused).await {
+        debug!(?fault, server.name = %server, "A refusal did not reach server `{server}`");
+    }
+    Sorted::Nothing
+}
+
+/// Settles and filters the one message that answers a request. `None` when it
+/// is no answer to it.
+pub(crate) fn answer_to(
+    worker: &Worker,
+    route: &Route,
+    key: &IdKey,
+    id: &str,
+    text: Bytes,
+) -> Option<Bytes> {
+    let shared = &worker.shared;
+    let directory = shared.directory.load();
+    let parsed = envelope::parse(&text).ok()?;
+    let answer = match envelope::read(&parsed) {
+        Ok(Message::Response { id, answer }) if id.key() == *key => answer,
+        // An error that was found before the id was read has id null, or none.
+        _ => {
+            let error = parsed.root().get("error")?;
+            parsed.root().get("id").is_none_or(Value::is_null).then_some(())?;
+            let text = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#, error.raw()));
+            return answer_to(worker, route, key, id, text);
+        }
+    };
+    let holding = directory.holding(&route.session.grant, shared.clock.now().wall)?;
+    let pending = route.session.state().in_flight.remove(key)?;
+    Some(finish(worker, route, holding, &pending, &parsed, answer, &text))
+}
+
+/// Settles, records and filters the answer to a request.
+fn finish(
+    worker: &Worker,
+    route: &Route,
+    holding: &Holding,
+    pending: &Pending,
+    parsed: &Document<'_>,
+    answer: Answer<'_>,
+    text: &Bytes,
+) -> Bytes {
+    let failed = |result: Value<'_>| result.get("isError").and_then(Value::as_bool) == Some(true);
+    let status = match answer {
+        Answer::Error(_) => Status::RpcError,
+        Answer::Result(result) if failed(result) => Status::ToolError,
+        Answer::Result(_) => Status::Ok,
+    };
+    if let Some(kept) = &pending.kept {
+        let ending = Ending { status, upstream_status: None };
+        settle::settle(&worker.shared, &holding.grant.server_name, kept, ending);
+    }
+    let Answer::Result(result) = answer else { return text.clone() };
+    let mut splices = filter::result(worker, &route.session, holding, pending.transform, result);
+    splices.extend(decision_mark(parsed, result));
+    splice::apply(text.clone(), splices)
+}
+
+/// A decision that the upstream made up is taken out: only we make them.
+fn decision_mark(parsed: &Document<'_>, result: Value<'_>) -> Option<Splice> {
+    let ours = result.get("_meta")?.members().find(|member| member.name() == DECISION_KEY)?;
+    Some(splice::without_member(parsed.text(), ours.key.span(), ours.value.span()))
+}
+
+/// Decides whether a request of the upstream may be put to the agent; if so it
+/// is among the session's open questions.
+fn question(
+    worker: &Worker,
+    route: &Route,
+    holding: &Arc<Holding>,
+    id: Id<'_>,
+    method: &str,
+) -> Result<(), Failure> {
+    let key = id.key();
+    if method == "ping" {
+        route.session.state().questions.insert(key, Question { kept: None });
+        return Ok(());
+    }
+    let asked = ask(worker, route, holding, method);
+    let kept = asked.map_err(|stop| match stop {
+        Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
+        Stop::Unrecorded => Failure::record_unavailable(),
+        Stop::Failed(failure) => failure,
+    })?;
+    let question = Question { kept: Some(kept) };
+    route.session.state().questions.insert(key, question);
+    Ok(())
+}
+
+/// The walk of a request of the upstream: judge, reserve, record.
+fn ask(
+    worker: &Worker,
+    route: &Route,
+    holding: &Arc<Holding>,
+    method: &str,
+) -> Result<Kept, Stop> {
+    let shared = &worker.shared;
+    let call = Call { method, tool: None, arguments: None };
+    let caller = Caller {
+        grant: holding.grant.id.0.clone(),
+        server: holding.grant.server.0.clone(),
+        session: Some(route.session.id.clone()),
+    };
+    let now = shared.clock.now();
+    let subject = Subject {
+        call: record::call_id()?,
+        holding,
+        method,
+        tool: None,
+        keys: Vec::new(),
+        shadow: judge::shadow(shared, holding, &caller, &call, now),
+    };
+    let walked = (|| {
+        let allowed = match may_ask(route, holding, &caller, &call) {
+            Verdict::Allow(allowed) => allowed,
+            Verdict::Deny(refusal) => {
+                return Err(Stop::Refused { decision: Decision::Deny, refusal });
+            }
+            Verdict::Ask(asked) => return Err(judge::hold(asked)),
+        };
+        limits::reserve(shared, &allowed.charges, now)?;
+        // The permit to the upstream is the answer's; this intent is its record.
+        record::intent(shared, &subject, &allowed, now)
+            .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
+        Ok(Kept { call: subject.call, charges: allowed.charges, at: now, started: Instant::now() })
+    })();
+    if let Err(Stop::Refused { decision, refusal }) = &walked {
+        record::refusal(shared, &subject, *decision, refusal, now)?;
+    }
+    walked
+}
+
+/// A question needs a method the era knows, a capability the agent declared,
+/// and a policy that lets it through.
+fn may_ask(route: &Route, holding: &Holding, caller: &Caller, call: &Call<'_>) -> Verdict {
+    let no = |message: String| {
+        Verdict::Deny(Refusal {
+            rule: RuleId::METHOD,
+            policy: None,
+            message,
+            retry_after_ms: None,
+        })
+    };
+    let Some(capability) = protocol::upstream_request(call.method) else {
+        return no(format!("method `{}` is not known", call.method.escape_debug()));
+    };
+    if let Some(capability) = capability
+        && !route.session.state().capabilities.contains(capability)
+    {
+        return no(format!("the agent did not declare `{capability}`"));
+    }
+    judge::judge(holding, caller, call)
+}

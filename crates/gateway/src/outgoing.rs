@@ -1,0 +1,77 @@
+//! A request on its way upstream: the judged bytes, and where in them stands
+//! what may be replaced.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use provost_policy::json::Value;
+
+use crate::answer::DECISION_KEY;
+use crate::envelope::{Id, IdKey};
+use crate::splice::{self, Splice};
+
+/// The bytes that were judged, ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    text: Bytes,
+    id_at: Range<usize>,
+    id: String,
+    key: IdKey,
+    token: Option<(Range<usize>, String)>,
+    /// Keys of ours that the agent put into `_meta`: they never leave.
+    removed: Option<Splice>,
+}
+
+impl Outgoing {
+    /// Notes where id and progress token stand in `text`.
+    pub(crate) fn new(text: &Bytes, id: Id<'_>, params: Option<Value<'_>>) -> Self {
+        let meta = params.and_then(|params| params.get("_meta"));
+        let token = meta
+            .and_then(|meta| meta.get("progressToken"))
+            .map(|token| (token.span(), token.raw().to_owned()));
+        let removed = meta.and_then(|meta| {
+            let ours = meta.members().find(|member| member.name() == DECISION_KEY)?;
+            let whole = std::str::from_utf8(text).ok()?;
+            Some(splice::without_member(whole, ours.key.span(), ours.value.span()))
+        });
+        Self {
+            text: text.clone(),
+            id_at: id.span(),
+            id: id.raw().to_owned(),
+            key: id.key(),
+            token,
+            removed,
+        }
+    }
+
+    /// The agent's id, as JSON text.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The agent's id, comparable.
+    pub(crate) fn key(&self) -> &IdKey {
+        &self.key
+    }
+
+    /// The agent's progress token, as JSON text.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_ref().map(|(_, token)| token.as_str())
+    }
+
+    /// The message for an upstream session that is this agent's alone.
+    pub(crate) fn verbatim(&self) -> Bytes {
+        splice::apply(self.text.clone(), self.removed.iter().cloned().collect())
+    }
+
+    /// The message for a process that several sessions may share: `number`
+    /// stands for id and progress token.
+    pub(crate) fn numbered(&self, number: u64) -> Bytes {
+        let mut splices: Vec<Splice> = self.removed.iter().cloned().collect();
+        splices.push(Splice { at: self.id_at.clone(), with: number.to_string() });
+        if let Some((at, _)) = &self.token {
+            splices.push(Splice { at: at.clone(), with: number.to_string() });
+        }
+        splice::apply(self.text.clone(), splices)
+    }
+}

@@ -1,0 +1,328 @@
+//! The walk of a message of an agent, from its bytes to its answer.
+//!
+//! identify → route → judge → look at limits → hold → reserve → record intent
+//! → forward → settle → record outcome → reply. Identifying is the face's work
+//! (`face/`), because a token is read differently over HTTP and stdio; settling,
+//! recording the outcome and replying is the relay's (`relay.rs`), because it
+//! happens when the upstream answers.
+
+mod housekeeping;
+mod initialize;
+mod notify;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use provost_policy::judge::{Allowed, Refusal, Verdict};
+use provost_policy::json::{Kind, Value};
+use provost_policy::{Call, Caller, RuleId};
+use provost_store::{Decision, Status};
+
+use crate::answer::{self, Failure};
+use crate::directory::Holding;
+use crate::envelope::{self, Id, Malformed, Message};
+use crate::outgoing::Outgoing;
+use crate::outlet::{Outlet, Reply};
+use crate::permit::Permit;
+use crate::protocol::{self, RequestKind, TaskMethod};
+use crate::relay::{Flight, Transform};
+use crate::route::Route;
+use crate::session::{Kept, Session};
+use crate::stage::record::Subject;
+use crate::stage::settle::{self, Ending};
+use crate::stage::{Stop, judge, limits, record};
+use crate::worker::Worker;
+
+/// Who sent a message: what its token opened, and its session if it has one.
+#[derive(Clone)]
+pub(crate) struct Agent {
+    pub(crate) holding: Arc<Holding>,
+    pub(crate) session: Option<Arc<Session>>,
+}
+
+/// A request as it was read.
+struct Request<'d> {
+    text: &'d Bytes,
+    id: Id<'d>,
+    method: Cow<'d, str>,
+    params: Option<Value<'d>>,
+}
+
+/// One message of an agent, to its end.
+pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet: Outlet) {
+    let parsed = match envelope::parse(&text) {
+        Ok(parsed) => parsed,
+        Err(problem) => return malformed(worker, agent, &problem, outlet),
+    };
+    match envelope::read(&parsed) {
+        Err(problem) => malformed(worker, agent, &problem, outlet),
+        Ok(Message::Request { id, method, params }) => {
+            let request = Request { text: &text, id, method, params };
+            self::request(worker, agent, request, outlet).await;
+        }
+        Ok(Message::Notification { method, params }) => {
+            notify::notification(worker, agent, &text, &method, params, outlet).await;
+        }
+        Ok(Message::Response { id, .. }) => {
+            notify::answer(worker, agent, &text, id, outlet).await;
+        }
+    }
+}
+
+async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: Outlet) {
+    let kind = protocol::request_kind(&request.method);
+    if kind == RequestKind::Housekeeping(protocol::Housekeeping::Initialize) {
+        return initialize::initialize(worker, agent, &request, outlet).await;
+    }
+    // Everything but opening a session needs one.
+    let Some(session) = agent.session.clone() else {
+        let failure = Failure::invalid_request("no session; send `initialize` first");
+        return outlet.fail(&failure, Some(request.id.raw()));
+    };
+    let flight = match kind {
+        RequestKind::Housekeeping(kind) => housekeeping::flight(agent, &session, &request, kind),
+        RequestKind::Task(TaskMethod::List) => {
+            housekeeping::own_tasks(agent, &session, &request)
+        }
+        RequestKind::CallTool
+        | RequestKind::Method
+        | RequestKind::Unknown
+        | RequestKind::Task(TaskMethod::One) => govern(worker, agent, &session, &request, kind),
+    };
+    match flight {
+        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
+        Err(stop) => refuse(stop, &request, kind, outlet),
+    }
+}
+
+/// A call that may go, with what it needs on its way.
+type Cleared = (Flight, Permit, Outgoing);
+
+/// The governed part of the walk: from judging to the recorded intent. Nothing
+/// here waits, so nothing can change between the stages.
+fn govern(
+    worker: &Worker,
+    agent: &Agent,
+    session: &Arc<Session>,
+    request: &Request<'_>,
+    kind: RequestKind,
+) -> Result<Cleared, Stop> {
+    let shared = &worker.shared;
+    let (tool, arguments) = tool_call(request, kind)?;
+    let call = Call { method: &request.method, tool: tool.as_deref(), arguments };
+    let caller = Caller {
+        grant: agent.holding.grant.id.0.clone(),
+        server: agent.holding.grant.server.0.clone(),
+        session: Some(session.id.clone()),
+    };
+    let now = shared.clock.now();
+    let subject = Subject {
+        call: record::call_id()?,
+        holding: &agent.holding,
+        method: &request.method,
+        tool: tool.as_deref(),
+        keys: record::keys(arguments),
+        shadow: judge::shadow(shared, &agent.holding, &caller, &call, now),
+    };
+    let cleared = clear(worker, agent, session, request, kind, &caller, &call, &subject, now);
+    if let Err(Stop::Refused { decision, refusal }) = &cleared {
+        record::refusal(shared, &subject, *decision, refusal, now)?;
+    }
+    cleared
+}
+
+#[expect(clippy::too_many_arguments, reason = "the stages of one walk, each with what it needs")]
+fn clear(
+    worker: &Worker,
+    agent: &Agent,
+    session: &Arc<Session>,
+    request: &Request<'_>,
+    kind: RequestKind,
+    caller: &Caller,
+    call: &Call<'_>,
+    subject: &Subject<'_>,
+    now: provost_policy::Moment,
+) -> Result<Cleared, Stop> {
+    let shared = &worker.shared;
+    known_name(session, call)?;
+    own_task(worker, agent, request, kind)?;
+    let allowed: Allowed = match judge::judge(&agent.holding, caller, call) {
+        Verdict::Allow(allowed) => allowed,
+        Verdict::Deny(refusal) => {
+            return Err(Stop::Refused { decision: Decision::Deny, refusal });
+        }
+        // A person is not bothered with what a limit refuses anyway.
+        Verdict::Ask(asked) => {
+            limits::look(shared, &asked.charges, now)?;
+            return Err(judge::hold(asked));
+        }
+    };
+    // Before forwarding: a crash must over-count, never under-count.
+    limits::reserve(shared, &allowed.charges, now)?;
+    let permit = record::intent(shared, subject, &allowed, now)
+        // Nothing was sent and nothing was recorded, so nothing was used.
+        .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
+    let shadow = subject.shadow.iter().flat_map(|said| said.charges.iter().cloned());
+    let kept = Kept {
+        call: subject.call,
+        charges: allowed.charges.iter().cloned().chain(shadow).collect(),
+        at: now,
+        started: Instant::now(),
+    };
+    let transform = match kind {
+        RequestKind::CallTool => Transform::Call,
+        _ => Transform::Plain,
+    };
+    let message = Outgoing::new(request.text, request.id, request.params);
+    housekeeping::remember(session, &request.method, request.params, &message);
+    let route = Route { site: Arc::clone(&agent.holding.site), session: Arc::clone(session) };
+    let flight = Flight::new(route, &message, transform, Some(kept.clone())).inspect_err(|_| {
+        let ending = Ending { status: Status::NotSent, upstream_status: None };
+        settle::settle(shared, &agent.holding.grant.server_name, &kept, ending);
+    })?;
+    Ok((flight, permit, message))
+}
+
+/// Name and arguments of a `tools/call`; of other methods the parameters that
+/// stand where arguments stand.
+fn tool_call<'d>(
+    request: &Request<'d>,
+    kind: RequestKind,
+) -> Result<(Option<Cow<'d, str>>, Option<Value<'d>>), Stop> {
+    if kind != RequestKind::CallTool {
+        return Ok((None, None));
+    }
+    let invalid = |problem: &str| Stop::Failed(Failure::invalid_params(problem));
+    let Some(params) = request.params else {
+        return Err(invalid("`params` with the name of the tool is missing"));
+    };
+    let Some(name) = params.get("name").and_then(Value::as_str) else {
+        return Err(invalid("`params.name` must be the name of the tool"));
+    };
+    let arguments = params.get("arguments");
+    if arguments.is_some_and(|arguments| arguments.kind() != Kind::Object) {
+        return Err(invalid("`params.arguments` must be an object"));
+    }
+    Ok((Some(name), arguments))
+}
+
+/// A name that only looks like one of the server's tools is not that tool, and
+/// must not be taken for it anywhere.
+fn known_name(session: &Session, call: &Call<'_>) -> Result<(), Stop> {
+    let Some(name) = call.tool else { return Ok(()) };
+    let state = session.state();
+    let Some(tools) = &state.tools else { return Ok(()) };
+    if tools.contains(name) {
+        return Ok(());
+    }
+    let twin = tools.iter().find(|tool| provost_policy::json::same_folded(tool, name));
+    match twin {
+        None => Ok(()),
+        Some(twin) => Err(Stop::Refused {
+            decision: Decision::Deny,
+            refusal: Refusal {
+                rule: RuleId::ENVELOPE,
+                policy: None,
+                message: format!("`{}` is not a tool; it only looks like `{twin}`", name.escape_debug()),
+                retry_after_ms: None,
+            },
+        }),
+    }
+}
+
+/// `tasks/get`, `tasks/result` and `tasks/cancel` reach only the caller's own.
+fn own_task(
+    worker: &Worker,
+    agent: &Agent,
+    request: &Request<'_>,
+    kind: RequestKind,
+) -> Result<(), Stop> {
+    if kind != RequestKind::Task(TaskMethod::One) {
+        return Ok(());
+    }
+    let task = request.params.and_then(|params| params.get("taskId")).and_then(Value::as_str);
+    let grant = &agent.holding.grant.id.0;
+    if task.is_some_and(|task| worker.shared.tasks.owns(grant, &task)) {
+        return Ok(());
+    }
+    Err(Stop::Refused {
+        decision: Decision::Deny,
+        refusal: Refusal {
+            rule: RuleId::METHOD,
+            policy: None,
+            message: "no such task of this grant".to_owned(),
+            retry_after_ms: None,
+        },
+    })
+}
+
+/// Answers a request that goes no further.
+fn refuse(stop: Stop, request: &Request<'_>, kind: RequestKind, outlet: Outlet) {
+    let id = request.id.raw();
+    match stop {
+        Stop::Unrecorded => outlet.fail(&Failure::record_unavailable(), Some(id)),
+        Stop::Failed(failure) => outlet.fail(&failure, Some(id)),
+        Stop::Refused { decision, refusal } => match kind {
+            RequestKind::CallTool => {
+                let body = answer::refused_call(id, decision.as_str(), &refusal);
+                outlet.send(Reply::message(body));
+            }
+            RequestKind::Unknown if refusal.rule == RuleId::METHOD => {
+                outlet.fail(&Failure::unknown_method(&request.method, &refusal), Some(id));
+            }
+            RequestKind::Task(TaskMethod::One) if refusal.rule == RuleId::METHOD => {
+                outlet.fail(&Failure::invalid_params(refusal.message), Some(id));
+            }
+            RequestKind::Unknown
+            | RequestKind::Task(_)
+            | RequestKind::Method
+            | RequestKind::Housekeeping(_) => {
+                outlet.fail(&Failure::refused(decision.as_str(), &refusal), Some(id));
+            }
+        },
+    }
+}
+
+/// A message that cannot be read in exactly one way: refused and recorded.
+fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, outlet: Outlet) {
+    worker.shared.metrics.malformed.fetch_add(1, Ordering::Relaxed);
+    let (failure, id) = match problem {
+        Malformed::Json(problem) if envelope::is_syntax(problem) => (Failure::parse(problem.to_string()), None),
+        Malformed::Json(problem) => (Failure::invalid_request(problem.to_string()), None),
+        Malformed::Envelope { problem, id } => {
+            (Failure::invalid_request(problem.clone()), id.as_deref())
+        }
+    };
+    match record_envelope(worker, agent, "(unreadable)", &problem.to_string()) {
+        Ok(()) => outlet.fail(&failure, id),
+        Err(_) => outlet.fail(&Failure::record_unavailable(), id),
+    }
+}
+
+/// Records that a message was refused before anybody judged it.
+fn record_envelope(
+    worker: &Worker,
+    agent: &Agent,
+    method: &str,
+    problem: &str,
+) -> Result<(), Stop> {
+    let subject = Subject {
+        call: record::call_id()?,
+        holding: &agent.holding,
+        method,
+        tool: None,
+        keys: Vec::new(),
+        shadow: None,
+    };
+    let refusal = Refusal {
+        rule: RuleId::ENVELOPE,
+        policy: None,
+        message: problem.to_owned(),
+        retry_after_ms: None,
+    };
+    let now = worker.shared.clock.now();
+    record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
+}

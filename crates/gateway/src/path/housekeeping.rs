@@ -1,0 +1,76 @@
+//! Requests that no policy decides, and what a session remembers of requests.
+
+use std::sync::Arc;
+
+use provost_policy::json::Value;
+
+use super::{Agent, Cleared, Request};
+use crate::outgoing::Outgoing;
+use crate::permit::Permit;
+use crate::protocol::Housekeeping;
+use crate::relay::{Flight, Transform};
+use crate::route::Route;
+use crate::session::Session;
+use crate::stage::Stop;
+
+/// A housekeeping request on its way; lists are filtered on the way back.
+pub(super) fn flight(
+    agent: &Agent,
+    session: &Arc<Session>,
+    request: &Request<'_>,
+    kind: Housekeeping,
+) -> Result<Cleared, Stop> {
+    let transform = match kind {
+        Housekeeping::ListTools => Transform::Tools,
+        Housekeeping::ListResources => Transform::List("resources/list", "resources"),
+        Housekeeping::ListTemplates => {
+            Transform::List("resources/templates/list", "resourceTemplates")
+        }
+        Housekeeping::ListPrompts => Transform::List("prompts/list", "prompts"),
+        Housekeeping::Initialize
+        | Housekeeping::Ping
+        | Housekeeping::SetLogLevel
+        | Housekeeping::Unsubscribe => Transform::Plain,
+    };
+    let message = Outgoing::new(request.text, request.id, request.params);
+    remember(session, &request.method, request.params, &message);
+    let route = Route { site: Arc::clone(&agent.holding.site), session: Arc::clone(session) };
+    let flight = Flight::new(route, &message, transform, None)?;
+    Ok((flight, Permit::housekeeping(kind), message))
+}
+
+/// `tasks/list`: everybody may, and gets the caller's own.
+pub(super) fn own_tasks(
+    agent: &Agent,
+    session: &Arc<Session>,
+    request: &Request<'_>,
+) -> Result<Cleared, Stop> {
+    let message = Outgoing::new(request.text, request.id, request.params);
+    let route = Route { site: Arc::clone(&agent.holding.site), session: Arc::clone(session) };
+    let flight = Flight::new(route, &message, Transform::Tasks, None)?;
+    Ok((flight, Permit::own("the caller's own tasks"), message))
+}
+
+/// Keeps what has to be asked for again when an upstream session is lost.
+pub(super) fn remember(
+    session: &Session,
+    method: &str,
+    params: Option<Value<'_>>,
+    message: &Outgoing,
+) {
+    let uri = || Some(params?.get("uri")?.as_str()?.into_owned());
+    match method {
+        "logging/setLevel" => session.state().level = Some(message.clone()),
+        "resources/subscribe" => {
+            if let Some(uri) = uri() {
+                session.state().subscriptions.insert(uri, message.clone());
+            }
+        }
+        "resources/unsubscribe" => {
+            if let Some(uri) = uri() {
+                session.state().subscriptions.remove(&uri);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,117 @@
+//! What an agent sends without waiting for an answer: notifications, and its
+//! own answers to questions of the upstream.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use provost_policy::json::Value;
+use provost_store::Status;
+use tracing::debug;
+
+use super::{Agent, record_envelope};
+use crate::answer::Failure;
+use crate::envelope::{self, Answer, Id, Message, id_key};
+use crate::outlet::{Outlet, Reply};
+use crate::permit::Permit;
+use crate::protocol::{self, KnownNotification};
+use crate::route::Route;
+use crate::stage::settle::{self, Ending};
+use crate::worker::Worker;
+
+/// A notification: passes if the era knows it from agents. A request without an
+/// id looks like one, and is never forwarded.
+pub(super) async fn notification(
+    worker: &Worker,
+    agent: &Agent,
+    text: &Bytes,
+    method: &str,
+    params: Option<Value<'_>>,
+    outlet: Outlet,
+) {
+    let Some(known) = protocol::agent_notification(method) else {
+        let problem = "a request needs an `id`, and this notification is not known";
+        return match record_envelope(worker, agent, method, problem) {
+            Ok(()) => outlet.fail(&Failure::invalid_request(problem), None),
+            Err(_) => outlet.fail(&Failure::record_unavailable(), None),
+        };
+    };
+    let Some(session) = agent.session.clone() else {
+        return outlet.fail(&Failure::invalid_request("no session; send `initialize` first"), None);
+    };
+    let route = Route { site: Arc::clone(&agent.holding.site), session };
+    let permit = Permit::notification(known);
+    let sent = match known {
+        KnownNotification::Initialized => route.announce(worker, &permit, text.clone()).await,
+        KnownNotification::Cancelled => {
+            let target = params.and_then(|params| params.get("requestId")).map(id_key);
+            let pending = target.as_ref().and_then(|key| {
+                let state = route.session.state();
+                state.in_flight.get(key).map(|pending| pending.cancelled.clone())
+            });
+            // The flight tells the upstream, under the id it knows.
+            if let Some(cancelled) = pending {
+                cancelled.cancel();
+            }
+            Ok(())
+        }
+        KnownNotification::Progress
+        | KnownNotification::RootsChanged
+        | KnownNotification::TaskStatus
+        | KnownNotification::LogMessage
+        | KnownNotification::ResourceUpdated
+        | KnownNotification::ListChanged
+        | KnownNotification::ElicitationComplete => {
+            route.notify(worker, &permit, text.clone()).await
+        }
+    };
+    if let Err(fault) = sent {
+        debug!(?fault, method, "A notification did not reach its upstream");
+    }
+    outlet.send(Reply::Accepted);
+}
+
+/// An answer: passes once, if it answers a question that was let through.
+pub(super) async fn answer(
+    worker: &Worker,
+    agent: &Agent,
+    text: &Bytes,
+    id: Id<'_>,
+    outlet: Outlet,
+) {
+    let Some(session) = agent.session.clone() else {
+        return outlet.fail(&Failure::invalid_request("no session; send `initialize` first"), None);
+    };
+    let question = session.state().questions.remove(&id.key());
+    let Some(question) = question else {
+        let problem = "nobody asked the question that this answers";
+        return match record_envelope(worker, agent, "(answer)", problem) {
+            Ok(()) => outlet.fail(&Failure::invalid_request(problem), None),
+            Err(_) => outlet.fail(&Failure::record_unavailable(), None),
+        };
+    };
+    let route = Route { site: Arc::clone(&agent.holding.site), session };
+    let sent = route.notify(worker, &Permit::answer(&question), text.clone()).await;
+    if let Some(kept) = &question.kept {
+        let status = match (&sent, is_error(text)) {
+            (Err(_), _) => Status::UpstreamDown,
+            (Ok(()), true) => Status::RpcError,
+            (Ok(()), false) => Status::Ok,
+        };
+        let ending = Ending { status, upstream_status: None };
+        settle::settle(&worker.shared, &agent.holding.grant.server_name, kept, ending);
+    }
+    match sent {
+        Ok(()) => outlet.send(Reply::Accepted),
+        Err(_) => {
+            let server = &agent.holding.grant.server_name;
+            outlet.fail(&Failure::upstream_down(server), None);
+        }
+    }
+}
+
+fn is_error(text: &Bytes) -> bool {
+    envelope::parse(text).is_ok_and(|parsed| {
+        let read = envelope::read(&parsed);
+        matches!(read, Ok(Message::Response { answer: Answer::Error(_), .. }))
+    })
+}

@@ -1,0 +1,368 @@
+//! The way back: from the upstream's messages to the agent, until the answer
+//! has come, is settled, recorded and sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use provost_store::Status;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::Failure;
+use crate::envelope::IdKey;
+use crate::inbound::{self, Sorted};
+use crate::outgoing::Outgoing;
+use crate::outlet::{Outlet, Reply};
+use crate::permit::Permit;
+use crate::route::Route;
+use crate::session::{Kept, OUTBOUND, Pending};
+use crate::sse::{Event, Reader};
+use crate::stage::Stop;
+use crate::stage::settle::{self, Ending};
+use crate::upstream::{Exchange, Fault, FaultKind, http};
+use crate::worker::Worker;
+
+/// What may follow an answer on its stream before the connection is given up.
+const DREGS: usize = 16 * 1024;
+
+/// What an answer goes through on its way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transform {
+    /// Nothing is filtered.
+    Plain,
+    /// The result of `tools/call`, which may be a task.
+    Call,
+    /// The answer to `initialize`.
+    Initialize,
+    /// `tools/list`.
+    Tools,
+    /// A list of resources, templates or prompts: the method that asks for it,
+    /// and the member of the result that holds it.
+    List(&'static str, &'static str),
+    /// `tasks/list`.
+    Tasks,
+}
+
+/// One request of an agent on its way to the upstream and back.
+pub(crate) struct Flight {
+    route: Route,
+    key: IdKey,
+    id: String,
+    transform: Transform,
+    cancelled: CancellationToken,
+}
+
+/// Where the messages of an exchange come from.
+enum Source {
+    Lines(mpsc::Receiver<Bytes>),
+    Events { answer: http::Answer, reader: Reader, ready: std::vec::IntoIter<Event> },
+}
+
+/// The way to the agent while an exchange goes on.
+enum Way {
+    /// Nothing was sent yet; one message can still be a plain reply.
+    Unopened(Outlet),
+    /// A stream of events.
+    Stream(mpsc::Sender<Event>),
+    /// A stdio agent: messages go as they come.
+    Lines(mpsc::Sender<Bytes>),
+}
+
+/// Why an exchange ended without an answer.
+enum Broken {
+    Fault(Fault),
+    /// The stream ended, but the agent can resume it.
+    Resumable,
+    /// The agent went away.
+    Gone,
+    /// The agent cancelled.
+    Cancelled,
+    /// The session ended, or the gateway stops.
+    Ended,
+}
+
+// === impl Flight ===
+
+impl Flight {
+    /// Enters a request among those in flight; its id must not be there yet.
+    pub(crate) fn new(
+        route: Route,
+        message: &Outgoing,
+        transform: Transform,
+        kept: Option<Kept>,
+    ) -> Result<Self, Stop> {
+        let key = message.key().clone();
+        let cancelled = CancellationToken::new();
+        let pending = Pending { kept, transform, cancelled: cancelled.clone() };
+        let mut state = route.session.state();
+        if state.in_flight.contains_key(&key) {
+            drop(state);
+            let failure = Failure::invalid_request("a request with this `id` is in flight already");
+            return Err(Stop::Failed(failure));
+        }
+        state.in_flight.insert(key.clone(), pending);
+        drop(state);
+        Ok(Self { route, key, id: message.id().to_owned(), transform, cancelled })
+    }
+
+    /// Forwards the request and carries everything back until its answer.
+    pub(crate) async fn go(
+        self,
+        worker: &Worker,
+        permit: Permit,
+        message: Outgoing,
+        mut outlet: Outlet,
+    ) {
+        let forward = async {
+            match self.transform {
+                Transform::Initialize => self.route.open(worker, &permit, &message).await,
+                _ => self.route.request(worker, &permit, &message).await,
+            }
+        };
+        let exchange = tokio::select! {
+            biased;
+            exchange = forward => exchange.map_err(Broken::Fault),
+            () = outlet.gone() => Err(Broken::Gone),
+            () = self.cancelled.cancelled() => Err(Broken::Cancelled),
+            () = self.route.session.ended.cancelled() => Err(Broken::Ended),
+            () = worker.shared.abandoned.cancelled() => Err(Broken::Ended),
+        };
+        match exchange {
+            // The usual case: one message, no stream, nothing to wait for.
+            Ok(Exchange::Message(text)) => self.only(worker, text, outlet).await,
+            Ok(Exchange::Lines(lines)) => self.many(worker, Source::Lines(lines), outlet).await,
+            Ok(Exchange::Events(answer)) => {
+                let reader = Reader::new(worker.shared.settings.result_limit);
+                let source = Source::Events { answer, reader, ready: Vec::new().into_iter() };
+                self.many(worker, source, outlet).await;
+            }
+            Err(broken) => self.broken(worker, broken, Way::new(outlet)).await,
+        }
+    }
+
+    async fn only(self, worker: &Worker, text: Bytes, outlet: Outlet) {
+        match inbound::answer_to(worker, &self.route, &self.key, &self.id, text) {
+            Some(answer) => self.reply(worker, answer, outlet),
+            None => {
+                let way = Way::new(outlet);
+                self.broken(worker, Broken::Fault(Fault::lies()), way).await;
+            }
+        }
+    }
+
+    async fn many(self, worker: &Worker, mut source: Source, outlet: Outlet) {
+        let mut way = Way::new(outlet);
+        let mut resumable = false;
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = source.next(worker) => next,
+                () = way.gone() => return self.broken(worker, if resumable { Broken::Resumable } else { Broken::Gone }, way).await,
+                () = self.cancelled.cancelled() => return self.broken(worker, Broken::Cancelled, way).await,
+                () = self.route.session.ended.cancelled() => return self.broken(worker, Broken::Ended, way).await,
+                () = worker.shared.abandoned.cancelled() => return self.broken(worker, Broken::Ended, way).await,
+            };
+            let event = match next {
+                Ok(Some(event)) => event,
+                Ok(None) if resumable => return self.broken(worker, Broken::Resumable, way).await,
+                Ok(None) => return self.broken(worker, Broken::Fault(Fault::broken()), way).await,
+                Err(fault) => return self.broken(worker, Broken::Fault(fault), way).await,
+            };
+            resumable |= event.id.is_some();
+            let Event { id, retry, message } = event;
+            let Some(text) = message else {
+                way.pass(Event { id, retry, message: None }).await;
+                continue;
+            };
+            match inbound::sort(worker, &self.route, text).await {
+                Sorted::Answer { key, text } if key == self.key => {
+                    source.finish();
+                    let plain = id.is_none() && retry.is_none();
+                    return match way {
+                        Way::Unopened(outlet)
+                            if plain || self.transform == Transform::Initialize =>
+                        {
+                            self.reply(worker, text, outlet);
+                        }
+                        mut way => way.pass(Event { id, retry, message: Some(text) }).await,
+                    };
+                }
+                // An answer to another request of this session, on a stream that
+                // several share: the agent sorts it out as we did.
+                Sorted::Answer { text, .. } | Sorted::Deliver(text) => {
+                    way.pass(Event { id, retry, message: Some(text) }).await;
+                }
+                Sorted::Nothing => {}
+            }
+        }
+    }
+
+    /// Sends the answer; the one to `initialize` makes the session known.
+    fn reply(&self, worker: &Worker, body: Bytes, outlet: Outlet) {
+        let mut opened = None;
+        if self.transform == Transform::Initialize {
+            let session = &self.route.session;
+            // The version is noted only from a result.
+            if session.state().version.is_none() {
+                session.state().opening = None;
+            } else if !session.is_stdio() {
+                opened = Some(session.id.clone());
+                let evicted = worker.shared.sessions.insert(Arc::clone(session));
+                if let Some(evicted) = evicted {
+                    evicted.ended.cancel();
+                }
+            }
+        }
+        outlet.send(Reply::Message { http: 200, body, session: opened });
+    }
+
+    /// Settles and answers a request that got no answer.
+    async fn broken(self, worker: &Worker, why: Broken, way: Way) {
+        if matches!(why, Broken::Resumable) {
+            // The request stays in flight; its answer comes on the agent's next
+            // stream, and settles it there.
+            return;
+        }
+        let pending = self.route.session.state().in_flight.remove(&self.key);
+        if self.transform == Transform::Initialize {
+            self.route.session.state().opening = None;
+        }
+        let server = &self.route.site.server.name;
+        let (status, upstream_status, failure) = match why {
+            Broken::Fault(fault) => fault_ending(fault, server),
+            Broken::Gone | Broken::Resumable | Broken::Ended => {
+                (Status::Cancelled, None, Failure::busy("the session ended"))
+            }
+            Broken::Cancelled => (Status::Cancelled, None, Failure::busy("cancelled")),
+        };
+        if let Some(kept) = pending.and_then(|pending| pending.kept) {
+            let ending = Ending { status, upstream_status };
+            settle::settle(&worker.shared, server, &kept, ending);
+        }
+        match why {
+            Broken::Gone | Broken::Ended => self.route.cancel(worker, &self.key, "the agent is gone").await,
+            Broken::Cancelled => self.route.cancel(worker, &self.key, "cancelled by the agent").await,
+            Broken::Fault(_) | Broken::Resumable => {}
+        }
+        match why {
+            // Cancelled requests are not answered.
+            Broken::Cancelled => way.end(),
+            Broken::Fault(_) | Broken::Gone | Broken::Ended | Broken::Resumable => {
+                way.fail(&failure, &self.id).await;
+            }
+        }
+    }
+}
+
+fn fault_ending(fault: Fault, server: &str) -> (Status, Option<u16>, Failure) {
+    let down = Failure::upstream_down(server);
+    match fault.kind {
+        _ if !fault.sent => (Status::NotSent, None, down),
+        FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, None, down),
+        FaultKind::Slow => (Status::Timeout, None, Failure::upstream_slow(server)),
+        FaultKind::Lies => (Status::BadAnswer, None, Failure::upstream_lies(server)),
+        FaultKind::Status(status) => (Status::Http(status), Some(status), down),
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The next event; `None` at the end. Safe to drop while it waits.
+    async fn next(&mut self, worker: &Worker) -> Result<Option<Event>, Fault> {
+        match self {
+            Self::Lines(lines) => {
+                let wait = worker.shared.settings.call_timeout;
+                match tokio::time::timeout(wait, lines.recv()).await {
+                    Ok(line) => Ok(line.map(Event::of)),
+                    Err(_) => Err(Fault::slow()),
+                }
+            }
+            Self::Events { answer, reader, ready } => loop {
+                if let Some(event) = ready.next() {
+                    return Ok(Some(event));
+                }
+                match answer.next().await? {
+                    Some(chunk) => {
+                        let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
+                        *ready = events.into_iter();
+                    }
+                    None => return Ok(None),
+                }
+            },
+        }
+    }
+}
+
+impl Source {
+    /// The answer has come: what is left of the stream is read in the
+    /// background, so that its connection can be used again.
+    fn finish(self) {
+        if let Self::Events { answer, .. } = self {
+            tokio::spawn(async move {
+                let rest = answer.read(DREGS);
+                // Most servers end the stream at once; the others lose it.
+                drop(tokio::time::timeout(Duration::from_secs(1), rest).await);
+            });
+        }
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    fn new(outlet: Outlet) -> Self {
+        match outlet.lines() {
+            Some(lines) => Self::Lines(lines.clone()),
+            None => Self::Unopened(outlet),
+        }
+    }
+
+    /// Passes an event on; opens the stream for the first one.
+    async fn pass(&mut self, event: Event) {
+        if let Self::Unopened(_) = self {
+            let (sender, events) = mpsc::channel(OUTBOUND);
+            if let Self::Unopened(outlet) = std::mem::replace(self, Self::Stream(sender)) {
+                outlet.send(Reply::Stream(events));
+            }
+        }
+        match self {
+            // An agent that is gone is noticed by `gone`.
+            Self::Stream(stream) => drop(stream.send(event).await),
+            Self::Lines(lines) => {
+                if let Some(message) = event.message {
+                    drop(lines.send(message).await);
+                }
+            }
+            Self::Unopened(_) => {}
+        }
+    }
+
+    async fn gone(&mut self) {
+        match self {
+            Self::Unopened(outlet) => outlet.gone().await,
+            Self::Stream(stream) => stream.closed().await,
+            Self::Lines(lines) => lines.closed().await,
+        }
+    }
+
+    async fn fail(self, failure: &Failure, id: &str) {
+        match self {
+            Self::Unopened(outlet) => outlet.fail(failure, Some(id)),
+            Self::Stream(stream) => drop(stream.send(Event::of(failure.body(Some(id)))).await),
+            Self::Lines(lines) => drop(lines.send(failure.body(Some(id))).await),
+        }
+    }
+
+    /// Ends the exchange without an answer.
+    fn end(self) {
+        match self {
+            Self::Unopened(outlet) => {
+                let (_, events) = mpsc::channel(1);
+                outlet.send(Reply::Stream(events));
+            }
+            Self::Stream(_) | Self::Lines(_) => {}
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! The way from one session to its upstream, whatever kind that is, with the
+//! care for upstream sessions and processes that come and go.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use tracing::{debug, info};
+
+use crate::directory::Site;
+use crate::envelope::{self, Answer, IdKey, Message};
+use crate::outgoing::Outgoing;
+use crate::permit::Permit;
+use crate::session::Session;
+use crate::sse;
+use crate::upstream::child::{Child, ChildSpec, Holder};
+use crate::upstream::http::{self, HttpUpstream, SESSION_ID, SessionHeaders};
+use crate::upstream::{Exchange, Fault, FaultKind, Upstream};
+use crate::worker::Worker;
+
+/// A session and the server it is with.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) site: Arc<Site>,
+    pub(crate) session: Arc<Session>,
+}
+
+/// The notification that completes an opening of our own.
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
+// === impl Route ===
+
+impl Route {
+    /// Opens the upstream's side of the session with the agent's `initialize`.
+    pub(crate) async fn open(
+        &self,
+        worker: &Worker,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<Exchange, Fault> {
+        match self.upstream()? {
+            Upstream::Http(http) => {
+                let with = SessionHeaders::default();
+                let answer = http.post(worker.number, permit, with, message.verbatim()).await?;
+                self.session.state().upstream = answer.header(&SESSION_ID).map(str::to_owned);
+                exchange(answer, worker).await
+            }
+            Upstream::Stdio(spec) => {
+                let child = self.child(worker, spec)?;
+                child.initialize(&self.session, permit, message).await.map(Exchange::Message)
+            }
+        }
+    }
+
+    /// Sends a request. An upstream session or process that is gone is opened
+    /// again first; the agent does not notice.
+    pub(crate) async fn request(
+        &self,
+        worker: &Worker,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<Exchange, Fault> {
+        match self.upstream()? {
+            Upstream::Stdio(spec) => {
+                let child = self.child(worker, spec)?;
+                Ok(Exchange::Lines(child.request(&self.session, permit, message).await?))
+            }
+            Upstream::Http(http) => {
+                let generation = self.session.state().generation;
+                match self.post(worker, http, permit, message.verbatim()).await {
+                    Err(Fault { kind: FaultKind::SessionLost, .. }) => {
+                        self.reopen(worker, http, generation).await?;
+                        self.post(worker, http, permit, message.verbatim()).await
+                    }
+                    other => other,
+                }
+            }
+        }
+    }
+
+    /// Sends a notification, or an answer to a question of the upstream.
+    pub(crate) async fn notify(
+        &self,
+        worker: &Worker,
+        permit: &Permit,
+        message: Bytes,
+    ) -> Result<(), Fault> {
+        match self.upstream()? {
+            Upstream::Stdio(spec) => self.child(worker, spec)?.notify(permit, message).await,
+            Upstream::Http(http) => {
+                let generation = self.session.state().generation;
+                match self.post(worker, http, permit, message.clone()).await {
+                    Err(Fault { kind: FaultKind::SessionLost, .. }) => {
+                        self.reopen(worker, http, generation).await?;
+                        self.post(worker, http, permit, message).await.map(drop)
+                    }
+                    other => other.map(drop),
+                }
+            }
+        }
+    }
+
+    /// The agent is ready: a process hears of it once, an upstream session each time.
+    pub(crate) async fn announce(
+        &self,
+        worker: &Worker,
+        permit: &Permit,
+        message: Bytes,
+    ) -> Result<(), Fault> {
+        match self.upstream()? {
+            Upstream::Stdio(spec) => self.child(worker, spec)?.announce(permit, message).await,
+            Upstream::Http(_) => self.notify(worker, permit, message).await,
+        }
+    }
+
+    /// Tells the upstream that a request is not wanted any more.
+    pub(crate) async fn cancel(&self, worker: &Worker, key: &IdKey, reason: &str) {
+        let permit = Permit::own("the agent went away or cancelled");
+        match self.upstream() {
+            Ok(Upstream::Stdio(spec)) => {
+                if let Ok(child) = self.child(worker, spec) {
+                    child.cancel(&permit, &self.session, key).await;
+                }
+            }
+            Ok(Upstream::Http(http)) => {
+                let id = match key {
+                    IdKey::Number(number) => number.to_string(),
+                    IdKey::Text(text) => serde_json::Value::from(text.as_ref()).to_string(),
+                };
+                let message = format!(
+                    r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"{reason}"}}}}"#
+                );
+                let sent = self.post(worker, http, &permit, Bytes::from(message)).await;
+                if let Err(fault) = sent {
+                    debug!(?fault, "A cancellation did not reach its upstream");
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Opens the upstream's stream for messages outside of any answer. `None`
+    /// when it offers none.
+    pub(crate) async fn stream(
+        &self,
+        worker: &Worker,
+        last_event: Option<&str>,
+    ) -> Result<Option<http::Answer>, Fault> {
+        let Upstream::Http(http) = self.upstream()? else { return Ok(None) };
+        let permit = Permit::own("the agent's stream");
+        let (session, version) = self.ids();
+        let with = SessionHeaders {
+            session: session.as_deref(),
+            version: version.as_deref(),
+            last_event,
+        };
+        let answer = http.get(worker.number, &permit, with).await?;
+        match answer.status {
+            StatusCode::OK if answer.is_event_stream() => Ok(Some(answer)),
+            StatusCode::NOT_FOUND if session.is_some() => Err(Fault::session_lost()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Opens a lost upstream session again, if nobody else did in the meantime.
+    pub(crate) async fn restore(&self, worker: &Worker) -> Result<(), Fault> {
+        match self.upstream()? {
+            Upstream::Http(http) => {
+                let generation = self.session.state().generation;
+                self.reopen(worker, http, generation).await
+            }
+            Upstream::Stdio(_) => Ok(()),
+        }
+    }
+
+    /// Ends the upstream's side of the session.
+    pub(crate) async fn close(&self, worker: &Worker) {
+        match &self.site.upstream {
+            Some(Upstream::Http(http)) => {
+                let (session, version) = self.ids();
+                if session.is_none() {
+                    return;
+                }
+                let with = SessionHeaders {
+                    session: session.as_deref(),
+                    version: version.as_deref(),
+                    last_event: None,
+                };
+                let permit = Permit::own("the session ended");
+                if let Ok(answer) = http.delete(worker.number, &permit, with).await {
+                    // Read to its end, so that the connection can be used again.
+                    let _ = answer.read(64 * 1024).await;
+                }
+            }
+            Some(Upstream::Stdio(spec)) => {
+                if let Some(children) = worker.shared.children.get() {
+                    let holder = self.holder(spec);
+                    children.detach(&spec.server, holder, &self.session);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The process this session's messages go to.
+    pub(crate) fn child(&self, worker: &Worker, spec: &Arc<ChildSpec>) -> Result<Arc<Child>, Fault> {
+        let children = worker.shared.children.get().ok_or_else(Fault::not_sent)?;
+        let own = self.session.agent.and_then(|agent| worker.shared.stdio.child_of(agent));
+        children.attach(own.as_ref().unwrap_or(spec), self.holder(spec), &self.session)
+    }
+
+    fn holder(&self, spec: &ChildSpec) -> Holder {
+        match self.session.agent {
+            Some(agent) => Holder::Agent(agent),
+            None if spec.shared => Holder::Shared,
+            None => Holder::Grant(self.session.grant.clone()),
+        }
+    }
+
+    fn upstream(&self) -> Result<&Upstream, Fault> {
+        self.site.upstream.as_ref().ok_or_else(Fault::not_sent)
+    }
+
+    fn ids(&self) -> (Option<String>, Option<String>) {
+        let state = self.session.state();
+        (state.upstream.clone(), state.version.clone())
+    }
+
+    async fn post(
+        &self,
+        worker: &Worker,
+        http: &Arc<HttpUpstream>,
+        permit: &Permit,
+        message: Bytes,
+    ) -> Result<Exchange, Fault> {
+        let (session, version) = self.ids();
+        let with = SessionHeaders {
+            session: session.as_deref(),
+            version: version.as_deref(),
+            last_event: None,
+        };
+        let answer = http.post(worker.number, permit, with, message).await?;
+        if session.is_some() && answer.status == StatusCode::NOT_FOUND {
+            // The body is of no interest, but the connection is.
+            let _ = answer.read(64 * 1024).await;
+            return Err(Fault::session_lost());
+        }
+        if session.is_some() && answer.status == StatusCode::BAD_REQUEST {
+            let body = answer.read(worker.shared.settings.result_limit).await?;
+            return if speaks_of_session(&body) {
+                Err(Fault::session_lost())
+            } else {
+                Ok(Exchange::Message(body))
+            };
+        }
+        exchange(answer, worker).await
+    }
+
+    async fn reopen(
+        &self,
+        worker: &Worker,
+        http: &Arc<HttpUpstream>,
+        generation: u64,
+    ) -> Result<(), Fault> {
+        let _reopening = self.session.reopening.lock().await;
+        let opening = {
+            let state = self.session.state();
+            if state.generation != generation {
+                return Ok(());
+            }
+            state.opening.clone()
+        };
+        let opening = opening.ok_or_else(Fault::not_sent)?;
+        let permit = Permit::own("an upstream session is opened again");
+        let not_sent = |fault: Fault| Fault { sent: false, ..fault };
+        let with = SessionHeaders::default();
+        let answer =
+            http.post(worker.number, &permit, with, opening.verbatim()).await.map_err(not_sent)?;
+        let upstream = answer.header(&SESSION_ID).map(str::to_owned);
+        let opened = match exchange(answer, worker).await.map_err(not_sent)? {
+            Exchange::Message(message) => is_result(&message),
+            Exchange::Events(answer) => first_answer(answer, worker).await.is_some_and(|m| is_result(&m)),
+            Exchange::Lines(_) => false,
+        };
+        if !opened {
+            return Err(Fault::not_sent());
+        }
+        {
+            let mut state = self.session.state();
+            state.upstream = upstream;
+            state.generation += 1;
+        }
+        info!(server.name = %self.site.server.name, "Opened a lost session with server `{}` again", self.site.server.name);
+        let initialized = Bytes::from_static(INITIALIZED.as_bytes());
+        self.post(worker, http, &permit, initialized).await.map_err(not_sent)?;
+        self.repeat_standing(worker, http, &permit).await;
+        Ok(())
+    }
+
+    /// Repeats what the agent had arranged in the session that was lost.
+    async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>, permit: &Permit) {
+        let standing: Vec<Outgoing> = {
+            let state = self.session.state();
+            state.level.iter().chain(state.subscriptions.values()).cloned().collect()
+        };
+        for message in standing {
+            match self.post(worker, http, permit, message.verbatim()).await {
+                Ok(Exchange::Events(answer)) => drop(first_answer(answer, worker).await),
+                Ok(Exchange::Message(_) | Exchange::Lines(_)) => {}
+                Err(fault) => debug!(?fault, "A standing request was not repeated"),
+            }
+        }
+    }
+}
+
+/// Reads what can be read at once.
+async fn exchange(answer: http::Answer, worker: &Worker) -> Result<Exchange, Fault> {
+    let limit = worker.shared.settings.result_limit;
+    match answer.status {
+        StatusCode::OK if answer.is_event_stream() => Ok(Exchange::Events(answer)),
+        StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
+            answer.read(limit).await.map(Exchange::Message)
+        }
+        // Some servers send their JSON-RPC error with an HTTP error.
+        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR => {
+            let status = answer.status.as_u16();
+            let body = answer.read(limit).await?;
+            if is_error(&body) { Ok(Exchange::Message(body)) } else { Err(Fault::status(status)) }
+        }
+        other => Err(Fault::status(other.as_u16())),
+    }
+}
+
+/// The first answer on a stream of events.
+async fn first_answer(mut answer: http::Answer, worker: &Worker) -> Option<Bytes> {
+    let mut reader = sse::Reader::new(worker.shared.settings.result_limit);
+    while let Ok(Some(chunk)) = answer.next().await {
+        let messages = reader.feed(&chunk).ok()?.into_iter().filter_map(|event| event.message);
+        for message in messages {
+            let parsed = envelope::parse(&message).ok()?;
+            if matches!(envelope::read(&parsed), Ok(Message::Response { .. })) {
+                drop(parsed);
+                return Some(message);
+            }
+        }
+    }
+    None
+}
+
+fn is_result(message: &Bytes) -> bool {
+    envelope::parse(message).is_ok_and(|parsed| {
+        let read = envelope::read(&parsed);
+        matches!(read, Ok(Message::Response { answer: Answer::Result(_), .. }))
+    })
+}
+
+/// Whether a body is a JSON-RPC error, with an id or (before the id was read) without.
+fn is_error(body: &Bytes) -> bool {
+    envelope::parse(body).is_ok_and(|parsed| parsed.root().get("error").is_some())
+}
+
+/// Whether a 400 is about the session: several servers answer so where the
+/// specification wants a 404.
+fn speaks_of_session(body: &Bytes) -> bool {
+    let Ok(parsed) = envelope::parse(body) else { return false };
+    let message = parsed.root().get("error").and_then(|error| error.get("message"));
+    let text = message.and_then(|message| message.as_str());
+    let anonymous = parsed.root().get("id").is_none_or(|id| id.is_null());
+    anonymous && text.is_some_and(|text| text.to_ascii_lowercase().contains("session"))
+}

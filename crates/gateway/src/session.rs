@@ -1,0 +1,268 @@
+//! One session of one agent: what is open between the agent and its server.
+//!
+//! A session belongs to the grant that opened it and to nobody else. Its lock
+//! is a std mutex: sections are look-ups and inserts, never held across an await.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use provost_policy::{Charge, Moment, Text};
+use provost_store::CallId;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::envelope::IdKey;
+use crate::outgoing::Outgoing;
+use crate::relay::Transform;
+use crate::sse::Event;
+
+/// How many messages may wait for an agent that reads slowly.
+pub(crate) const OUTBOUND: usize = 256;
+
+/// One session.
+pub(crate) struct Session {
+    /// Random; what the agent knows the session by.
+    pub(crate) id: Text,
+    pub(crate) grant: Text,
+    pub(crate) server: Text,
+    /// The one agent this session's child process is for, with `provost run`.
+    pub(crate) agent: Option<u64>,
+    /// Cancelled when the session ends; every stream of it then ends too.
+    pub(crate) ended: CancellationToken,
+    /// Held while a lost upstream session is opened again, so that it happens once.
+    pub(crate) reopening: tokio::sync::Mutex<()>,
+    outbound: Outbound,
+    state: Mutex<State>,
+}
+
+/// The way to the agent outside of any answer.
+pub(crate) enum Outbound {
+    /// The GET stream, when the agent has one open.
+    Http,
+    /// The agent's standard input.
+    Stdio(mpsc::Sender<Bytes>),
+}
+
+/// What changes while a session lives.
+#[derive(Default)]
+pub(crate) struct State {
+    /// The agent's own `initialize`, to open an upstream session again.
+    pub(crate) opening: Option<Outgoing>,
+    /// The revision both sides agreed on.
+    pub(crate) version: Option<String>,
+    /// The upstream's id of its session; never shown to the agent.
+    pub(crate) upstream: Option<String>,
+    /// Counts upstream sessions, so that two calls re-open a lost one only once.
+    pub(crate) generation: u64,
+    /// Client capabilities that the agent declared.
+    pub(crate) capabilities: HashSet<String>,
+    /// Requests of the agent that have no answer yet.
+    pub(crate) in_flight: HashMap<IdKey, Pending>,
+    /// Requests of the upstream that the agent has not answered yet.
+    pub(crate) questions: HashMap<IdKey, Question>,
+    /// The tools as the upstream last listed them to this session, all of them.
+    pub(crate) tools: Option<HashSet<String>>,
+    /// Resources whose changes the agent wants to hear of.
+    pub(crate) subscriptions: HashMap<String, Outgoing>,
+    /// The log level the agent asked for, to ask for it again.
+    pub(crate) level: Option<Outgoing>,
+    stream: Option<GetStream>,
+    streams: u64,
+    last_used: Option<Instant>,
+}
+
+/// A request of the agent on its way.
+pub(crate) struct Pending {
+    /// What has to be settled and recorded at its end; none for housekeeping.
+    pub(crate) kept: Option<Kept>,
+    /// What its answer goes through on the way back.
+    pub(crate) transform: Transform,
+    /// Cancelled when the agent cancels the request.
+    pub(crate) cancelled: CancellationToken,
+}
+
+/// A governed call whose intent is recorded: what its end must settle.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) call: CallId,
+    pub(crate) charges: Vec<Charge>,
+    /// When the limits were charged.
+    pub(crate) at: Moment,
+    pub(crate) started: Instant,
+}
+
+/// A request of the upstream that was let through to the agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    /// The recorded call it belongs to; none for `ping`.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// An open GET stream of the agent.
+struct GetStream {
+    number: u64,
+    events: mpsc::Sender<Event>,
+    taken_over: CancellationToken,
+}
+
+/// A second GET stream without `Last-Event-ID`.
+#[derive(Debug)]
+pub(crate) struct StreamTaken;
+
+/// The receiving end of a GET stream.
+pub(crate) struct Opened {
+    pub(crate) number: u64,
+    pub(crate) events: mpsc::Receiver<Event>,
+    /// For the relay of the upstream's own stream.
+    pub(crate) sender: mpsc::Sender<Event>,
+    /// Cancelled when another connection takes the stream over.
+    pub(crate) taken_over: CancellationToken,
+}
+
+// === impl Session ===
+
+impl Session {
+    pub(crate) fn new(grant: Text, server: Text, agent: Option<u64>, outbound: Outbound) -> Self {
+        Self {
+            id: Text::from(crate::random::hex()),
+            grant,
+            server,
+            agent,
+            ended: CancellationToken::new(),
+            reopening: tokio::sync::Mutex::new(()),
+            outbound,
+            state: Mutex::new(State { last_used: Some(Instant::now()), ..State::default() }),
+        }
+    }
+
+    /// The state, for a few instructions.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held leaves at worst a stale entry behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the agent speaks over stdio, where there is one stream for all.
+    pub(crate) fn is_stdio(&self) -> bool {
+        matches!(self.outbound, Outbound::Stdio(_))
+    }
+
+    /// Notes that the agent was heard of just now.
+    pub(crate) fn touch(&self) {
+        self.state().last_used = Some(Instant::now());
+    }
+
+    /// When the agent was last heard of; now, while it keeps a stream open.
+    pub(crate) fn last_used(&self) -> Instant {
+        let state = self.state();
+        let busy = state.stream.as_ref().is_some_and(|stream| !stream.events.is_closed())
+            || !state.in_flight.is_empty();
+        state.last_used.filter(|_| !busy).unwrap_or_else(Instant::now)
+    }
+
+    /// Sends a message that belongs to no answer. `false` when the agent has no
+    /// stream open for it, or does not read.
+    pub(crate) fn deliver(&self, message: Bytes) -> bool {
+        match &self.outbound {
+            Outbound::Stdio(lines) => lines.try_send(message).is_ok(),
+            Outbound::Http => {
+                let events = self.state().stream.as_ref().map(|stream| stream.events.clone());
+                events.is_some_and(|events| events.try_send(Event::of(message)).is_ok())
+            }
+        }
+    }
+
+    /// Opens the GET stream. The one that is open stays, unless the agent says
+    /// with `Last-Event-ID` that it lost it.
+    pub(crate) fn open_stream(&self, resumes: bool) -> Result<Opened, StreamTaken> {
+        let mut state = self.state();
+        if let Some(old) = &state.stream
+            && !old.events.is_closed()
+        {
+            if !resumes {
+                return Err(StreamTaken);
+            }
+            old.taken_over.cancel();
+        }
+        let (sender, events) = mpsc::channel(OUTBOUND);
+        let taken_over = CancellationToken::new();
+        state.streams += 1;
+        let number = state.streams;
+        state.stream = Some(GetStream {
+            number,
+            events: sender.clone(),
+            taken_over: taken_over.clone(),
+        });
+        Ok(Opened { number, events, sender, taken_over })
+    }
+
+    /// Forgets a GET stream that ended, unless another took its place.
+    pub(crate) fn close_stream(&self, number: u64) {
+        let mut state = self.state();
+        if state.stream.as_ref().is_some_and(|stream| stream.number == number) {
+            state.stream = None;
+        }
+        state.last_used = Some(Instant::now());
+    }
+}
+
+/// All sessions of the HTTP face.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    // A std mutex: look-ups and inserts only.
+    by_id: Mutex<HashMap<Text, Arc<Session>>>,
+}
+
+/// Sessions one grant may have at a time; the one idle longest makes room.
+const PER_GRANT: usize = 1024;
+
+impl Sessions {
+    fn map(&self) -> MutexGuard<'_, HashMap<Text, Arc<Session>>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session of that id, if it is this grant's on this server.
+    pub(crate) fn get(&self, id: &str, grant: &Text, server: &Text) -> Option<Arc<Session>> {
+        let session = self.map().get(id).cloned()?;
+        (session.grant == *grant && session.server == *server && !session.ended.is_cancelled())
+            .then_some(session)
+    }
+
+    /// Adds a session; returns the one that had to make room for it.
+    pub(crate) fn insert(&self, session: Arc<Session>) -> Option<Arc<Session>> {
+        let mut map = self.map();
+        let siblings = || map.values().filter(|other| other.grant == session.grant);
+        let evicted = (siblings().count() >= PER_GRANT)
+            .then(|| siblings().min_by_key(|other| other.last_used()).cloned())
+            .flatten();
+        if let Some(evicted) = &evicted {
+            map.remove(&evicted.id);
+        }
+        map.insert(session.id.clone(), session);
+        evicted
+    }
+
+    /// Takes a session out.
+    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Session>> {
+        self.map().remove(id)
+    }
+
+    /// Takes out the sessions for which `gone` holds.
+    pub(crate) fn take_if(&self, gone: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+        let mut map = self.map();
+        let ids: Vec<Text> =
+            map.values().filter(|session| gone(session)).map(|session| session.id.clone()).collect();
+        ids.iter().filter_map(|id| map.remove(id)).collect()
+    }
+
+    /// All sessions, as they are now.
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        self.map().values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.map().len()
+    }
+}

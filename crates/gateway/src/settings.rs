@@ -1,0 +1,78 @@
+//! What the process decides about the gateway, once, at its start.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bounds and times of the gateway.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Largest message of an agent, in bytes. Default: 4 MiB.
+    pub body_limit: usize,
+    /// Largest answer of an upstream, in bytes. Default: 32 MiB.
+    pub result_limit: usize,
+    /// How long an upstream may be silent while an answer is due. Default: 5 minutes.
+    pub call_timeout: Duration,
+    /// How long connecting to an upstream may take. Default: 10 seconds.
+    pub connect_timeout: Duration,
+    /// How long an agent may take to send a request. Default: 30 seconds.
+    pub request_timeout: Duration,
+    /// How long a process that no session uses is kept. Default: 5 minutes.
+    pub idle_child: Duration,
+    /// Server processes at a time. Default: 256.
+    pub max_children: usize,
+    /// How long a session without any traffic is kept. Default: 1 hour.
+    pub idle_session: Duration,
+    /// Worker threads. Default: one per core.
+    pub workers: usize,
+    /// How long calls in flight may take when the gateway stops. Default: 10 seconds.
+    pub stop_deadline: Duration,
+    /// The environment every registered server starts with; its own variables
+    /// are added. Default: empty.
+    pub base_environment: Vec<(OsString, OsString)>,
+}
+
+/// Where agents connect over HTTP.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Address and port; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// Certificate and key, for TLS.
+    pub tls: Option<TlsFiles>,
+    /// A proxy in front of the gateway does TLS.
+    pub behind_proxy: bool,
+    /// Host names agents may use, besides the loopback names and the address itself.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of web pages that may connect. Default: none.
+    pub allowed_origins: Vec<String>,
+}
+
+/// PEM files of the listener's certificate.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+// === impl Settings ===
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            body_limit: 4 << 20,
+            result_limit: 32 << 20,
+            call_timeout: Duration::from_secs(300),
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            idle_child: Duration::from_secs(300),
+            max_children: 256,
+            idle_session: Duration::from_secs(3600),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            stop_deadline: Duration::from_secs(10),
+            base_environment: Vec::new(),
+        }
+    }
+}

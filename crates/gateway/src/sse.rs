@@ -1,0 +1,166 @@
+//! Server-sent events, read and written: the parts that MCP uses.
+//!
+//! Reading is incremental and bounded; writing puts each message on one line.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::splice;
+
+/// One event of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// The upstream's own event id, for resumption.
+    pub(crate) id: Option<String>,
+    /// How long the agent should wait before it reconnects, in milliseconds.
+    pub(crate) retry: Option<u64>,
+    /// A JSON-RPC message; none for events that only carry an id.
+    pub(crate) message: Option<Bytes>,
+}
+
+impl Event {
+    /// An event with a message and nothing else.
+    pub(crate) fn of(message: Bytes) -> Self {
+        Self { id: None, retry: None, message: Some(message) }
+    }
+
+    /// The event as it goes over the wire.
+    pub(crate) fn encode(self) -> Bytes {
+        let message = self.message.map(splice::one_line).unwrap_or_default();
+        let mut out = Vec::with_capacity(message.len() + 48);
+        if let Some(id) = &self.id {
+            out.extend_from_slice(b"id: ");
+            out.extend_from_slice(id.as_bytes());
+            out.push(b'\n');
+        }
+        if let Some(retry) = self.retry {
+            out.extend_from_slice(format!("retry: {retry}\n").as_bytes());
+        }
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(&message);
+        out.extend_from_slice(b"\n\n");
+        Bytes::from(out)
+    }
+}
+
+/// A stream carried more than was allowed for one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooLong;
+
+/// Turns bytes into events, chunk by chunk.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    /// What is not yet a whole line.
+    rest: BytesMut,
+    /// How far `rest` has been searched for a line end.
+    searched: usize,
+    data: Vec<u8>,
+    has_data: bool,
+    event: Event,
+    limit: usize,
+    started: bool,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// A reader that refuses events of more than `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            rest: BytesMut::new(),
+            searched: 0,
+            data: Vec::new(),
+            has_data: false,
+            event: Event::default(),
+            limit,
+            started: false,
+        }
+    }
+
+    /// Takes a chunk and returns the events that it completes.
+    pub(crate) fn feed(&mut self, chunk: &[u8]) -> Result<Vec<Event>, TooLong> {
+        self.rest.extend_from_slice(chunk);
+        if !self.started {
+            if self.rest.len() < 3 && b"\xef\xbb\xbf".starts_with(&self.rest) {
+                return Ok(Vec::new());
+            }
+            if self.rest.starts_with(b"\xef\xbb\xbf") {
+                let _ = self.rest.split_to(3);
+            }
+            self.started = true;
+        }
+        let mut events = Vec::new();
+        while let Some(line) = self.next_line() {
+            if line.is_empty() {
+                events.extend(self.finish());
+            } else {
+                self.field(&line);
+            }
+            if self.data.len() > self.limit {
+                return Err(TooLong);
+            }
+        }
+        if self.rest.len() > self.limit { Err(TooLong) } else { Ok(events) }
+    }
+
+    /// A whole line without its end (LF, CR LF or CR).
+    fn next_line(&mut self) -> Option<BytesMut> {
+        let unseen = self.rest.get(self.searched..)?;
+        let Some(found) = memchr::memchr2(b'\n', b'\r', unseen) else {
+            self.searched = self.rest.len();
+            return None;
+        };
+        let end = self.searched + found;
+        let carriage = self.rest.get(end) == Some(&b'\r');
+        if carriage && end + 1 == self.rest.len() {
+            // LF may follow in the next chunk and belongs to this line end.
+            self.searched = end;
+            return None;
+        }
+        let skip = if carriage && self.rest.get(end + 1) == Some(&b'\n') { 2 } else { 1 };
+        let line = self.rest.split_to(end);
+        let _ = self.rest.split_to(skip);
+        self.searched = 0;
+        Some(line)
+    }
+
+    fn field(&mut self, line: &[u8]) {
+        let (name, value) = match memchr::memchr(b':', line) {
+            Some(0) => return,
+            Some(at) => {
+                let value = line.get(at + 1..).unwrap_or_default();
+                (line.get(..at).unwrap_or_default(), value.strip_prefix(b" ").unwrap_or(value))
+            }
+            None => (line, &b""[..]),
+        };
+        match name {
+            b"data" => {
+                if self.has_data {
+                    self.data.push(b'\n');
+                }
+                self.has_data = true;
+                self.data.extend_from_slice(value);
+            }
+            // An id goes back out in a header and an event line: plain text only.
+            b"id" if value.len() <= 1024 && value.iter().all(|b| (0x20..0x7f).contains(b)) => {
+                self.event.id = String::from_utf8(value.to_vec()).ok();
+            }
+            b"retry" => {
+                self.event.retry = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self) -> Option<Event> {
+        let mut event = std::mem::take(&mut self.event);
+        let data = std::mem::take(&mut self.data);
+        self.has_data = false;
+        if !data.is_empty() {
+            event.message = Some(Bytes::from(data));
+        }
+        (event != Event::default()).then_some(event)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+use super::*;
+
+fn read_all(chunks: &[&[u8]]) -> Vec<Event> {
+    let mut reader = Reader::new(1 << 20);
+    chunks.iter().flat_map(|chunk| reader.feed(chunk).unwrap()).collect()
+}
+
+fn message(text: &str) -> Event {
+    Event::of(Bytes::from(text.to_owned()))
+}
+
+#[test]
+fn events_are_the_same_however_the_bytes_are_cut() {
+    let text = b"\xef\xbb\xbfid: 7\r\nretry: 250\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n: note\n\ndata:x\n\nid: 8\n\ndata: y\r\r";
+    let mut last = message("y");
+    last.id = None;
+    let expected = vec![
+        Event { id: Some("7".into()), retry: Some(250), message: Some("{\"a\":\n1}".into()) },
+        message("x"),
+        Event { id: Some("8".into()), retry: None, message: None },
+    ];
+    for cut in 0..text.len() {
+        let (a, b) = text.split_at(cut);
+        assert_eq!(read_all(&[a, b]), expected, "cut at {cut}");
+    }
+    let one_by_one: Vec<&[u8]> = text.chunks(1).collect();
+    assert_eq!(read_all(&one_by_one), expected);
+}
+
+#[test]
+fn a_line_without_end_is_refused_at_the_limit() {
+    let mut reader = Reader::new(16);
+    assert_eq!(reader.feed(b"data: 0123456789"), Ok(vec![]));
+    assert_eq!(reader.feed(b"x"), Err(TooLong));
+}
+
+#[test]
+fn many_short_lines_are_refused_at_the_limit() {
+    let mut reader = Reader::new(16);
+    assert!((0..20).any(|_| reader.feed(b"data: abc\n") == Err(TooLong)));
+}
+
+#[test]
+fn a_message_with_line_ends_is_written_on_one_line() {
+    let event = Event { id: Some("9".into()), retry: Some(5), message: Some("{\n\"a\":1\r}".into()) };
+    assert_eq!(event.encode(), Bytes::from_static(b"id: 9\nretry: 5\ndata: { \"a\":1 }\n\n"));
+}
+
+#[test]
+fn an_id_with_control_characters_is_dropped() {
+    assert_eq!(read_all(&[b"id: a\x01b\ndata: x\n\n"]), vec![message("x")]);
+}

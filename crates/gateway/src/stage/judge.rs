@@ -1,0 +1,97 @@
+//! Judge: what the enforced policies say, and what a shadow would have said.
+
+use provost_policy::judge::{self, Allowed, Asked, Enforced, Refusal, Verdict};
+use provost_policy::{Call, Caller, Charge, Moment, RuleId};
+use provost_store::Decision;
+
+use super::Stop;
+use crate::directory::{Holding, Rules};
+use crate::worker::Shared;
+
+/// What a shadow policy said, with its own counters already charged.
+#[derive(Debug, Default)]
+pub(crate) struct ShadowSaid {
+    pub(crate) policy: String,
+    pub(crate) version: u32,
+    pub(crate) decision: Option<Decision>,
+    pub(crate) rule: Option<RuleId>,
+    pub(crate) message: Option<String>,
+    pub(crate) charges: Vec<Charge>,
+}
+
+/// The verdict of the enforced policies.
+pub(crate) fn judge(holding: &Holding, caller: &Caller, call: &Call<'_>) -> Verdict {
+    match &holding.rules {
+        // One policy is the usual case, and needs no list.
+        Rules::Enforced(links) if links.len() == 1 => {
+            let only: Option<Enforced<'_>> = links.first().map(|link| link.enforced());
+            judge::judge(only.as_slice(), call, caller)
+        }
+        Rules::Enforced(links) => {
+            let chain: Vec<Enforced<'_>> = links.iter().map(|link| link.enforced()).collect();
+            judge::judge(&chain, call, caller)
+        }
+        Rules::Observed => {
+            Verdict::Allow(Allowed { rule: None, policy: None, charges: Vec::new() })
+        }
+        // An empty chain is denied: `(no policy)`.
+        Rules::Nothing => judge::judge(&[], call, caller),
+    }
+}
+
+/// What the shadow says. It is never enforced, asks nobody, and counts for itself.
+pub(crate) fn shadow(
+    shared: &Shared,
+    holding: &Holding,
+    caller: &Caller,
+    call: &Call<'_>,
+    now: Moment,
+) -> Option<ShadowSaid> {
+    let link = holding.shadow.as_ref()?;
+    let mut said = ShadowSaid {
+        policy: link.name.to_string(),
+        version: link.version,
+        ..ShadowSaid::default()
+    };
+    match judge::judge(&[link.enforced()], call, caller) {
+        Verdict::Deny(refusal) => {
+            said.decision = Some(Decision::Deny);
+            said.rule = Some(refusal.rule);
+            said.message = Some(refusal.message);
+        }
+        Verdict::Ask(asked) => {
+            said.decision = Some(Decision::Ask);
+            said.rule = asked.rules.first().map(|(rule, _)| rule.clone());
+            said.message = Some(asked.message);
+        }
+        Verdict::Allow(allowed) => match shared.ledger().reserve(&allowed.charges, now) {
+            Ok(()) => {
+                said.decision = Some(Decision::Allow);
+                said.rule = allowed.rule;
+                said.charges = allowed.charges;
+            }
+            Err(full) => {
+                let refusal = super::limits::refusal(&allowed.charges, &full);
+                said.decision = Some(Decision::Deny);
+                said.rule = Some(refusal.rule);
+                said.message = Some(refusal.message);
+            }
+        },
+    }
+    Some(said)
+}
+
+/// Hold: a question for a person. Nobody can be asked yet, so the answer is no,
+/// and says so.
+pub(crate) fn hold(asked: Asked) -> Stop {
+    let (rule, policy) = match asked.rules.into_iter().next() {
+        Some((rule, policy)) => (rule, Some(policy)),
+        None => (RuleId::APPROVAL, None),
+    };
+    let message = format!(
+        "{} (this call needs a person's approval, and approvals are not available here yet)",
+        asked.message
+    );
+    let refusal = Refusal { rule, policy, message, retry_after_ms: None };
+    Stop::Refused { decision: Decision::Ask, refusal }
+}

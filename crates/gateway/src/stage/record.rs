@@ -1,0 +1,143 @@
+//! Record: nothing goes upstream before its intent is in the journal, and every
+//! refusal leaves a record.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::atomic::Ordering;
+
+use provost_policy::judge::{Allowed, Refusal};
+use provost_policy::json::Value;
+use provost_policy::{Charge, Moment};
+use provost_store::{CallId, Decision, Entry, Intent, Refused, Shadow};
+use tracing::{error, info};
+
+use super::Stop;
+use super::judge::ShadowSaid;
+use crate::directory::Holding;
+use crate::permit::Permit;
+use crate::worker::Shared;
+
+/// What a record says of a call, whatever becomes of it.
+pub(crate) struct Subject<'c> {
+    pub(crate) call: CallId,
+    pub(crate) holding: &'c Holding,
+    pub(crate) method: &'c str,
+    pub(crate) tool: Option<&'c str>,
+    pub(crate) keys: Vec<Cow<'c, str>>,
+    pub(crate) shadow: Option<ShadowSaid>,
+}
+
+/// Writes that an allowed call is about to go upstream. The permit this makes
+/// is the only way there.
+pub(crate) fn intent(
+    shared: &Shared,
+    subject: &Subject<'_>,
+    allowed: &Allowed,
+    now: Moment,
+) -> Result<Permit, Stop> {
+    let grant = &subject.holding.grant;
+    let entry = Entry::Intent(Intent {
+        call: subject.call,
+        at: now,
+        grant: grant.id.as_str(),
+        grant_label: &grant.label,
+        server: &grant.server_name,
+        method: subject.method,
+        tool: subject.tool,
+        policy: allowed.policy.as_ref().map(|policy| policy.name.as_str()),
+        version: allowed.policy.as_ref().map(|policy| policy.version),
+        rule: allowed.rule.as_ref().map(AsRef::as_ref),
+        keys: &subject.keys,
+        charges: &allowed.charges,
+        shadow: subject.shadow.as_ref().and_then(shadow),
+    });
+    append(shared, &entry)?;
+    shared.metrics.decided(&grant.server_name, Decision::Allow);
+    Ok(Permit::recorded(allowed.rule.clone()))
+}
+
+/// Writes that a call was refused.
+pub(crate) fn refusal(
+    shared: &Shared,
+    subject: &Subject<'_>,
+    decision: Decision,
+    refusal: &Refusal,
+    now: Moment,
+) -> Result<(), Stop> {
+    let grant = &subject.holding.grant;
+    let entry = Entry::Refused(Refused {
+        call: subject.call,
+        at: now,
+        grant: grant.id.as_str(),
+        grant_label: &grant.label,
+        server: &grant.server_name,
+        method: subject.method,
+        tool: subject.tool,
+        policy: refusal.policy.as_ref().map(|policy| policy.name.as_str()),
+        version: refusal.policy.as_ref().map(|policy| policy.version),
+        rule: refusal.rule.as_str(),
+        keys: &subject.keys,
+        decision,
+        message: &refusal.message,
+        retry_after_ms: refusal.retry_after_ms,
+        shadow: subject.shadow.as_ref().and_then(shadow),
+    });
+    append(shared, &entry)?;
+    shared.metrics.decided(&grant.server_name, decision);
+    let what = subject.tool.unwrap_or(subject.method).escape_debug();
+    info!(server.name = %grant.server_name, grant.label = %grant.label, rule.id = %refusal.rule,
+        "Refused `{what}` by rule `{}`", refusal.rule);
+    Ok(())
+}
+
+fn append(shared: &Shared, entry: &Entry<'_>) -> Result<(), Stop> {
+    match shared.journal.append(entry) {
+        Ok(_) => Ok(()),
+        Err(problem) => {
+            shared.metrics.unrecorded.fetch_add(1, Ordering::Relaxed);
+            error!(error = %problem, "A call was refused because it cannot be recorded");
+            Err(Stop::Unrecorded)
+        }
+    }
+}
+
+fn shadow(said: &ShadowSaid) -> Option<Shadow<'_>> {
+    let charges: &[Charge] = &said.charges;
+    Some(Shadow {
+        policy: &said.policy,
+        version: said.version,
+        decision: said.decision?,
+        rule: said.rule.as_ref().map(AsRef::as_ref),
+        message: said.message.as_deref(),
+        charges,
+    })
+}
+
+/// The sorted top-level keys of the arguments; never their values.
+pub(crate) fn keys<'d>(arguments: Option<Value<'d>>) -> Vec<Cow<'d, str>> {
+    let Some(arguments) = arguments else { return Vec::new() };
+    let mut keys: Vec<_> = arguments.members().map(|member| member.name()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+thread_local! {
+    /// Random bytes drawn ahead, so that a call does not cost a system call.
+    static DRAWN: RefCell<(usize, [u8; 1024])> = const { RefCell::new((usize::MAX, [0; 1024])) };
+}
+
+/// A call id nobody used before.
+pub(crate) fn call_id() -> Result<CallId, Stop> {
+    DRAWN.with_borrow_mut(|(used, bytes)| {
+        if bytes.len() < used.saturating_add(16) {
+            if getrandom::fill(bytes).is_err() {
+                error!("The system gives no random numbers");
+                return Err(Stop::Unrecorded);
+            }
+            *used = 0;
+        }
+        let number = bytes.get(*used..*used + 16).and_then(|bytes| bytes.try_into().ok());
+        *used += 16;
+        Ok(CallId::new(number.map_or(0, u128::from_le_bytes)))
+    })
+}

@@ -1,0 +1,85 @@
+//! Settle: give back what a call did not use, and record how it ended.
+
+use std::time::Instant;
+
+use provost_policy::{Charge, Moment, RefundRule, Text, Window};
+use provost_store::{Entry, Outcome, Refund, Status};
+use tracing::error;
+
+use crate::session::Kept;
+use crate::worker::Shared;
+
+/// How an exchange ended, for limits and record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    pub(crate) status: Status,
+    pub(crate) upstream_status: Option<u16>,
+}
+
+/// Settles the counters and writes the outcome. If it cannot be written the
+/// reply is still given: the intent without an outcome shows as unknown, and
+/// the next call is refused by its own intent.
+pub(crate) fn settle(shared: &Shared, server: &Text, kept: &Kept, ending: Ending) {
+    let refunds = refunds(kept, ending.status);
+    if !kept.charges.is_empty() {
+        let mut ledger = shared.ledger();
+        for charge in first_of_each(&kept.charges) {
+            if charge.counter.window == Window::Concurrent {
+                ledger.release(&charge.counter, charge.amount);
+            }
+        }
+        for refund in &refunds {
+            ledger.refund(&refund.counter, refund.amount, refund.at);
+        }
+    }
+    let latency = Instant::now().saturating_duration_since(kept.started).as_micros();
+    let latency_us = u64::try_from(latency).unwrap_or(u64::MAX);
+    let outcome = Entry::Outcome(Outcome {
+        call: kept.call,
+        at: shared.clock.now(),
+        status: ending.status,
+        upstream_status: ending.upstream_status,
+        latency_us,
+        refund: &refunds,
+    });
+    if let Err(problem) = shared.journal.append(&outcome) {
+        error!(error = %problem, call = %kept.call, "The outcome of a call was not recorded");
+    }
+    shared.metrics.ended(server, ending.status, latency_us);
+}
+
+/// Undoes a reservation of which there is no record.
+pub(crate) fn give_back(shared: &Shared, charges: &[Charge], at: Moment) {
+    let mut ledger = shared.ledger();
+    for charge in first_of_each(charges) {
+        match charge.counter.window {
+            Window::Concurrent => ledger.release(&charge.counter, charge.amount),
+            Window::Micros(_) => ledger.refund(&charge.counter, charge.amount, at),
+        }
+    }
+}
+
+/// What comes back: everything when nothing was sent, and what says so itself
+/// when the upstream failed.
+fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
+    let not_sent = status == Status::NotSent;
+    let failed = status != Status::Ok;
+    first_of_each(&kept.charges)
+        .filter(|charge| charge.counter.window != Window::Concurrent)
+        .filter(|charge| not_sent || (failed && charge.refund == RefundRule::Failed))
+        .map(|charge| Refund {
+            counter: charge.counter.clone(),
+            amount: charge.amount,
+            at: kept.at,
+        })
+        .collect()
+}
+
+/// A counter is charged once a call, with the largest amount.
+fn first_of_each(charges: &[Charge]) -> impl Iterator<Item = &Charge> {
+    charges.iter().enumerate().filter_map(move |(index, charge)| {
+        let same = || charges.iter().enumerate().filter(|(_, other)| other.counter == charge.counter);
+        let largest = same().max_by(|(a, x), (b, y)| x.amount.cmp(&y.amount).then(b.cmp(a)));
+        largest.is_some_and(|(position, _)| position == index).then_some(charge)
+    })
+}

@@ -1,0 +1,620 @@
+//! Child processes as upstreams: who shares one, what is on its way through it,
+//! and how it comes back when it dies.
+//!
+//! Several sessions may share one process, so ids and progress tokens are
+//! replaced by numbers of our own on the way in and restored on the way out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use provost_policy::Text;
+use tokio::process::ChildStdout;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::line::{End, Lines};
+use super::process::{self, Program, Running};
+use super::{Fault, FaultKind};
+use crate::envelope::{self, Answer, IdKey, Message};
+use crate::outgoing::Outgoing;
+use crate::permit::Permit;
+use crate::session::Session;
+use crate::splice::{self, Splice};
+
+/// Messages that may wait for one request's reader.
+const WAITING: usize = 256;
+/// Longest wait between two starts of a program that keeps dying.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A process that lived this long starts again at once.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// A server that is a program.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ChildSpec {
+    pub(crate) server: Text,
+    pub(crate) name: Text,
+    pub(crate) program: Program,
+    /// One process for everybody.
+    pub(crate) shared: bool,
+}
+
+/// Who uses one process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// Everybody: the operator said it is safe.
+    Shared,
+    /// All sessions of one grant.
+    Grant(Text),
+    /// One agent of `provost run`, with its own directory and environment.
+    Agent(u64),
+}
+
+/// What happens to messages that are not the answer to anything on its way.
+pub(crate) trait Inbox: Send + Sync + 'static {
+    /// A notification or a request of the upstream. `asked` is the session to
+    /// which a request is put; notifications go to all of `sessions`.
+    fn take(&self, child: &Arc<Child>, sessions: Vec<Arc<Session>>, message: Bytes);
+}
+
+/// All child processes.
+pub(crate) struct Children {
+    runtime: Handle,
+    inbox: Arc<dyn Inbox>,
+    bounds: ChildBounds,
+    by_key: Mutex<HashMap<(Text, Holder), Arc<Child>>>,
+}
+
+/// What bounds child processes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChildBounds {
+    /// Processes at a time.
+    pub(crate) most: usize,
+    /// How long a process without sessions is kept.
+    pub(crate) idle: Duration,
+    /// Longest line a process may write.
+    pub(crate) line: usize,
+    /// How long a process may take to answer `initialize`.
+    pub(crate) start: Duration,
+}
+
+/// One program and its process, if it is running.
+pub(crate) struct Child {
+    spec: Arc<ChildSpec>,
+    holder: Holder,
+    runtime: Handle,
+    inbox: Arc<dyn Inbox>,
+    bounds: ChildBounds,
+    state: Mutex<State>,
+    /// Held while a process is started and opened, so that it happens once.
+    opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    process: Option<Running>,
+    /// Counts processes; a late message of an earlier one is ignored.
+    generation: u64,
+    started: Option<Instant>,
+    failures: u32,
+    next: u64,
+    waiting: HashMap<u64, Waiting>,
+    sessions: Vec<Weak<Session>>,
+    /// How the running process was opened, to open the next one alike.
+    opened: Option<OpenedBy>,
+}
+
+/// The `initialize` that opened a process, and its answer.
+#[derive(Clone)]
+struct OpenedBy {
+    message: Outgoing,
+    answer: Bytes,
+    announced: bool,
+}
+
+struct Waiting {
+    session: Weak<Session>,
+    id: String,
+    key: IdKey,
+    token: Option<String>,
+    sink: mpsc::Sender<Bytes>,
+}
+
+// === impl Children ===
+
+impl Children {
+    pub(crate) fn new(runtime: Handle, inbox: Arc<dyn Inbox>, bounds: ChildBounds) -> Self {
+        Self { runtime, inbox, bounds, by_key: Mutex::default() }
+    }
+
+    /// The process for this holder, with the session among its users.
+    pub(crate) fn attach(
+        &self,
+        spec: &Arc<ChildSpec>,
+        holder: Holder,
+        session: &Arc<Session>,
+    ) -> Result<Arc<Child>, Fault> {
+        let key = (spec.server.clone(), holder.clone());
+        let (child, replaced) = {
+            let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = children.get(&key).cloned();
+            match known {
+                Some(child) if child.spec == *spec => (child, None),
+                replaced => {
+                    if replaced.is_none() && children.len() >= self.bounds.most {
+                        warn!(most = self.bounds.most, "No room for another server process");
+                        return Err(Fault::not_sent());
+                    }
+                    let child = Arc::new(Child {
+                        spec: Arc::clone(spec),
+                        holder,
+                        runtime: self.runtime.clone(),
+                        inbox: Arc::clone(&self.inbox),
+                        bounds: self.bounds,
+                        state: Mutex::default(),
+                        opening: tokio::sync::Mutex::new(()),
+                    });
+                    children.insert(key, Arc::clone(&child));
+                    (child, replaced)
+                }
+            }
+        };
+        if let Some(replaced) = replaced {
+            replaced.stop();
+        }
+        let mut state = child.state();
+        if !state.sessions.iter().any(|known| known.as_ptr() == Arc::as_ptr(session)) {
+            state.sessions.push(Arc::downgrade(session));
+        }
+        drop(state);
+        Ok(child)
+    }
+
+    /// The session ended: a process that nobody uses any more leaves after its
+    /// idle time, one agent's own process at once.
+    pub(crate) fn detach(self: &Arc<Self>, server: &Text, holder: Holder, session: &Session) {
+        let key = (server.clone(), holder);
+        let child = {
+            let children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+            children.get(&key).cloned()
+        };
+        let Some(child) = child else { return };
+        if !child.leave(session) {
+            return;
+        }
+        if matches!(key.1, Holder::Agent(_)) {
+            self.remove(&key, &child);
+            return;
+        }
+        let children = Arc::clone(self);
+        self.runtime.spawn(async move {
+            tokio::time::sleep(child.bounds.idle).await;
+            if child.unused() {
+                children.remove(&key, &child);
+            }
+        });
+    }
+
+    fn remove(&self, key: &(Text, Holder), child: &Arc<Child>) {
+        let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if children.get(key).is_some_and(|known| Arc::ptr_eq(known, child)) {
+            children.remove(key);
+        }
+        drop(children);
+        child.stop();
+    }
+
+    /// Ends the processes of servers that are gone or changed.
+    pub(crate) fn retain(&self, stays: impl Fn(&Arc<ChildSpec>, &Holder) -> bool) {
+        let gone: Vec<Arc<Child>> = {
+            let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+            let keys: Vec<_> = children
+                .iter()
+                .filter(|(_, child)| !stays(&child.spec, &child.holder))
+                .map(|(key, _)| key.clone())
+                .collect();
+            keys.iter().filter_map(|key| children.remove(key)).collect()
+        };
+        for child in gone {
+            child.stop();
+        }
+    }
+
+    /// Ends every process and waits, for a short while, until they are gone.
+    pub(crate) async fn stop_all(&self) {
+        let all: Vec<Arc<Child>> = {
+            let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+            children.drain().map(|(_, child)| child).collect()
+        };
+        let gone: Vec<_> = all.iter().filter_map(|child| child.stop()).collect();
+        for gone in gone {
+            drop(tokio::time::timeout(process::LONGEST_END, gone.cancelled()).await);
+        }
+    }
+
+    /// How many processes are running.
+    pub(crate) fn running(&self) -> usize {
+        let children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        children.values().filter(|child| child.state().process.is_some()).count()
+    }
+}
+
+// === impl Child ===
+
+impl Child {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the process for a session: the first `initialize` goes to the
+    /// process, later ones get the same answer.
+    pub(crate) async fn initialize(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<Bytes, Fault> {
+        let _opening = self.opening.lock().await;
+        let opened = {
+            let state = self.state();
+            state.process.as_ref().and(state.opened.clone())
+        };
+        if let Some(opened) = opened {
+            return restore(&opened.answer, message.id());
+        }
+        self.start_process()?;
+        let answer = self.ask(session, permit, message).await?;
+        let parsed = envelope::parse(&answer).map_err(|_| Fault::lies())?;
+        let accepted = matches!(
+            envelope::read(&parsed),
+            Ok(Message::Response { answer: Answer::Result(_), .. })
+        );
+        if accepted {
+            self.state().opened =
+                Some(OpenedBy { message: message.clone(), answer: answer.clone(), announced: false });
+        }
+        Ok(answer)
+    }
+
+    /// Passes the agent's `notifications/initialized` on, once per process.
+    pub(crate) async fn announce(&self, permit: &Permit, message: Bytes) -> Result<(), Fault> {
+        let first = self
+            .state()
+            .opened
+            .as_mut()
+            .is_some_and(|opened| !std::mem::replace(&mut opened.announced, true));
+        if first { self.notify(permit, message).await } else { Ok(()) }
+    }
+
+    /// Sends a request; its answer and what belongs to it come over the channel.
+    pub(crate) async fn request(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<mpsc::Receiver<Bytes>, Fault> {
+        if self.state().process.is_none() {
+            self.reopen(session).await?;
+        }
+        self.send(session, permit, message).await
+    }
+
+    /// Sends a notification or an answer, as it is.
+    pub(crate) async fn notify(&self, _permit: &Permit, message: Bytes) -> Result<(), Fault> {
+        let input = self.state().process.as_ref().map(|process| process.input.clone());
+        let input = input.ok_or_else(Fault::not_sent)?;
+        input.send(splice::one_line(message)).await.map_err(|_| Fault::broken())
+    }
+
+    /// Tells the process that the agent cancelled a request.
+    pub(crate) async fn cancel(&self, permit: &Permit, session: &Session, key: &IdKey) {
+        let number = {
+            let state = self.state();
+            let found = state.waiting.iter().find(|(_, waiting)| {
+                waiting.key == *key && std::ptr::eq(waiting.session.as_ptr(), session)
+            });
+            found.map(|(number, _)| *number)
+        };
+        let Some(number) = number else { return };
+        let message = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number}}}}}"#
+        );
+        // A process that is gone has nothing left to cancel.
+        let _ = self.notify(permit, Bytes::from(message)).await;
+        self.state().waiting.remove(&number);
+    }
+
+    /// Starts a new process and opens it like the one before.
+    async fn reopen(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
+        let _opening = self.opening.lock().await;
+        let opened = {
+            let state = self.state();
+            if state.process.is_some() {
+                return Ok(());
+            }
+            state.opened.clone()
+        };
+        let Some(opened) = opened else {
+            return Err(Fault { kind: FaultKind::SessionLost, sent: false });
+        };
+        self.start_process()?;
+        let permit = Permit::own("a server process is opened again");
+        self.ask(session, &permit, &opened.message).await.map_err(|fault| Fault {
+            // The agent's own message has not been sent.
+            sent: false,
+            ..fault
+        })?;
+        let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        self.notify(&permit, Bytes::from_static(initialized.as_bytes())).await
+    }
+
+    /// One question, one answer; used for opening a process.
+    async fn ask(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<Bytes, Fault> {
+        let mut lines = self.send(session, permit, message).await?;
+        let answer = tokio::time::timeout(self.bounds.start, async {
+            while let Some(line) = lines.recv().await {
+                if is_answer(&line) {
+                    return Some(line);
+                }
+            }
+            None
+        });
+        match answer.await {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) => Err(Fault::broken()),
+            Err(_) => {
+                self.kill();
+                Err(Fault::slow())
+            }
+        }
+    }
+
+    async fn send(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        _permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<mpsc::Receiver<Bytes>, Fault> {
+        let (sink, lines) = mpsc::channel(WAITING);
+        let (number, input) = {
+            let mut state = self.state();
+            let Some(process) = &state.process else {
+                return Err(Fault::not_sent());
+            };
+            let input = process.input.clone();
+            state.next += 1;
+            let number = state.next;
+            let waiting = Waiting {
+                session: Arc::downgrade(session),
+                id: message.id().to_owned(),
+                key: message.key().clone(),
+                token: message.token().map(str::to_owned),
+                sink,
+            };
+            state.waiting.insert(number, waiting);
+            (number, input)
+        };
+        if input.send(splice::one_line(message.numbered(number))).await.is_err() {
+            self.state().waiting.remove(&number);
+            return Err(Fault::not_sent());
+        }
+        Ok(lines)
+    }
+
+    fn start_process(self: &Arc<Self>) -> Result<(), Fault> {
+        if self.state().process.is_some() {
+            return Ok(());
+        }
+        {
+            let mut state = self.state();
+            let pause = pause(state.failures);
+            if state.started.is_some_and(|started| started.elapsed() < pause) {
+                return Err(Fault::not_sent());
+            }
+            state.started = Some(Instant::now());
+            state.failures = state.failures.saturating_add(1);
+        }
+        let _runtime = self.runtime.enter();
+        let (running, stdout) = process::start(&self.spec.name, &self.spec.program).map_err(|error| {
+            warn!(server.name = %self.spec.name, %error, "Server `{}` cannot be started", self.spec.name);
+            Fault::not_sent()
+        })?;
+        info!(server.name = %self.spec.name, "Started server `{}`", self.spec.name);
+        let stop = running.stop.clone();
+        let generation = {
+            let mut state = self.state();
+            state.generation += 1;
+            state.process = Some(running);
+            state.generation
+        };
+        let child = Arc::clone(self);
+        self.runtime.spawn(async move {
+            child.read(generation, stdout).await;
+            stop.cancel();
+            child.died(generation);
+        });
+        Ok(())
+    }
+
+    /// Reads what the process writes until it ends or breaks the rules.
+    async fn read(self: &Arc<Self>, generation: u64, stdout: ChildStdout) {
+        let mut lines = Lines::new(stdout, self.bounds.line);
+        loop {
+            match lines.next().await {
+                Ok(line) => self.route(generation, line),
+                Err(End::Closed) => return,
+                Err(End::TooLong) => {
+                    warn!(server.name = %self.spec.name, limit = self.bounds.line,
+                        "Server `{}` wrote a line that is too long and is ended", self.spec.name);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sorts one line by what it belongs to.
+    fn route(self: &Arc<Self>, generation: u64, line: Bytes) {
+        let Ok(parsed) = envelope::parse(&line) else {
+            warn!(server.name = %self.spec.name, bytes = line.len(),
+                "Server `{}` wrote a line that is no message; it is dropped", self.spec.name);
+            return;
+        };
+        let message = match envelope::read(&parsed) {
+            Ok(message) => message,
+            Err(problem) => {
+                warn!(server.name = %self.spec.name, %problem,
+                    "Server `{}` wrote a message that is refused", self.spec.name);
+                return;
+            }
+        };
+        match message {
+            Message::Response { id, .. } => {
+                let number = id.raw().parse::<u64>().ok();
+                let waiting = number.and_then(|number| {
+                    let mut state = self.state();
+                    state.failures = 0;
+                    (state.generation == generation).then(|| state.waiting.remove(&number)).flatten()
+                });
+                let Some(waiting) = waiting else {
+                    warn!(server.name = %self.spec.name,
+                        "Server `{}` answered a request nobody is waiting for", self.spec.name);
+                    return;
+                };
+                let id = Splice { at: id.span(), with: waiting.id };
+                // The sink is this request's own and empty enough: if its reader
+                // is gone or stuck, the answer has nowhere to go.
+                let _ = waiting.sink.try_send(splice::apply(line.clone(), vec![id]));
+            }
+            Message::Notification { method, params } if method == "notifications/progress" => {
+                let token = params.and_then(|params| params.get("progressToken"));
+                let Some(token) = token else { return };
+                let number = token.as_number().and_then(|number| number.parse::<u64>().ok());
+                let state = self.state();
+                let Some(waiting) = number.and_then(|number| state.waiting.get(&number)) else {
+                    return;
+                };
+                let Some(own) = waiting.token.clone() else { return };
+                let token = Splice { at: token.span(), with: own };
+                let _ = waiting.sink.try_send(splice::apply(line.clone(), vec![token]));
+            }
+            Message::Notification { .. } => {
+                let sessions = self.sessions();
+                self.inbox.take(self, sessions, line.clone());
+            }
+            Message::Request { .. } => {
+                let asked = self.asked();
+                self.inbox.take(self, asked.into_iter().collect(), line.clone());
+            }
+        }
+    }
+
+    /// The session a request of the process is most likely about: the one whose
+    /// request went in last, else any.
+    fn asked(&self) -> Option<Arc<Session>> {
+        let state = self.state();
+        let last = state
+            .waiting
+            .iter()
+            .filter_map(|(number, waiting)| Some((number, waiting.session.upgrade()?)))
+            .max_by_key(|(number, _)| **number);
+        last.map(|(_, session)| session)
+            .or_else(|| state.sessions.iter().rev().find_map(Weak::upgrade))
+    }
+
+    /// Puts a message on the stream of the session's youngest request, so that
+    /// an agent without a GET stream gets it too.
+    pub(crate) fn deliver_with_request(&self, session: &Arc<Session>, message: &Bytes) -> bool {
+        let state = self.state();
+        let youngest = state
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| std::ptr::eq(waiting.session.as_ptr(), Arc::as_ptr(session)))
+            .max_by_key(|(number, _)| **number);
+        youngest.is_some_and(|(_, waiting)| waiting.sink.try_send(message.clone()).is_ok())
+    }
+
+    fn sessions(&self) -> Vec<Arc<Session>> {
+        let mut state = self.state();
+        state.sessions.retain(|session| session.strong_count() > 0);
+        state.sessions.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Whether nobody uses the process after this session left.
+    fn leave(&self, session: &Session) -> bool {
+        let mut state = self.state();
+        state
+            .sessions
+            .retain(|known| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), session));
+        state.sessions.is_empty()
+    }
+
+    fn unused(&self) -> bool {
+        self.sessions().is_empty()
+    }
+
+    /// The process ended: whoever waited for it is told by the end of its channel.
+    fn died(&self, generation: u64) {
+        let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
+        state.process = None;
+        state.waiting.clear();
+        if state.started.is_some_and(|started| started.elapsed() >= STEADY) {
+            state.failures = 0;
+        }
+        info!(server.name = %self.spec.name, "Server `{}` ended", self.spec.name);
+    }
+
+    fn kill(&self) {
+        if let Some(process) = self.state().process.take() {
+            process.stop.cancel();
+        }
+    }
+
+    /// Ends the process for good; the token says when it is gone.
+    fn stop(&self) -> Option<CancellationToken> {
+        let mut state = self.state();
+        state.generation += 1;
+        state.waiting.clear();
+        state.opened = None;
+        let process = state.process.take()?;
+        process.stop.cancel();
+        Some(process.gone)
+    }
+}
+
+/// How long to wait before the next start after so many that failed.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        // The first start, and the first again after a death, happen at once.
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_millis(250)
+            .saturating_mul(1 << more.saturating_sub(2).min(10))
+            .min(LONGEST_PAUSE),
+    }
+}
+
+fn is_answer(line: &Bytes) -> bool {
+    envelope::parse(line).is_ok_and(|parsed| {
+        matches!(envelope::read(&parsed), Ok(Message::Response { .. }))
+    })
+}
+
+/// An answer with another request's id.
+fn restore(answer: &Bytes, id: &str) -> Result<Bytes, Fault> {
+    let parsed = envelope::parse(answer).map_err(|_| Fault::lies())?;
+    let Ok(Message::Response { id: old, .. }) = envelope::read(&parsed) else {
+        return Err(Fault::lies());
+    };
+    let splice = Splice { at: old.span(), with: id.to_owned() };
+    Ok(splice::apply(answer.clone(), vec![splice]))
+}

@@ -1,0 +1,379 @@
+//! An upstream over streamable HTTP: connections, requests, bounded bodies.
+//!
+//! One HTTP/1.1 connection carries one request at a time; idle connections wait
+//! in a pool per worker thread, so that a call stays on the core it came in on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tracing::debug;
+
+use crate::permit::Permit;
+use crate::upstream::Fault;
+
+/// Carries the upstream's session id, towards upstreams and agents alike.
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Carries the negotiated revision of the protocol.
+pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// Carries the id of the last event an agent saw.
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Idle connections kept for each worker.
+const MAX_IDLE: usize = 64;
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// One upstream reached by URL.
+pub(crate) struct HttpUpstream {
+    uri: Uri,
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// Credentials and other headers the operator set; values are marked sensitive.
+    headers: HeaderMap,
+    /// Idle connections, by worker. A std mutex: sections are a push or a pop.
+    idle: Vec<Mutex<Vec<Sender>>>,
+    timeouts: Timeouts,
+}
+
+/// How long the parts of an exchange may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    /// From the last byte of a request to the first of the answer, and between
+    /// two parts of an answer.
+    pub(crate) answer: Duration,
+}
+
+/// The URL of an upstream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadUrl {
+    #[error("`{0}` is not an http or https URL")]
+    Scheme(String),
+    #[error("`{0}` names no host")]
+    Host(String),
+    #[error("the certificate roots of this machine cannot be read")]
+    Roots,
+}
+
+/// What goes along with a message: never a header of the agent's own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SessionHeaders<'s> {
+    pub(crate) session: Option<&'s str>,
+    pub(crate) version: Option<&'s str>,
+    pub(crate) last_event: Option<&'s str>,
+}
+
+/// An answer whose body is not yet read; gives its connection back when it is.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Incoming,
+    lease: Lease,
+    wait: Duration,
+}
+
+struct Lease {
+    upstream: Arc<HttpUpstream>,
+    worker: usize,
+    sender: Sender,
+}
+
+// === impl HttpUpstream ===
+
+impl HttpUpstream {
+    /// Prepares an upstream; connects only when it is used.
+    pub(crate) fn new(
+        url: &str,
+        headers: HeaderMap,
+        workers: usize,
+        timeouts: Timeouts,
+        tls: &dyn Fn() -> Option<TlsConnector>,
+    ) -> Result<Self, BadUrl> {
+        let uri: Uri = url.parse().map_err(|_| BadUrl::Scheme(url.to_owned()))?;
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(BadUrl::Scheme(url.to_owned())),
+        };
+        let no_host = || BadUrl::Host(url.to_owned());
+        let authority = uri.authority().ok_or_else(no_host)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(no_host());
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = if secure {
+            let name = ServerName::try_from(host.clone()).map_err(|_| no_host())?;
+            Some((tls().ok_or(BadUrl::Roots)?, name))
+        } else {
+            None
+        };
+        Ok(Self {
+            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| no_host())?,
+            uri: uri.path_and_query().map_or_else(
+                || Uri::from_static("/"),
+                |path| path.as_str().parse().unwrap_or_else(|_| Uri::from_static("/")),
+            ),
+            host,
+            tls,
+            headers,
+            idle: (0..workers).map(|_| Mutex::new(Vec::new())).collect(),
+            timeouts,
+        })
+    }
+
+    /// Sends one message and returns the head of the answer.
+    pub(crate) async fn post(
+        self: &Arc<Self>,
+        worker: usize,
+        _permit: &Permit,
+        with: SessionHeaders<'_>,
+        message: Bytes,
+    ) -> Result<Answer, Fault> {
+        let mut request = self.request(Method::POST, with, Full::new(message));
+        let headers = request.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
+        self.exchange(worker, request).await
+    }
+
+    /// Opens the upstream's stream for messages outside of any request.
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        worker: usize,
+        _permit: &Permit,
+        with: SessionHeaders<'_>,
+    ) -> Result<Answer, Fault> {
+        let mut request = self.request(Method::GET, with, Full::default());
+        let accept = HeaderValue::from_static("text/event-stream");
+        request.headers_mut().insert(header::ACCEPT, accept);
+        self.exchange(worker, request).await
+    }
+
+    /// Ends an upstream session.
+    pub(crate) async fn delete(
+        self: &Arc<Self>,
+        worker: usize,
+        _permit: &Permit,
+        with: SessionHeaders<'_>,
+    ) -> Result<Answer, Fault> {
+        self.exchange(worker, self.request(Method::DELETE, with, Full::default())).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        with: SessionHeaders<'_>,
+        body: Full<Bytes>,
+    ) -> Request<Full<Bytes>> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, self.authority.clone());
+        let ours = [
+            (SESSION_ID, with.session),
+            (PROTOCOL_VERSION, with.version),
+            (LAST_EVENT_ID, with.last_event),
+        ];
+        for (name, value) in ours {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        request
+    }
+
+    /// Sends on an idle connection or a new one. A connection that turns out to
+    /// be closed before anything was written is replaced; after the first byte
+    /// nothing is ever sent twice.
+    async fn exchange(
+        self: &Arc<Self>,
+        worker: usize,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Answer, Fault> {
+        loop {
+            let (mut sender, fresh) = match self.take_idle(worker) {
+                Some(sender) => (sender, false),
+                None => (self.connect().await?, true),
+            };
+            if sender.ready().await.is_err() {
+                if fresh {
+                    return Err(Fault::not_sent());
+                }
+                continue;
+            }
+            let answer = tokio::time::timeout(self.timeouts.answer, sender.try_send_request(request));
+            match answer.await {
+                Err(_) => return Err(Fault::slow()),
+                Ok(Ok(response)) => return Ok(self.answer(response, sender, worker)),
+                Ok(Err(mut failed)) => match failed.take_message() {
+                    Some(unsent) if !fresh => request = unsent,
+                    Some(_) => return Err(Fault::not_sent()),
+                    None => {
+                        debug!(error = %failed.error(), "An upstream broke off an exchange");
+                        return Err(Fault::broken());
+                    }
+                },
+            }
+        }
+    }
+
+    fn answer(
+        self: &Arc<Self>,
+        response: Response<Incoming>,
+        sender: Sender,
+        worker: usize,
+    ) -> Answer {
+        let (head, body) = response.into_parts();
+        let lease = Lease { upstream: Arc::clone(self), worker, sender };
+        let wait = self.timeouts.answer;
+        Answer { status: head.status, headers: head.headers, body, lease, wait }
+    }
+
+    fn take_idle(&self, worker: usize) -> Option<Sender> {
+        let mut idle = self.idle.get(worker)?.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(sender) = idle.pop() {
+            if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<Sender, Fault> {
+        tokio::time::timeout(self.timeouts.connect, self.dial())
+            .await
+            .map_err(|_| Fault::not_sent())?
+            .map_err(|error| {
+                debug!(host = %self.host, port = self.port, %error, "Cannot connect to an upstream");
+                Fault::not_sent()
+            })
+    }
+
+    async fn dial(&self) -> std::io::Result<Sender> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            None => handshake(stream).await,
+            Some((connector, name)) => {
+                handshake(connector.connect(name.clone(), stream).await?).await
+            }
+        }
+    }
+}
+
+async fn handshake<S>(stream: S) -> std::io::Result<Sender>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(256 * 1024)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(std::io::Error::other)?;
+    // Owned by the connection itself: it ends when the sender is dropped or the
+    // upstream closes.
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            debug!(%error, "An upstream connection ended");
+        }
+    });
+    Ok(sender)
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The value of a header as text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether the body is a stream of events.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        self.header(&header::CONTENT_TYPE)
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+    }
+
+    /// Reads a whole body of at most `limit` bytes. A body in one piece, the
+    /// usual case, is not copied.
+    pub(crate) async fn read(mut self, limit: usize) -> Result<Bytes, Fault> {
+        let Some(first) = self.next().await? else {
+            return Ok(self.done(Bytes::new()));
+        };
+        if first.len() > limit {
+            return Err(Fault::too_large());
+        }
+        if self.body.is_end_stream() {
+            return Ok(self.done(first));
+        }
+        let mut whole = BytesMut::from(first);
+        while let Some(more) = self.next().await? {
+            if whole.len() + more.len() > limit {
+                return Err(Fault::too_large());
+            }
+            whole.extend_from_slice(&more);
+        }
+        Ok(self.done(whole.freeze()))
+    }
+
+    /// The next part of the body, `None` at its end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        let next = async {
+            loop {
+                match self.body.frame().await {
+                    None => return Ok(None),
+                    Some(Err(_)) => return Err(Fault::broken()),
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data() {
+                            return Ok(Some(data));
+                        }
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(self.wait, next).await.map_err(|_| Fault::slow())?
+    }
+
+    /// The next part of a stream that may be silent for as long as it likes.
+    pub(crate) async fn next_whenever(&mut self) -> Option<Bytes> {
+        loop {
+            let frame = self.body.frame().await?.ok()?;
+            if let Ok(data) = frame.into_data() {
+                return Some(data);
+            }
+        }
+    }
+
+    /// Gives the connection back and passes `whole` through.
+    fn done(self, whole: Bytes) -> Bytes {
+        let Lease { upstream, worker, sender } = self.lease;
+        if let Some(idle) = upstream.idle.get(worker) {
+            let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < MAX_IDLE {
+                idle.push(sender);
+            }
+        }
+        whole
+    }
+}

@@ -1,0 +1,95 @@
+//! The servers behind the gateway. A closed set: HTTP, and child processes.
+
+pub(crate) mod child;
+pub(crate) mod http;
+pub(crate) mod line;
+pub(crate) mod process;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+pub(crate) use child::{Children, ChildSpec};
+pub(crate) use http::HttpUpstream;
+
+/// How one server is reached.
+#[derive(Clone)]
+pub(crate) enum Upstream {
+    /// Streamable HTTP.
+    Http(Arc<HttpUpstream>),
+    /// A child process that speaks over its standard input and output.
+    Stdio(Arc<ChildSpec>),
+}
+
+/// What an upstream does with a request, before anybody has looked into it.
+pub(crate) enum Exchange {
+    /// The whole answer.
+    Message(Bytes),
+    /// Messages one by one; the answer is one of them.
+    Lines(mpsc::Receiver<Bytes>),
+    /// Events over HTTP; the answer is in one of them.
+    Events(http::Answer),
+}
+
+/// An exchange with an upstream failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    /// Whether any byte of the message may have reached the upstream.
+    pub(crate) sent: bool,
+}
+
+/// In which way an exchange failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// Not reachable, or it broke the exchange off.
+    Down,
+    /// No answer in time.
+    Slow,
+    /// An answer that is too large or cannot be read.
+    Lies,
+    /// An HTTP status that is no answer to a message.
+    Status(u16),
+    /// The upstream does not know the session any more.
+    SessionLost,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// Nothing was sent: quota comes back, and a retry is harmless.
+    pub(crate) fn not_sent() -> Self {
+        Self { kind: FaultKind::Down, sent: false }
+    }
+
+    /// The exchange broke off after something may have been sent.
+    pub(crate) fn broken() -> Self {
+        Self { kind: FaultKind::Down, sent: true }
+    }
+
+    /// Sent, but not answered in time.
+    pub(crate) fn slow() -> Self {
+        Self { kind: FaultKind::Slow, sent: true }
+    }
+
+    /// Answered with more than is accepted.
+    pub(crate) fn too_large() -> Self {
+        Self { kind: FaultKind::Lies, sent: true }
+    }
+
+    /// Answered with something that cannot be read.
+    pub(crate) fn lies() -> Self {
+        Self { kind: FaultKind::Lies, sent: true }
+    }
+
+    /// Answered with an HTTP status instead of a message.
+    pub(crate) fn status(status: u16) -> Self {
+        Self { kind: FaultKind::Status(status), sent: true }
+    }
+
+    /// The upstream forgot the session.
+    pub(crate) fn session_lost() -> Self {
+        Self { kind: FaultKind::SessionLost, sent: true }
+    }
+}
