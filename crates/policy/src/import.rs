@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::document::{Diagnostic, Policy};
 use crate::yaml::Place;
 
 /// A policy that was imported.
@@ -41,11 +42,22 @@ pub struct Note {
 ///
 /// # Errors
 ///
-/// Everything that Intercept itself would refuse, all at once.
+/// Everything that Intercept itself would refuse, all at once, or what this
+/// language cannot take; the latter with pointers into the document.
 pub fn intercept(yaml: &str) -> Result<Imported, Vec<Note>> {
     let mut notes = Vec::new();
     let policy = read::policy(yaml, &mut notes)?;
-    let policy_json = write::policy(&policy, &mut notes)?;
+    let policy_json = write::policy(&policy, &mut notes);
+    // What Intercept takes and this language does not, such as a path with an empty part.
+    Policy::parse(&policy_json).map_err(|problems| {
+        let told = |problem: Diagnostic| Note {
+            line: 0,
+            column: 0,
+            path: problem.pointer,
+            message: format!("cannot be imported: {}", problem.message),
+        };
+        problems.into_iter().map(told).collect::<Vec<_>>()
+    })?;
     notes.sort();
     Ok(Imported { policy_json, notes })
 }

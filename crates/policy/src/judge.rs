@@ -162,12 +162,12 @@ impl Enforced<'_> {
 
 impl Refusal {
     /// The refusal of a call whose charge found no room.
-    pub fn limit_reached(charge: &Charge, retry_after_ms: u64) -> Self {
+    pub fn limit_reached(charge: &Charge, retry_after_ms: Option<u64>) -> Self {
         Self {
             rule: charge.rule.clone(),
             policy: Some(charge.policy.clone()),
             message: message::limit_reached(charge, retry_after_ms),
-            retry_after_ms: Some(retry_after_ms),
+            retry_after_ms,
         }
     }
 }

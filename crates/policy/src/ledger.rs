@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::call::Moment;
+use crate::judge::Refusal;
 use crate::limit::{Charge, CounterId};
 
 use counter::{Counter, Saved};
@@ -333,6 +334,16 @@ fn same_counter<'c>(
             };
             same.then_some((place, other))
         })
+}
+
+// === impl Full ===
+
+impl Full {
+    /// What the agent is told; `charges` are those that were looked at.
+    pub fn refusal(&self, charges: &[Charge]) -> Option<Refusal> {
+        let charge = charges.get(self.index)?;
+        Some(Refusal::limit_reached(charge, self.retry_after_ms))
+    }
 }
 
 // === impl Held ===

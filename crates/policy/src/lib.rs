@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod call;
+pub mod cases;
 pub mod decimal;
 pub mod document;
 mod glob;

@@ -4,8 +4,6 @@
 //! ([`Fixture`]), and over stdio, as the program `provost-fixture` ([`Stdio`]). It is written on plain JSON so that
 //! it can also do what no library would: see [`Hostility`].
 
-mod answer;
-mod host;
 mod hostile;
 mod http;
 mod misbehaviour;

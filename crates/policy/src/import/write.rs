@@ -10,7 +10,7 @@ use super::limits::Counters;
 use super::read::{Action, Condition, Default, Policy, Rule, Tool};
 
 /// Writes the document, and notes what it cannot say.
-pub(super) fn policy(policy: &Policy, notes: &mut Vec<Note>) -> Result<String, Vec<Note>> {
+pub(super) fn policy(policy: &Policy, notes: &mut Vec<Note>) -> String {
     let counters = Counters::of(policy);
     let mut writer = Writer {
         counters: &counters,
@@ -18,7 +18,7 @@ pub(super) fn policy(policy: &Policy, notes: &mut Vec<Note>) -> Result<String, V
     };
     let document = writer.document(policy);
     // `{:#}` of a JSON value is pretty-printed and cannot fail.
-    Ok(format!("{document:#}\n"))
+    format!("{document:#}\n")
 }
 
 struct Writer<'w, 'p> {

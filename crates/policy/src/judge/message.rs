@@ -132,7 +132,7 @@ pub(super) fn asked(reasons: &[Text], call: &Call<'_>) -> String {
     different.join("; ")
 }
 
-pub(super) fn limit_reached(charge: &Charge, retry_after_ms: u64) -> String {
+pub(super) fn limit_reached(charge: &Charge, retry_after_ms: Option<u64>) -> String {
     let (name, max) = (&charge.counter.counter, charge.max);
     if charge.amount > charge.max {
         return format!(
@@ -147,9 +147,11 @@ pub(super) fn limit_reached(charge: &Charge, retry_after_ms: u64) -> String {
             )
         }
         Window::Micros(micros) => {
-            let again = retry_words(retry_after_ms);
+            let again = retry_after_ms.map_or_else(String::new, |milliseconds| {
+                format!("; try again in {}", retry_words(milliseconds))
+            });
             format!(
-                "the limit `{name}` of {max} per {} is reached; try again in {again}",
+                "the limit `{name}` of {max} per {} is reached{again}",
                 window_words(micros)
             )
         }
