@@ -4,6 +4,8 @@
 //! ([`Fixture`]), and over stdio, as the program `provost-fixture` ([`Stdio`]). It is written on plain JSON so that
 //! it can also do what no library would: see [`Hostility`].
 
+mod answer;
+mod host;
 mod hostile;
 mod http;
 mod misbehaviour;

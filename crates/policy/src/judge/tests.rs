@@ -12,32 +12,14 @@ fn outcome(policy: &str, tool: &str, arguments: &str) -> String {
 fn verdict(chain: &[&Policy], method: &str, tool: Option<&str>, arguments: &str) -> Verdict {
     let document = read(arguments.as_bytes(), Bounds::default()).unwrap();
     let (name, server) = (Text::fixed("p"), Text::fixed("srv"));
-    let grants = [
-        Text::fixed("own"),
-        Text::fixed("parent"),
-        Text::fixed("grand"),
-    ];
+    let grants = [Text::fixed("own"), Text::fixed("parent"), Text::fixed("grand")];
     let chain: Vec<_> = chain
         .iter()
         .zip(&grants)
-        .map(|(&policy, grant)| Enforced {
-            policy,
-            name: &name,
-            version: 3,
-            grant,
-            server: &server,
-        })
+        .map(|(&policy, grant)| Enforced { policy, name: &name, version: 3, grant, server: &server })
         .collect();
-    let call = Call {
-        method,
-        tool,
-        arguments: Some(document.root()),
-    };
-    let caller = Caller {
-        grant: grants[0].clone(),
-        server: server.clone(),
-        session: None,
-    };
+    let call = Call { method, tool, arguments: Some(document.root()) };
+    let caller = Caller { grant: grants[0].clone(), server: server.clone(), session: None };
     judge(&chain, &call, &caller)
 }
 
@@ -45,11 +27,7 @@ fn verdict_words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Allow(_) => "allow".to_owned(),
         Verdict::Ask(asked) => {
-            let rules: Vec<_> = asked
-                .rules
-                .iter()
-                .map(|(rule, _)| rule.to_string())
-                .collect();
+            let rules: Vec<_> = asked.rules.iter().map(|(rule, _)| rule.to_string()).collect();
             format!("ask {}", rules.join(" "))
         }
         Verdict::Deny(refusal) => format!("deny {}", refusal.rule),
@@ -58,14 +36,8 @@ fn verdict_words(verdict: &Verdict) -> String {
 
 #[test]
 fn no_policy_denies() {
-    assert_eq!(
-        verdict_words(&verdict(&[], "tools/call", Some("x"), "{}")),
-        "deny (no policy)"
-    );
-    assert_eq!(
-        verdict_words(&verdict(&[], "resources/read", None, "{}")),
-        "deny (no policy)"
-    );
+    assert_eq!(verdict_words(&verdict(&[], "tools/call", Some("x"), "{}")), "deny (no policy)");
+    assert_eq!(verdict_words(&verdict(&[], "resources/read", None, "{}")), "deny (no policy)");
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! `tidy`: what no compiler checks. Run by `make check`.
+//!
+//! Each check is a function from the [`tree::Tree`] to findings; a finding names file and line and says what to do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a developer's tool: it reads this checkout and stops when it cannot"
+)]
+
+mod arrows;
+mod dependencies;
+mod files;
+mod licences;
+mod links;
+mod tree;
+mod words;
+
+use std::fmt;
+use std::process::ExitCode;
+use tree::Tree;
+
+/// Whether a finding stops the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Severity {
+    Warning,
+    Error,
+}
+
+/// Something that is not tidy.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    severity: Severity,
+    /// The file, relative to the top of the checkout.
+    file: String,
+    /// Counted from one; zero is the file as a whole.
+    line: usize,
+    /// What is wrong.
+    problem: String,
+    /// What to do about it.
+    hint: String,
+}
+
+impl Finding {
+    fn error(
+        file: &str,
+        line: usize,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Finding {
+        let (problem, hint) = (problem.into(), hint.into());
+        Finding {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            line,
+            problem,
+            hint,
+        }
+    }
+
+    fn warning(
+        file: &str,
+        line: usize,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            severity: Severity::Warning,
+            ..Finding::error(file, line, problem, hint)
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        write!(f, "{word}: {}", self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        write!(f, ": {}\n  hint: {}", self.problem, self.hint)
+    }
+}
+
+fn main() -> ExitCode {
+    let tree = match Tree::read() {
+        Ok(tree) => tree,
+        Err(e) => {
+            eprintln!("error: the checkout cannot be read: {e:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let checks = [
+        licences::check,
+        arrows::check,
+        dependencies::check,
+        files::check_sizes,
+        files::check_names,
+        files::check_docs,
+        words::check_forbidden,
+        words::check_todos,
+        links::check,
+    ];
+    let findings: Vec<Finding> = checks.iter().flat_map(|check| check(&tree)).collect();
+    for finding in &findings {
+        eprintln!("{finding}");
+    }
+    let errors = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .count();
+    println!(
+        "tidy: {} files, {errors} errors, {} warnings",
+        tree.files.len(),
+        findings.len() - errors
+    );
+    if errors == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
