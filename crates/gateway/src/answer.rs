@@ -30,7 +30,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn new(http: u16, code: i32, message: impl Into<String>) -> Self {
-        Self { http, code, message: message.into(), data: None }
+        Self {
+            http,
+            code,
+            message: message.into(),
+            data: None,
+        }
     }
 
     /// The text is not JSON, or JSON that two readers may read differently.
@@ -53,7 +58,10 @@ impl Failure {
         let mut failure = Self::new(
             400,
             UNSUPPORTED_VERSION,
-            format!("protocol version `{}` is not supported", asked.escape_debug()),
+            format!(
+                "protocol version `{}` is not supported",
+                asked.escape_debug()
+            ),
         );
         failure.data = Some(json!({ "supported": crate::protocol::VERSIONS, "requested": asked }));
         failure
@@ -61,7 +69,10 @@ impl Failure {
 
     /// A method that neither the protocol nor a rule knows.
     pub(crate) fn unknown_method(method: &str, refusal: &Refusal) -> Self {
-        let text = format!("method `{}` is not known and no rule allows it", method.escape_debug());
+        let text = format!(
+            "method `{}` is not known and no rule allows it",
+            method.escape_debug()
+        );
         let mut failure = Self::new(200, METHOD_NOT_FOUND, text);
         failure.data = Some(json!({ DECISION_KEY: decision("deny", refusal) }));
         failure
@@ -79,12 +90,20 @@ impl Failure {
 
     /// The upstream did not answer in time.
     pub(crate) fn upstream_slow(server: &str) -> Self {
-        Self::new(504, INTERNAL, format!("server `{server}` did not answer in time"))
+        Self::new(
+            504,
+            INTERNAL,
+            format!("server `{server}` did not answer in time"),
+        )
     }
 
     /// The upstream answered with something that is no answer.
     pub(crate) fn upstream_lies(server: &str) -> Self {
-        Self::new(502, INTERNAL, format!("server `{server}` sent an answer that cannot be read"))
+        Self::new(
+            502,
+            INTERNAL,
+            format!("server `{server}` sent an answer that cannot be read"),
+        )
     }
 
     /// The gateway is stopping, or a bound of its own is reached.
@@ -107,8 +126,7 @@ impl Failure {
 
     /// A policy refused a method other than `tools/call`.
     pub(crate) fn refused(kind: &'static str, refusal: &Refusal) -> Self {
-        let mut failure =
-            Self::new(200, REFUSED, format!("[POLICY DENIED] {}", refusal.message));
+        let mut failure = Self::new(200, REFUSED, format!("[POLICY DENIED] {}", refusal.message));
         failure.data = Some(json!({ DECISION_KEY: decision(kind, refusal) }));
         failure
     }
@@ -132,11 +150,6 @@ pub(crate) fn refused_call(id: &str, kind: &'static str, refusal: &Refusal) -> B
         "_meta": { DECISION_KEY: decision(kind, refusal) },
     });
     envelope(Some(id), "result", &result)
-}
-
-/// An answer of our own with `result`.
-pub(crate) fn result(id: &str, result: &Value) -> Bytes {
-    envelope(Some(id), "result", result)
 }
 
 fn decision(kind: &'static str, refusal: &Refusal) -> Value {

@@ -14,10 +14,10 @@ use tokio_rustls::TlsConnector;
 use tracing::error;
 
 use crate::settings::Settings;
+use crate::upstream::Upstream;
 use crate::upstream::child::ChildSpec;
 use crate::upstream::http::{HttpUpstream, Timeouts};
 use crate::upstream::process::Program;
-use crate::upstream::Upstream;
 
 /// A compiled snapshot of the store's directory.
 #[derive(Default)]
@@ -77,24 +77,40 @@ impl Directory {
         settings: &Settings,
         tls: &dyn Fn() -> Option<TlsConnector>,
     ) -> Self {
-        let mut next = Self { source, ..Self::default() };
+        let mut next = Self {
+            source,
+            ..Self::default()
+        };
         let servers: Vec<_> = next.source.servers().cloned().collect();
         for server in servers {
-            let known = before.servers.get(&server.id).filter(|site| same(&site.server, &server));
+            let known = before
+                .servers
+                .get(&server.id)
+                .filter(|site| same(&site.server, &server));
             let site = known.cloned().unwrap_or_else(|| {
-                Arc::new(Site { upstream: upstream(&server, settings, tls), server: server.clone() })
+                Arc::new(Site {
+                    upstream: upstream(&server, settings, tls),
+                    server: server.clone(),
+                })
             });
             next.servers.insert(server.id.clone(), site);
         }
         let grants: Vec<_> = next.source.grants().cloned().collect();
         for grant in grants {
-            let Some(site) = next.servers.get(&grant.server).cloned() else { continue };
+            let Some(site) = next.servers.get(&grant.server).cloned() else {
+                continue;
+            };
             let rules = next.rules(&grant.id, before);
             let shadow = grant
                 .shadow
                 .as_ref()
                 .and_then(|version| next.link(version, &grant, before));
-            let holding = Holding { grant: grant.clone(), site, rules, shadow };
+            let holding = Holding {
+                grant: grant.clone(),
+                site,
+                rules,
+                shadow,
+            };
             next.grants.insert(grant.id.clone(), Arc::new(holding));
         }
         next
@@ -129,7 +145,11 @@ impl Directory {
                 (None, None) => return Rules::Nothing,
             }
         }
-        if links.is_empty() { Rules::Observed } else { Rules::Enforced(links) }
+        if links.is_empty() {
+            Rules::Observed
+        } else {
+            Rules::Enforced(links)
+        }
     }
 
     fn link(
@@ -138,8 +158,16 @@ impl Directory {
         grant: &provost_store::Grant,
         before: &Directory,
     ) -> Option<Link> {
-        let key = (version.server.clone(), version.name.clone(), version.version);
-        let policy = match self.policies.get(&key).or_else(|| before.policies.get(&key)) {
+        let key = (
+            version.server.clone(),
+            version.name.clone(),
+            version.version,
+        );
+        let policy = match self
+            .policies
+            .get(&key)
+            .or_else(|| before.policies.get(&key))
+        {
             Some(known) => known.clone(),
             None => compile(version),
         };
@@ -189,8 +217,10 @@ fn upstream(
                     return None;
                 }
             };
-            let timeouts =
-                Timeouts { connect: settings.connect_timeout, answer: settings.call_timeout };
+            let timeouts = Timeouts {
+                connect: settings.connect_timeout,
+                answer: settings.call_timeout,
+            };
             match HttpUpstream::new(url, headers, settings.workers + 1, timeouts, tls) {
                 Ok(upstream) => Some(Upstream::Http(Arc::new(upstream))),
                 Err(error) => {
@@ -199,7 +229,12 @@ fn upstream(
                 }
             }
         }
-        Transport::Stdio { command, args, cwd, shared } => {
+        Transport::Stdio {
+            command,
+            args,
+            cwd,
+            shared,
+        } => {
             let mut environment = settings.base_environment.clone();
             let own = server.env.iter();
             environment.extend(own.map(|(k, v)| (OsString::from(k), v.expose().into())));

@@ -13,9 +13,16 @@ const LONGEST_ID: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) enum Message<'d> {
     /// A request: it has a method and an id.
-    Request { id: Id<'d>, method: Cow<'d, str>, params: Option<Value<'d>> },
+    Request {
+        id: Id<'d>,
+        method: Cow<'d, str>,
+        params: Option<Value<'d>>,
+    },
     /// A notification: it has a method and no id.
-    Notification { method: Cow<'d, str>, params: Option<Value<'d>> },
+    Notification {
+        method: Cow<'d, str>,
+        params: Option<Value<'d>>,
+    },
     /// An answer to a request.
     Response { id: Id<'d>, answer: Answer<'d> },
 }
@@ -99,7 +106,13 @@ pub(crate) fn is_syntax(error: &JsonError) -> bool {
 
 /// Reads the text of one message. The document borrows `text`.
 pub(crate) fn parse(text: &[u8]) -> Result<Document<'_>, Malformed> {
-    Ok(json::read(text, Bounds { depth: 128, nodes: 200_000 })?)
+    Ok(json::read(
+        text,
+        Bounds {
+            depth: 128,
+            nodes: 200_000,
+        },
+    )?)
 }
 
 /// Reads the envelope of a parsed message.
@@ -107,7 +120,12 @@ pub(crate) fn read<'d>(document: &'d Document<'_>) -> Result<Message<'d>, Malfor
     let root = document.root();
     match root.kind() {
         Kind::Object => {}
-        Kind::Array => return refuse("batches are not accepted; send each message by itself", None),
+        Kind::Array => {
+            return refuse(
+                "batches are not accepted; send each message by itself",
+                None,
+            );
+        }
         Kind::Null | Kind::Bool | Kind::Number | Kind::String => {
             return refuse("a message must be an object", None);
         }
@@ -126,7 +144,9 @@ pub(crate) fn read<'d>(document: &'d Document<'_>) -> Result<Message<'d>, Malfor
             other => unknown = Some(other.to_owned()),
         }
     }
-    let shown = id.filter(|id| id_problem(*id).is_none()).map(|id| id.raw().to_owned());
+    let shown = id
+        .filter(|id| id_problem(*id).is_none())
+        .map(|id| id.raw().to_owned());
     if let Some(name) = unknown {
         return refuse(format!("unknown member `{name}`"), shown);
     }
@@ -199,9 +219,17 @@ fn params_problem(params: Value<'_>) -> Option<String> {
         return Some(format!("`params` has two members that read as `{key}`"));
     }
     let key = json::lookalike(params, &DECIDING)?;
-    Some(format!("`params` has a member `{key}` that only looks like a known one"))
+    Some(format!(
+        "`params` has a member `{key}` that only looks like a known one"
+    ))
 }
 
 fn refuse<T>(problem: impl Into<String>, id: Option<String>) -> Result<T, Malformed> {
-    Err(Malformed::Envelope { problem: problem.into(), id })
+    Err(Malformed::Envelope {
+        problem: problem.into(),
+        id,
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,9 @@ pub(crate) fn result(
         Transform::Tools => {
             remember_tools(session, result);
             let visible = |tool: Value<'_>| {
-                tool.get("name").and_then(Value::as_str).is_some_and(|name| holding.lists_tool(&name))
+                tool.get("name")
+                    .and_then(Value::as_str)
+                    .is_some_and(|name| holding.lists_tool(&name))
             };
             only(result.get("tools"), visible).into_iter().collect()
         }
@@ -58,15 +60,24 @@ pub(crate) fn result(
 /// Keeps the elements for which `stays` holds, each byte for byte.
 fn only(list: Option<Value<'_>>, stays: impl Fn(Value<'_>) -> bool) -> Option<Splice> {
     let list = list?;
-    let kept: Vec<&str> = list.elements().filter(|item| stays(*item)).map(Value::raw).collect();
+    let kept: Vec<&str> = list
+        .elements()
+        .filter(|item| stays(*item))
+        .map(Value::raw)
+        .collect();
     if kept.len() == list.len() {
         return None;
     }
-    Some(Splice { at: list.span(), with: format!("[{}]", kept.join(",")) })
+    Some(Splice {
+        at: list.span(),
+        with: format!("[{}]", kept.join(",")),
+    })
 }
 
 fn remember_tools(session: &Session, result: Value<'_>) {
-    let Some(tools) = result.get("tools") else { return };
+    let Some(tools) = result.get("tools") else {
+        return;
+    };
     let mut state = session.state();
     let known = state.tools.get_or_insert_default();
     for tool in tools.elements() {
@@ -85,11 +96,17 @@ fn announces_changes(result: Value<'_>) -> Option<Splice> {
     let tools = result.get("capabilities")?.get("tools")?;
     match tools.get("listChanged") {
         Some(value) if value.as_bool() == Some(true) => None,
-        Some(value) => Some(Splice { at: value.span(), with: "true".to_owned() }),
+        Some(value) => Some(Splice {
+            at: value.span(),
+            with: "true".to_owned(),
+        }),
         None => {
             let inner = tools.raw().trim_end_matches('}').trim_end();
             let comma = if tools.is_empty() { "" } else { "," };
-            Some(Splice { at: tools.span(), with: format!("{inner}{comma}\"listChanged\":true}}") })
+            Some(Splice {
+                at: tools.span(),
+                with: format!("{inner}{comma}\"listChanged\":true}}"),
+            })
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use provost_policy::judge::{Refusal, Verdict};
 use provost_policy::json::{Document, Value};
+use provost_policy::judge::{Refusal, Verdict};
 use provost_policy::{Call, Caller, RuleId};
 use provost_store::{Decision, Status};
 use std::time::Instant;
@@ -107,14 +107,23 @@ pub(crate) fn answer_to(
         // An error that was found before the id was read has id null, or none.
         _ => {
             let error = parsed.root().get("error")?;
-            parsed.root().get("id").is_none_or(Value::is_null).then_some(())?;
-            let text = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#, error.raw()));
+            parsed
+                .root()
+                .get("id")
+                .is_none_or(Value::is_null)
+                .then_some(())?;
+            let text = Bytes::from(format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#,
+                error.raw()
+            ));
             return answer_to(worker, route, key, id, text);
         }
     };
     let holding = directory.holding(&route.session.grant, shared.clock.now().wall)?;
     let pending = route.session.state().in_flight.remove(key)?;
-    Some(finish(worker, route, holding, &pending, &parsed, answer, &text))
+    Some(finish(
+        worker, route, holding, &pending, &parsed, answer, &text,
+    ))
 }
 
 /// Settles, records and filters the answer to a request.
@@ -134,10 +143,15 @@ fn finish(
         Answer::Result(_) => Status::Ok,
     };
     if let Some(kept) = &pending.kept {
-        let ending = Ending { status, upstream_status: None };
+        let ending = Ending {
+            status,
+            upstream_status: None,
+        };
         settle::settle(&worker.shared, &holding.grant.server_name, kept, ending);
     }
-    let Answer::Result(result) = answer else { return text.clone() };
+    let Answer::Result(result) = answer else {
+        return text.clone();
+    };
     let mut splices = filter::result(worker, &route.session, holding, pending.transform, result);
     splices.extend(decision_mark(parsed, result));
     splice::apply(text.clone(), splices)
@@ -145,8 +159,15 @@ fn finish(
 
 /// A decision that the upstream made up is taken out: only we make them.
 fn decision_mark(parsed: &Document<'_>, result: Value<'_>) -> Option<Splice> {
-    let ours = result.get("_meta")?.members().find(|member| member.name() == DECISION_KEY)?;
-    Some(splice::without_member(parsed.text(), ours.key.span(), ours.value.span()))
+    let ours = result
+        .get("_meta")?
+        .members()
+        .find(|member| member.name() == DECISION_KEY)?;
+    Some(splice::without_member(
+        parsed.text(),
+        ours.key.span(),
+        ours.value.span(),
+    ))
 }
 
 /// Decides whether a request of the upstream may be put to the agent; if so it
@@ -160,7 +181,11 @@ fn question(
 ) -> Result<(), Failure> {
     let key = id.key();
     if method == "ping" {
-        route.session.state().questions.insert(key, Question { kept: None });
+        route
+            .session
+            .state()
+            .questions
+            .insert(key, Question { kept: None });
         return Ok(());
     }
     let asked = ask(worker, route, holding, method);
@@ -175,14 +200,13 @@ fn question(
 }
 
 /// The walk of a request of the upstream: judge, reserve, record.
-fn ask(
-    worker: &Worker,
-    route: &Route,
-    holding: &Arc<Holding>,
-    method: &str,
-) -> Result<Kept, Stop> {
+fn ask(worker: &Worker, route: &Route, holding: &Arc<Holding>, method: &str) -> Result<Kept, Stop> {
     let shared = &worker.shared;
-    let call = Call { method, tool: None, arguments: None };
+    let call = Call {
+        method,
+        tool: None,
+        arguments: None,
+    };
     let caller = Caller {
         grant: holding.grant.id.0.clone(),
         server: holding.grant.server.0.clone(),
@@ -201,7 +225,10 @@ fn ask(
         let allowed = match may_ask(route, holding, &caller, &call) {
             Verdict::Allow(allowed) => allowed,
             Verdict::Deny(refusal) => {
-                return Err(Stop::Refused { decision: Decision::Deny, refusal });
+                return Err(Stop::Refused {
+                    decision: Decision::Deny,
+                    refusal,
+                });
             }
             Verdict::Ask(asked) => return Err(judge::hold(asked)),
         };
@@ -209,7 +236,12 @@ fn ask(
         // The permit to the upstream is the answer's; this intent is its record.
         record::intent(shared, &subject, &allowed, now)
             .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
-        Ok(Kept { call: subject.call, charges: allowed.charges, at: now, started: Instant::now() })
+        Ok(Kept {
+            call: subject.call,
+            charges: allowed.charges,
+            at: now,
+            started: Instant::now(),
+        })
     })();
     if let Err(Stop::Refused { decision, refusal }) = &walked {
         record::refusal(shared, &subject, *decision, refusal, now)?;
@@ -229,7 +261,10 @@ fn may_ask(route: &Route, holding: &Holding, caller: &Caller, call: &Call<'_>) -
         })
     };
     let Some(capability) = protocol::upstream_request(call.method) else {
-        return no(format!("method `{}` is not known", call.method.escape_debug()));
+        return no(format!(
+            "method `{}` is not known",
+            call.method.escape_debug()
+        ));
     };
     if let Some(capability) = capability
         && !route.session.state().capabilities.contains(capability)

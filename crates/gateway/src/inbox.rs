@@ -47,12 +47,20 @@ async fn put(worker: &Worker, child: &Arc<Child>, session: Arc<Session>, message
         return;
     }
     let wall = worker.shared.clock.now().wall;
-    let holding = worker.shared.directory.load().holding(&session.grant, wall).cloned();
+    let holding = worker
+        .shared
+        .directory
+        .load()
+        .holding(&session.grant, wall)
+        .cloned();
     let Some(holding) = holding else {
         session.ended.cancel();
         return;
     };
-    let route = Route { site: Arc::clone(&holding.site), session: Arc::clone(&session) };
+    let route = Route {
+        site: Arc::clone(&holding.site),
+        session: Arc::clone(&session),
+    };
     if let Sorted::Deliver(message) = inbound::sort(worker, &route, message).await {
         // An agent over HTTP without a GET stream hears of it on the stream of
         // its request, if one is on its way.
@@ -62,16 +70,23 @@ async fn put(worker: &Worker, child: &Arc<Child>, session: Arc<Session>, message
 
 /// A resource that changed concerns those who subscribed to it.
 fn concerns(session: &Session, message: &Bytes) -> bool {
-    let Ok(parsed) = envelope::parse(message) else { return false };
+    let Ok(parsed) = envelope::parse(message) else {
+        return false;
+    };
     match envelope::read(&parsed) {
         Ok(Message::Notification { method, params })
             if method == "notifications/resources/updated" =>
         {
-            let uri = params.and_then(|params| params.get("uri")).and_then(Value::as_str);
+            let uri = params
+                .and_then(|params| params.get("uri"))
+                .and_then(Value::as_str);
             uri.is_some_and(|uri| {
                 let state = session.state();
                 // Servers may name a part of what was subscribed to.
-                state.subscriptions.keys().any(|known| uri.starts_with(known.as_str()))
+                state
+                    .subscriptions
+                    .keys()
+                    .any(|known| uri.starts_with(known.as_str()))
             })
         }
         Ok(_) => true,
@@ -96,9 +111,13 @@ pub(crate) fn after_reload(
             session.ended.cancel();
             continue;
         };
-        let Some(then) = before.holding(&session.grant, wall) else { continue };
+        let Some(then) = before.holding(&session.grant, wall) else {
+            continue;
+        };
         let differs = session.state().tools.as_ref().is_some_and(|tools| {
-            tools.iter().any(|tool| then.lists_tool(tool) != now.lists_tool(tool))
+            tools
+                .iter()
+                .any(|tool| then.lists_tool(tool) != now.lists_tool(tool))
         });
         if differs {
             session.deliver(Bytes::from_static(TOOLS_CHANGED.as_bytes()));

@@ -126,9 +126,15 @@ impl Gateway {
             most: shared.settings.max_children,
             idle: shared.settings.idle_child,
             line: shared.settings.result_limit,
-            start: shared.settings.call_timeout.min(std::time::Duration::from_secs(60)),
+            start: shared
+                .settings
+                .call_timeout
+                .min(std::time::Duration::from_secs(60)),
         };
-        let background = Worker { number: shared.settings.workers, shared: Arc::clone(&shared) };
+        let background = Worker {
+            number: shared.settings.workers,
+            shared: Arc::clone(&shared),
+        };
         let inbox = inbox::new(background, threads.background());
         let children = Children::new(threads.background(), inbox, bounds);
         // Set once, here, before anything can read it.
@@ -158,7 +164,11 @@ impl Gateway {
 
     fn load(&self) -> Result<(), StoreError> {
         let shared = &self.0.shared;
-        let _reloading = self.0.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _reloading = self
+            .0
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let source = shared.store.directory()?;
         let before = shared.directory.load_full();
         let connector = || self.0.tls.get();
@@ -174,12 +184,15 @@ impl Gateway {
     /// # Errors
     /// When the address is taken, not allowed, or the certificate cannot be used.
     pub fn listen(&self, listen: &Listen) -> Result<SocketAddr, ListenError> {
-        let mut listening = self.0.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listening = self
+            .0
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(address) = *listening {
             return Ok(address);
         }
-        let address =
-            listener::open(&self.0.shared, &self.0.threads, listen, &self.0.accepting)?;
+        let address = listener::open(&self.0.shared, &self.0.threads, listen, &self.0.accepting)?;
         *listening = Some(address);
         info!(%address, "Listening for agents on {address}");
         Ok(address)
@@ -188,7 +201,11 @@ impl Gateway {
     /// Where agents connect, if the listener is open.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        *self.0.listening.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .0
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Serves one agent whose messages are lines of `stream`, until it ends.
@@ -202,7 +219,10 @@ impl Gateway {
             None => (None, None),
         };
         // On the background thread, beside the child processes.
-        let worker = Worker { number: shared.settings.workers, shared };
+        let worker = Worker {
+            number: shared.settings.workers,
+            shared,
+        };
         let served = self.0.threads.background().spawn(async move {
             face::stdio::serve(&worker, stream, agent, number, child).await;
         });
@@ -235,10 +255,16 @@ impl Gateway {
     /// When the server is not known, cannot be reached or does not speak MCP.
     pub async fn test_server(&self, server: &str) -> Result<ServerReport, ServerFault> {
         let shared = Arc::clone(&self.0.shared);
-        let worker = Worker { number: shared.settings.workers, shared };
+        let worker = Worker {
+            number: shared.settings.workers,
+            shared,
+        };
         let server = server.to_owned();
-        let probe =
-            self.0.threads.background().spawn(async move { probe::run(&worker, &server).await });
+        let probe = self
+            .0
+            .threads
+            .background()
+            .spawn(async move { probe::run(&worker, &server).await });
         probe.await.unwrap_or(Err(ServerFault::Broken))
     }
 
@@ -246,8 +272,14 @@ impl Gateway {
     #[must_use]
     pub fn metrics(&self) -> String {
         let shared = &self.0.shared;
-        let children = shared.children.get().map_or(0, |children| children.running());
-        let gauges = metrics::Gauges { sessions: shared.sessions.len(), children };
+        let children = shared
+            .children
+            .get()
+            .map_or(0, |children| children.running());
+        let gauges = metrics::Gauges {
+            sessions: shared.sessions.len(),
+            children,
+        };
         shared.metrics.render(&gauges)
     }
 
@@ -270,7 +302,10 @@ impl Gateway {
         shared.stopping.cancel();
         shared.calls.close();
         let deadline = shared.settings.stop_deadline;
-        if tokio::time::timeout(deadline, shared.calls.wait()).await.is_err() {
+        if tokio::time::timeout(deadline, shared.calls.wait())
+            .await
+            .is_err()
+        {
             warn!(calls = shared.calls.len(), "Calls in flight are cancelled");
             shared.abandoned.cancel();
             drop(tokio::time::timeout(deadline, shared.calls.wait()).await);

@@ -61,17 +61,26 @@ pub(crate) fn open(
         return Err(ListenError::Unprotected(listen.address));
     }
     let tls = listen.tls.as_ref().map(tls::acceptor).transpose()?;
-    let bind = |source| ListenError::Bind { address: listen.address, source };
+    let bind = |source| ListenError::Bind {
+        address: listen.address,
+        source,
+    };
     let socket = bound(listen.address).map_err(bind)?;
     let address = socket.local_addr().map_err(bind)?;
-    let guard = Arc::new(Guard::new(&Listen { address, ..listen.clone() }));
+    let guard = Arc::new(Guard::new(&Listen {
+        address,
+        ..listen.clone()
+    }));
     for (number, runtime) in threads.workers().iter().enumerate() {
         let socket = socket.try_clone().map_err(bind)?;
         let listener = {
             let _runtime = runtime.enter();
             TcpListener::from_std(socket).map_err(bind)?
         };
-        let worker = Worker { number, shared: Arc::clone(shared) };
+        let worker = Worker {
+            number,
+            shared: Arc::clone(shared),
+        };
         let accept = accept(listener, worker, Arc::clone(&guard), tls.clone());
         let stop = stop.clone();
         runtime.spawn(async move {
@@ -85,7 +94,11 @@ pub(crate) fn open(
 }
 
 fn bound(address: SocketAddr) -> std::io::Result<StdListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -150,7 +163,10 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(64 * 1024);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(64 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(64 * 1024);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

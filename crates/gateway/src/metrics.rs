@@ -10,8 +10,9 @@ use provost_policy::Text;
 use provost_store::{Decision, Status};
 
 /// Upper bounds of the latency buckets, in microseconds.
-const BUCKETS: [u64; 10] =
-    [250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 10_000_000];
+const BUCKETS: [u64; 10] = [
+    250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 10_000_000,
+];
 
 /// All counts.
 #[derive(Default)]
@@ -68,7 +69,10 @@ impl Metrics {
     }
 
     fn server(&self, server: &Text) -> Arc<Counts> {
-        let mut servers = self.by_server.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut servers = self
+            .by_server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match servers.get(server) {
             Some(counts) => Arc::clone(counts),
             None => Arc::clone(servers.entry(server.clone()).or_default()),
@@ -78,42 +82,121 @@ impl Metrics {
     /// The counts in Prometheus' text format.
     pub(crate) fn render(&self, gauges: &Gauges) -> String {
         let servers: Vec<(Text, Arc<Counts>)> = {
-            let servers = self.by_server.lock().unwrap_or_else(PoisonError::into_inner);
-            servers.iter().map(|(name, counts)| (name.clone(), Arc::clone(counts))).collect()
+            let servers = self
+                .by_server
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            servers
+                .iter()
+                .map(|(name, counts)| (name.clone(), Arc::clone(counts)))
+                .collect()
         };
         let mut out = String::new();
-        head(&mut out, "provost_calls_total", "counter", "Governed calls by decision.");
+        head(
+            &mut out,
+            "provost_calls_total",
+            "counter",
+            "Governed calls by decision.",
+        );
         for (name, counts) in &servers {
-            let decisions =
-                [("allow", &counts.allowed), ("deny", &counts.denied), ("ask", &counts.asked)];
+            let decisions = [
+                ("allow", &counts.allowed),
+                ("deny", &counts.denied),
+                ("ask", &counts.asked),
+            ];
             for (decision, count) in decisions {
                 let count = count.load(Ordering::Relaxed);
-                line(&mut out, "provost_calls_total", name, &format!(",decision=\"{decision}\""), count);
+                line(
+                    &mut out,
+                    "provost_calls_total",
+                    name,
+                    &format!(",decision=\"{decision}\""),
+                    count,
+                );
             }
         }
-        head(&mut out, "provost_upstream_failures_total", "counter", "Calls without an answer of the server.");
+        head(
+            &mut out,
+            "provost_upstream_failures_total",
+            "counter",
+            "Calls without an answer of the server.",
+        );
         for (name, counts) in &servers {
-            line(&mut out, "provost_upstream_failures_total", name, "", counts.failed.load(Ordering::Relaxed));
+            line(
+                &mut out,
+                "provost_upstream_failures_total",
+                name,
+                "",
+                counts.failed.load(Ordering::Relaxed),
+            );
         }
-        head(&mut out, "provost_call_duration_microseconds", "histogram", "From intent to outcome.");
+        head(
+            &mut out,
+            "provost_call_duration_microseconds",
+            "histogram",
+            "From intent to outcome.",
+        );
         for (name, counts) in &servers {
             let metric = "provost_call_duration_microseconds";
             let mut below = 0;
             for (bound, bucket) in BUCKETS.iter().zip(&counts.latency) {
                 below += bucket.load(Ordering::Relaxed);
-                line(&mut out, &format!("{metric}_bucket"), name, &format!(",le=\"{bound}\""), below);
+                line(
+                    &mut out,
+                    &format!("{metric}_bucket"),
+                    name,
+                    &format!(",le=\"{bound}\""),
+                    below,
+                );
             }
             let count = counts.latency_count.load(Ordering::Relaxed);
-            line(&mut out, &format!("{metric}_bucket"), name, ",le=\"+Inf\"", count);
-            line(&mut out, &format!("{metric}_sum"), name, "", counts.latency_sum.load(Ordering::Relaxed));
+            line(
+                &mut out,
+                &format!("{metric}_bucket"),
+                name,
+                ",le=\"+Inf\"",
+                count,
+            );
+            line(
+                &mut out,
+                &format!("{metric}_sum"),
+                name,
+                "",
+                counts.latency_sum.load(Ordering::Relaxed),
+            );
             line(&mut out, &format!("{metric}_count"), name, "", count);
         }
         let plain = [
-            ("provost_unauthenticated_total", "counter", "Requests without a live grant.", self.unauthenticated.load(Ordering::Relaxed)),
-            ("provost_malformed_total", "counter", "Messages that could not be read.", self.malformed.load(Ordering::Relaxed)),
-            ("provost_unrecorded_total", "counter", "Calls refused because they could not be recorded.", self.unrecorded.load(Ordering::Relaxed)),
-            ("provost_sessions", "gauge", "Sessions of agents over HTTP.", gauges.sessions as u64),
-            ("provost_server_processes", "gauge", "Server processes running.", gauges.children as u64),
+            (
+                "provost_unauthenticated_total",
+                "counter",
+                "Requests without a live grant.",
+                self.unauthenticated.load(Ordering::Relaxed),
+            ),
+            (
+                "provost_malformed_total",
+                "counter",
+                "Messages that could not be read.",
+                self.malformed.load(Ordering::Relaxed),
+            ),
+            (
+                "provost_unrecorded_total",
+                "counter",
+                "Calls refused because they could not be recorded.",
+                self.unrecorded.load(Ordering::Relaxed),
+            ),
+            (
+                "provost_sessions",
+                "gauge",
+                "Sessions of agents over HTTP.",
+                gauges.sessions as u64,
+            ),
+            (
+                "provost_server_processes",
+                "gauge",
+                "Server processes running.",
+                gauges.children as u64,
+            ),
         ];
         for (name, kind, help, value) in plain {
             head(&mut out, name, kind, help);

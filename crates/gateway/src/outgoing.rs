@@ -30,9 +30,15 @@ impl Outgoing {
             .and_then(|meta| meta.get("progressToken"))
             .map(|token| (token.span(), token.raw().to_owned()));
         let removed = meta.and_then(|meta| {
-            let ours = meta.members().find(|member| member.name() == DECISION_KEY)?;
+            let ours = meta
+                .members()
+                .find(|member| member.name() == DECISION_KEY)?;
             let whole = std::str::from_utf8(text).ok()?;
-            Some(splice::without_member(whole, ours.key.span(), ours.value.span()))
+            Some(splice::without_member(
+                whole,
+                ours.key.span(),
+                ours.value.span(),
+            ))
         });
         Self {
             text: text.clone(),
@@ -68,9 +74,15 @@ impl Outgoing {
     /// stands for id and progress token.
     pub(crate) fn numbered(&self, number: u64) -> Bytes {
         let mut splices: Vec<Splice> = self.removed.iter().cloned().collect();
-        splices.push(Splice { at: self.id_at.clone(), with: number.to_string() });
+        splices.push(Splice {
+            at: self.id_at.clone(),
+            with: number.to_string(),
+        });
         if let Some((at, _)) = &self.token {
-            splices.push(Splice { at: at.clone(), with: number.to_string() });
+            splices.push(Splice {
+                at: at.clone(),
+                with: number.to_string(),
+            });
         }
         splice::apply(self.text.clone(), splices)
     }

@@ -35,7 +35,11 @@ pub(crate) enum Outlet {
 impl Reply {
     /// A message with HTTP status 200.
     pub(crate) fn message(body: Bytes) -> Self {
-        Self::Message { http: 200, body, session: None }
+        Self::Message {
+            http: 200,
+            body,
+            session: None,
+        }
     }
 }
 
@@ -69,7 +73,11 @@ impl Outlet {
 
     /// Sends a failure for the request with this id (`None`: null).
     pub(crate) fn fail(self, failure: &Failure, id: Option<&str>) {
-        self.send(Reply::Message { http: failure.http, body: failure.body(id), session: None });
+        self.send(Reply::Message {
+            http: failure.http,
+            body: failure.body(id),
+            session: None,
+        });
     }
 
     /// Ends when nobody waits for the reply any more.

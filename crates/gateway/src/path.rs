@@ -16,9 +16,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::json::{Kind, Value};
-use provost_policy::{Call, Caller, RuleId};
+use provost_policy::judge::{Allowed, Refusal, Verdict};
+use provost_policy::{Call, Caller, Moment, RuleId};
 use provost_store::{Decision, Status};
 
 use crate::answer::{self, Failure};
@@ -60,7 +60,12 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
     match envelope::read(&parsed) {
         Err(problem) => malformed(worker, agent, &problem, outlet),
         Ok(Message::Request { id, method, params }) => {
-            let request = Request { text: &text, id, method, params };
+            let request = Request {
+                text: &text,
+                id,
+                method,
+                params,
+            };
             self::request(worker, agent, request, outlet).await;
         }
         Ok(Message::Notification { method, params }) => {
@@ -84,9 +89,7 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     };
     let flight = match kind {
         RequestKind::Housekeeping(kind) => housekeeping::flight(agent, &session, &request, kind),
-        RequestKind::Task(TaskMethod::List) => {
-            housekeeping::own_tasks(agent, &session, &request)
-        }
+        RequestKind::Task(TaskMethod::List) => housekeeping::own_tasks(agent, &session, &request),
         RequestKind::CallTool
         | RequestKind::Method
         | RequestKind::Unknown
@@ -112,7 +115,11 @@ fn govern(
 ) -> Result<Cleared, Stop> {
     let shared = &worker.shared;
     let (tool, arguments) = tool_call(request, kind)?;
-    let call = Call { method: &request.method, tool: tool.as_deref(), arguments };
+    let call = Call {
+        method: &request.method,
+        tool: tool.as_deref(),
+        arguments,
+    };
     let caller = Caller {
         grant: agent.holding.grant.id.0.clone(),
         server: agent.holding.grant.server.0.clone(),
@@ -127,32 +134,35 @@ fn govern(
         keys: record::keys(arguments),
         shadow: judge::shadow(shared, &agent.holding, &caller, &call, now),
     };
-    let cleared = clear(worker, agent, session, request, kind, &caller, &call, &subject, now);
-    if let Err(Stop::Refused { decision, refusal }) = &cleared {
-        record::refusal(shared, &subject, *decision, refusal, now)?;
+    let cleared = in_order(worker, session, request, &call)
+        .and_then(|()| own_task(worker, agent, request, kind))
+        .and_then(|()| clear(worker, &caller, &call, &subject, now));
+    match cleared {
+        Ok((permit, kept)) => take_off(worker, agent, session, request, kind, permit, kept),
+        Err(Stop::Refused { decision, refusal }) => {
+            record::refusal(shared, &subject, decision, &refusal, now)?;
+            Err(Stop::Refused { decision, refusal })
+        }
+        Err(stop) => Err(stop),
     }
-    cleared
 }
 
-#[expect(clippy::too_many_arguments, reason = "the stages of one walk, each with what it needs")]
+/// Judge → look at limits → hold → reserve → record intent.
 fn clear(
     worker: &Worker,
-    agent: &Agent,
-    session: &Arc<Session>,
-    request: &Request<'_>,
-    kind: RequestKind,
     caller: &Caller,
     call: &Call<'_>,
     subject: &Subject<'_>,
-    now: provost_policy::Moment,
-) -> Result<Cleared, Stop> {
+    now: Moment,
+) -> Result<(Permit, Kept), Stop> {
     let shared = &worker.shared;
-    known_name(session, call)?;
-    own_task(worker, agent, request, kind)?;
-    let allowed: Allowed = match judge::judge(&agent.holding, caller, call) {
+    let allowed: Allowed = match judge::judge(subject.holding, caller, call) {
         Verdict::Allow(allowed) => allowed,
         Verdict::Deny(refusal) => {
-            return Err(Stop::Refused { decision: Decision::Deny, refusal });
+            return Err(Stop::Refused {
+                decision: Decision::Deny,
+                refusal,
+            });
         }
         // A person is not bothered with what a limit refuses anyway.
         Verdict::Ask(asked) => {
@@ -165,23 +175,53 @@ fn clear(
     let permit = record::intent(shared, subject, &allowed, now)
         // Nothing was sent and nothing was recorded, so nothing was used.
         .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
-    let shadow = subject.shadow.iter().flat_map(|said| said.charges.iter().cloned());
+    let shadow = subject
+        .shadow
+        .iter()
+        .flat_map(|said| said.charges.iter().cloned());
     let kept = Kept {
         call: subject.call,
-        charges: allowed.charges.iter().cloned().chain(shadow).collect(),
+        charges: allowed.charges.into_iter().chain(shadow).collect(),
         at: now,
         started: Instant::now(),
     };
+    Ok((permit, kept))
+}
+
+/// Enters a cleared call among those in flight.
+fn take_off(
+    worker: &Worker,
+    agent: &Agent,
+    session: &Arc<Session>,
+    request: &Request<'_>,
+    kind: RequestKind,
+    permit: Permit,
+    kept: Kept,
+) -> Result<Cleared, Stop> {
     let transform = match kind {
         RequestKind::CallTool => Transform::Call,
-        _ => Transform::Plain,
+        RequestKind::Housekeeping(_)
+        | RequestKind::Task(_)
+        | RequestKind::Method
+        | RequestKind::Unknown => Transform::Plain,
     };
     let message = Outgoing::new(request.text, request.id, request.params);
     housekeeping::remember(session, &request.method, request.params, &message);
-    let route = Route { site: Arc::clone(&agent.holding.site), session: Arc::clone(session) };
+    let route = Route {
+        site: Arc::clone(&agent.holding.site),
+        session: Arc::clone(session),
+    };
     let flight = Flight::new(route, &message, transform, Some(kept.clone())).inspect_err(|_| {
-        let ending = Ending { status: Status::NotSent, upstream_status: None };
-        settle::settle(shared, &agent.holding.grant.server_name, &kept, ending);
+        let ending = Ending {
+            status: Status::NotSent,
+            upstream_status: None,
+        };
+        settle::settle(
+            &worker.shared,
+            &agent.holding.grant.server_name,
+            &kept,
+            ending,
+        );
     })?;
     Ok((flight, permit, message))
 }
@@ -209,16 +249,31 @@ fn tool_call<'d>(
     Ok((Some(name), arguments))
 }
 
-/// A name that only looks like one of the server's tools is not that tool, and
-/// must not be taken for it anywhere.
-fn known_name(session: &Session, call: &Call<'_>) -> Result<(), Stop> {
-    let Some(name) = call.tool else { return Ok(()) };
+/// Two requests with one id cannot be told apart, and a name that only looks
+/// like one of the server's tools must not be taken for it anywhere.
+fn in_order(
+    worker: &Worker,
+    session: &Session,
+    request: &Request<'_>,
+    call: &Call<'_>,
+) -> Result<(), Stop> {
+    if worker.shared.stopping.is_cancelled() {
+        return Err(Stop::Failed(Failure::busy("the gateway is stopping")));
+    }
     let state = session.state();
-    let Some(tools) = &state.tools else { return Ok(()) };
+    if state.in_flight.contains_key(&request.id.key()) {
+        let failure = Failure::invalid_request("a request with this `id` is in flight already");
+        return Err(Stop::Failed(failure));
+    }
+    let (Some(name), Some(tools)) = (call.tool, &state.tools) else {
+        return Ok(());
+    };
     if tools.contains(name) {
         return Ok(());
     }
-    let twin = tools.iter().find(|tool| provost_policy::json::same_folded(tool, name));
+    let twin = tools
+        .iter()
+        .find(|tool| provost_policy::json::same_folded(tool, name));
     match twin {
         None => Ok(()),
         Some(twin) => Err(Stop::Refused {
@@ -226,7 +281,10 @@ fn known_name(session: &Session, call: &Call<'_>) -> Result<(), Stop> {
             refusal: Refusal {
                 rule: RuleId::ENVELOPE,
                 policy: None,
-                message: format!("`{}` is not a tool; it only looks like `{twin}`", name.escape_debug()),
+                message: format!(
+                    "`{}` is not a tool; it only looks like `{twin}`",
+                    name.escape_debug()
+                ),
                 retry_after_ms: None,
             },
         }),
@@ -243,7 +301,10 @@ fn own_task(
     if kind != RequestKind::Task(TaskMethod::One) {
         return Ok(());
     }
-    let task = request.params.and_then(|params| params.get("taskId")).and_then(Value::as_str);
+    let task = request
+        .params
+        .and_then(|params| params.get("taskId"))
+        .and_then(Value::as_str);
     let grant = &agent.holding.grant.id.0;
     if task.is_some_and(|task| worker.shared.tasks.owns(grant, &task)) {
         return Ok(());
@@ -271,7 +332,10 @@ fn refuse(stop: Stop, request: &Request<'_>, kind: RequestKind, outlet: Outlet) 
                 outlet.send(Reply::message(body));
             }
             RequestKind::Unknown if refusal.rule == RuleId::METHOD => {
-                outlet.fail(&Failure::unknown_method(&request.method, &refusal), Some(id));
+                outlet.fail(
+                    &Failure::unknown_method(&request.method, &refusal),
+                    Some(id),
+                );
             }
             RequestKind::Task(TaskMethod::One) if refusal.rule == RuleId::METHOD => {
                 outlet.fail(&Failure::invalid_params(refusal.message), Some(id));
@@ -288,9 +352,15 @@ fn refuse(stop: Stop, request: &Request<'_>, kind: RequestKind, outlet: Outlet) 
 
 /// A message that cannot be read in exactly one way: refused and recorded.
 fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, outlet: Outlet) {
-    worker.shared.metrics.malformed.fetch_add(1, Ordering::Relaxed);
+    worker
+        .shared
+        .metrics
+        .malformed
+        .fetch_add(1, Ordering::Relaxed);
     let (failure, id) = match problem {
-        Malformed::Json(problem) if envelope::is_syntax(problem) => (Failure::parse(problem.to_string()), None),
+        Malformed::Json(problem) if envelope::is_syntax(problem) => {
+            (Failure::parse(problem.to_string()), None)
+        }
         Malformed::Json(problem) => (Failure::invalid_request(problem.to_string()), None),
         Malformed::Envelope { problem, id } => {
             (Failure::invalid_request(problem.clone()), id.as_deref())

@@ -3,13 +3,15 @@
 //! The kinds are closed and their constructors say who may make them; for a
 //! governed call that is only the stage which recorded the intent.
 
+use std::fmt;
+
 use provost_policy::RuleId;
 
 use crate::protocol::Housekeeping;
 
 /// Proof that a message may be sent to an upstream.
 #[derive(Debug, Clone)]
-pub struct Permit(Kind);
+pub(crate) struct Permit(Kind);
 
 /// Why a message may be sent. For logs; the decision is long made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,5 +50,17 @@ impl Permit {
     /// For a message that Provost itself wants to send; `reason` is a constant.
     pub(crate) fn own(reason: &'static str) -> Self {
         Self(Kind::Own(reason))
+    }
+}
+
+impl fmt::Display for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Policy(Some(rule)) => write!(f, "rule `{rule}`"),
+            Kind::Policy(None) => f.write_str("a policy without objections"),
+            Kind::Protocol => f.write_str("the protocol"),
+            Kind::Answer => f.write_str("an open question"),
+            Kind::Own(reason) => f.write_str(reason),
+        }
     }
 }

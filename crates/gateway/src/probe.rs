@@ -82,7 +82,10 @@ pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, Ser
     }
     let grant = Text::from(format!("probe-{}", crate::random::hex()));
     let session = Session::new(grant, site.server.id.0.clone(), None, Outbound::Http);
-    let route = Route { site: Arc::clone(site), session: Arc::new(session) };
+    let route = Route {
+        site: Arc::clone(site),
+        session: Arc::new(session),
+    };
     let looked = tokio::time::timeout(PATIENCE, look(worker, &route)).await;
     route.close(worker).await;
     looked.unwrap_or(Err(ServerFault::Slow))
@@ -101,7 +104,10 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
     let opened = route.open(worker, &permit, &opening).await.map_err(fault)?;
     let mut report = read_answer(worker, opened, |result| {
         let text = |value: Option<Value<'_>>| {
-            value.and_then(Value::as_str).map(|text| text.into_owned()).unwrap_or_default()
+            value
+                .and_then(Value::as_str)
+                .map(|text| text.into_owned())
+                .unwrap_or_default()
         };
         let info = |member| text(result.get("serverInfo").and_then(|info| info.get(member)));
         ServerReport {
@@ -118,7 +124,10 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
     route.session.state().version = Some(report.protocol.clone());
     let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     let initialized = Bytes::from_static(initialized.as_bytes());
-    route.announce(worker, &permit, initialized).await.map_err(fault)?;
+    route
+        .announce(worker, &permit, initialized)
+        .await
+        .map_err(fault)?;
     let listing = Instant::now();
     let mut cursor: Option<String> = None;
     for page in 0..MOST_PAGES {
@@ -127,13 +136,19 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
             None => "{}".to_owned(),
         };
         let message = outgoing(page + 2, "tools/list", &params)?;
-        let listed = route.request(worker, &permit, &message).await.map_err(fault)?;
+        let listed = route
+            .request(worker, &permit, &message)
+            .await
+            .map_err(fault)?;
         let (names, next) = read_answer(worker, listed, |result| {
             let tools = result.get("tools");
             let names = tools.iter().flat_map(|tools| tools.elements());
             let names = names.filter_map(|tool| tool.get("name")?.as_str().map(|n| n.into_owned()));
             let next = result.get("nextCursor").and_then(Value::as_str);
-            (names.collect::<Vec<_>>(), next.map(|next| next.into_owned()))
+            (
+                names.collect::<Vec<_>>(),
+                next.map(|next| next.into_owned()),
+            )
         })
         .await?;
         report.tools.extend(names);
@@ -166,9 +181,18 @@ async fn read_answer<T>(
     let read = |text: &Bytes| -> Option<Result<T, ServerFault>> {
         let parsed = envelope::parse(text).ok()?;
         match envelope::read(&parsed).ok()? {
-            Message::Response { answer: Answer::Result(result), .. } => Some(Ok(take(result))),
-            Message::Response { answer: Answer::Error(error), .. } => {
-                let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+            Message::Response {
+                answer: Answer::Result(result),
+                ..
+            } => Some(Ok(take(result))),
+            Message::Response {
+                answer: Answer::Error(error),
+                ..
+            } => {
+                let message = error
+                    .get("message")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 Some(Err(ServerFault::Refused(message.into_owned())))
             }
             Message::Request { .. } | Message::Notification { .. } => None,

@@ -54,9 +54,17 @@ pub(crate) struct Flight {
 }
 
 /// Where the messages of an exchange come from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per call, on its task; boxing would allocate"
+)]
 enum Source {
     Lines(mpsc::Receiver<Bytes>),
-    Events { answer: http::Answer, reader: Reader, ready: std::vec::IntoIter<Event> },
+    Events {
+        answer: http::Answer,
+        reader: Reader,
+        ready: std::vec::IntoIter<Event>,
+    },
 }
 
 /// The way to the agent while an exchange goes on.
@@ -94,7 +102,11 @@ impl Flight {
     ) -> Result<Self, Stop> {
         let key = message.key().clone();
         let cancelled = CancellationToken::new();
-        let pending = Pending { kept, transform, cancelled: cancelled.clone() };
+        let pending = Pending {
+            kept,
+            transform,
+            cancelled: cancelled.clone(),
+        };
         let mut state = route.session.state();
         if state.in_flight.contains_key(&key) {
             drop(state);
@@ -103,7 +115,13 @@ impl Flight {
         }
         state.in_flight.insert(key.clone(), pending);
         drop(state);
-        Ok(Self { route, key, id: message.id().to_owned(), transform, cancelled })
+        Ok(Self {
+            route,
+            key,
+            id: message.id().to_owned(),
+            transform,
+            cancelled,
+        })
     }
 
     /// Forwards the request and carries everything back until its answer.
@@ -134,7 +152,11 @@ impl Flight {
             Ok(Exchange::Lines(lines)) => self.many(worker, Source::Lines(lines), outlet).await,
             Ok(Exchange::Events(answer)) => {
                 let reader = Reader::new(worker.shared.settings.result_limit);
-                let source = Source::Events { answer, reader, ready: Vec::new().into_iter() };
+                let source = Source::Events {
+                    answer,
+                    reader,
+                    ready: Vec::new().into_iter(),
+                };
                 self.many(worker, source, outlet).await;
             }
             Err(broken) => self.broken(worker, broken, Way::new(outlet)).await,
@@ -166,13 +188,22 @@ impl Flight {
             let event = match next {
                 Ok(Some(event)) => event,
                 Ok(None) if resumable => return self.broken(worker, Broken::Resumable, way).await,
-                Ok(None) => return self.broken(worker, Broken::Fault(Fault::broken()), way).await,
+                Ok(None) => {
+                    return self
+                        .broken(worker, Broken::Fault(Fault::broken()), way)
+                        .await;
+                }
                 Err(fault) => return self.broken(worker, Broken::Fault(fault), way).await,
             };
             resumable |= event.id.is_some();
             let Event { id, retry, message } = event;
             let Some(text) = message else {
-                way.pass(Event { id, retry, message: None }).await;
+                way.pass(Event {
+                    id,
+                    retry,
+                    message: None,
+                })
+                .await;
                 continue;
             };
             match inbound::sort(worker, &self.route, text).await {
@@ -185,13 +216,25 @@ impl Flight {
                         {
                             self.reply(worker, text, outlet);
                         }
-                        mut way => way.pass(Event { id, retry, message: Some(text) }).await,
+                        mut way => {
+                            way.pass(Event {
+                                id,
+                                retry,
+                                message: Some(text),
+                            })
+                            .await
+                        }
                     };
                 }
                 // An answer to another request of this session, on a stream that
                 // several share: the agent sorts it out as we did.
                 Sorted::Answer { text, .. } | Sorted::Deliver(text) => {
-                    way.pass(Event { id, retry, message: Some(text) }).await;
+                    way.pass(Event {
+                        id,
+                        retry,
+                        message: Some(text),
+                    })
+                    .await;
                 }
                 Sorted::Nothing => {}
             }
@@ -214,7 +257,11 @@ impl Flight {
                 }
             }
         }
-        outlet.send(Reply::Message { http: 200, body, session: opened });
+        outlet.send(Reply::Message {
+            http: 200,
+            body,
+            session: opened,
+        });
     }
 
     /// Settles and answers a request that got no answer.
@@ -237,12 +284,23 @@ impl Flight {
             Broken::Cancelled => (Status::Cancelled, None, Failure::busy("cancelled")),
         };
         if let Some(kept) = pending.and_then(|pending| pending.kept) {
-            let ending = Ending { status, upstream_status };
+            let ending = Ending {
+                status,
+                upstream_status,
+            };
             settle::settle(&worker.shared, server, &kept, ending);
         }
         match why {
-            Broken::Gone | Broken::Ended => self.route.cancel(worker, &self.key, "the agent is gone").await,
-            Broken::Cancelled => self.route.cancel(worker, &self.key, "cancelled by the agent").await,
+            Broken::Gone | Broken::Ended => {
+                self.route
+                    .cancel(worker, &self.key, "the agent is gone")
+                    .await
+            }
+            Broken::Cancelled => {
+                self.route
+                    .cancel(worker, &self.key, "cancelled by the agent")
+                    .await
+            }
             Broken::Fault(_) | Broken::Resumable => {}
         }
         match why {
@@ -279,7 +337,11 @@ impl Source {
                     Err(_) => Err(Fault::slow()),
                 }
             }
-            Self::Events { answer, reader, ready } => loop {
+            Self::Events {
+                answer,
+                reader,
+                ready,
+            } => loop {
                 if let Some(event) = ready.next() {
                     return Ok(Some(event));
                 }

@@ -41,13 +41,18 @@ impl Route {
         match self.upstream()? {
             Upstream::Http(http) => {
                 let with = SessionHeaders::default();
-                let answer = http.post(worker.number, permit, with, message.verbatim()).await?;
+                let answer = http
+                    .post(worker.number, permit, with, message.verbatim())
+                    .await?;
                 self.session.state().upstream = answer.header(&SESSION_ID).map(str::to_owned);
                 exchange(answer, worker).await
             }
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec)?;
-                child.initialize(&self.session, permit, message).await.map(Exchange::Message)
+                child
+                    .initialize(&self.session, permit, message)
+                    .await
+                    .map(Exchange::Message)
             }
         }
     }
@@ -63,12 +68,17 @@ impl Route {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec)?;
-                Ok(Exchange::Lines(child.request(&self.session, permit, message).await?))
+                Ok(Exchange::Lines(
+                    child.request(&self.session, permit, message).await?,
+                ))
             }
             Upstream::Http(http) => {
                 let generation = self.session.state().generation;
                 match self.post(worker, http, permit, message.verbatim()).await {
-                    Err(Fault { kind: FaultKind::SessionLost, .. }) => {
+                    Err(Fault {
+                        kind: FaultKind::SessionLost,
+                        ..
+                    }) => {
                         self.reopen(worker, http, generation).await?;
                         self.post(worker, http, permit, message.verbatim()).await
                     }
@@ -90,7 +100,10 @@ impl Route {
             Upstream::Http(http) => {
                 let generation = self.session.state().generation;
                 match self.post(worker, http, permit, message.clone()).await {
-                    Err(Fault { kind: FaultKind::SessionLost, .. }) => {
+                    Err(Fault {
+                        kind: FaultKind::SessionLost,
+                        ..
+                    }) => {
                         self.reopen(worker, http, generation).await?;
                         self.post(worker, http, permit, message).await.map(drop)
                     }
@@ -146,7 +159,9 @@ impl Route {
         worker: &Worker,
         last_event: Option<&str>,
     ) -> Result<Option<http::Answer>, Fault> {
-        let Upstream::Http(http) = self.upstream()? else { return Ok(None) };
+        let Upstream::Http(http) = self.upstream()? else {
+            return Ok(None);
+        };
         let permit = Permit::own("the agent's stream");
         let (session, version) = self.ids();
         let with = SessionHeaders {
@@ -203,10 +218,21 @@ impl Route {
     }
 
     /// The process this session's messages go to.
-    pub(crate) fn child(&self, worker: &Worker, spec: &Arc<ChildSpec>) -> Result<Arc<Child>, Fault> {
+    pub(crate) fn child(
+        &self,
+        worker: &Worker,
+        spec: &Arc<ChildSpec>,
+    ) -> Result<Arc<Child>, Fault> {
         let children = worker.shared.children.get().ok_or_else(Fault::not_sent)?;
-        let own = self.session.agent.and_then(|agent| worker.shared.stdio.child_of(agent));
-        children.attach(own.as_ref().unwrap_or(spec), self.holder(spec), &self.session)
+        let own = self
+            .session
+            .agent
+            .and_then(|agent| worker.shared.stdio.child_of(agent));
+        children.attach(
+            own.as_ref().unwrap_or(spec),
+            self.holder(spec),
+            &self.session,
+        )
     }
 
     fn holder(&self, spec: &ChildSpec) -> Holder {
@@ -272,14 +298,21 @@ impl Route {
         };
         let opening = opening.ok_or_else(Fault::not_sent)?;
         let permit = Permit::own("an upstream session is opened again");
-        let not_sent = |fault: Fault| Fault { sent: false, ..fault };
+        let not_sent = |fault: Fault| Fault {
+            sent: false,
+            ..fault
+        };
         let with = SessionHeaders::default();
-        let answer =
-            http.post(worker.number, &permit, with, opening.verbatim()).await.map_err(not_sent)?;
+        let answer = http
+            .post(worker.number, &permit, with, opening.verbatim())
+            .await
+            .map_err(not_sent)?;
         let upstream = answer.header(&SESSION_ID).map(str::to_owned);
         let opened = match exchange(answer, worker).await.map_err(not_sent)? {
             Exchange::Message(message) => is_result(&message),
-            Exchange::Events(answer) => first_answer(answer, worker).await.is_some_and(|m| is_result(&m)),
+            Exchange::Events(answer) => first_answer(answer, worker)
+                .await
+                .is_some_and(|m| is_result(&m)),
             Exchange::Lines(_) => false,
         };
         if !opened {
@@ -292,7 +325,9 @@ impl Route {
         }
         info!(server.name = %self.site.server.name, "Opened a lost session with server `{}` again", self.site.server.name);
         let initialized = Bytes::from_static(INITIALIZED.as_bytes());
-        self.post(worker, http, &permit, initialized).await.map_err(not_sent)?;
+        self.post(worker, http, &permit, initialized)
+            .await
+            .map_err(not_sent)?;
         self.repeat_standing(worker, http, &permit).await;
         Ok(())
     }
@@ -301,7 +336,12 @@ impl Route {
     async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>, permit: &Permit) {
         let standing: Vec<Outgoing> = {
             let state = self.session.state();
-            state.level.iter().chain(state.subscriptions.values()).cloned().collect()
+            state
+                .level
+                .iter()
+                .chain(state.subscriptions.values())
+                .cloned()
+                .collect()
         };
         for message in standing {
             match self.post(worker, http, permit, message.verbatim()).await {
@@ -325,7 +365,11 @@ async fn exchange(answer: http::Answer, worker: &Worker) -> Result<Exchange, Fau
         StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR => {
             let status = answer.status.as_u16();
             let body = answer.read(limit).await?;
-            if is_error(&body) { Ok(Exchange::Message(body)) } else { Err(Fault::status(status)) }
+            if is_error(&body) {
+                Ok(Exchange::Message(body))
+            } else {
+                Err(Fault::status(status))
+            }
         }
         other => Err(Fault::status(other.as_u16())),
     }
@@ -335,7 +379,11 @@ async fn exchange(answer: http::Answer, worker: &Worker) -> Result<Exchange, Fau
 async fn first_answer(mut answer: http::Answer, worker: &Worker) -> Option<Bytes> {
     let mut reader = sse::Reader::new(worker.shared.settings.result_limit);
     while let Ok(Some(chunk)) = answer.next().await {
-        let messages = reader.feed(&chunk).ok()?.into_iter().filter_map(|event| event.message);
+        let messages = reader
+            .feed(&chunk)
+            .ok()?
+            .into_iter()
+            .filter_map(|event| event.message);
         for message in messages {
             let parsed = envelope::parse(&message).ok()?;
             if matches!(envelope::read(&parsed), Ok(Message::Response { .. })) {
@@ -350,7 +398,13 @@ async fn first_answer(mut answer: http::Answer, worker: &Worker) -> Option<Bytes
 fn is_result(message: &Bytes) -> bool {
     envelope::parse(message).is_ok_and(|parsed| {
         let read = envelope::read(&parsed);
-        matches!(read, Ok(Message::Response { answer: Answer::Result(_), .. }))
+        matches!(
+            read,
+            Ok(Message::Response {
+                answer: Answer::Result(_),
+                ..
+            })
+        )
     })
 }
 
@@ -362,8 +416,13 @@ fn is_error(body: &Bytes) -> bool {
 /// Whether a 400 is about the session: several servers answer so where the
 /// specification wants a 404.
 fn speaks_of_session(body: &Bytes) -> bool {
-    let Ok(parsed) = envelope::parse(body) else { return false };
-    let message = parsed.root().get("error").and_then(|error| error.get("message"));
+    let Ok(parsed) = envelope::parse(body) else {
+        return false;
+    };
+    let message = parsed
+        .root()
+        .get("error")
+        .and_then(|error| error.get("message"));
     let text = message.and_then(|message| message.as_str());
     let anonymous = parsed.root().get("id").is_none_or(|id| id.is_null());
     anonymous && text.is_some_and(|text| text.to_ascii_lowercase().contains("session"))

@@ -133,7 +133,10 @@ impl Session {
             ended: CancellationToken::new(),
             reopening: tokio::sync::Mutex::new(()),
             outbound,
-            state: Mutex::new(State { last_used: Some(Instant::now()), ..State::default() }),
+            state: Mutex::new(State {
+                last_used: Some(Instant::now()),
+                ..State::default()
+            }),
         }
     }
 
@@ -156,9 +159,15 @@ impl Session {
     /// When the agent was last heard of; now, while it keeps a stream open.
     pub(crate) fn last_used(&self) -> Instant {
         let state = self.state();
-        let busy = state.stream.as_ref().is_some_and(|stream| !stream.events.is_closed())
+        let busy = state
+            .stream
+            .as_ref()
+            .is_some_and(|stream| !stream.events.is_closed())
             || !state.in_flight.is_empty();
-        state.last_used.filter(|_| !busy).unwrap_or_else(Instant::now)
+        state
+            .last_used
+            .filter(|_| !busy)
+            .unwrap_or_else(Instant::now)
     }
 
     /// Sends a message that belongs to no answer. `false` when the agent has no
@@ -167,7 +176,11 @@ impl Session {
         match &self.outbound {
             Outbound::Stdio(lines) => lines.try_send(message).is_ok(),
             Outbound::Http => {
-                let events = self.state().stream.as_ref().map(|stream| stream.events.clone());
+                let events = self
+                    .state()
+                    .stream
+                    .as_ref()
+                    .map(|stream| stream.events.clone());
                 events.is_some_and(|events| events.try_send(Event::of(message)).is_ok())
             }
         }
@@ -194,13 +207,22 @@ impl Session {
             events: sender.clone(),
             taken_over: taken_over.clone(),
         });
-        Ok(Opened { number, events, sender, taken_over })
+        Ok(Opened {
+            number,
+            events,
+            sender,
+            taken_over,
+        })
     }
 
     /// Forgets a GET stream that ended, unless another took its place.
     pub(crate) fn close_stream(&self, number: u64) {
         let mut state = self.state();
-        if state.stream.as_ref().is_some_and(|stream| stream.number == number) {
+        if state
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.number == number)
+        {
             state.stream = None;
         }
         state.last_used = Some(Instant::now());
@@ -251,8 +273,11 @@ impl Sessions {
     /// Takes out the sessions for which `gone` holds.
     pub(crate) fn take_if(&self, gone: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut map = self.map();
-        let ids: Vec<Text> =
-            map.values().filter(|session| gone(session)).map(|session| session.id.clone()).collect();
+        let ids: Vec<Text> = map
+            .values()
+            .filter(|session| gone(session))
+            .map(|session| session.id.clone())
+            .collect();
         ids.iter().filter_map(|id| map.remove(id)).collect()
     }
 

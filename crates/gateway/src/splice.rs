@@ -39,7 +39,10 @@ pub(crate) fn without_member(text: &str, key: Range<usize>, value: Range<usize>)
         end += 1;
     }
     if bytes.get(end) == Some(&b',') {
-        return Splice { at: key.start..end + 1, with: String::new() };
+        return Splice {
+            at: key.start..end + 1,
+            with: String::new(),
+        };
     }
     // The last member: the comma before it goes, if it is not the only one.
     let mut start = key.start;
@@ -51,7 +54,10 @@ pub(crate) fn without_member(text: &str, key: Range<usize>, value: Range<usize>)
     } else {
         start = key.start;
     }
-    Splice { at: start..value.end, with: String::new() }
+    Splice {
+        at: start..value.end,
+        with: String::new(),
+    }
 }
 
 /// Makes a message fit on one line: outside strings (where raw control
@@ -61,8 +67,16 @@ pub(crate) fn one_line(text: Bytes) -> Bytes {
     if memchr::memchr2(b'\n', b'\r', &text).is_none() {
         return text;
     }
-    let line: Vec<u8> =
-        text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    let line: Vec<u8> = text
+        .iter()
+        .map(|byte| {
+            if matches!(byte, b'\n' | b'\r') {
+                b' '
+            } else {
+                *byte
+            }
+        })
+        .collect();
     Bytes::from(line)
 }
 

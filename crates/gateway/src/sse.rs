@@ -20,7 +20,11 @@ pub(crate) struct Event {
 impl Event {
     /// An event with a message and nothing else.
     pub(crate) fn of(message: Bytes) -> Self {
-        Self { id: None, retry: None, message: Some(message) }
+        Self {
+            id: None,
+            retry: None,
+            message: Some(message),
+        }
     }
 
     /// The event as it goes over the wire.
@@ -99,7 +103,11 @@ impl Reader {
                 return Err(TooLong);
             }
         }
-        if self.rest.len() > self.limit { Err(TooLong) } else { Ok(events) }
+        if self.rest.len() > self.limit {
+            Err(TooLong)
+        } else {
+            Ok(events)
+        }
     }
 
     /// A whole line without its end (LF, CR LF or CR).
@@ -116,7 +124,11 @@ impl Reader {
             self.searched = end;
             return None;
         }
-        let skip = if carriage && self.rest.get(end + 1) == Some(&b'\n') { 2 } else { 1 };
+        let skip = if carriage && self.rest.get(end + 1) == Some(&b'\n') {
+            2
+        } else {
+            1
+        };
         let line = self.rest.split_to(end);
         let _ = self.rest.split_to(skip);
         self.searched = 0;
@@ -128,7 +140,10 @@ impl Reader {
             Some(0) => return,
             Some(at) => {
                 let value = line.get(at + 1..).unwrap_or_default();
-                (line.get(..at).unwrap_or_default(), value.strip_prefix(b" ").unwrap_or(value))
+                (
+                    line.get(..at).unwrap_or_default(),
+                    value.strip_prefix(b" ").unwrap_or(value),
+                )
             }
             None => (line, &b""[..]),
         };

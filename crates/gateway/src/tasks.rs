@@ -39,7 +39,9 @@ impl TaskOwners {
 
     /// Whether the task is this grant's.
     pub(crate) fn owns(&self, grant: &Text, task: &str) -> bool {
-        self.lock().get(grant).is_some_and(|own| own.ids.contains(task))
+        self.lock()
+            .get(grant)
+            .is_some_and(|own| own.ids.contains(task))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Text, Own>> {

@@ -36,8 +36,15 @@ impl Threads {
                 .spawn(move || runtime.block_on(stop.cancelled()))?;
             joins.push(join);
         }
-        let background = handles.pop().ok_or_else(|| std::io::Error::other("no runtime"))?;
-        Ok(Self { workers: handles, background, stop, joins: Mutex::new(joins) })
+        let background = handles
+            .pop()
+            .ok_or_else(|| std::io::Error::other("no runtime"))?;
+        Ok(Self {
+            workers: handles,
+            background,
+            stop,
+            joins: Mutex::new(joins),
+        })
     }
 
     /// The runtimes of the agents' connections.

@@ -112,7 +112,10 @@ impl StdioAgents {
     }
 
     pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
-        lock(&self.sessions).values().filter_map(Weak::upgrade).collect()
+        lock(&self.sessions)
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// The child process of one agent of `provost run`.

@@ -44,7 +44,11 @@ impl Out {
     pub(crate) fn events(events: mpsc::Receiver<Event>, end: Option<End>) -> Self {
         let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self::Events(Box::new(Events { events, heartbeat, _end: end }))
+        Self::Events(Box::new(Events {
+            events,
+            heartbeat,
+            _end: end,
+        }))
     }
 }
 
@@ -57,7 +61,9 @@ impl Body for Out {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let bytes = match self.get_mut() {
-            Self::Whole(whole) => return Poll::Ready(whole.take().map(|whole| Ok(Frame::data(whole)))),
+            Self::Whole(whole) => {
+                return Poll::Ready(whole.take().map(|whole| Ok(Frame::data(whole))));
+            }
             Self::Events(stream) => match stream.events.poll_recv(context) {
                 Poll::Ready(Some(event)) => event.encode(),
                 Poll::Ready(None) => return Poll::Ready(None),

@@ -18,13 +18,27 @@ pub(crate) struct Guard {
 impl Guard {
     /// The loopback names, the listener's own address, and what the operator allowed.
     pub(crate) fn new(listen: &Listen) -> Self {
-        let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into();
+        let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"]
+            .map(str::to_owned)
+            .into();
         let ip = listen.address.ip();
         if !ip.is_unspecified() {
-            hosts.push(if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
+            hosts.push(if ip.is_ipv6() {
+                format!("[{ip}]")
+            } else {
+                ip.to_string()
+            });
         }
-        hosts.extend(listen.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
-        Self { hosts, origins: listen.allowed_origins.clone() }
+        hosts.extend(
+            listen
+                .allowed_hosts
+                .iter()
+                .map(|host| host.to_ascii_lowercase()),
+        );
+        Self {
+            hosts,
+            origins: listen.allowed_origins.clone(),
+        }
     }
 
     /// Checks a request's host and origin; an error is the status to refuse with.
@@ -41,7 +55,11 @@ impl Guard {
             (None, None) => return Err(StatusCode::BAD_REQUEST),
         };
         let name = host_name(host).ok_or(StatusCode::FORBIDDEN)?;
-        if !self.hosts.iter().any(|allowed| name.eq_ignore_ascii_case(allowed)) {
+        if !self
+            .hosts
+            .iter()
+            .any(|allowed| name.eq_ignore_ascii_case(allowed))
+        {
             return Err(StatusCode::FORBIDDEN);
         }
         match one(headers, &header::ORIGIN)? {
@@ -80,7 +98,9 @@ fn host_name(host: &str) -> Option<&str> {
 }
 
 fn same_origin(origin: &str, host: &str) -> bool {
-    let after = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let after = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
     after.is_some_and(|after| after.eq_ignore_ascii_case(host))
 }
 

@@ -24,7 +24,11 @@ use crate::upstream::http::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use crate::worker::Worker;
 
 /// Answers one request of the agent listener.
-pub(crate) async fn serve(worker: Worker, guard: Arc<Guard>, request: Request<Incoming>) -> Response<Out> {
+pub(crate) async fn serve(
+    worker: Worker,
+    guard: Arc<Guard>,
+    request: Request<Incoming>,
+) -> Response<Out> {
     match answer(&worker, &guard, request).await {
         Ok(response) | Err(response) => response,
     }
@@ -35,8 +39,14 @@ async fn answer(
     guard: &Guard,
     request: Request<Incoming>,
 ) -> Result<Response<Out>, Response<Out>> {
-    guard.check(request.uri(), request.headers()).map_err(plain)?;
-    let name = request.uri().path().strip_prefix("/mcp/").unwrap_or_default();
+    guard
+        .check(request.uri(), request.headers())
+        .map_err(plain)?;
+    let name = request
+        .uri()
+        .path()
+        .strip_prefix("/mcp/")
+        .unwrap_or_default();
     if name.is_empty() || name.contains('/') {
         return Err(plain(StatusCode::NOT_FOUND));
     }
@@ -80,12 +90,18 @@ fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Holding>, Respon
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     let wall = shared.clock.now().wall;
-    let holding = token.and_then(|token| shared.directory.load().authenticate(token, wall).cloned());
+    let holding =
+        token.and_then(|token| shared.directory.load().authenticate(token, wall).cloned());
     holding.ok_or_else(|| {
-        shared.metrics.unauthenticated.fetch_add(1, Ordering::Relaxed);
+        shared
+            .metrics
+            .unauthenticated
+            .fetch_add(1, Ordering::Relaxed);
         let mut response = plain(StatusCode::UNAUTHORIZED);
         let bearer = HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, bearer);
         response
     })
 }
@@ -93,7 +109,9 @@ fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Holding>, Respon
 /// A revision named in the header must be one that is spoken here.
 fn version(headers: &HeaderMap) -> Result<(), Response<Out>> {
     let mut values = headers.get_all(&PROTOCOL_VERSION).iter();
-    let Some(value) = values.next() else { return Ok(()) };
+    let Some(value) = values.next() else {
+        return Ok(());
+    };
     let named = value.to_str().unwrap_or_default();
     if values.next().is_none() && protocol::VERSIONS.contains(&named) {
         return Ok(());
@@ -109,12 +127,17 @@ async fn post(
     let headers = request.headers();
     let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    let coded = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    let coded = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|coding| coding != "identity");
     if !kind.eq_ignore_ascii_case("application/json") || coded {
         return Err(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     if worker.shared.stopping.is_cancelled() {
-        return Err(json(503, Failure::busy("the gateway is stopping").body(None)));
+        return Err(json(
+            503,
+            Failure::busy("the gateway is stopping").body(None),
+        ));
     }
     let session = match text(headers, &SESSION_ID) {
         Some(_) => Some(known_session(worker, &holding, headers)?),
@@ -134,7 +157,11 @@ async fn post(
     worker.shared.calls.spawn(task);
     Ok(match reply.await {
         Ok(Reply::Accepted) => plain(StatusCode::ACCEPTED),
-        Ok(Reply::Message { http, body, session }) => {
+        Ok(Reply::Message {
+            http,
+            body,
+            session,
+        }) => {
             let mut response = json(http, body);
             if let Some(id) = session.and_then(|id| HeaderValue::from_str(&id).ok()) {
                 response.headers_mut().insert(SESSION_ID, id);
@@ -158,7 +185,9 @@ async fn read(worker: &Worker, mut body: Incoming) -> Result<Bytes, Response<Out
         let mut whole = Bytes::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| plain(StatusCode::BAD_REQUEST))?;
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             if whole.len() + data.len() > limit {
                 return Err(too_large());
             }
@@ -220,7 +249,8 @@ fn plain(status: StatusCode) -> Response<Out> {
 
 fn json(status: u16, body: Bytes) -> Response<Out> {
     let mut response = Response::new(Out::Whole(Some(body)));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
@@ -230,7 +260,10 @@ fn json(status: u16, body: Bytes) -> Response<Out> {
 pub(super) fn event_stream(body: Out) -> Response<Out> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

@@ -57,7 +57,12 @@ pub(crate) async fn serve<S>(
     session.ended.cancel();
     calls.wait().await;
     if let Some(site) = worker.shared.directory.load().site(&agent.server).cloned() {
-        Route { site, session: Arc::clone(&session) }.close(worker).await;
+        Route {
+            site,
+            session: Arc::clone(&session),
+        }
+        .close(worker)
+        .await;
     }
     worker.shared.stdio.remove(&session);
     drop(lines);
@@ -88,13 +93,23 @@ async fn read_lines<R: AsyncRead + Unpin>(
         };
         // Read anew for each message: a revoked grant ends here.
         let wall = shared.clock.now().wall;
-        let Some(holding) = shared.directory.load().holding(&session.grant, wall).cloned() else {
+        let Some(holding) = shared
+            .directory
+            .load()
+            .holding(&session.grant, wall)
+            .cloned()
+        else {
             let failure = Failure::invalid_request("the grant is revoked or expired");
             drop(lines.send(failure.body(None)).await);
             return;
         };
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let agent = Agent { holding, session: Some(Arc::clone(session)) };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let agent = Agent {
+            holding,
+            session: Some(Arc::clone(session)),
+        };
         let outlet = Outlet::Stdio(lines.clone());
         let worker = worker.clone();
         let call = async move {

@@ -28,14 +28,23 @@ pub(super) fn open(
     session: Arc<Session>,
     last_event: Option<&str>,
 ) -> Result<Response<Out>, Response<Out>> {
-    let Opened { number, events, sender, taken_over } =
-        session.open_stream(last_event.is_some()).map_err(|_| conflict())?;
+    let Opened {
+        number,
+        events,
+        sender,
+        taken_over,
+    } = session
+        .open_stream(last_event.is_some())
+        .map_err(|_| conflict())?;
     let last_event = last_event.map(str::to_owned);
     let relay = {
         let worker = worker.clone();
         let session = Arc::clone(&session);
         async move {
-            let route = Route { site: Arc::clone(&holding.site), session: Arc::clone(&session) };
+            let route = Route {
+                site: Arc::clone(&holding.site),
+                session: Arc::clone(&session),
+            };
             tokio::select! {
                 () = carry(&worker, &route, last_event, &sender) => {}
                 () = sender.closed() => {}
@@ -74,7 +83,10 @@ async fn carry(
             }
             // No stream upstream: ours stays open for what we have to say.
             Ok(None) => return std::future::pending().await,
-            Err(Fault { kind: FaultKind::SessionLost, .. }) => {
+            Err(Fault {
+                kind: FaultKind::SessionLost,
+                ..
+            }) => {
                 if let Err(fault) = route.restore(worker).await {
                     debug!(?fault, "A lost upstream session was not opened again");
                 }
@@ -95,7 +107,9 @@ async fn relay(
 ) {
     let mut reader = Reader::new(worker.shared.settings.result_limit);
     while let Some(chunk) = answer.next_whenever().await {
-        let Ok(events) = reader.feed(&chunk) else { return };
+        let Ok(events) = reader.feed(&chunk) else {
+            return;
+        };
         for Event { id, retry, message } in events {
             if id.is_some() {
                 last_event.clone_from(&id);

@@ -34,7 +34,10 @@ pub(super) fn flight(
     };
     let message = Outgoing::new(request.text, request.id, request.params);
     remember(session, &request.method, request.params, &message);
-    let route = Route { site: Arc::clone(&agent.holding.site), session: Arc::clone(session) };
+    let route = Route {
+        site: Arc::clone(&agent.holding.site),
+        session: Arc::clone(session),
+    };
     let flight = Flight::new(route, &message, transform, None)?;
     Ok((flight, Permit::housekeeping(kind), message))
 }
@@ -46,7 +49,10 @@ pub(super) fn own_tasks(
     request: &Request<'_>,
 ) -> Result<Cleared, Stop> {
     let message = Outgoing::new(request.text, request.id, request.params);
-    let route = Route { site: Arc::clone(&agent.holding.site), session: Arc::clone(session) };
+    let route = Route {
+        site: Arc::clone(&agent.holding.site),
+        session: Arc::clone(session),
+    };
     let flight = Flight::new(route, &message, Transform::Tasks, None)?;
     Ok((flight, Permit::own("the caller's own tasks"), message))
 }

@@ -39,7 +39,9 @@ pub(super) async fn initialize(
         }
     };
     let params = request.params;
-    let version = params.and_then(|params| params.get("protocolVersion")).and_then(Value::as_str);
+    let version = params
+        .and_then(|params| params.get("protocolVersion"))
+        .and_then(Value::as_str);
     if version.is_none() {
         let failure = Failure::invalid_params("`params.protocolVersion` must be a string");
         return outlet.fail(&failure, id);
@@ -52,12 +54,18 @@ pub(super) async fn initialize(
         let names = declared.iter().flat_map(|declared| declared.members());
         state.capabilities = names.map(|member| member.name().into_owned()).collect();
     }
-    let route = Route { site: Arc::clone(&agent.holding.site), session };
+    let route = Route {
+        site: Arc::clone(&agent.holding.site),
+        session,
+    };
     match Flight::new(route, &message, Transform::Initialize, None) {
         Ok(flight) => {
             let permit = Permit::housekeeping(Housekeeping::Initialize);
             flight.go(worker, permit, message, outlet).await;
         }
-        Err(_) => outlet.fail(&Failure::invalid_request("this request is on its way already"), id),
+        Err(_) => outlet.fail(
+            &Failure::invalid_request("this request is on its way already"),
+            id,
+        ),
     }
 }

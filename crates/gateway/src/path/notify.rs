@@ -36,17 +36,28 @@ pub(super) async fn notification(
         };
     };
     let Some(session) = agent.session.clone() else {
-        return outlet.fail(&Failure::invalid_request("no session; send `initialize` first"), None);
+        return outlet.fail(
+            &Failure::invalid_request("no session; send `initialize` first"),
+            None,
+        );
     };
-    let route = Route { site: Arc::clone(&agent.holding.site), session };
+    let route = Route {
+        site: Arc::clone(&agent.holding.site),
+        session,
+    };
     let permit = Permit::notification(known);
     let sent = match known {
         KnownNotification::Initialized => route.announce(worker, &permit, text.clone()).await,
         KnownNotification::Cancelled => {
-            let target = params.and_then(|params| params.get("requestId")).map(id_key);
+            let target = params
+                .and_then(|params| params.get("requestId"))
+                .map(id_key);
             let pending = target.as_ref().and_then(|key| {
                 let state = route.session.state();
-                state.in_flight.get(key).map(|pending| pending.cancelled.clone())
+                state
+                    .in_flight
+                    .get(key)
+                    .map(|pending| pending.cancelled.clone())
             });
             // The flight tells the upstream, under the id it knows.
             if let Some(cancelled) = pending {
@@ -79,7 +90,10 @@ pub(super) async fn answer(
     outlet: Outlet,
 ) {
     let Some(session) = agent.session.clone() else {
-        return outlet.fail(&Failure::invalid_request("no session; send `initialize` first"), None);
+        return outlet.fail(
+            &Failure::invalid_request("no session; send `initialize` first"),
+            None,
+        );
     };
     let question = session.state().questions.remove(&id.key());
     let Some(question) = question else {
@@ -89,16 +103,29 @@ pub(super) async fn answer(
             Err(_) => outlet.fail(&Failure::record_unavailable(), None),
         };
     };
-    let route = Route { site: Arc::clone(&agent.holding.site), session };
-    let sent = route.notify(worker, &Permit::answer(&question), text.clone()).await;
+    let route = Route {
+        site: Arc::clone(&agent.holding.site),
+        session,
+    };
+    let sent = route
+        .notify(worker, &Permit::answer(&question), text.clone())
+        .await;
     if let Some(kept) = &question.kept {
         let status = match (&sent, is_error(text)) {
             (Err(_), _) => Status::UpstreamDown,
             (Ok(()), true) => Status::RpcError,
             (Ok(()), false) => Status::Ok,
         };
-        let ending = Ending { status, upstream_status: None };
-        settle::settle(&worker.shared, &agent.holding.grant.server_name, kept, ending);
+        let ending = Ending {
+            status,
+            upstream_status: None,
+        };
+        settle::settle(
+            &worker.shared,
+            &agent.holding.grant.server_name,
+            kept,
+            ending,
+        );
     }
     match sent {
         Ok(()) => outlet.send(Reply::Accepted),
@@ -112,6 +139,12 @@ pub(super) async fn answer(
 fn is_error(text: &Bytes) -> bool {
     envelope::parse(text).is_ok_and(|parsed| {
         let read = envelope::read(&parsed);
-        matches!(read, Ok(Message::Response { answer: Answer::Error(_), .. }))
+        matches!(
+            read,
+            Ok(Message::Response {
+                answer: Answer::Error(_),
+                ..
+            })
+        )
     })
 }

@@ -2,7 +2,10 @@ use super::*;
 
 fn read_all(chunks: &[&[u8]]) -> Vec<Event> {
     let mut reader = Reader::new(1 << 20);
-    chunks.iter().flat_map(|chunk| reader.feed(chunk).unwrap()).collect()
+    chunks
+        .iter()
+        .flat_map(|chunk| reader.feed(chunk).unwrap())
+        .collect()
 }
 
 fn message(text: &str) -> Event {
@@ -15,9 +18,17 @@ fn events_are_the_same_however_the_bytes_are_cut() {
     let mut last = message("y");
     last.id = None;
     let expected = vec![
-        Event { id: Some("7".into()), retry: Some(250), message: Some("{\"a\":\n1}".into()) },
+        Event {
+            id: Some("7".into()),
+            retry: Some(250),
+            message: Some("{\"a\":\n1}".into()),
+        },
         message("x"),
-        Event { id: Some("8".into()), retry: None, message: None },
+        Event {
+            id: Some("8".into()),
+            retry: None,
+            message: None,
+        },
     ];
     for cut in 0..text.len() {
         let (a, b) = text.split_at(cut);
@@ -42,8 +53,15 @@ fn many_short_lines_are_refused_at_the_limit() {
 
 #[test]
 fn a_message_with_line_ends_is_written_on_one_line() {
-    let event = Event { id: Some("9".into()), retry: Some(5), message: Some("{\n\"a\":1\r}".into()) };
-    assert_eq!(event.encode(), Bytes::from_static(b"id: 9\nretry: 5\ndata: { \"a\":1 }\n\n"));
+    let event = Event {
+        id: Some("9".into()),
+        retry: Some(5),
+        message: Some("{\n\"a\":1\r}".into()),
+    };
+    assert_eq!(
+        event.encode(),
+        Bytes::from_static(b"id: 9\nretry: 5\ndata: { \"a\":1 }\n\n")
+    );
 }
 
 #[test]

@@ -31,9 +31,11 @@ pub(crate) fn judge(holding: &Holding, caller: &Caller, call: &Call<'_>) -> Verd
             let chain: Vec<Enforced<'_>> = links.iter().map(|link| link.enforced()).collect();
             judge::judge(&chain, call, caller)
         }
-        Rules::Observed => {
-            Verdict::Allow(Allowed { rule: None, policy: None, charges: Vec::new() })
-        }
+        Rules::Observed => Verdict::Allow(Allowed {
+            rule: None,
+            policy: None,
+            charges: Vec::new(),
+        }),
         // An empty chain is denied: `(no policy)`.
         Rules::Nothing => judge::judge(&[], call, caller),
     }
@@ -92,6 +94,14 @@ pub(crate) fn hold(asked: Asked) -> Stop {
         "{} (this call needs a person's approval, and approvals are not available here yet)",
         asked.message
     );
-    let refusal = Refusal { rule, policy, message, retry_after_ms: None };
-    Stop::Refused { decision: Decision::Ask, refusal }
+    let refusal = Refusal {
+        rule,
+        policy,
+        message,
+        retry_after_ms: None,
+    };
+    Stop::Refused {
+        decision: Decision::Ask,
+        refusal,
+    }
 }

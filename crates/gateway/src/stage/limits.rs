@@ -27,14 +27,18 @@ pub(crate) fn reserve(shared: &Shared, charges: &[Charge], now: Moment) -> Resul
 }
 
 fn stop(charges: &[Charge], full: &Full) -> Stop {
-    Stop::Refused { decision: Decision::Deny, refusal: refusal(charges, full) }
+    Stop::Refused {
+        decision: Decision::Deny,
+        refusal: refusal(charges, full),
+    }
 }
 
 /// The refusal of the charge that did not fit.
 pub(crate) fn refusal(charges: &[Charge], full: &Full) -> Refusal {
     let charge = charges.get(full.index);
-    let (name, max) = charge
-        .map_or_else(Default::default, |charge| (charge.counter.counter.as_str(), charge.max.to_string()));
+    let (name, max) = charge.map_or_else(Default::default, |charge| {
+        (charge.counter.counter.as_str(), charge.max.to_string())
+    });
     let message = match full.reason {
         FullReason::Window => {
             let length = charge.map_or_else(String::new, |charge| length(charge.counter.window));

@@ -14,7 +14,10 @@ use crate::answer::Failure;
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// A rule says no, or asks somebody who cannot be asked.
-    Refused { decision: Decision, refusal: Refusal },
+    Refused {
+        decision: Decision,
+        refusal: Refusal,
+    },
     /// The record cannot be written.
     Unrecorded,
     /// The message makes no sense to the protocol.

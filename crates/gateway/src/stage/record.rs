@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 
-use provost_policy::judge::{Allowed, Refusal};
 use provost_policy::json::Value;
+use provost_policy::judge::{Allowed, Refusal};
 use provost_policy::{Charge, Moment};
 use provost_store::{CallId, Decision, Entry, Intent, Refused, Shadow};
 use tracing::{error, info};
@@ -115,7 +115,9 @@ fn shadow(said: &ShadowSaid) -> Option<Shadow<'_>> {
 
 /// The sorted top-level keys of the arguments; never their values.
 pub(crate) fn keys<'d>(arguments: Option<Value<'d>>) -> Vec<Cow<'d, str>> {
-    let Some(arguments) = arguments else { return Vec::new() };
+    let Some(arguments) = arguments else {
+        return Vec::new();
+    };
     let mut keys: Vec<_> = arguments.members().map(|member| member.name()).collect();
     keys.sort_unstable();
     keys
@@ -136,7 +138,9 @@ pub(crate) fn call_id() -> Result<CallId, Stop> {
             }
             *used = 0;
         }
-        let number = bytes.get(*used..*used + 16).and_then(|bytes| bytes.try_into().ok());
+        let number = bytes
+            .get(*used..*used + 16)
+            .and_then(|bytes| bytes.try_into().ok());
         *used += 16;
         Ok(CallId::new(number.map_or(0, u128::from_le_bytes)))
     })

@@ -32,7 +32,9 @@ pub(crate) fn settle(shared: &Shared, server: &Text, kept: &Kept, ending: Ending
             ledger.refund(&refund.counter, refund.amount, refund.at);
         }
     }
-    let latency = Instant::now().saturating_duration_since(kept.started).as_micros();
+    let latency = Instant::now()
+        .saturating_duration_since(kept.started)
+        .as_micros();
     let latency_us = u64::try_from(latency).unwrap_or(u64::MAX);
     let outcome = Entry::Outcome(Outcome {
         call: kept.call,
@@ -77,9 +79,19 @@ fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
 
 /// A counter is charged once a call, with the largest amount.
 fn first_of_each(charges: &[Charge]) -> impl Iterator<Item = &Charge> {
-    charges.iter().enumerate().filter_map(move |(index, charge)| {
-        let same = || charges.iter().enumerate().filter(|(_, other)| other.counter == charge.counter);
-        let largest = same().max_by(|(a, x), (b, y)| x.amount.cmp(&y.amount).then(b.cmp(a)));
-        largest.is_some_and(|(position, _)| position == index).then_some(charge)
-    })
+    charges
+        .iter()
+        .enumerate()
+        .filter_map(move |(index, charge)| {
+            let same = || {
+                charges
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, other)| other.counter == charge.counter)
+            };
+            let largest = same().max_by(|(a, x), (b, y)| x.amount.cmp(&y.amount).then(b.cmp(a)));
+            largest
+                .is_some_and(|(position, _)| position == index)
+                .then_some(charge)
+        })
 }

@@ -14,7 +14,7 @@ use tokio::process::ChildStdout;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{info, trace, warn};
 
 use super::line::{End, Lines};
 use super::process::{self, Program, Running};
@@ -127,7 +127,12 @@ struct Waiting {
 
 impl Children {
     pub(crate) fn new(runtime: Handle, inbox: Arc<dyn Inbox>, bounds: ChildBounds) -> Self {
-        Self { runtime, inbox, bounds, by_key: Mutex::default() }
+        Self {
+            runtime,
+            inbox,
+            bounds,
+            by_key: Mutex::default(),
+        }
     }
 
     /// The process for this holder, with the session among its users.
@@ -145,7 +150,10 @@ impl Children {
                 Some(child) if child.spec == *spec => (child, None),
                 replaced => {
                     if replaced.is_none() && children.len() >= self.bounds.most {
-                        warn!(most = self.bounds.most, "No room for another server process");
+                        warn!(
+                            most = self.bounds.most,
+                            "No room for another server process"
+                        );
                         return Err(Fault::not_sent());
                     }
                     let child = Arc::new(Child {
@@ -166,7 +174,11 @@ impl Children {
             replaced.stop();
         }
         let mut state = child.state();
-        if !state.sessions.iter().any(|known| known.as_ptr() == Arc::as_ptr(session)) {
+        if !state
+            .sessions
+            .iter()
+            .any(|known| known.as_ptr() == Arc::as_ptr(session))
+        {
             state.sessions.push(Arc::downgrade(session));
         }
         drop(state);
@@ -200,7 +212,10 @@ impl Children {
 
     fn remove(&self, key: &(Text, Holder), child: &Arc<Child>) {
         let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        if children.get(key).is_some_and(|known| Arc::ptr_eq(known, child)) {
+        if children
+            .get(key)
+            .is_some_and(|known| Arc::ptr_eq(known, child))
+        {
             children.remove(key);
         }
         drop(children);
@@ -238,7 +253,10 @@ impl Children {
     /// How many processes are running.
     pub(crate) fn running(&self) -> usize {
         let children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        children.values().filter(|child| child.state().process.is_some()).count()
+        children
+            .values()
+            .filter(|child| child.state().process.is_some())
+            .count()
     }
 }
 
@@ -270,11 +288,17 @@ impl Child {
         let parsed = envelope::parse(&answer).map_err(|_| Fault::lies())?;
         let accepted = matches!(
             envelope::read(&parsed),
-            Ok(Message::Response { answer: Answer::Result(_), .. })
+            Ok(Message::Response {
+                answer: Answer::Result(_),
+                ..
+            })
         );
         if accepted {
-            self.state().opened =
-                Some(OpenedBy { message: message.clone(), answer: answer.clone(), announced: false });
+            self.state().opened = Some(OpenedBy {
+                message: message.clone(),
+                answer: answer.clone(),
+                announced: false,
+            });
         }
         Ok(answer)
     }
@@ -286,7 +310,11 @@ impl Child {
             .opened
             .as_mut()
             .is_some_and(|opened| !std::mem::replace(&mut opened.announced, true));
-        if first { self.notify(permit, message).await } else { Ok(()) }
+        if first {
+            self.notify(permit, message).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends a request; its answer and what belongs to it come over the channel.
@@ -303,10 +331,18 @@ impl Child {
     }
 
     /// Sends a notification or an answer, as it is.
-    pub(crate) async fn notify(&self, _permit: &Permit, message: Bytes) -> Result<(), Fault> {
-        let input = self.state().process.as_ref().map(|process| process.input.clone());
+    pub(crate) async fn notify(&self, permit: &Permit, message: Bytes) -> Result<(), Fault> {
+        trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
+        let input = self
+            .state()
+            .process
+            .as_ref()
+            .map(|process| process.input.clone());
         let input = input.ok_or_else(Fault::not_sent)?;
-        input.send(splice::one_line(message)).await.map_err(|_| Fault::broken())
+        input
+            .send(splice::one_line(message))
+            .await
+            .map_err(|_| Fault::broken())
     }
 
     /// Tells the process that the agent cancelled a request.
@@ -338,17 +374,23 @@ impl Child {
             state.opened.clone()
         };
         let Some(opened) = opened else {
-            return Err(Fault { kind: FaultKind::SessionLost, sent: false });
+            return Err(Fault {
+                kind: FaultKind::SessionLost,
+                sent: false,
+            });
         };
         self.start_process()?;
         let permit = Permit::own("a server process is opened again");
-        self.ask(session, &permit, &opened.message).await.map_err(|fault| Fault {
-            // The agent's own message has not been sent.
-            sent: false,
-            ..fault
-        })?;
+        self.ask(session, &permit, &opened.message)
+            .await
+            .map_err(|fault| Fault {
+                // The agent's own message has not been sent.
+                sent: false,
+                ..fault
+            })?;
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        self.notify(&permit, Bytes::from_static(initialized.as_bytes())).await
+        self.notify(&permit, Bytes::from_static(initialized.as_bytes()))
+            .await
     }
 
     /// One question, one answer; used for opening a process.
@@ -380,9 +422,10 @@ impl Child {
     async fn send(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        _permit: &Permit,
+        permit: &Permit,
         message: &Outgoing,
     ) -> Result<mpsc::Receiver<Bytes>, Fault> {
+        trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
         let (sink, lines) = mpsc::channel(WAITING);
         let (number, input) = {
             let mut state = self.state();
@@ -402,7 +445,11 @@ impl Child {
             state.waiting.insert(number, waiting);
             (number, input)
         };
-        if input.send(splice::one_line(message.numbered(number))).await.is_err() {
+        if input
+            .send(splice::one_line(message.numbered(number)))
+            .await
+            .is_err()
+        {
             self.state().waiting.remove(&number);
             return Err(Fault::not_sent());
         }
@@ -416,7 +463,10 @@ impl Child {
         {
             let mut state = self.state();
             let pause = pause(state.failures);
-            if state.started.is_some_and(|started| started.elapsed() < pause) {
+            if state
+                .started
+                .is_some_and(|started| started.elapsed() < pause)
+            {
                 return Err(Fault::not_sent());
             }
             state.started = Some(Instant::now());
@@ -481,14 +531,19 @@ impl Child {
                 let waiting = number.and_then(|number| {
                     let mut state = self.state();
                     state.failures = 0;
-                    (state.generation == generation).then(|| state.waiting.remove(&number)).flatten()
+                    (state.generation == generation)
+                        .then(|| state.waiting.remove(&number))
+                        .flatten()
                 });
                 let Some(waiting) = waiting else {
                     warn!(server.name = %self.spec.name,
                         "Server `{}` answered a request nobody is waiting for", self.spec.name);
                     return;
                 };
-                let id = Splice { at: id.span(), with: waiting.id };
+                let id = Splice {
+                    at: id.span(),
+                    with: waiting.id,
+                };
                 // The sink is this request's own and empty enough: if its reader
                 // is gone or stuck, the answer has nowhere to go.
                 let _ = waiting.sink.try_send(splice::apply(line.clone(), vec![id]));
@@ -496,14 +551,23 @@ impl Child {
             Message::Notification { method, params } if method == "notifications/progress" => {
                 let token = params.and_then(|params| params.get("progressToken"));
                 let Some(token) = token else { return };
-                let number = token.as_number().and_then(|number| number.parse::<u64>().ok());
+                let number = token
+                    .as_number()
+                    .and_then(|number| number.parse::<u64>().ok());
                 let state = self.state();
                 let Some(waiting) = number.and_then(|number| state.waiting.get(&number)) else {
                     return;
                 };
-                let Some(own) = waiting.token.clone() else { return };
-                let token = Splice { at: token.span(), with: own };
-                let _ = waiting.sink.try_send(splice::apply(line.clone(), vec![token]));
+                let Some(own) = waiting.token.clone() else {
+                    return;
+                };
+                let token = Splice {
+                    at: token.span(),
+                    with: own,
+                };
+                let _ = waiting
+                    .sink
+                    .try_send(splice::apply(line.clone(), vec![token]));
             }
             Message::Notification { .. } => {
                 let sessions = self.sessions();
@@ -511,7 +575,8 @@ impl Child {
             }
             Message::Request { .. } => {
                 let asked = self.asked();
-                self.inbox.take(self, asked.into_iter().collect(), line.clone());
+                self.inbox
+                    .take(self, asked.into_iter().collect(), line.clone());
             }
         }
     }
@@ -568,7 +633,10 @@ impl Child {
         }
         state.process = None;
         state.waiting.clear();
-        if state.started.is_some_and(|started| started.elapsed() >= STEADY) {
+        if state
+            .started
+            .is_some_and(|started| started.elapsed() >= STEADY)
+        {
             state.failures = 0;
         }
         info!(server.name = %self.spec.name, "Server `{}` ended", self.spec.name);
@@ -604,9 +672,8 @@ fn pause(failures: u32) -> Duration {
 }
 
 fn is_answer(line: &Bytes) -> bool {
-    envelope::parse(line).is_ok_and(|parsed| {
-        matches!(envelope::read(&parsed), Ok(Message::Response { .. }))
-    })
+    envelope::parse(line)
+        .is_ok_and(|parsed| matches!(envelope::read(&parsed), Ok(Message::Response { .. })))
 }
 
 /// An answer with another request's id.
@@ -615,6 +682,9 @@ fn restore(answer: &Bytes, id: &str) -> Result<Bytes, Fault> {
     let Ok(Message::Response { id: old, .. }) = envelope::read(&parsed) else {
         return Err(Fault::lies());
     };
-    let splice = Splice { at: old.span(), with: id.to_owned() };
+    let splice = Splice {
+        at: old.span(),
+        with: id.to_owned(),
+    };
     Ok(splice::apply(answer.clone(), vec![splice]))
 }

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tracing::debug;
+use tracing::{debug, trace};
 
 use crate::permit::Permit;
 use crate::upstream::Fault;
@@ -112,7 +112,11 @@ impl HttpUpstream {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(no_host());
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         let tls = if secure {
             let name = ServerName::try_from(host.clone()).map_err(|_| no_host())?;
             Some((tls().ok_or(BadUrl::Roots)?, name))
@@ -120,11 +124,17 @@ impl HttpUpstream {
             None
         };
         Ok(Self {
-            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            port: authority
+                .port_u16()
+                .unwrap_or(if secure { 443 } else { 80 }),
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| no_host())?,
             uri: uri.path_and_query().map_or_else(
                 || Uri::from_static("/"),
-                |path| path.as_str().parse().unwrap_or_else(|_| Uri::from_static("/")),
+                |path| {
+                    path.as_str()
+                        .parse()
+                        .unwrap_or_else(|_| Uri::from_static("/"))
+                },
             ),
             host,
             tls,
@@ -138,13 +148,20 @@ impl HttpUpstream {
     pub(crate) async fn post(
         self: &Arc<Self>,
         worker: usize,
-        _permit: &Permit,
+        permit: &Permit,
         with: SessionHeaders<'_>,
         message: Bytes,
     ) -> Result<Answer, Fault> {
+        trace!(
+            bytes = message.len(),
+            "Sending to `{}`, allowed by {permit}", self.host
+        );
         let mut request = self.request(Method::POST, with, Full::new(message));
         let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         headers.insert(
             header::ACCEPT,
             HeaderValue::from_static("application/json, text/event-stream"),
@@ -156,9 +173,10 @@ impl HttpUpstream {
     pub(crate) async fn get(
         self: &Arc<Self>,
         worker: usize,
-        _permit: &Permit,
+        permit: &Permit,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
+        trace!("Opening a stream of `{}`, allowed by {permit}", self.host);
         let mut request = self.request(Method::GET, with, Full::default());
         let accept = HeaderValue::from_static("text/event-stream");
         request.headers_mut().insert(header::ACCEPT, accept);
@@ -169,10 +187,12 @@ impl HttpUpstream {
     pub(crate) async fn delete(
         self: &Arc<Self>,
         worker: usize,
-        _permit: &Permit,
+        permit: &Permit,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
-        self.exchange(worker, self.request(Method::DELETE, with, Full::default())).await
+        trace!("Ending a session of `{}`, allowed by {permit}", self.host);
+        self.exchange(worker, self.request(Method::DELETE, with, Full::default()))
+            .await
     }
 
     fn request(
@@ -221,7 +241,8 @@ impl HttpUpstream {
                 }
                 continue;
             }
-            let answer = tokio::time::timeout(self.timeouts.answer, sender.try_send_request(request));
+            let answer =
+                tokio::time::timeout(self.timeouts.answer, sender.try_send_request(request));
             match answer.await {
                 Err(_) => return Err(Fault::slow()),
                 Ok(Ok(response)) => return Ok(self.answer(response, sender, worker)),
@@ -244,13 +265,27 @@ impl HttpUpstream {
         worker: usize,
     ) -> Answer {
         let (head, body) = response.into_parts();
-        let lease = Lease { upstream: Arc::clone(self), worker, sender };
+        let lease = Lease {
+            upstream: Arc::clone(self),
+            worker,
+            sender,
+        };
         let wait = self.timeouts.answer;
-        Answer { status: head.status, headers: head.headers, body, lease, wait }
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+            lease,
+            wait,
+        }
     }
 
     fn take_idle(&self, worker: usize) -> Option<Sender> {
-        let mut idle = self.idle.get(worker)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self
+            .idle
+            .get(worker)?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         while let Some(sender) = idle.pop() {
             if !sender.is_closed() {
                 return Some(sender);
@@ -352,7 +387,9 @@ impl Answer {
                 }
             }
         };
-        tokio::time::timeout(self.wait, next).await.map_err(|_| Fault::slow())?
+        tokio::time::timeout(self.wait, next)
+            .await
+            .map_err(|_| Fault::slow())?
     }
 
     /// The next part of a stream that may be silent for as long as it likes.
@@ -367,7 +404,11 @@ impl Answer {
 
     /// Gives the connection back and passes `whole` through.
     fn done(self, whole: Bytes) -> Bytes {
-        let Lease { upstream, worker, sender } = self.lease;
+        let Lease {
+            upstream,
+            worker,
+            sender,
+        } = self.lease;
         if let Some(idle) = upstream.idle.get(worker) {
             let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < MAX_IDLE {

@@ -23,7 +23,12 @@ pub(crate) enum End {
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// Lines of at most `limit` bytes.
     pub(crate) fn new(from: R, limit: usize) -> Self {
-        Self { from, buffer: BytesMut::new(), searched: 0, limit }
+        Self {
+            from,
+            buffer: BytesMut::new(),
+            searched: 0,
+            limit,
+        }
     }
 
     /// Drops what was read of a line that is too long; its rest passes as a line
@@ -49,7 +54,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 if line.is_empty() {
                     continue;
                 }
-                return if line.len() > self.limit { Err(End::TooLong) } else { Ok(line.freeze()) };
+                return if line.len() > self.limit {
+                    Err(End::TooLong)
+                } else {
+                    Ok(line.freeze())
+                };
             }
             self.searched = self.buffer.len();
             if self.buffer.len() > self.limit {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub(crate) use child::{Children, ChildSpec};
+pub(crate) use child::{ChildSpec, Children};
 pub(crate) use http::HttpUpstream;
 
 /// How one server is reached.
@@ -60,36 +60,57 @@ pub(crate) enum FaultKind {
 impl Fault {
     /// Nothing was sent: quota comes back, and a retry is harmless.
     pub(crate) fn not_sent() -> Self {
-        Self { kind: FaultKind::Down, sent: false }
+        Self {
+            kind: FaultKind::Down,
+            sent: false,
+        }
     }
 
     /// The exchange broke off after something may have been sent.
     pub(crate) fn broken() -> Self {
-        Self { kind: FaultKind::Down, sent: true }
+        Self {
+            kind: FaultKind::Down,
+            sent: true,
+        }
     }
 
     /// Sent, but not answered in time.
     pub(crate) fn slow() -> Self {
-        Self { kind: FaultKind::Slow, sent: true }
+        Self {
+            kind: FaultKind::Slow,
+            sent: true,
+        }
     }
 
     /// Answered with more than is accepted.
     pub(crate) fn too_large() -> Self {
-        Self { kind: FaultKind::Lies, sent: true }
+        Self {
+            kind: FaultKind::Lies,
+            sent: true,
+        }
     }
 
     /// Answered with something that cannot be read.
     pub(crate) fn lies() -> Self {
-        Self { kind: FaultKind::Lies, sent: true }
+        Self {
+            kind: FaultKind::Lies,
+            sent: true,
+        }
     }
 
     /// Answered with an HTTP status instead of a message.
     pub(crate) fn status(status: u16) -> Self {
-        Self { kind: FaultKind::Status(status), sent: true }
+        Self {
+            kind: FaultKind::Status(status),
+            sent: true,
+        }
     }
 
     /// The upstream forgot the session.
     pub(crate) fn session_lost() -> Self {
-        Self { kind: FaultKind::SessionLost, sent: true }
+        Self {
+            kind: FaultKind::SessionLost,
+            sent: true,
+        }
     }
 }

@@ -48,7 +48,10 @@ const LOG_LINE: usize = 2048;
 /// drain its standard error, and end it with everything it started. Its output
 /// is for the caller to read.
 pub(crate) fn start(name: &str, program: &Program) -> std::io::Result<(Running, ChildStdout)> {
-    #[expect(clippy::disallowed_methods, reason = "the stdio upstream starts processes")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the stdio upstream starts processes"
+    )]
     let mut command = Command::new(&program.command);
     command
         .args(&program.args)
@@ -119,13 +122,10 @@ async fn drain(name: String, stderr: ChildStderr) {
 
 /// Waits for the end of the process, or brings it about, and takes its whole
 /// group down: a server may have started others.
-async fn reap(
-    name: String,
-    mut child: Child,
-    stop: CancellationToken,
-    gone: CancellationToken,
-) {
-    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+async fn reap(name: String, mut child: Child, stop: CancellationToken, gone: CancellationToken) {
+    let group = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let signal = |signal| {
         if let Some(group) = group {
             // Gone already is as good as gone now.

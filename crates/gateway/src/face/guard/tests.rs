@@ -38,13 +38,49 @@ fn hosts_and_origins_are_compared_exactly() {
         (&[("host", "localhost.evil.example")], 403),
         (&[("host", "a"), ("host", "b")], 400),
         (&[], 400),
-        (&[("host", "localhost:7300"), ("origin", "http://localhost:7300")], 200),
-        (&[("host", "localhost:7300"), ("origin", "http://localhost:7301")], 403),
-        (&[("host", "localhost:7300"), ("origin", "https://app.example")], 200),
-        (&[("host", "localhost:7300"), ("origin", "http://evil.example")], 403),
+        (
+            &[
+                ("host", "localhost:7300"),
+                ("origin", "http://localhost:7300"),
+            ],
+            200,
+        ),
+        (
+            &[
+                ("host", "localhost:7300"),
+                ("origin", "http://localhost:7301"),
+            ],
+            403,
+        ),
+        (
+            &[
+                ("host", "localhost:7300"),
+                ("origin", "https://app.example"),
+            ],
+            200,
+        ),
+        (
+            &[
+                ("host", "localhost:7300"),
+                ("origin", "http://evil.example"),
+            ],
+            403,
+        ),
         (&[("host", "localhost:7300"), ("origin", "null")], 403),
-        (&[("host", "localhost:7300"), ("origin", "http://localhost.evil.example")], 403),
-        (&[("host", "localhost:7300"), ("origin", "http://127.0.0.1.evil.example")], 403),
+        (
+            &[
+                ("host", "localhost:7300"),
+                ("origin", "http://localhost.evil.example"),
+            ],
+            403,
+        ),
+        (
+            &[
+                ("host", "localhost:7300"),
+                ("origin", "http://127.0.0.1.evil.example"),
+            ],
+            403,
+        ),
     ];
     for (headers, status) in rows {
         assert_eq!(check(headers), status, "{headers:?}");
