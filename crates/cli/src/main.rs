@@ -1,2 +1,76 @@
-//! The binary `provost`.
-fn main() {}
+//! The binary `provost`: main, arguments, environment, exit codes; wires the rooms together.
+//!
+//! Nothing here decides about a call. Commands turn into requests, requests are executed by the
+//! store (through the daemon when one runs), and answers are shown.
+
+mod admin;
+mod arguments;
+mod bridge;
+mod command;
+mod daemon;
+mod demo;
+mod diagnostics;
+mod environment;
+mod exit;
+mod failure;
+mod locations;
+mod runtime;
+mod secret_argument;
+mod terminal;
+mod when;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::arguments::Arguments;
+use crate::environment::Environment;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    arguments.global.color.install();
+    let json = arguments.global.json;
+    match command::run(arguments, Environment::read()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure, json),
+    }
+}
+
+fn report(failure: &Failure, json: bool) -> ExitCode {
+    // Nobody is left to tell when stderr is closed.
+    drop(failure.print(&mut anstream::stderr().lock(), json));
+    ExitCode::from(failure.kind.code())
+}
+
+/// Help and version go to stdout; a wrong command line goes to stderr, as JSON when asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let informative = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if !informative
+        && std::env::args_os()
+            .take_while(|argument| argument != "--")
+            .any(|argument| argument == "--json")
+    {
+        let text = error.render().to_string();
+        let mut lines = text.lines().filter(|line| !line.is_empty());
+        let message = lines.next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let rest = lines
+            .map(str::trim)
+            .filter(|line| !line.starts_with("For more information"));
+        return report(&rest.fold(Failure::usage(message), Failure::because), true);
+    }
+    drop(error.print());
+    if informative {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(exit::Kind::Usage.code())
+    }
+}

@@ -1,0 +1,22 @@
+//! Administration: one list of requests, executed by one function, here or in the daemon.
+
+mod client;
+mod execute;
+mod refusal;
+mod request;
+mod response;
+mod restore;
+mod wire_secret;
+
+pub(crate) use client::{Admin, connect, connect_admin, post, send};
+pub(crate) use execute::{execute, select, stored_http};
+pub(crate) use refusal::{change_failure, open_failure, restore_failure, store_failure};
+pub(crate) use request::{
+    AuditFormat, Control, GrantName, LogQuery, Observe, Reply, Request, Shadow, Transport,
+};
+pub(crate) use response::{
+    AuditView, DaemonStatus, GrantState, GrantView, Inspection, Minted, PolicyView, RecordView,
+    Response, ServerView, ShadowView, Trouble, Upstream, VersionView,
+};
+pub(crate) use restore::{Restored, restore};
+pub(crate) use wire_secret::WireSecret;

@@ -1,0 +1,147 @@
+//! The way to the store: through the daemon when one runs, otherwise directly.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use provost_store::Store;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::{Control, Reply, Request, Response, execute};
+use crate::daemon;
+use crate::failure::{Failure, Outcome};
+use crate::locations::Places;
+use crate::runtime::block_on;
+
+/// Administration of one data directory.
+pub(crate) struct Admin {
+    places: Places,
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// Administration of these places.
+    pub(crate) fn new(places: Places) -> Self {
+        Admin { places }
+    }
+
+    /// The directories.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Executes a request: the daemon does it when one runs, otherwise this process.
+    pub(crate) fn ask(&self, request: Request) -> Outcome<Response> {
+        let answered = block_on(async {
+            match connect_admin(&self.places).await? {
+                Some(stream) => post(stream, "/v1/command", &request).await.map(Some),
+                None => Ok(None),
+            }
+        })?;
+        match answered {
+            Some(response) => Ok(response),
+            None => execute(&self.open()?, request),
+        }
+    }
+
+    /// Asks the daemon, which must run.
+    pub(crate) fn control<T: DeserializeOwned>(&self, control: &Control) -> Outcome<T> {
+        block_on(async {
+            let stream = connect_admin(&self.places)
+                .await?
+                .ok_or_else(|| daemon::none_runs(&self.places))?;
+            post(stream, "/v1/control", control).await
+        })
+    }
+
+    /// Whether a daemon runs.
+    pub(crate) fn daemon_runs(&self) -> Outcome<bool> {
+        Ok(block_on(connect_admin(&self.places))?.is_some())
+    }
+
+    /// Opens the store in this process.
+    pub(crate) fn open(&self) -> Outcome<Store> {
+        daemon::open_store(&self.places)
+    }
+}
+
+/// Connects to the daemon's admin socket; `None` when nobody listens there.
+pub(crate) async fn connect_admin(places: &Places) -> Outcome<Option<UnixStream>> {
+    connect(&places.admin_socket()).await
+}
+
+/// Connects to a socket; `None` when there is none or a dead daemon left it behind.
+pub(crate) async fn connect(path: &Path) -> Outcome<Option<UnixStream>> {
+    use std::io::ErrorKind;
+    match UnixStream::connect(path).await {
+        Ok(stream) => Ok(Some(stream)),
+        // Not there, or stale: the process that bound it is gone.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(Failure::unavailable(format!(
+            "cannot connect to socket `{}`",
+            path.display()
+        ))
+        .because(error)
+        .hint("only the user who started the daemon can talk to it")),
+    }
+}
+
+/// Sends one request and reads the whole answer.
+pub(crate) async fn post<T: DeserializeOwned>(
+    stream: UnixStream,
+    path: &str,
+    body: &impl Serialize,
+) -> Outcome<T> {
+    let response = send(stream, path, body).await?;
+    let bytes = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| gone().because(error))?
+        .to_bytes();
+    let reply: Reply<T> = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::internal("the daemon's answer is not understood")
+            .because(error)
+            .hint("client and daemon may be of different versions; restart the daemon")
+    })?;
+    reply.into_result()
+}
+
+/// Sends one request and hands back the answer with its body still coming.
+pub(crate) async fn send(
+    stream: UnixStream,
+    path: &str,
+    body: &impl Serialize,
+) -> Outcome<hyper::Response<Incoming>> {
+    let body = serde_json::to_vec(body)
+        .map_err(|error| Failure::internal("cannot write the request").because(error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| gone().because(error))?;
+    tokio::spawn(connection);
+    let request = hyper::Request::post(path)
+        .header("host", "provost")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| Failure::internal("cannot write the request").because(error))?;
+    sender
+        .send_request(request)
+        .await
+        .map_err(|error| gone().because(error))
+}
+
+fn gone() -> Failure {
+    Failure::unavailable("the daemon went away").hint("try again; `provost doctor` says how it is")
+}

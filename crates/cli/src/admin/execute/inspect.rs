@@ -1,0 +1,87 @@
+//! What `doctor` looks at inside the store.
+
+use provost_store::Store;
+
+use super::{change_failure, grants};
+use crate::admin::{GrantState, Inspection, Response, Trouble, store_failure};
+use crate::failure::Outcome;
+
+pub(super) fn inspect(store: &Store) -> Outcome<Response> {
+    let now = store.clock().now().wall;
+    let policies = store.policies(None).map_err(change_failure)?;
+    let all = store.grants(None).map_err(change_failure)?;
+    let mut troubles = journal(store);
+    for policy in &policies {
+        if let Err(problems) = provost_policy::document::Policy::parse(&policy.text) {
+            let first = problems
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            troubles.push(Trouble {
+                broken: true,
+                about: format!("policy {}/{}", policy.server_name, policy.name),
+                message: format!(
+                    "version {} cannot be used, so its grants deny everything: {first}",
+                    policy.version
+                ),
+                hint: format!(
+                    "`provost policy rollback {} {}`, or put a repaired version",
+                    policy.server_name, policy.name
+                ),
+            });
+        }
+    }
+    let views = all
+        .iter()
+        .map(|found| grants::view(&found.grant, found.revoked, now));
+    let active: Vec<_> = views
+        .filter(|grant| grant.state == GrantState::Active)
+        .collect();
+    for grant in &active {
+        if let Some(warning) = &grant.warning {
+            troubles.push(Trouble {
+                broken: false,
+                about: format!("grant {}/{}", grant.server, grant.label),
+                message: warning.clone(),
+                hint: format!(
+                    "`provost policy attach {} POLICY --server {}`",
+                    grant.label, grant.server
+                ),
+            });
+        }
+    }
+    Ok(Response::Inspection(Inspection {
+        servers: store
+            .servers()
+            .map_err(|error| store_failure(&error))?
+            .len(),
+        policies: policies.len(),
+        grants: active.len(),
+        journal_entries: store.audit_head().number,
+        troubles,
+    }))
+}
+
+fn journal(store: &Store) -> Vec<Trouble> {
+    let report = store.report();
+    let mut troubles: Vec<_> = report
+        .damage
+        .iter()
+        .map(|damage| Trouble {
+            broken: true,
+            about: "journal".into(),
+            message: damage.to_string(),
+            hint: "what is intact is used; compare with a backup, `provost audit verify` tells all"
+                .into(),
+        })
+        .collect();
+    if report.torn_bytes > 0 {
+        troubles.push(Trouble {
+            broken: false,
+            about: "journal".into(),
+            message: format!("an unfinished last entry of {} bytes was cut off at start", report.torn_bytes),
+            hint: "the machine or the process stopped while writing; nobody had been told that it was written".into(),
+        });
+    }
+    troubles
+}

@@ -1,0 +1,117 @@
+//! Records and the chain.
+
+use provost_store::{Filter, Head, Order, Record, Store};
+
+use crate::admin::{AuditView, LogQuery, RecordView, Response, store_failure};
+use crate::failure::{Failure, Outcome};
+use crate::when;
+
+pub(super) fn log(store: &Store, query: LogQuery) -> Outcome<Response> {
+    if let Some(server) = &query.server {
+        // A mistyped name must not look like silence. Records outlive their server, so only
+        // a name that nothing knows is refused.
+        if store.server(server).is_err()
+            && select(
+                store,
+                &LogQuery {
+                    limit: Some(1),
+                    ..query.clone()
+                },
+            )?
+            .is_empty()
+        {
+            return Err(Failure::not_found(format!(
+                "there is no server `{server}` and no record of one"
+            ))
+            .hint("`provost server list` shows the servers"));
+        }
+    }
+    Ok(Response::Records(select(store, &query)?))
+}
+
+/// The records a query selects, oldest first: after a position the next ones, otherwise the newest.
+pub(crate) fn select(store: &Store, query: &LogQuery) -> Outcome<Vec<RecordView>> {
+    let decision = query.decision.as_deref().map(str::parse).transpose();
+    let decision =
+        decision.map_err(|_| Failure::usage("decisions are `allow`, `ask` and `deny`"))?;
+    let order = if query.after.is_some() {
+        Order::OldestFirst
+    } else {
+        Order::NewestFirst
+    };
+    let filter = Filter {
+        server: query.server.clone(),
+        grant: query.grant.clone(),
+        tool: query.tool.clone(),
+        decision,
+        call: None,
+        since: query.since,
+        until: None,
+        after: query.after,
+        before: None,
+        order,
+        limit: query
+            .limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(0),
+    };
+    let mut records = store
+        .records(&filter)
+        .map_err(|error| store_failure(&error))?;
+    if order == Order::NewestFirst {
+        records.reverse();
+    }
+    Ok(records.into_iter().map(view).collect())
+}
+
+pub(super) fn verify(store: &Store, head: Option<&str>) -> Outcome<Response> {
+    let given: Option<Head> = head
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: provost_store::HeadError| Failure::usage(error.to_string()))?;
+    let verified = store
+        .audit_verify(given)
+        .map_err(|error| store_failure(&error))?;
+    Ok(Response::Audit(AuditView {
+        intact: verified.intact(),
+        entries: verified.entries,
+        segments: verified.segments,
+        first: verified.first,
+        head: verified.head.to_string(),
+        damage: verified.damage.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+pub(super) fn head(store: &Store) -> Response {
+    Response::Head(store.audit_head().to_string())
+}
+
+fn view(record: Record) -> RecordView {
+    RecordView {
+        number: record.number,
+        at: when::show_utc(record.at),
+        at_us: record.at,
+        call: record.call.to_string(),
+        grant: record.grant,
+        grant_label: record.grant_label,
+        server: record.server,
+        method: record.method,
+        tool: record.tool,
+        decision: record.decision.to_string(),
+        rule: record.rule,
+        policy: record.policy,
+        version: record.version,
+        message: record.message,
+        keys: record.keys,
+        retry_after_ms: record.retry_after_ms,
+        status: record.status.map(|status| status.to_string()),
+        upstream_status: record.upstream_status,
+        latency_us: record.latency_us,
+        shadow: record.shadow.map(|shadow| crate::admin::ShadowView {
+            policy: shadow.policy,
+            version: shadow.version,
+            decision: shadow.decision.to_string(),
+            rule: shadow.rule,
+        }),
+    }
+}

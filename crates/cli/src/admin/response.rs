@@ -1,0 +1,233 @@
+//! What administration answers: plain views, the same over the socket and in `--json`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Transport, WireSecret};
+use crate::when::Micros;
+
+/// The answer to a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "response", content = "value", rename_all = "snake_case")]
+pub(crate) enum Response {
+    /// Nothing to tell.
+    Done,
+    /// One server.
+    Server(ServerView),
+    /// Servers.
+    Servers(Vec<ServerView>),
+    /// One policy; `text` only where it was asked for.
+    Policy(PolicyView),
+    /// Policies.
+    Policies(Vec<PolicyView>),
+    /// Versions of a policy, newest first.
+    Versions(Vec<VersionView>),
+    /// One grant.
+    Grant(GrantView),
+    /// Grants.
+    Grants(Vec<GrantView>),
+    /// A grant with its token.
+    Minted(Minted),
+    /// Records, oldest first.
+    Records(Vec<RecordView>),
+    /// The chain as it was verified.
+    Audit(AuditView),
+    /// The end of the chain.
+    Head(String),
+    /// The archive that was written.
+    Backup(BackupView),
+    /// The version of the new key.
+    Key(KeyView),
+    /// The inside of the store.
+    Inspection(Inspection),
+}
+
+/// A server as administration sees it; secrets by name only.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ServerView {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) transport: Transport,
+    pub(crate) headers: Vec<String>,
+    pub(crate) environment: Vec<String>,
+    pub(crate) policies: Vec<String>,
+    pub(crate) grants: usize,
+}
+
+/// A policy as administration sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PolicyView {
+    pub(crate) server: String,
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    /// Labels of the grants it is enforced on.
+    pub(crate) enforced_on: Vec<String>,
+    /// Labels of the grants it is a draft on.
+    pub(crate) draft_on: Vec<String>,
+    /// Whether a put or rollback made a new version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changed: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
+}
+
+/// One version of a policy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct VersionView {
+    pub(crate) version: u32,
+    pub(crate) at: Micros,
+    pub(crate) by: String,
+    pub(crate) current: bool,
+    pub(crate) bytes: usize,
+}
+
+/// A grant as administration sees it, without its token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GrantView {
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) server: String,
+    pub(crate) policy: Option<String>,
+    pub(crate) shadow: Option<String>,
+    pub(crate) state: GrantState,
+    pub(crate) created: Micros,
+    pub(crate) expires: Option<Micros>,
+    /// What deserves a look: observe only, no policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<String>,
+}
+
+/// Whether a grant works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GrantState {
+    Active,
+    Expired,
+    Revoked,
+}
+
+/// A grant with its token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Minted {
+    pub(crate) token: WireSecret,
+    pub(crate) grant: GrantView,
+}
+
+/// One record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RecordView {
+    pub(crate) number: u64,
+    /// RFC 3339, UTC.
+    pub(crate) at: String,
+    /// Unix time in microseconds.
+    pub(crate) at_us: Micros,
+    pub(crate) call: String,
+    pub(crate) grant: String,
+    pub(crate) grant_label: String,
+    pub(crate) server: String,
+    pub(crate) method: String,
+    pub(crate) tool: Option<String>,
+    pub(crate) decision: String,
+    pub(crate) rule: Option<String>,
+    pub(crate) policy: Option<String>,
+    pub(crate) version: Option<u32>,
+    pub(crate) message: Option<String>,
+    pub(crate) keys: Vec<String>,
+    pub(crate) retry_after_ms: Option<u64>,
+    pub(crate) shadow: Option<ShadowView>,
+    pub(crate) status: Option<String>,
+    pub(crate) upstream_status: Option<u16>,
+    pub(crate) latency_us: Option<u64>,
+}
+
+/// What a draft says about a call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ShadowView {
+    pub(crate) policy: String,
+    pub(crate) version: u32,
+    pub(crate) decision: String,
+    pub(crate) rule: Option<String>,
+}
+
+/// The chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AuditView {
+    pub(crate) intact: bool,
+    pub(crate) entries: u64,
+    pub(crate) segments: u32,
+    /// The first entry there is.
+    pub(crate) first: u64,
+    pub(crate) head: String,
+    /// Everything that is wrong.
+    pub(crate) damage: Vec<String>,
+}
+
+/// An archive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct BackupView {
+    pub(crate) archive: PathBuf,
+    pub(crate) bytes: u64,
+    pub(crate) with_key: bool,
+    /// The end of the journal in it.
+    pub(crate) head: String,
+}
+
+/// A key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KeyView {
+    pub(crate) version: u32,
+}
+
+/// What `doctor` looks at inside the store.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Inspection {
+    pub(crate) servers: usize,
+    pub(crate) policies: usize,
+    pub(crate) grants: usize,
+    pub(crate) journal_entries: u64,
+    pub(crate) troubles: Vec<Trouble>,
+}
+
+/// Something `doctor` points out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Trouble {
+    /// Whether it is broken, or only deserves a look.
+    pub(crate) broken: bool,
+    pub(crate) about: String,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+/// How a daemon is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DaemonStatus {
+    pub(crate) pid: u32,
+    pub(crate) version: String,
+    /// The agents' address, when the listener is open.
+    pub(crate) listen: Option<String>,
+    /// Whether agents use TLS.
+    pub(crate) tls: bool,
+    /// Whether `run` or `connect` started it, and it leaves with its last client.
+    pub(crate) self_started: bool,
+    /// Agents on the agent socket now.
+    pub(crate) clients: usize,
+    /// `None` when it works, otherwise why not.
+    pub(crate) trouble: Option<String>,
+}
+
+/// What a server said when it was tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Upstream {
+    pub(crate) server: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) protocol: String,
+    pub(crate) tools: Vec<String>,
+    /// Until it was open, in milliseconds.
+    pub(crate) opened_ms: u64,
+    /// The list of tools, in milliseconds.
+    pub(crate) listed_ms: u64,
+}

@@ -1,0 +1,130 @@
+//! The command line: global options and the list of commands. Each family has its own file.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::terminal::ColorWhen;
+use crate::{command, environment, exit};
+
+/// Stands between AI agents and the MCP servers they call: every call is judged by a policy,
+/// counted and recorded before it goes anywhere.
+#[derive(Debug, Parser)]
+#[command(
+    name = "provost",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_long_help = after_help(),
+    after_help = "Try `provost demo` first, then `provost run --help`. More: `provost --help`."
+)]
+pub(crate) struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command; they may stand before or after it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Data directory [env: PROVOST_DATA]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(crate) data: Option<PathBuf>,
+    /// Configuration directory, holds the key [env: PROVOST_CONFIG]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(crate) config_dir: Option<PathBuf>,
+    /// Print JSON, on stdout the result and on stderr the error
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// When to use colours [env: NO_COLOR, CLICOLOR_FORCE]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        help_heading = "Global options"
+    )]
+    pub(crate) color: ColorWhen,
+    /// Say more; twice for still more [env: PROVOST_LOG]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway as a service, in the foreground
+    Up(command::up::Up),
+    /// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
+    Run(command::run::Run),
+    /// Bridge stdio to a registered server
+    Connect(command::connect::Connect),
+    /// Register and look after upstream servers
+    #[command(subcommand)]
+    Server(command::server::Server),
+    /// Write, check, explain and attach policies
+    #[command(subcommand)]
+    Policy(command::policy::Policy),
+    /// Mint and look after grants
+    #[command(subcommand)]
+    Grant(command::grant::Grant),
+    /// Show what was decided
+    Log(command::log::Log),
+    /// Prove that the history is complete and unchanged
+    #[command(subcommand)]
+    Audit(command::audit::Audit),
+    /// Write everything into one archive
+    Backup(command::backup::Backup),
+    /// Bring an archive back
+    Restore(command::backup::Restore),
+    /// Look after the key that seals secrets
+    #[command(subcommand)]
+    Key(command::key::Key),
+    /// Look for what is wrong or missing
+    Doctor(command::doctor::Doctor),
+    /// Show the main job, for real, in a scratch directory
+    Demo(command::demo::Demo),
+    /// Print completions for a shell
+    Completions(command::completions::Completions),
+    /// The daemon that `run` and `connect` start when there is none
+    #[command(hide = true)]
+    Daemon(command::daemon::Daemon),
+    /// A small MCP server over stdio, for demonstrations
+    #[command(hide = true)]
+    SampleServer(command::sample_server::SampleServer),
+}
+
+fn after_help() -> String {
+    format!(
+        "\
+Examples:
+  provost demo
+  provost run --policy policy.json -- npx -y @modelcontextprotocol/server-filesystem /srv
+  provost up
+  provost server add files -- npx -y @modelcontextprotocol/server-filesystem /srv
+  provost policy put files readonly policy.json
+  provost grant mint files --label laptop --policy readonly
+
+{}
+
+{}",
+        environment::HELP,
+        exit::HELP
+    )
+}

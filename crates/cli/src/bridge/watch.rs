@@ -1,0 +1,112 @@
+//! Watches a policy file: every save is seen, also those that rename a new file over the old one.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+use crate::failure::{Failure, Outcome};
+
+/// Editors write in several steps; this long after the last one the file is read.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Tells when the text of one file has changed.
+pub(crate) struct PolicyWatch {
+    path: PathBuf,
+    text: String,
+    events: mpsc::Receiver<()>,
+    // Watches as long as it lives.
+    _watcher: RecommendedWatcher,
+}
+
+// === impl PolicyWatch ===
+
+impl PolicyWatch {
+    /// Watches `path`, whose text is known to be `text`.
+    pub(crate) fn start(path: &Path, text: String) -> Outcome<Self> {
+        let fail = |error: notify::Error| {
+            Failure::unavailable(format!("cannot watch policy file `{}`", path.display()))
+                .because(error)
+        };
+        // One waiting event is enough: the file is read after it anyway.
+        let (sender, events) = mpsc::channel(1);
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                if !event.is_ok_and(|event| event.kind.is_access()) {
+                    // A full channel means that an event waits already.
+                    let _ = sender.try_send(());
+                }
+            })
+            .map_err(fail)?;
+        // The directory, not the file: a rename puts another file there. The file behind a link too.
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut directories = vec![parent(path)];
+        if parent(&real) != parent(path) {
+            directories.push(parent(&real));
+        }
+        for directory in directories {
+            watcher
+                .watch(&directory, RecursiveMode::NonRecursive)
+                .map_err(fail)?;
+        }
+        Ok(PolicyWatch {
+            path: path.to_owned(),
+            text,
+            events,
+            _watcher: watcher,
+        })
+    }
+
+    /// Waits for a text that differs from the last one.
+    pub(crate) async fn changed(&mut self) -> String {
+        loop {
+            if self.events.recv().await.is_none() {
+                return std::future::pending().await;
+            }
+            while let Ok(Some(())) = tokio::time::timeout(SETTLE, self.events.recv()).await {}
+            // A file that is just being replaced, or not UTF-8, is looked at again with the next event.
+            match std::fs::read_to_string(&self.path) {
+                Ok(text) if text != self.text => {
+                    self.text.clone_from(&text);
+                    return text;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn next(watch: &mut PolicyWatch) -> String {
+        tokio::time::timeout(Duration::from_secs(10), watch.changed())
+            .await
+            .expect("the change is seen")
+    }
+
+    #[tokio::test]
+    async fn sees_writes_and_atomic_renames_and_goes_on_seeing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("policy.json");
+        std::fs::write(&file, "1").unwrap();
+        let mut watch = PolicyWatch::start(&file, "1".into()).unwrap();
+        std::fs::write(&file, "2").unwrap();
+        assert_eq!(next(&mut watch).await, "2");
+        for text in ["3", "4"] {
+            let beside = scratch.path().join("policy.json.tmp");
+            std::fs::write(&beside, text).unwrap();
+            std::fs::rename(&beside, &file).unwrap();
+            assert_eq!(next(&mut watch).await, text);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `provost audit`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use http_body_util::BodyExt;
+
+use super::{Context, unexpected};
+use crate::admin::{AuditFormat, Request, Response, connect_admin, send, store_failure};
+use crate::daemon::export_format;
+use crate::exit::Kind;
+use crate::failure::{Failure, Outcome};
+use crate::runtime::block_on;
+use crate::terminal::{escape, style};
+
+/// Prove that the history is complete and unchanged
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Read the whole journal and check every entry
+    #[command(after_help = "\
+Examples:
+  provost audit verify
+  provost audit verify --head \"$(cat head.txt)\"
+
+With a head that was printed earlier and kept elsewhere, it also proves that nothing before it was
+cut. Without one, entries cut off the end together with everything after them cannot be noticed.
+Whoever has the key can write a whole new chain; that cannot be noticed either.")]
+    Verify(Verify),
+    /// Print the end of the chain, to be kept elsewhere
+    Head,
+    /// Write all records and changes, oldest first
+    #[command(after_help = "\
+Examples:
+  provost audit export --format csv --output records.csv
+  provost audit export | jq 'select(.decision == \"deny\")'")]
+    Export(Export),
+}
+
+/// Read the whole journal and check every entry
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// A head that was printed earlier
+    #[arg(long)]
+    head: Option<String>,
+}
+
+/// Write all records and changes
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The format
+    #[arg(long, value_enum, default_value = "jsonl")]
+    format: AuditFormat,
+    /// The file to write; it must not exist [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+// === impl Audit ===
+
+impl Audit {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        match self {
+            Audit::Verify(verify) => verify.run(context),
+            Audit::Head => match context.admin()?.ask(Request::AuditHead)? {
+                Response::Head(head) => context
+                    .output
+                    .show(&serde_json::json!({ "head": head }), |out| {
+                        writeln!(out, "{head}")
+                    }),
+                other => Err(unexpected(&other)),
+            },
+            Audit::Export(export) => export.run(context),
+        }
+    }
+}
+
+// === impl Verify ===
+
+impl Verify {
+    fn run(self, context: &Context) -> Outcome {
+        let audit = match context
+            .admin()?
+            .ask(Request::AuditVerify { head: self.head })?
+        {
+            Response::Audit(audit) => audit,
+            other => return Err(unexpected(&other)),
+        };
+        context.output.show(&audit, |out| {
+            let reset = anstyle::Reset;
+            if audit.intact {
+                writeln!(
+                    out,
+                    "{}intact{reset}: {} entries in {} segments",
+                    style::GOOD,
+                    audit.entries,
+                    audit.segments
+                )?;
+            } else {
+                writeln!(
+                    out,
+                    "{}damaged{reset}: {} places, {} entries are intact",
+                    style::ERROR,
+                    audit.damage.len(),
+                    audit.entries
+                )?;
+                audit
+                    .damage
+                    .iter()
+                    .try_for_each(|damage| writeln!(out, "  {}", escape(damage)))?;
+            }
+            if audit.first > 1 {
+                writeln!(
+                    out,
+                    "the first entry is {}: a signed checkpoint stands for what retention removed",
+                    audit.first
+                )?;
+            }
+            writeln!(out, "head {}", escape(&audit.head))
+        })?;
+        if audit.intact {
+            Ok(())
+        } else {
+            Err(Failure {
+                kind: Kind::Damaged,
+                ..Failure::reported()
+            })
+        }
+    }
+}
+
+// === impl Export ===
+
+impl Export {
+    fn run(self, context: &Context) -> Outcome {
+        let admin = context.admin()?;
+        let mut out: Box<dyn Write> = match &self.output {
+            Some(path) => {
+                Box::new(std::fs::File::create_new(path).map_err(|error| refused(path, error))?)
+            }
+            None => Box::new(std::io::stdout().lock()),
+        };
+        let through_daemon = block_on(async {
+            let Some(stream) = connect_admin(admin.places()).await? else {
+                return Ok(false);
+            };
+            let mut body = send(stream, "/v1/export", &self.format).await?.into_body();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| {
+                    Failure::unavailable("the export is not whole: the daemon broke it off")
+                        .because(error)
+                })?;
+                if let Ok(bytes) = frame.into_data() {
+                    out.write_all(&bytes).map_err(cannot_write)?;
+                }
+            }
+            Ok(true)
+        })?;
+        if !through_daemon {
+            let store = admin.open()?;
+            store
+                .audit_export(export_format(self.format), &mut *out)
+                .map_err(|error| store_failure(&error))?;
+        }
+        out.flush().map_err(cannot_write)
+    }
+}
+
+fn refused(path: &std::path::Path, error: std::io::Error) -> Failure {
+    let kind = if error.kind() == std::io::ErrorKind::AlreadyExists {
+        Kind::Conflict
+    } else {
+        Kind::Unavailable
+    };
+    Failure::new(kind, format!("cannot create `{}`", path.display())).because(error)
+}
+
+fn cannot_write(error: std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return Failure::reported();
+    }
+    Failure::unavailable("the export cannot be written").because(error)
+}

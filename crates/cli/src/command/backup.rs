@@ -1,0 +1,107 @@
+//! `provost backup` and `provost restore`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Context, unexpected};
+use crate::admin::{Control, Request, Response, Restored, restore};
+use crate::failure::{Failure, Outcome};
+use crate::terminal::escape;
+
+/// Write everything into one archive
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provost backup provost-2026-11-20.backup
+  provost backup --with-key /safe/place/provost.backup
+
+It works while a daemon runs. Without `--with-key` the archive alone opens no secret, and
+restoring needs the key file of the configuration directory.")]
+pub(crate) struct Backup {
+    /// The archive to write; it must not exist
+    archive: PathBuf,
+    /// Put the key in too: the archive is then as secret as everything in it
+    #[arg(long)]
+    with_key: bool,
+}
+
+/// Bring an archive back
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provost restore provost.backup
+  provost --data /srv/provost restore --replace provost.backup
+
+With `--replace`, what is in the data directory is put aside first, and comes back if the archive
+turns out not to be sound. A running daemon finishes its calls, restores, and starts again.")]
+pub(crate) struct Restore {
+    /// The archive
+    archive: PathBuf,
+    /// Put aside what is in the data directory
+    #[arg(long)]
+    replace: bool,
+}
+
+// === impl Backup ===
+
+impl Backup {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        let request = Request::Backup {
+            archive: absolute(&self.archive)?,
+            with_key: self.with_key,
+        };
+        let view = match context.admin()?.ask(request)? {
+            Response::Backup(view) => view,
+            other => return Err(unexpected(&other)),
+        };
+        context.output.show(&view, |out| {
+            writeln!(
+                out,
+                "wrote {} ({} bytes)",
+                escape(&view.archive.display().to_string()),
+                view.bytes
+            )?;
+            if !view.with_key {
+                writeln!(
+                    out,
+                    "without the key: restoring needs the key file of the configuration directory"
+                )?;
+            }
+            writeln!(out, "head {}", escape(&view.head))
+        })
+    }
+}
+
+// === impl Restore ===
+
+impl Restore {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        let admin = context.admin()?;
+        let archive = absolute(&self.archive)?;
+        let restored: Restored = if !admin.daemon_runs()? {
+            restore(admin.places(), &archive, self.replace)?
+        } else if self.replace {
+            admin.control(&Control::Restore { archive })?
+        } else {
+            return Err(Failure::conflict("a daemon works on this data directory")
+                .hint("`--replace` replaces what it works on"));
+        };
+        context.output.show(&restored, |out| {
+            writeln!(out, "restored, head {}", escape(&restored.head))?;
+            if let Some(aside) = &restored.put_aside {
+                writeln!(
+                    out,
+                    "what was there before is in {}",
+                    escape(&aside.display().to_string())
+                )?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn absolute(path: &std::path::Path) -> Outcome<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
+}

@@ -1,0 +1,87 @@
+//! `provost connect`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Context;
+use crate::admin::WireSecret;
+use crate::bridge::{Ending, Hello, open_session, pump};
+use crate::daemon::Signals;
+use crate::environment::{self, Environment};
+use crate::failure::{Failure, Outcome};
+use crate::runtime::block_on;
+
+/// Bridge stdio to a registered server
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  PROVOST_GRANT=pv_… provost connect files
+  provost connect files --grant-file ~/.config/files.grant
+
+In `.mcp.json`:
+  { \"mcpServers\": { \"files\": { \"command\": \"provost\", \"args\": [\"connect\", \"files\", \"--grant-file\", \"/home/me/files.grant\"] } } }")]
+pub(crate) struct Connect {
+    /// The server, by name or id
+    server: String,
+    /// A file with the grant's token [default: the variable PROVOST_GRANT]
+    #[arg(long, value_name = "FILE")]
+    grant_file: Option<PathBuf>,
+}
+
+// === impl Connect ===
+
+impl Connect {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        let hello = Hello::Connect {
+            token: WireSecret(self.token()?),
+            server: self.server,
+        };
+        let places = context.places()?;
+        block_on(async {
+            let mut signals = Signals::listen()?;
+            let (stream, _) = open_session(&places, &hello).await?;
+            finish(
+                pump(
+                    tokio::io::stdin(),
+                    tokio::io::stdout(),
+                    stream,
+                    &mut signals,
+                )
+                .await,
+            )
+        })
+    }
+
+    fn token(&self) -> Outcome<provost_store::Secret> {
+        let Some(path) = &self.grant_file else {
+            return Environment::secret(environment::GRANT)?.ok_or_else(|| {
+                Failure::usage("there is no grant").hint(format!(
+                    "set `{}`, or name a file with `--grant-file`",
+                    environment::GRANT
+                ))
+            });
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let refusal = format!("cannot read grant file `{}`", path.display());
+            if error.kind() == std::io::ErrorKind::NotFound {
+                Failure::not_found(refusal)
+            } else {
+                Failure::unavailable(refusal)
+            }
+            .because(error)
+        })?;
+        Ok(provost_store::Secret::new(text.trim()))
+    }
+}
+
+/// What the end of a bridge means for the exit code.
+pub(super) fn finish(ending: Ending) -> Outcome {
+    match ending {
+        Ending::StdinEnded | Ending::StdoutClosed => Ok(()),
+        Ending::DaemonEnded => Err(Failure::unavailable("the daemon ended the session").hint(
+            "the server may have been removed or the grant revoked; `provost log` may say more",
+        )),
+        Ending::Signal(signal) => crate::daemon::end_at_once(signal),
+    }
+}

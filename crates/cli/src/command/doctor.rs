@@ -1,0 +1,407 @@
+//! `provost doctor`.
+
+use std::io::Write;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Context, unexpected};
+use crate::admin::{Admin, Control, DaemonStatus, Inspection, Request, Response};
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{escape, style};
+
+/// How long the listener may take to accept.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Programs that Provost or the servers it starts use.
+const PROGRAMS: [(&str, &str, &str); 3] = [
+    (
+        "tmux",
+        "running agents in terminals",
+        "`apt-get install tmux`, `brew install tmux`",
+    ),
+    (
+        "git",
+        "workspaces of agents",
+        "`apt-get install git`, `brew install git`",
+    ),
+    (
+        "node",
+        "MCP servers from npm (`npx …`)",
+        "`apt-get install nodejs npm`, `brew install node`",
+    ),
+];
+
+/// Look for what is wrong or missing
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  provost doctor\n\nExits with 1 when something is broken; warnings alone do not."
+)]
+pub(crate) struct Doctor {}
+
+/// What was looked at, and how it is.
+#[derive(Debug, Serialize)]
+struct Finding {
+    state: Health,
+    about: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// How a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Health {
+    Ok,
+    Warning,
+    Broken,
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+// === impl Doctor ===
+
+impl Doctor {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        let mut findings = Findings::default();
+        let admin = context.admin()?;
+        directories(&mut findings, &admin);
+        let status = daemon(&mut findings, &admin);
+        if admin.places().data.exists() {
+            store(&mut findings, &admin, status.is_some());
+        }
+        programs(&mut findings, context);
+        findings.ok("mode", "strong mode is not installed: agents run under your own user, and what runs a shell there can read what you can");
+        let broken = findings
+            .0
+            .iter()
+            .any(|finding| finding.state == Health::Broken);
+        context.output.show(&findings.0, |out| {
+            findings
+                .0
+                .iter()
+                .try_for_each(|finding| print(out, finding))
+        })?;
+        if broken {
+            Err(Failure::reported())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+// === impl Findings ===
+
+impl Findings {
+    fn ok(&mut self, about: &str, message: impl Into<String>) {
+        self.0.push(Finding {
+            state: Health::Ok,
+            about: about.into(),
+            message: message.into(),
+            hint: None,
+        });
+    }
+
+    fn add(
+        &mut self,
+        state: Health,
+        about: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            state,
+            about: about.into(),
+            message: message.into(),
+            hint: Some(hint.into()),
+        });
+    }
+
+    fn failure(&mut self, about: &str, failure: Failure) {
+        let message = std::iter::once(failure.message)
+            .chain(failure.causes)
+            .collect::<Vec<_>>()
+            .join(": ");
+        self.0.push(Finding {
+            state: Health::Broken,
+            about: about.into(),
+            message,
+            hint: failure.hint,
+        });
+    }
+}
+
+fn print(out: &mut dyn Write, finding: &Finding) -> std::io::Result<()> {
+    let (colour, word) = match finding.state {
+        Health::Ok => (style::GOOD, "ok"),
+        Health::Warning => (style::WARNING, "warning"),
+        Health::Broken => (style::ERROR, "broken"),
+    };
+    writeln!(
+        out,
+        "{colour}{word:<7}{}  {:<20}  {}",
+        anstyle::Reset,
+        escape(&finding.about),
+        escape(&finding.message)
+    )?;
+    match &finding.hint {
+        Some(hint) => writeln!(
+            out,
+            "{:33}{}hint{}: {}",
+            "",
+            style::HINT,
+            anstyle::Reset,
+            escape(hint)
+        ),
+        None => Ok(()),
+    }
+}
+
+fn directories(findings: &mut Findings, admin: &Admin) {
+    let places = admin.places();
+    for (about, path) in [
+        ("data directory", &places.data),
+        ("configuration", &places.config),
+    ] {
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                findings.ok(
+                    about,
+                    format!(
+                        "{} does not exist yet; the first command that needs it makes it",
+                        path.display()
+                    ),
+                );
+            }
+            Err(error) => findings.add(
+                Health::Broken,
+                about,
+                format!("{}: {error}", path.display()),
+                "is a parent directory closed to you?",
+            ),
+            Ok(found) => {
+                let (mode, uid) = (
+                    found.permissions().mode() & 0o777,
+                    rustix::process::getuid().as_raw(),
+                );
+                if found.uid() != uid {
+                    findings.add(
+                        Health::Broken,
+                        about,
+                        format!("{} belongs to user {}", path.display(), found.uid()),
+                        "run as that user, or use another directory",
+                    );
+                } else if mode & 0o077 == 0 {
+                    findings.ok(about, path.display().to_string());
+                } else {
+                    findings.add(
+                        Health::Warning,
+                        about,
+                        format!(
+                            "{} can be entered by others (mode {mode:04o})",
+                            path.display()
+                        ),
+                        format!("`chmod 700 {}`", path.display()),
+                    );
+                }
+            }
+        }
+    }
+    key_files(findings, &places.config);
+}
+
+/// Nobody else may read anything in the configuration directory.
+fn key_files(findings: &mut Findings, config: &Path) {
+    let Ok(entries) = std::fs::read_dir(config) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let Ok(found) = entry.metadata() else {
+            continue;
+        };
+        let mode = found.permissions().mode() & 0o777;
+        if found.is_file() && mode & 0o077 != 0 {
+            let path = entry.path();
+            findings.add(
+                Health::Broken,
+                "key",
+                format!("{} has mode {mode:04o}", path.display()),
+                format!("`chmod 600 {}`", path.display()),
+            );
+        }
+    }
+}
+
+fn daemon(findings: &mut Findings, admin: &Admin) -> Option<DaemonStatus> {
+    let places = admin.places();
+    match admin.daemon_runs() {
+        Err(failure) => findings.failure("daemon", failure),
+        Ok(false) => {
+            let left = [places.admin_socket(), places.agent_socket()]
+                .iter()
+                .any(|socket| socket.exists());
+            let stale = if left {
+                "; the sockets of an earlier one are harmless and will be replaced"
+            } else {
+                ""
+            };
+            findings.ok("daemon", format!("none runs here{stale}"));
+        }
+        Ok(true) => match admin.control::<DaemonStatus>(&Control::Status) {
+            Err(failure) => findings.failure("daemon", failure),
+            Ok(status) => {
+                running(findings, &status);
+                sockets(findings, admin);
+                return Some(status);
+            }
+        },
+    }
+    None
+}
+
+fn running(findings: &mut Findings, status: &DaemonStatus) {
+    let kind = if status.self_started {
+        "it started itself and leaves with its last client"
+    } else {
+        "it stays"
+    };
+    findings.ok(
+        "daemon",
+        format!(
+            "process {}, version {}, {} clients; {kind}",
+            status.pid, status.version, status.clients
+        ),
+    );
+    if status.version != env!("CARGO_PKG_VERSION") {
+        findings.add(
+            Health::Warning,
+            "daemon",
+            format!(
+                "it is version {}, this command is {}",
+                status.version,
+                env!("CARGO_PKG_VERSION")
+            ),
+            "restart the daemon",
+        );
+    }
+    if let Some(trouble) = &status.trouble {
+        findings.add(
+            Health::Broken,
+            "daemon",
+            trouble.clone(),
+            "its log says more",
+        );
+    }
+    match &status.listen {
+        None => findings.ok("listener", "none: agents come over the agent socket only"),
+        Some(url) => listener(findings, url),
+    }
+}
+
+fn listener(findings: &mut Findings, url: &str) {
+    let address = url.split_once("://").map_or(url, |(_, address)| address);
+    let reached = address.to_socket_addrs().and_then(|mut addresses| {
+        let address = addresses
+            .next()
+            .ok_or_else(|| std::io::Error::other("no address"))?;
+        TcpStream::connect_timeout(&address, CONNECT)
+    });
+    match reached {
+        Ok(_) => findings.ok("listener", url),
+        Err(error) => findings.add(
+            Health::Broken,
+            "listener",
+            format!("{url} cannot be reached: {error}"),
+            "is a firewall in between? restart the daemon",
+        ),
+    }
+}
+
+fn sockets(findings: &mut Findings, admin: &Admin) {
+    for (about, socket) in [
+        ("admin socket", admin.places().admin_socket()),
+        ("agent socket", admin.places().agent_socket()),
+    ] {
+        match std::fs::metadata(&socket) {
+            Err(error) => findings.add(
+                Health::Broken,
+                about,
+                format!("{}: {error}", socket.display()),
+                "restart the daemon",
+            ),
+            Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+                findings.add(
+                    Health::Broken,
+                    about,
+                    format!("{} is open to others", socket.display()),
+                    format!("`chmod 600 {}`", socket.display()),
+                );
+            }
+            Ok(_) => findings.ok(about, socket.display().to_string()),
+        }
+    }
+}
+
+fn store(findings: &mut Findings, admin: &Admin, daemon_runs: bool) {
+    let inspected = admin
+        .ask(Request::Inspect)
+        .and_then(|response| match response {
+            Response::Inspection(inspection) => Ok(inspection),
+            other => Err(unexpected(&other)),
+        });
+    let inspection: Inspection = match inspected {
+        Ok(inspection) => inspection,
+        Err(failure) => return findings.failure("store", failure),
+    };
+    let by = if daemon_runs {
+        "open in the daemon"
+    } else {
+        "opens"
+    };
+    findings.ok(
+        "store",
+        format!(
+            "{by}: {} servers, {} policies, {} grants, {} entries in the journal",
+            inspection.servers, inspection.policies, inspection.grants, inspection.journal_entries
+        ),
+    );
+    for trouble in inspection.troubles {
+        let state = if trouble.broken {
+            Health::Broken
+        } else {
+            Health::Warning
+        };
+        findings.add(state, &trouble.about, trouble.message, trouble.hint);
+    }
+}
+
+fn programs(findings: &mut Findings, context: &Context) {
+    for (program, purpose, install) in PROGRAMS {
+        match find(program, context.environment.path.as_deref()) {
+            Some(path) => findings.ok(program, path),
+            None => findings.add(
+                Health::Warning,
+                program,
+                format!("not found; it is needed for {purpose}"),
+                install,
+            ),
+        }
+    }
+}
+
+fn find(program: &str, path: Option<&std::ffi::OsStr>) -> Option<String> {
+    let executable = |file: &Path| {
+        std::fs::metadata(file)
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(path?)
+        .map(|directory| directory.join(program))
+        .find(|file| executable(file))
+        .map(|file| file.display().to_string())
+}

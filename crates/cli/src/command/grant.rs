@@ -1,0 +1,302 @@
+//! `provost grant`.
+
+use std::io::{self, Write};
+
+use clap::{Args, Subcommand};
+
+use super::{Context, unexpected};
+use crate::admin::{
+    Control, DaemonStatus, GrantName, GrantState, GrantView, Minted, Request, Response, Shadow,
+};
+use crate::daemon::config;
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{Cell, Table, escape, style};
+use crate::when;
+
+/// Mint and look after grants
+#[derive(Debug, Subcommand)]
+pub(crate) enum Grant {
+    /// Mint a grant and print its token
+    #[command(after_help = "\
+Examples:
+  provost grant mint files --label alice-laptop --policy readonly
+  provost grant mint files --label ci --policy ci --expires 30d
+  provost grant mint files --label trial --policy readonly --observe
+
+A grant without a policy denies every call until one is attached. With `--observe` every call
+passes, and the policy is only judged and recorded.")]
+    Mint(Mint),
+    /// List the grants
+    List(List),
+    /// Give a grant a new token; the old one ends at once
+    Rotate(Name),
+    /// Print a grant's token again; that is recorded
+    Reveal(Name),
+    /// End a grant at once, and what was minted below it
+    Revoke(Name),
+}
+
+/// Mint a grant
+#[derive(Debug, Args)]
+pub(crate) struct Mint {
+    /// The server it opens
+    server: String,
+    /// Who or what will use it
+    #[arg(long)]
+    label: String,
+    /// The policy that is enforced
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// Enforce nothing: let every call pass, judge and record it
+    #[arg(long, requires = "policy")]
+    observe: bool,
+    /// How long it lives, such as `30d` [default: until it is revoked]
+    #[arg(long, value_name = "LENGTH", value_parser = when::parse_lifetime)]
+    expires: Option<when::Micros>,
+}
+
+/// List the grants
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those of this server
+    server: Option<String>,
+    /// Revoked and expired ones too
+    #[arg(long)]
+    all: bool,
+}
+
+/// A grant
+#[derive(Debug, Args)]
+pub(crate) struct Name {
+    /// Its label or id
+    #[arg(value_name = "GRANT")]
+    name: String,
+    /// Its server, when several servers have a grant of that label
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+}
+
+// === impl Grant ===
+
+impl Grant {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        match self {
+            Grant::Mint(mint) => mint.run(context),
+            Grant::List(list) => list.run(context),
+            Grant::Rotate(name) => show_token(context, Request::GrantRotate { grant: name.into() }),
+            Grant::Reveal(name) => reveal(context, name),
+            Grant::Revoke(name) => revoke(context, name),
+        }
+    }
+}
+
+// === impl Name ===
+
+impl From<Name> for GrantName {
+    fn from(name: Name) -> Self {
+        GrantName {
+            name: name.name,
+            server: name.server,
+        }
+    }
+}
+
+// === impl Mint ===
+
+impl Mint {
+    fn run(self, context: &Context) -> Outcome {
+        let shadow = if self.observe {
+            Shadow::Draft
+        } else {
+            Shadow::Enforced
+        };
+        show_token(
+            context,
+            Request::GrantMint {
+                server: self.server,
+                label: self.label,
+                policy: self.policy,
+                shadow,
+                lifetime: self.expires,
+            },
+        )
+    }
+}
+
+// === impl List ===
+
+impl List {
+    fn run(self, context: &Context) -> Outcome {
+        let mut grants = grants(context.admin()?.ask(Request::GrantList {
+            server: self.server,
+        })?)?;
+        if !self.all {
+            grants.retain(|grant| grant.state == GrantState::Active);
+        }
+        context.output.show(&grants, |out| {
+            if grants.is_empty() {
+                return writeln!(out, "no grants; `provost grant mint` makes one");
+            }
+            table(out, &grants)?;
+            warnings(out, &grants)
+        })
+    }
+}
+
+fn table(out: &mut dyn Write, grants: &[GrantView]) -> io::Result<()> {
+    let mut table = Table::new(&[
+        "LABEL", "SERVER", "POLICY", "DRAFT", "STATE", "EXPIRES", "ID",
+    ]);
+    for grant in grants {
+        let state = match (grant.state, &grant.warning) {
+            (GrantState::Active, Some(_)) if grant.shadow.is_some() => {
+                Cell::styled("observe only", style::WARNING)
+            }
+            (GrantState::Active, Some(_)) => Cell::styled("no policy", style::WARNING),
+            (GrantState::Active, None) => Cell::styled("active", style::GOOD),
+            (GrantState::Expired, _) => Cell::styled("expired", style::FAINT),
+            (GrantState::Revoked, _) => Cell::styled("revoked", style::FAINT),
+        };
+        table.row(vec![
+            Cell::styled(&grant.label, style::STRONG),
+            Cell::plain(&grant.server),
+            Cell::plain(grant.policy.as_deref().unwrap_or("-")),
+            Cell::plain(grant.shadow.as_deref().unwrap_or("-")),
+            state,
+            Cell::plain(
+                grant
+                    .expires
+                    .map_or_else(|| "never".to_owned(), when::show_local),
+            ),
+            Cell::styled(&grant.id, style::FAINT),
+        ]);
+    }
+    table.print(out)
+}
+
+fn warnings(out: &mut dyn Write, grants: &[GrantView]) -> io::Result<()> {
+    for grant in grants {
+        if let Some(warning) = &grant.warning {
+            let (colour, reset) = (style::WARNING, anstyle::Reset);
+            writeln!(
+                out,
+                "{colour}warning{reset}: grant `{}` on `{}`: {}",
+                escape(&grant.label),
+                escape(&grant.server),
+                escape(warning)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn reveal(context: &Context, name: Name) -> Outcome {
+    let minted = minted(
+        context
+            .admin()?
+            .ask(Request::GrantReveal { grant: name.into() })?,
+    )?;
+    let body = serde_json::json!({ "token": minted.token, "grant": minted.grant });
+    context
+        .output
+        .show(&body, |out| writeln!(out, "{}", minted.token.0.expose()))
+}
+
+fn revoke(context: &Context, name: Name) -> Outcome {
+    let grants = grants(
+        context
+            .admin()?
+            .ask(Request::GrantRevoke { grant: name.into() })?,
+    )?;
+    context.output.show(&grants, |out| {
+        grants.iter().try_for_each(|grant| {
+            writeln!(
+                out,
+                "grant `{}` on `{}` revoked",
+                escape(&grant.label),
+                escape(&grant.server)
+            )
+        })
+    })
+}
+
+/// Prints a token, once, with what a client needs beside it.
+fn show_token(context: &Context, request: Request) -> Outcome {
+    let admin = context.admin()?;
+    let minted = minted(admin.ask(request)?)?;
+    let url = endpoint(&admin, &minted.grant.server)?;
+    let body = serde_json::json!({ "token": minted.token, "url": url, "grant": minted.grant });
+    context.output.show(&body, |out| print(out, &minted, &url))
+}
+
+/// The URL agents use: that of the running daemon, otherwise where it will be.
+fn endpoint(admin: &crate::admin::Admin, server: &str) -> Outcome<String> {
+    let running = if admin.daemon_runs()? {
+        admin.control::<DaemonStatus>(&Control::Status)?.listen
+    } else {
+        None
+    };
+    let base = match running {
+        Some(url) => url,
+        None => {
+            let listen =
+                config::File::default().listen(&config::Flags::default(), &config::variable);
+            listen
+                .map(|listen| listen.url(listen.address))
+                .unwrap_or_else(|_| format!("http://{}", config::DEFAULT_LISTEN))
+        }
+    };
+    Ok(format!("{base}/mcp/{server}"))
+}
+
+fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
+    let (strong, faint, reset) = (style::STRONG, style::FAINT, anstyle::Reset);
+    let grant = &minted.grant;
+    let (token, server) = (minted.token.0.expose(), escape(&grant.server));
+    writeln!(out, "grant `{}` on `{server}`", escape(&grant.label))?;
+    writeln!(out, "{faint}token{reset}    {strong}{token}{reset}")?;
+    writeln!(out, "{faint}url{reset}      {}", escape(url))?;
+    writeln!(
+        out,
+        "{faint}policy{reset}   {}",
+        escape(grant.policy.as_deref().unwrap_or("none"))
+    )?;
+    if let Some(shadow) = &grant.shadow {
+        writeln!(out, "{faint}draft{reset}    {}", escape(shadow))?;
+    }
+    if let Some(expires) = grant.expires {
+        writeln!(out, "{faint}expires{reset}  {}", when::show_local(expires))?;
+    }
+    warnings(out, std::slice::from_ref(grant))?;
+    writeln!(out, "\nthe token is shown this once. For Claude Code:\n")?;
+    writeln!(
+        out,
+        "  claude mcp add --transport http {server} {} --header \"Authorization: Bearer {token}\"",
+        escape(url)
+    )?;
+    writeln!(
+        out,
+        "\nor in `.mcp.json`, with the token in the variable PROVOST_GRANT:\n"
+    )?;
+    let snippet = serde_json::json!({ "mcpServers": { grant.server.as_str(): {
+        "type": "http", "url": url, "headers": { "Authorization": "Bearer ${PROVOST_GRANT}" },
+    }}});
+    let snippet = serde_json::to_string_pretty(&snippet).unwrap_or_default();
+    snippet
+        .lines()
+        .try_for_each(|line| writeln!(out, "  {}", escape(line)))
+}
+
+fn minted(response: Response) -> Outcome<Minted> {
+    match response {
+        Response::Minted(minted) => Ok(minted),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn grants(response: Response) -> Outcome<Vec<GrantView>> {
+    match response {
+        Response::Grants(grants) => Ok(grants),
+        other => Err::<_, Failure>(unexpected(&other)),
+    }
+}

@@ -1,0 +1,200 @@
+//! Policies in files: no store, no daemon.
+
+use std::io::Write;
+use std::path::Path;
+
+use provost_policy::document::{Diagnostic, Policy, Severity};
+use serde::Serialize;
+
+use super::{Check, Explain, Import, Test, read_file, shown};
+use crate::diagnostics;
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{Output, escape, style};
+
+/// What was found in one file.
+#[derive(Debug, Serialize)]
+struct Checked {
+    file: String,
+    ok: bool,
+    findings: Vec<Diagnostic>,
+}
+
+/// `policy check`.
+pub(super) fn check(output: Output, check: &Check) -> Outcome {
+    let tools = check.tools.as_deref().map(read_tools).transpose()?;
+    let mut all = Vec::new();
+    let mut texts = Vec::new();
+    for path in &check.files {
+        let text = read_file(path)?;
+        let findings = match Policy::parse(&text) {
+            Ok(policy) => crate::diagnostics::warnings(&policy, tools.as_deref()),
+            Err(problems) => problems,
+        };
+        let fatal = |finding: &Diagnostic| check.strict || finding.severity == Severity::Error;
+        all.push(Checked {
+            file: shown(path),
+            ok: !findings.iter().any(fatal),
+            findings,
+        });
+        texts.push(text);
+    }
+    output.show(&all, |out| {
+        for (checked, text) in all.iter().zip(&texts) {
+            diagnostics::print(out, &checked.file, text, &checked.findings)?;
+            summary(out, checked)?;
+        }
+        Ok(())
+    })?;
+    if all.iter().all(|checked| checked.ok) {
+        Ok(())
+    } else {
+        Err(Failure::reported())
+    }
+}
+
+fn summary(out: &mut dyn Write, checked: &Checked) -> std::io::Result<()> {
+    let count = |severity| {
+        checked
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    };
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let (colour, word) = if checked.ok {
+        (style::GOOD, "ok")
+    } else {
+        (style::ERROR, "refused")
+    };
+    write!(
+        out,
+        "{}: {colour}{word}{}",
+        escape(&checked.file),
+        anstyle::Reset
+    )?;
+    match (errors, warnings) {
+        (0, 0) => writeln!(out),
+        (0, warnings) => writeln!(out, ", {warnings} warning{}", plural(warnings)),
+        (errors, 0) => writeln!(out, ", {errors} error{}", plural(errors)),
+        (errors, warnings) => writeln!(
+            out,
+            ", {errors} error{}, {warnings} warning{}",
+            plural(errors),
+            plural(warnings)
+        ),
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// Names of tools: an array of names or of tools, or what `tools/list` answers, wrapped or not.
+fn read_tools(path: &Path) -> Outcome<Vec<String>> {
+    let text = read_file(path)?;
+    let refuse = || {
+        Failure::refused(format!("file `{}` is not a list of tools", path.display()))
+            .hint("what `tools/list` answers, or a JSON array of names")
+    };
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| refuse().because(error))?;
+    let list = value
+        .pointer("/result/tools")
+        .or_else(|| value.get("tools"))
+        .unwrap_or(&value);
+    let name = |tool: &serde_json::Value| {
+        tool.as_str()
+            .or_else(|| tool.get("name")?.as_str())
+            .map(str::to_owned)
+    };
+    list.as_array()
+        .and_then(|tools| tools.iter().map(name).collect())
+        .ok_or_else(refuse)
+}
+
+/// Reads and parses a policy, or reports all that is wrong with it.
+fn parse(output: Output, path: &Path) -> Outcome<Policy> {
+    let text = read_file(path)?;
+    Policy::parse(&text).map_err(|problems| {
+        let refused = Failure::refused(format!("policy file `{}` was refused", shown(path)));
+        if output.is_json() {
+            return problems.iter().fold(refused, Failure::because);
+        }
+        output.remark(|out| diagnostics::print(out, &shown(path), &text, &problems));
+        refused
+    })
+}
+
+/// `policy schema`.
+pub(super) fn schema(output: Output) -> Outcome {
+    let schema = Policy::schema();
+    let text = serde_json::to_string_pretty(&schema)
+        .map_err(|error| Failure::internal("cannot print the schema").because(error))?;
+    output.write(|out| writeln!(out, "{text}"))
+}
+
+/// `policy import`.
+pub(super) fn import(output: Output, import: &Import) -> Outcome {
+    let text = read_file(&import.file)?;
+    let file = shown(&import.file);
+    let imported = provost_policy::import::intercept(&text).map_err(|problems| {
+        problems.iter().fold(
+            Failure::refused(format!("file `{file}` is not a policy of Intercept")),
+            Failure::because,
+        )
+    })?;
+    if let Some(path) = &import.output {
+        let written = std::fs::File::create_new(path)
+            .and_then(|mut file| file.write_all(imported.policy_json.as_bytes()));
+        written.map_err(|error| {
+            let refusal = format!("cannot create `{}`", path.display());
+            let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
+            if exists {
+                Failure::conflict(refusal)
+            } else {
+                Failure::unavailable(refusal)
+            }
+            .because(error)
+        })?;
+    }
+    output.remark(|out| {
+        for note in &imported.notes {
+            writeln!(
+                out,
+                "{}note{}: {}",
+                style::WARNING,
+                anstyle::Reset,
+                escape(&note.to_string())
+            )?;
+        }
+        Ok(())
+    });
+    if output.is_json() {
+        let policy: serde_json::Value =
+            serde_json::from_str(&imported.policy_json).unwrap_or_default();
+        return output.show(
+            &serde_json::json!({ "policy": policy, "notes": imported.notes }),
+            |_| Ok(()),
+        );
+    }
+    match &import.output {
+        Some(path) => {
+            output.write(|out| writeln!(out, "wrote {}", escape(&path.display().to_string())))
+        }
+        None => output.write(|out| write!(out, "{}", imported.policy_json)),
+    }
+}
+
+/// `policy explain`.
+pub(super) fn explain(output: Output, explain: &Explain) -> Outcome {
+    let _policy = parse(output, &explain.file)?;
+    let _ = (&explain.tool, &explain.args, &explain.method);
+    Err(Failure::internal("not yet"))
+}
+
+/// `policy test`.
+pub(super) fn test(output: Output, test: &Test) -> Outcome {
+    let _policy = parse(output, &test.file)?;
+    let _ = &test.cases;
+    Err(Failure::internal("not yet"))
+}

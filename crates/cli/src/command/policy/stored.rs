@@ -1,0 +1,258 @@
+//! Policies in the store.
+
+use std::io::Write;
+
+use provost_policy::document::Policy;
+
+use super::{Attach, Detach, List, Name, Put, Version, read_file, shown};
+use crate::admin::{GrantName, GrantView, Observe, PolicyView, Request, Response, Shadow};
+use crate::command::{Context, unexpected};
+use crate::diagnostics;
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{Cell, Table, escape, style};
+use crate::when;
+
+pub(super) fn put(context: &Context, put: Put) -> Outcome {
+    let text = read_file(&put.file)?;
+    let file = shown(&put.file);
+    // The store checks too; here the places can be shown in the file.
+    match Policy::parse(&text) {
+        Ok(policy) => {
+            let warnings = diagnostics::warnings(&policy, None);
+            context
+                .output
+                .remark(|out| diagnostics::print(out, &file, &text, &warnings));
+        }
+        Err(problems) if context.output.is_json() => {
+            let refused = Failure::refused(format!("policy file `{file}` was refused"));
+            return Err(problems.iter().fold(refused, Failure::because));
+        }
+        Err(problems) => {
+            context
+                .output
+                .remark(|out| diagnostics::print(out, &file, &text, &problems));
+            return Err(
+                Failure::refused(format!("policy file `{file}` was refused"))
+                    .because(format!("{} errors", problems.len())),
+            );
+        }
+    }
+    let request = Request::PolicyPut {
+        server: put.server,
+        name: put.name,
+        text,
+        description: put.description,
+    };
+    let view = policy(context.admin()?.ask(request)?)?;
+    context.output.show(&view, |out| changed(out, &view))
+}
+
+pub(super) fn list(context: &Context, list: List) -> Outcome {
+    let policies = match context.admin()?.ask(Request::PolicyList {
+        server: list.server,
+    })? {
+        Response::Policies(policies) => policies,
+        other => return Err(unexpected(&other)),
+    };
+    context.output.show(&policies, |out| {
+        if policies.is_empty() {
+            return writeln!(out, "no policies; `provost policy put` stores one");
+        }
+        let mut table = Table::new(&[
+            "SERVER",
+            "NAME",
+            "VERSION",
+            "ENFORCED ON",
+            "DRAFT ON",
+            "DESCRIPTION",
+        ]);
+        for policy in &policies {
+            table.row(vec![
+                Cell::plain(&policy.server),
+                Cell::styled(&policy.name, style::STRONG),
+                Cell::plain(policy.version.to_string()),
+                Cell::plain(or_dash(&policy.enforced_on)),
+                Cell::plain(or_dash(&policy.draft_on)),
+                Cell::plain(policy.description.as_deref().unwrap_or("")),
+            ]);
+        }
+        table.print(out)
+    })
+}
+
+pub(super) fn show(context: &Context, version: Version) -> Outcome {
+    let request = Request::PolicyShow {
+        server: version.server,
+        name: version.name,
+        version: version.version,
+    };
+    let view = policy(context.admin()?.ask(request)?)?;
+    context.output.show(&view, |out| {
+        let text = view.text.as_deref().unwrap_or_default();
+        writeln!(out, "{}", crate::terminal::escape_block(text.trim_end()))
+    })
+}
+
+pub(super) fn history(context: &Context, name: Name) -> Outcome {
+    let versions = match context.admin()?.ask(Request::PolicyHistory {
+        server: name.server,
+        name: name.name,
+    })? {
+        Response::Versions(versions) => versions,
+        other => return Err(unexpected(&other)),
+    };
+    context.output.show(&versions, |out| {
+        let mut table = Table::new(&["VERSION", "PUT", "BY", "BYTES", ""]);
+        for version in &versions {
+            table.row(vec![
+                Cell::styled(version.version.to_string(), style::STRONG),
+                Cell::plain(when::show_local(version.at)),
+                Cell::plain(&version.by),
+                Cell::plain(version.bytes.to_string()),
+                Cell::styled(if version.current { "current" } else { "" }, style::GOOD),
+            ]);
+        }
+        table.print(out)
+    })
+}
+
+pub(super) fn roll_back(context: &Context, version: Version) -> Outcome {
+    let request = Request::PolicyRollback {
+        server: version.server,
+        name: version.name,
+        version: version.version,
+    };
+    let view = policy(context.admin()?.ask(request)?)?;
+    context.output.show(&view, |out| changed(out, &view))
+}
+
+pub(super) fn delete(context: &Context, name: Name) -> Outcome {
+    let shown = format!(
+        "policy `{}` on `{}` deleted",
+        escape(&name.name),
+        escape(&name.server)
+    );
+    let body = serde_json::json!({ "server": name.server, "name": name.name, "deleted": true });
+    match context.admin()?.ask(Request::PolicyDelete {
+        server: name.server,
+        name: name.name,
+    })? {
+        Response::Done => context.output.show(&body, |out| writeln!(out, "{shown}")),
+        other => Err(unexpected(&other)),
+    }
+}
+
+pub(super) fn attach(context: &Context, attach: Attach) -> Outcome {
+    let grant = GrantName {
+        name: attach.grant,
+        server: attach.server,
+    };
+    let request = Request::PolicyAttach {
+        grant,
+        policy: attach.policy,
+        shadow: shadow(attach.shadow),
+        observe: observe(attach.observe),
+    };
+    attached(context, request)
+}
+
+pub(super) fn detach(context: &Context, detach: Detach) -> Outcome {
+    let grant = GrantName {
+        name: detach.grant,
+        server: detach.server,
+    };
+    attached(
+        context,
+        Request::PolicyDetach {
+            grant,
+            shadow: shadow(detach.shadow),
+            observe: observe(detach.observe),
+        },
+    )
+}
+
+fn attached(context: &Context, request: Request) -> Outcome {
+    let grant: GrantView = match context.admin()?.ask(request)? {
+        Response::Grant(grant) => grant,
+        other => return Err(unexpected(&other)),
+    };
+    context.output.show(&grant, |out| {
+        let (label, server) = (escape(&grant.label), escape(&grant.server));
+        let policy = grant.policy.as_deref().unwrap_or("none");
+        write!(
+            out,
+            "grant `{label}` on `{server}`: policy {}",
+            escape(policy)
+        )?;
+        if let Some(draft) = &grant.shadow {
+            write!(out, ", draft {}", escape(draft))?;
+        }
+        writeln!(out)?;
+        match &grant.warning {
+            Some(warning) => writeln!(
+                out,
+                "{}warning{}: {}",
+                style::WARNING,
+                anstyle::Reset,
+                escape(warning)
+            ),
+            None => Ok(()),
+        }
+    })
+}
+
+fn changed(out: &mut dyn Write, view: &PolicyView) -> std::io::Result<()> {
+    let (name, server) = (escape(&view.name), escape(&view.server));
+    match view.changed {
+        Some(false) => writeln!(
+            out,
+            "policy `{name}` on `{server}` is unchanged: version {}",
+            view.version
+        )?,
+        _ => writeln!(
+            out,
+            "policy `{name}` on `{server}` is now version {}",
+            view.version
+        )?,
+    }
+    if view.enforced_on.is_empty() && view.draft_on.is_empty() {
+        writeln!(
+            out,
+            "next: `provost grant mint {server} --label LABEL --policy {name}`"
+        )?;
+    } else if !view.enforced_on.is_empty() {
+        writeln!(out, "enforced on {}", escape(&view.enforced_on.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn policy(response: Response) -> Outcome<PolicyView> {
+    match response {
+        Response::Policy(view) => Ok(view),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn or_dash(labels: &[String]) -> String {
+    if labels.is_empty() {
+        "-".to_owned()
+    } else {
+        labels.join(", ")
+    }
+}
+
+fn shadow(flag: bool) -> Shadow {
+    if flag {
+        Shadow::Draft
+    } else {
+        Shadow::Enforced
+    }
+}
+
+fn observe(flag: bool) -> Observe {
+    if flag {
+        Observe::Wanted
+    } else {
+        Observe::Refused
+    }
+}

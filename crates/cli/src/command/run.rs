@@ -1,0 +1,196 @@
+//! `provost run`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use provost_policy::document::Policy;
+use provost_store::Secret;
+
+use super::Context;
+use super::connect::finish;
+use crate::admin::WireSecret;
+use crate::bridge::{
+    Child, Hello, PolicyWatch, RunHello, RunUpstream, open_session, pump, send_policy,
+};
+use crate::daemon::Signals;
+use crate::diagnostics;
+use crate::environment::Environment;
+use crate::failure::{Failure, Outcome};
+use crate::locations::Places;
+use crate::runtime::block_on;
+use crate::secret_argument;
+use crate::terminal::style;
+
+/// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provost run --policy policy.json -- npx -y @modelcontextprotocol/server-filesystem /srv
+  provost run --policy policy.json --url https://mcp.example.com/mcp --header Authorization=env:TOKEN
+
+In `.mcp.json`, put the words before the command that stands there:
+  { \"command\": \"provost\", \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
+
+The command runs in this directory with this environment, less PROVOST_*. Counters belong to the
+policy's path and the command, and survive restarts. A saved policy holds from the next call on;
+one with errors is reported on stderr, and the last good one stays in force.")]
+pub(crate) struct Run {
+    /// The policy
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The MCP endpoint to govern
+    #[arg(long, conflicts_with = "command", required_unless_present = "command")]
+    url: Option<String>,
+    /// A header for every request. The value is a secret and stays off the command line:
+    /// `K=@file` or `K=env:NAME`
+    #[arg(long = "header", value_name = "K=SOURCE", requires = "url")]
+    headers: Vec<String>,
+    /// The command of the server to govern, after `--`
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+// === impl Run ===
+
+impl Run {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        let path = absolute(&self.policy)?;
+        let text = read(&path)?;
+        let refused = |_| {
+            Failure::refused(format!("policy file `{}` was refused", path.display()))
+                .because("nothing was started")
+        };
+        check(&self.policy, &text).map_err(refused)?;
+        let places = context.places()?;
+        let upstream = self.upstream()?;
+        let hello = Hello::Run(RunHello {
+            policy_path: path.clone(),
+            policy: text.clone(),
+            upstream,
+        });
+        block_on(async {
+            let mut signals = Signals::listen()?;
+            let (stream, welcome) = open_session(&places, &hello).await?;
+            let watching = welcome
+                .run
+                .map(|run| tokio::spawn(watch(places, path, text, run)));
+            let ending = pump(
+                tokio::io::stdin(),
+                tokio::io::stdout(),
+                stream,
+                &mut signals,
+            )
+            .await;
+            if let Some(watching) = watching {
+                watching.abort();
+            }
+            finish(ending)
+        })
+    }
+
+    fn upstream(self) -> Outcome<RunUpstream> {
+        if let Some(url) = self.url {
+            if self.headers.iter().any(|header| header.ends_with("=-")) {
+                return Err(Failure::usage("stdin is the agent's here")
+                    .hint("`KEY=@file` or `KEY=env:NAME`"));
+            }
+            let headers = secret_argument::read_all(&self.headers)?;
+            return Ok(RunUpstream::Http {
+                url,
+                headers: headers
+                    .into_iter()
+                    .map(|(name, value)| (name, WireSecret(value)))
+                    .collect(),
+            });
+        }
+        let (environment, left_out) = Environment::for_child();
+        for name in left_out {
+            remark(&format!(
+                "variable `{}` is not UTF-8 and is left out",
+                crate::terminal::escape(&name)
+            ));
+        }
+        let environment = environment
+            .into_iter()
+            .map(|(name, value)| (name, WireSecret(Secret::new(value))))
+            .collect();
+        let directory = std::env::current_dir().map_err(|error| {
+            Failure::unavailable("this directory cannot be named").because(error)
+        })?;
+        Ok(RunUpstream::Child(Child {
+            command: self.command,
+            directory,
+            environment,
+        }))
+    }
+}
+
+/// Hands changed policies to the daemon; an invalid one is reported and changes nothing.
+async fn watch(places: Places, path: PathBuf, text: String, run: WireSecret) {
+    let mut watch = match PolicyWatch::start(&path, text) {
+        Ok(watch) => watch,
+        Err(failure) => {
+            report(&failure);
+            return remark("changes of the policy take effect with the next start");
+        }
+    };
+    loop {
+        let text = watch.changed().await;
+        if check(&path, &text).is_err() {
+            remark("the changed policy was refused; the last good one stays in force");
+            continue;
+        }
+        match send_policy(
+            &places,
+            &Hello::Policy {
+                run: run.clone(),
+                text,
+            },
+        )
+        .await
+        {
+            Ok(welcome) => remark(&format!(
+                "the changed policy is in force as version {}",
+                welcome.version.unwrap_or_default()
+            )),
+            Err(failure) => report(&failure),
+        }
+    }
+}
+
+/// Reports everything that is wrong with a policy on stderr.
+fn check(path: &Path, text: &str) -> Result<(), ()> {
+    Policy::parse(text).map(drop).map_err(|problems| {
+        // Nothing can be done about a closed stderr.
+        drop(diagnostics::print(
+            &mut anstream::stderr().lock(),
+            &path.display().to_string(),
+            text,
+            &problems,
+        ));
+    })
+}
+
+fn absolute(path: &Path) -> Outcome<PathBuf> {
+    // Links stay: the counters belong to the path the user wrote.
+    std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    super::policy::read_file(path)
+}
+
+fn report(failure: &Failure) {
+    drop(failure.print(&mut anstream::stderr().lock(), false));
+}
+
+fn remark(text: &str) {
+    drop(writeln!(
+        anstream::stderr().lock(),
+        "{}provost{}: {text}",
+        style::HINT,
+        anstyle::Reset
+    ));
+}

@@ -1,0 +1,335 @@
+//! `provost server`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Context, unexpected};
+use crate::admin::{Control, Request, Response, ServerView, Transport, Upstream, WireSecret};
+use crate::daemon::{Engine, config};
+use crate::failure::{Failure, Outcome};
+use crate::runtime::block_on;
+use crate::secret_argument;
+use crate::terminal::{Cell, Table, escape, style};
+
+/// Register and look after upstream servers
+#[derive(Debug, Subcommand)]
+pub(crate) enum Server {
+    /// Register a server
+    #[command(after_help = "\
+Examples:
+  provost server add github --url https://api.githubcopilot.com/mcp/ --header Authorization=env:GITHUB_AUTH
+  provost server add files -- npx -y @modelcontextprotocol/server-filesystem /srv
+  provost server add db --env DATABASE_URL=@/etc/provost/db-url -- uvx mcp-server-postgres
+
+A child process starts with PATH, HOME, LANG and the like, and with what `--env` names; nothing else.")]
+    Add(Add),
+    /// Change a server; what is not named stays
+    #[command(after_help = "\
+Examples:
+  provost server set github --header Authorization=@token.txt
+  provost server set github --unset Authorization --url https://mcp.example.com/mcp")]
+    Set(Set),
+    /// List the servers
+    List,
+    /// Show a server; secrets by name only
+    Show(Name),
+    /// Remove a server with its policies, and revoke its grants
+    Remove(Name),
+    /// Connect to a server, initialise, list its tools
+    #[command(after_help = "Example:\n  provost server test files")]
+    Test(Name),
+}
+
+/// A server's name
+#[derive(Debug, Args)]
+pub(crate) struct Name {
+    /// The server's name
+    name: String,
+}
+
+/// Register a server
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// Its name: lower-case letters, digits and `-`
+    name: String,
+    #[command(flatten)]
+    place: Place,
+    /// A header for every request. The value is a secret and stays off the command line:
+    /// `K=@file`, `K=-` (stdin) or `K=env:NAME`
+    #[arg(long = "header", value_name = "K=SOURCE")]
+    headers: Vec<String>,
+    /// A variable of the child's environment, given like `--header`
+    #[arg(long = "env", value_name = "K=SOURCE")]
+    environment: Vec<String>,
+}
+
+/// Where a server is
+#[derive(Debug, Args)]
+struct Place {
+    /// The MCP endpoint of an HTTP server
+    #[arg(long, conflicts_with = "command")]
+    url: Option<String>,
+    /// Working directory of the child process [default: this directory]
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    dir: Option<PathBuf>,
+    /// One child process for all grants, instead of one for each
+    #[arg(long, conflicts_with = "url")]
+    shared: bool,
+    /// The command of a child-process server, after `--`
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+/// Change a server
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// The server's name
+    name: String,
+    #[command(flatten)]
+    place: Place,
+    /// A header to add or replace, given as for `server add`
+    #[arg(long = "header", value_name = "K=SOURCE")]
+    headers: Vec<String>,
+    /// A variable to add or replace, given as for `server add`
+    #[arg(long = "env", value_name = "K=SOURCE")]
+    environment: Vec<String>,
+    /// A header or variable to forget
+    #[arg(long, value_name = "K")]
+    unset: Vec<String>,
+}
+
+// === impl Server ===
+
+impl Server {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        match self {
+            Server::Add(add) => add.run(context),
+            Server::Set(set) => set.run(context),
+            Server::List => list(context),
+            Server::Show(Name { name }) => show(context, Request::ServerShow { name }),
+            Server::Remove(Name { name }) => remove(context, name),
+            Server::Test(Name { name }) => test(context, name),
+        }
+    }
+}
+
+// === impl Add, Set ===
+
+impl Add {
+    fn run(self, context: &Context) -> Outcome {
+        let transport = self.place.transport()?.ok_or_else(|| {
+            Failure::usage("where is the server")
+                .hint("either `--url URL`, or `-- CMD ARGS…` for a child process")
+        })?;
+        let (headers, environment) = secrets(&self.headers, &self.environment)?;
+        let name = self.name;
+        let view = server(context.admin()?.ask(Request::ServerAdd {
+            name,
+            transport,
+            headers,
+            environment,
+        })?)?;
+        context.output.show(&view, |out| {
+            let name = escape(&view.name);
+            writeln!(out, "server `{name}` registered")?;
+            writeln!(
+                out,
+                "next: `provost server test {name}`, then `provost policy put {name} NAME FILE`"
+            )
+        })
+    }
+}
+
+impl Set {
+    fn run(self, context: &Context) -> Outcome {
+        let (headers, environment) = secrets(&self.headers, &self.environment)?;
+        let request = Request::ServerSet {
+            name: self.name,
+            transport: self.place.transport()?,
+            headers,
+            environment,
+            unset: self.unset,
+        };
+        show(context, request)
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    fn transport(self) -> Outcome<Option<Transport>> {
+        if let Some(url) = self.url {
+            return Ok(Some(Transport::Http { url }));
+        }
+        if self.command.is_empty() {
+            if self.dir.is_some() || self.shared {
+                return Err(Failure::usage("`--dir` and `--shared` need the command")
+                    .hint("repeat it after `--`"));
+            }
+            return Ok(None);
+        }
+        // The daemon runs elsewhere: relative arguments mean this directory.
+        let here = std::env::current_dir().map_err(|error| {
+            Failure::unavailable("this directory cannot be named").because(error)
+        })?;
+        let directory = here.join(self.dir.unwrap_or_default());
+        if !directory.is_dir() {
+            return Err(Failure::not_found(format!(
+                "there is no directory `{}`",
+                directory.display()
+            )));
+        }
+        Ok(Some(Transport::Stdio {
+            command: self.command,
+            directory: Some(directory),
+            shared: self.shared,
+        }))
+    }
+}
+
+type Pairs = Vec<(String, WireSecret)>;
+
+fn secrets(headers: &[String], environment: &[String]) -> Outcome<(Pairs, Pairs)> {
+    let all: Vec<&String> = headers.iter().chain(environment).collect();
+    let mut read = secret_argument::read_all(&all)?
+        .into_iter()
+        .map(|(key, value)| (key, WireSecret(value)));
+    let headers = read.by_ref().take(headers.len()).collect();
+    Ok((headers, read.collect()))
+}
+
+fn server(response: Response) -> Outcome<ServerView> {
+    match response {
+        Response::Server(view) => Ok(view),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn show(context: &Context, request: Request) -> Outcome {
+    let view = server(context.admin()?.ask(request)?)?;
+    context.output.show(&view, |out| print(out, &view))
+}
+
+fn remove(context: &Context, name: String) -> Outcome {
+    let view = server(context.admin()?.ask(Request::ServerRemove { name })?)?;
+    context.output.show(&view, |out| {
+        writeln!(
+            out,
+            "server `{}` removed, {} grants revoked",
+            escape(&view.name),
+            view.grants
+        )
+    })
+}
+
+fn list(context: &Context) -> Outcome {
+    let servers = match context.admin()?.ask(Request::ServerList)? {
+        Response::Servers(servers) => servers,
+        other => return Err(unexpected(&other)),
+    };
+    context.output.show(&servers, |out| {
+        if servers.is_empty() {
+            return writeln!(out, "no servers; `provost server add` registers one");
+        }
+        let mut table = Table::new(&["NAME", "KIND", "POLICIES", "GRANTS", "WHERE"]);
+        for server in &servers {
+            let (kind, place) = place(&server.transport);
+            table.row(vec![
+                Cell::styled(&server.name, style::STRONG),
+                Cell::plain(kind),
+                Cell::plain(server.policies.len().to_string()),
+                Cell::plain(server.grants.to_string()),
+                Cell::plain(place),
+            ]);
+        }
+        table.print(out)
+    })
+}
+
+fn place(transport: &Transport) -> (&'static str, String) {
+    match transport {
+        Transport::Http { url } => ("http", url.clone()),
+        Transport::Stdio {
+            command, shared, ..
+        } => (
+            if *shared { "stdio, shared" } else { "stdio" },
+            command.join(" "),
+        ),
+    }
+}
+
+fn print(out: &mut dyn Write, view: &ServerView) -> io::Result<()> {
+    let (kind, place) = place(&view.transport);
+    let mut line = |name: &str, value: &str| {
+        writeln!(
+            out,
+            "{}{name:<12}{} {}",
+            style::FAINT,
+            anstyle::Reset,
+            escape(value)
+        )
+    };
+    line("name", &view.name)?;
+    line("id", &view.id)?;
+    line("kind", kind)?;
+    line("where", &place)?;
+    if let Transport::Stdio {
+        directory: Some(directory),
+        ..
+    } = &view.transport
+    {
+        line("directory", &directory.display().to_string())?;
+    }
+    for header in &view.headers {
+        line("header", &format!("{header} (value sealed)"))?;
+    }
+    for variable in &view.environment {
+        line("env", &format!("{variable} (value sealed)"))?;
+    }
+    line(
+        "policies",
+        &if view.policies.is_empty() {
+            "none".to_owned()
+        } else {
+            view.policies.join(", ")
+        },
+    )?;
+    line("grants", &view.grants.to_string())
+}
+
+fn test(context: &Context, name: String) -> Outcome {
+    let admin = context.admin()?;
+    let report: Upstream = if admin.daemon_runs()? {
+        admin.control(&Control::TestServer { name })?
+    } else {
+        let limits = config::File::default().limits(&config::variable)?;
+        let engine = Engine::start(admin.open()?, &limits)?;
+        block_on(async {
+            let report = engine.test_server(&name).await;
+            engine.stop().await;
+            report
+        })?
+    };
+    context.output.show(&report, |out| {
+        let (good, reset) = (style::GOOD, anstyle::Reset);
+        let (name, version) = (escape(&report.name), escape(&report.version));
+        writeln!(
+            out,
+            "{good}ok{reset}: {name} {version}, protocol {}",
+            escape(&report.protocol)
+        )?;
+        writeln!(
+            out,
+            "open after {} ms, {} tools listed in {} ms",
+            report.opened_ms,
+            report.tools.len(),
+            report.listed_ms
+        )?;
+        report
+            .tools
+            .iter()
+            .try_for_each(|tool| writeln!(out, "  {}", escape(tool)))
+    })
+}

@@ -1,0 +1,207 @@
+//! `provost up`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use http_body_util::BodyExt;
+
+use super::Context;
+use crate::admin::{Control, DaemonStatus, connect_admin, post, send};
+use crate::daemon::{self, Beginning, Listen, Signals, config};
+use crate::failure::{Failure, Outcome};
+use crate::locations::Places;
+use crate::runtime::block_on;
+use crate::terminal::style;
+
+/// Run the gateway as a service, in the foreground
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provost up
+  provost --data /srv/provost up --listen 127.0.0.1:7400 --config provost.toml
+  provost up --listen 0.0.0.0:7300 --tls-cert chain.pem --tls-key key.pem
+
+SIGTERM and Ctrl-C finish the calls in flight, then end; a second one ends at once.
+
+When `provost run` or `provost connect` has started a daemon on the data directory already, that
+one opens the listener and stays, and this command follows it: Ctrl-C ends it just the same.", after_long_help = LONG_HELP)]
+pub(crate) struct Up {
+    /// Address and port for agents [env: PROVOST_LISTEN] [default: 127.0.0.1:7300]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Settings of this process, in TOML; see `--help` for the keys
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A proxy in front ends TLS: allow another address than loopback [env: PROVOST_BEHIND_PROXY]
+    #[arg(long)]
+    behind_proxy: bool,
+    /// Certificate chain, PEM [env: PROVOST_TLS_CERT]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key, PEM [env: PROVOST_TLS_KEY]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+const LONG_HELP: &str = "\
+Examples:
+  provost up
+  provost --data /srv/provost up --listen 127.0.0.1:7400 --config provost.toml
+  provost up --listen 0.0.0.0:7300 --tls-cert chain.pem --tls-key key.pem
+
+SIGTERM and Ctrl-C finish the calls in flight, then end; a second one ends at once.
+
+When `provost run` or `provost connect` has started a daemon on the data directory already, that
+one opens the listener and stays, and this command follows it: Ctrl-C ends it just the same.
+
+Keys of the configuration file, with default and variable (flags win, then variables):
+  listen           \"127.0.0.1:7300\"  PROVOST_LISTEN           address for agents
+  behind_proxy     false             PROVOST_BEHIND_PROXY     a proxy in front ends TLS
+  tls_cert         none              PROVOST_TLS_CERT         certificate chain, PEM
+  tls_key          none              PROVOST_TLS_KEY          private key, PEM
+  allowed_hosts    []                PROVOST_ALLOWED_HOSTS    more host names agents may use
+  allowed_origins  []                PROVOST_ALLOWED_ORIGINS  web pages that may call
+  body_limit       \"4MiB\"            PROVOST_BODY_LIMIT       largest request
+  result_limit     \"32MiB\"           PROVOST_RESULT_LIMIT     largest result
+  call_timeout     \"5m\"              PROVOST_CALL_TIMEOUT     silence of an upstream while an answer is due
+  connect_timeout  \"10s\"             PROVOST_CONNECT_TIMEOUT  connecting to an upstream
+  idle_child       \"5m\"              PROVOST_IDLE_CHILD       life of a child process without a session
+  max_children     256               PROVOST_MAX_CHILDREN     child processes at once
+  workers          one per core      PROVOST_WORKERS          threads that carry calls
+  stop_deadline    \"10s\"             PROVOST_STOP_DEADLINE    calls in flight when the daemon stops
+
+Servers, policies and grants are not configured here: they live in the data directory.";
+
+// === impl Up ===
+
+impl Up {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        let places = context.places()?;
+        let file = config::File::read(self.config.as_deref())?;
+        let flags = config::Flags {
+            listen: self.listen,
+            behind_proxy: self.behind_proxy,
+            tls_cert: self.tls_cert,
+            tls_key: self.tls_key,
+        };
+        let listen = file.listen(&flags, &config::variable)?;
+        let limits = file.limits(&config::variable)?;
+        daemon::start_logging(context.environment.log.as_deref(), context.global.verbose)?;
+        block_on(async move {
+            if let Some(status) = running(&places).await? {
+                return take_over(&places, &status, listen).await;
+            }
+            daemon::run(Beginning {
+                places,
+                limits,
+                listen: Some(listen),
+                ready: Box::new(|daemon| banner(&daemon.places, &daemon.status())),
+            })
+            .await
+        })
+    }
+}
+
+async fn running(places: &Places) -> Outcome<Option<DaemonStatus>> {
+    let Some(stream) = connect_admin(places).await? else {
+        return Ok(None);
+    };
+    let status: Outcome<DaemonStatus> = post(stream, "/v1/control", &Control::Status).await;
+    match status {
+        Ok(status) => Ok(Some(status)),
+        // It was just leaving; opening the store waits for it.
+        Err(failure) if failure.kind == crate::exit::Kind::Unavailable => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A daemon that started itself opens the listener and stays; this process follows it to its end.
+async fn take_over(places: &Places, status: &DaemonStatus, listen: Listen) -> Outcome {
+    if let Some(url) = &status.listen {
+        return Err(daemon::already_up(places, status.pid, url));
+    }
+    let mut signals = Signals::listen()?;
+    let gone =
+        || Failure::unavailable("the daemon that was to be followed ended").hint("try again");
+    let wish = Control::Listen {
+        // The other process has another directory, so paths must not depend on it.
+        tls: listen
+            .tls
+            .map(|(cert, key)| Ok((absolute(&cert)?, absolute(&key)?)))
+            .transpose()?,
+        address: listen.address.to_string(),
+        behind_proxy: listen.behind_proxy,
+        allowed_hosts: listen.allowed_hosts,
+        allowed_origins: listen.allowed_origins,
+    };
+    let stream = connect_admin(places).await?.ok_or_else(gone)?;
+    let mut attached = send(stream, "/v1/attached", &()).await?.into_body();
+    let stream = connect_admin(places).await?.ok_or_else(gone)?;
+    let status: DaemonStatus = post(stream, "/v1/control", &wish).await?;
+    note(&format!(
+        "a daemon that started itself (process {}) works here already; it opened the listener and stays",
+        status.pid
+    ));
+    banner(places, &status);
+    loop {
+        tokio::select! {
+            frame = attached.frame() => match frame {
+                Some(Ok(_)) => {}
+                // The body is ended in order only when the daemon stopped in order.
+                None => return Ok(()),
+                Some(Err(_)) => return Err(Failure::unavailable("the daemon ended unexpectedly").hint(format!("its log is `{}`", places.daemon_log().display()))),
+            },
+            signal = signals.next() => {
+                if let Some(stream) = connect_admin(places).await? {
+                    note(&format!("stopping the daemon on signal {signal}; a second one ends only this command"));
+                    let _stopping: DaemonStatus = post(stream, "/v1/control", &Control::Stop).await?;
+                    tokio::select! {
+                        _ = async { while attached.frame().await.is_some_and(|frame| frame.is_ok()) {} } => return Ok(()),
+                        signal = signals.next() => daemon::end_at_once(signal),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn absolute(path: &std::path::Path) -> Outcome<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
+}
+
+/// Says where everything is, on stderr.
+fn banner(places: &Places, status: &DaemonStatus) {
+    let mut stream = anstream::stderr().lock();
+    let (strong, faint, good, reset) = (style::STRONG, style::FAINT, style::GOOD, anstyle::Reset);
+    let url = status.listen.as_deref().unwrap_or("none");
+    let mut lines = || -> std::io::Result<()> {
+        writeln!(stream, "{strong}provost {}{reset}", status.version)?;
+        writeln!(stream, "  {faint}agents{reset}  {url}/mcp/<server>")?;
+        writeln!(stream, "  {faint}data{reset}    {}", places.data.display())?;
+        writeln!(
+            stream,
+            "  {faint}key{reset}     {}",
+            places.config.display()
+        )?;
+        writeln!(
+            stream,
+            "  {faint}admin{reset}   {}",
+            places.admin_socket().display()
+        )?;
+        writeln!(stream, "{good}ready{reset}")?;
+        stream.flush()
+    };
+    // Nothing can be done about a closed stderr.
+    drop(lines());
+}
+
+fn note(text: &str) {
+    drop(writeln!(
+        anstream::stderr().lock(),
+        "{}note{}: {text}",
+        style::HINT,
+        anstyle::Reset
+    ));
+}

@@ -1,0 +1,178 @@
+//! `agent.sock`: agents behind `run` and `connect`. Never administration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use provost_store::Store;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::admin_socket::{is_own_user, reload};
+use super::lifecycle::Daemon;
+use super::local_run;
+use super::serve::StdioAgent;
+use crate::admin::{Reply, WireSecret};
+use crate::bridge::{Hello, MAX_LINE, RunHello, Welcome, read_line};
+use crate::failure::{Failure, Outcome};
+use crate::runtime::blocking;
+
+/// How long a client may take for its first line.
+const HELLO: Duration = Duration::from_secs(10);
+/// After an accept that failed (no file descriptors left, usually).
+const BREATH: Duration = Duration::from_millis(100);
+
+/// One agent that counts as a client while this lives.
+struct Client(watch::Sender<usize>);
+
+/// Accepts agents until the task is aborted.
+pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let client = Client::new(&daemon.clients);
+                tokio::spawn(one(stream, Arc::clone(&daemon), client));
+            }
+            Err(error) => {
+                warn!("Accepting an agent failed: {error}");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+async fn one(stream: UnixStream, daemon: Arc<Daemon>, _client: Client) {
+    if !is_own_user(&stream) {
+        return;
+    }
+    let mut stream = BufReader::new(stream);
+    let hello = tokio::time::timeout(HELLO, read_line(&mut stream, MAX_LINE)).await;
+    let result = match hello {
+        Ok(Ok(Some(line))) => greet(&daemon, &line).await,
+        Ok(Ok(None)) | Err(_) => return debug!("A client left before it said hello"),
+        Ok(Err(failure)) => Err(failure),
+    };
+    let (reply, agent, run) = match result {
+        Ok(Greeted {
+            welcome,
+            agent,
+            run,
+        }) => (Reply::Ok(welcome), agent, run),
+        Err(failure) => (Reply::Error(failure), None, None),
+    };
+    let mut line = serde_json::to_vec(&reply).unwrap_or_default();
+    line.push(b'\n');
+    if stream.write_all(&line).await.is_ok()
+        && let Some(agent) = agent
+    {
+        daemon.engine.serve_stdio(stream, agent).await;
+    }
+    if let Some(run) = run {
+        daemon.runs.forget(&run);
+    }
+}
+
+/// What a hello leads to.
+struct Greeted {
+    welcome: Welcome,
+    /// The agent to serve on this connection, if it is not over with the answer.
+    agent: Option<StdioAgent>,
+    /// The run to forget when the connection ends.
+    run: Option<String>,
+}
+
+async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
+    let hello: Hello = serde_json::from_slice(line).map_err(|error| {
+        // The text of the error could quote a secret; its place is enough.
+        Failure::usage("the hello is not understood")
+            .because(format!("line 1, column {}", error.column()))
+            .hint("command and daemon may be of different versions; restart the daemon")
+    })?;
+    match hello {
+        Hello::Run(hello) => begin_run(daemon, hello).await,
+        Hello::Connect { server, token } => {
+            let store = daemon.store.clone();
+            let agent = blocking(move || connect(&store, &server, &token)).await?;
+            Ok(Greeted {
+                welcome: Welcome {
+                    run: None,
+                    version: None,
+                },
+                agent: Some(agent),
+                run: None,
+            })
+        }
+        Hello::Policy { run, text } => {
+            let at = Arc::clone(daemon);
+            let version =
+                blocking(move || at.runs.change_policy(&at.store, run.0.expose(), &text)).await?;
+            reload(daemon).await?;
+            Ok(Greeted {
+                welcome: Welcome {
+                    run: None,
+                    version: Some(version),
+                },
+                agent: None,
+                run: None,
+            })
+        }
+    }
+}
+
+async fn begin_run(daemon: &Arc<Daemon>, hello: RunHello) -> Outcome<Greeted> {
+    let at = Arc::clone(daemon);
+    let begun = blocking(move || local_run::begin(&at.store, &at.runs, hello)).await?;
+    reload(daemon).await?;
+    let run = WireSecret(provost_store::Secret::new(begun.run.clone()));
+    let welcome = Welcome {
+        run: Some(run),
+        version: Some(begun.version),
+    };
+    Ok(Greeted {
+        welcome,
+        agent: Some(begun.agent),
+        run: Some(begun.run),
+    })
+}
+
+/// Who brings a token may use the server it is for; both mistakes get the same words.
+fn connect(store: &Store, server: &str, token: &WireSecret) -> Outcome<StdioAgent> {
+    let directory = store
+        .directory()
+        .map_err(|error| crate::admin::store_failure(&error))?;
+    let now = store.clock().now().wall;
+    let found = directory.server_named(server).or_else(|| {
+        directory
+            .servers()
+            .find(|found| found.id.as_str() == server)
+    });
+    let grant = directory.authenticate(token.0.expose(), now);
+    match (found, grant) {
+        (Some(server), Some(grant)) if grant.server == server.id => Ok(StdioAgent {
+            grant: grant.id.clone(),
+            server: server.id.clone(),
+            child: None,
+        }),
+        _ => Err(
+            Failure::refused(format!("the grant does not open server `{server}`"))
+                .because("the token is unknown, expired, revoked, or for another server")
+                .hint("`provost grant list` shows the grants; `provost grant mint` makes one"),
+        ),
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    fn new(clients: &watch::Sender<usize>) -> Self {
+        clients.send_modify(|count| *count += 1);
+        Client(clients.clone())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}

@@ -1,0 +1,84 @@
+use super::*;
+
+fn none(_: &str) -> Outcome<Option<String>> {
+    Ok(None)
+}
+
+fn file(text: &str) -> File {
+    File::parse(text).unwrap()
+}
+
+#[test]
+fn unknown_keys_are_refused() {
+    let refusal = File::parse("listen = \"127.0.0.1:1\"\nservers = []\n")
+        .unwrap_err()
+        .to_string();
+    assert!(refusal.contains("servers"), "{refusal}");
+}
+
+#[test]
+fn flags_beat_variables_beat_the_file_beat_the_default() {
+    let variable = |name: &str| Ok((name == "PROVOST_LISTEN").then(|| "127.0.0.1:2".to_owned()));
+    let flags = Flags {
+        listen: Some("127.0.0.1:3".into()),
+        ..Flags::default()
+    };
+    let port = |file: &File, flags: &Flags, variable: Lookup<'_>| {
+        file.listen(flags, variable).unwrap().address.port()
+    };
+    let with_file = file("listen = \"127.0.0.1:1\"");
+    assert_eq!(port(&with_file, &flags, &variable), 3);
+    assert_eq!(port(&with_file, &Flags::default(), &variable), 2);
+    assert_eq!(port(&with_file, &Flags::default(), &none), 1);
+    assert_eq!(port(&File::default(), &Flags::default(), &none), 7300);
+}
+
+#[test]
+fn another_address_than_loopback_needs_tls_or_a_proxy() {
+    let open = Flags {
+        listen: Some("0.0.0.0:7300".into()),
+        ..Flags::default()
+    };
+    assert!(File::default().listen(&open, &none).is_err());
+    assert!(file("behind_proxy = true").listen(&open, &none).is_ok());
+    assert!(
+        file("tls_cert = \"a\"\ntls_key = \"b\"")
+            .listen(&open, &none)
+            .is_ok()
+    );
+    assert!(
+        file("tls_cert = \"a\"")
+            .listen(&Flags::default(), &none)
+            .is_err()
+    );
+}
+
+#[test]
+fn sizes_and_lengths_have_units() {
+    let limits = file("body_limit = \"2MiB\"\ncall_timeout = \"90s\"\nmax_children = 3")
+        .limits(&none)
+        .unwrap();
+    assert_eq!(limits.body, Some(2 << 20));
+    assert_eq!(limits.call_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(limits.max_children, Some(3));
+    assert_eq!(File::default().limits(&none).unwrap(), Limits::default());
+    for bad in [
+        "body_limit = \"4MB\"",
+        "body_limit = \"0\"",
+        "call_timeout = \"soon\"",
+    ] {
+        assert!(file(bad).limits(&none).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    let variable = |name: &str| Ok((name == "PROVOST_WORKERS").then(|| "many".to_owned()));
+    let failure = File::default().limits(&variable).unwrap_err();
+    assert!(
+        failure
+            .causes
+            .iter()
+            .any(|cause| cause.contains("PROVOST_WORKERS"))
+    );
+}

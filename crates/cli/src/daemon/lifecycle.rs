@@ -1,0 +1,304 @@
+//! The life of a daemon: open, serve, stop.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use provost_store::Store;
+use tokio::net::UnixListener;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::config::Limits;
+use super::local_run::LocalRuns;
+use super::serve::{Engine, Listen};
+use super::signals::{Signals, end_at_once};
+use super::{admin_socket, agent_socket, open_store};
+use crate::admin::{Control, DaemonStatus, Restored, restore};
+use crate::failure::{Failure, Outcome};
+use crate::locations::{Places, private_directory};
+use crate::runtime::blocking;
+
+/// How long a daemon that started itself waits for its first client, and after its last one.
+const FIRST_CLIENT: Duration = Duration::from_secs(15);
+const AFTER_LAST_CLIENT: Duration = Duration::from_millis(500);
+/// How long open administration connections may hold up the end.
+const ADMIN_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How a daemon begins.
+pub(crate) struct Beginning {
+    pub(crate) places: Places,
+    pub(crate) limits: Limits,
+    /// The agents' listener; a daemon that started itself has none.
+    pub(crate) listen: Option<Listen>,
+    /// Called once, when both sockets answer.
+    pub(crate) ready: Box<dyn FnOnce(&Daemon) + Send>,
+}
+
+/// One running daemon.
+pub(crate) struct Daemon {
+    pub(crate) places: Places,
+    pub(crate) store: Store,
+    pub(crate) engine: Engine,
+    /// Agents on the agent socket.
+    pub(crate) clients: watch::Sender<usize>,
+    /// The runs that may send a new policy.
+    pub(crate) runs: LocalRuns,
+    /// Cancelled when the daemon begins to stop.
+    pub(crate) stop: CancellationToken,
+    /// Cancelled when it has stopped and everything is on disk: followers end with it.
+    pub(crate) ended: CancellationToken,
+    /// An archive that replaces everything once the daemon has stopped, and who waits for that.
+    pub(crate) restore: Mutex<Option<Restoring>>,
+    /// The open listener and its URL. A std mutex: never held across an await.
+    listener: Mutex<Option<(Listen, String)>>,
+    self_started: AtomicBool,
+    /// Whether it was started without a listener.
+    was_taken_over: bool,
+    /// Whether to start again after the end.
+    again: AtomicBool,
+}
+
+/// A restore that waits for the daemon to stop.
+pub(crate) struct Restoring {
+    pub(crate) archive: PathBuf,
+    pub(crate) told: oneshot::Sender<Outcome<Restored>>,
+}
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// How the daemon is.
+    pub(crate) fn status(&self) -> DaemonStatus {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        DaemonStatus {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            tls: listener
+                .as_ref()
+                .is_some_and(|(listen, _)| listen.tls.is_some()),
+            listen: listener.as_ref().map(|(_, url)| url.clone()),
+            self_started: self.self_started.load(Ordering::Relaxed),
+            clients: *self.clients.borrow(),
+            trouble: self.engine.ready().err(),
+        }
+    }
+
+    /// Opens the agents' listener; from here on the daemon stays without clients.
+    pub(crate) fn listen(&self, listen: &Listen) -> Outcome<String> {
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, url)) = listener.as_ref() {
+            return Err(already_up(&self.places, std::process::id(), url));
+        }
+        listen.check()?;
+        let url = listen.url(self.engine.listen(listen)?);
+        self.self_started.store(false, Ordering::Relaxed);
+        *listener = Some((listen.clone(), url.clone()));
+        // Wakes the watcher of clients, which has nothing to do any more.
+        self.clients.send_modify(|_| {});
+        info!(listen = %url, "Serving agents at {url}");
+        Ok(url)
+    }
+}
+
+/// The failure of a second `up`.
+pub(crate) fn already_up(places: &Places, pid: u32, url: &str) -> Failure {
+    Failure::conflict(format!(
+        "a daemon already serves `{}`",
+        places.data.display()
+    ))
+    .because(format!("process {pid} listens on {url}"))
+    .hint("stop it first, or use another data directory with `--data`")
+}
+
+/// Runs a daemon until a signal, a request or the leaving of its last client ends it.
+pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
+    let mut signals = Signals::listen()?;
+    let Beginning {
+        places,
+        limits,
+        listen,
+        ready,
+    } = beginning;
+    let at = places.clone();
+    let store = blocking(move || open_store(&at)).await?;
+    private_directory(&places.data)?;
+    places.prepare_sockets()?;
+    let daemon = Arc::new(Daemon {
+        engine: Engine::start(store.clone(), &limits)?,
+        self_started: AtomicBool::new(listen.is_none()),
+        was_taken_over: listen.is_none(),
+        again: AtomicBool::new(false),
+        runs: LocalRuns::default(),
+        clients: watch::Sender::new(0),
+        stop: CancellationToken::new(),
+        ended: CancellationToken::new(),
+        restore: Mutex::new(None),
+        listener: Mutex::new(None),
+        places,
+        store,
+    });
+    // Sockets first: when a port is taken, nobody has been told that the daemon is there.
+    if let Some(listen) = &listen {
+        daemon.listen(listen)?;
+    }
+    let admin = bind(&daemon.places.admin_socket())?;
+    let agents = bind(&daemon.places.agent_socket())?;
+    let admin = tokio::spawn(admin_socket::serve(admin, Arc::clone(&daemon)));
+    let agents = tokio::spawn(agent_socket::serve(agents, Arc::clone(&daemon)));
+    ready(&daemon);
+
+    tokio::select! {
+        signal = signals.next() => info!("Stopping on signal {signal}; a second one ends at once"),
+        () = daemon.stop.cancelled() => info!("Stopping as asked"),
+        () = no_client_left(&daemon) => info!("Stopping: the last client left"),
+    }
+    tokio::select! {
+        () = stop(&daemon, admin, agents) => {}
+        signal = signals.next() => end_at_once(signal),
+    }
+    if daemon.again.load(Ordering::Relaxed) {
+        return Err(start_again(&daemon));
+    }
+    Ok(())
+}
+
+/// Becomes a fresh daemon, with the same process id, after a restore. Returns only when that fails.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`cli` starts its own daemon, with the arguments it was started with"
+)]
+fn start_again(daemon: &Daemon) -> Failure {
+    use std::os::unix::process::CommandExt;
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => {
+            return Failure::unavailable("the daemon stopped and cannot start again")
+                .because(error);
+        }
+    };
+    let mut command = std::process::Command::new(program);
+    let listener = daemon
+        .listener
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    match listener.as_ref().filter(|_| daemon.was_taken_over) {
+        // Started by `run`, taken over by `up`: nobody's arguments say where it listens.
+        Some((listen, _)) => command
+            .arg("--data")
+            .arg(&daemon.places.data)
+            .arg("--config-dir")
+            .arg(&daemon.places.config)
+            .arg("up")
+            .args(listen.arguments()),
+        None => command.args(std::env::args_os().skip(1)),
+    };
+    Failure::unavailable("the daemon stopped and cannot start again").because(command.exec())
+}
+
+async fn stop(
+    daemon: &Daemon,
+    admin: tokio::task::JoinHandle<()>,
+    agents: tokio::task::JoinHandle<()>,
+) {
+    // The sockets go first: whoever comes now starts a daemon of its own and waits for the store.
+    for socket in [daemon.places.agent_socket(), daemon.places.admin_socket()] {
+        drop(std::fs::remove_file(socket));
+    }
+    agents.abort();
+    daemon.engine.stop().await;
+    let store = daemon.store.clone();
+    let closed = blocking(move || {
+        store.close();
+        Ok(())
+    });
+    if let Err(failure) = closed.await {
+        warn!("Closing the store failed: {}", failure.message);
+    }
+    let wish = daemon
+        .restore
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(Restoring { archive, told }) = wish {
+        let places = daemon.places.clone();
+        let result = blocking(move || restore(&places, &archive, true)).await;
+        daemon.again.store(true, Ordering::Relaxed);
+        // The one who asked may have gone away; the log has it too.
+        match &result {
+            Ok(restored) => info!(head = %restored.head, "Restored; starting again"),
+            Err(failure) => warn!("Nothing was restored: {}; starting again", failure.message),
+        }
+        drop(told.send(result));
+    }
+    daemon.ended.cancel();
+    if tokio::time::timeout(ADMIN_DEADLINE, admin).await.is_err() {
+        warn!("Somebody kept an administration connection open");
+    }
+    info!("Stopped");
+}
+
+/// Ends when a daemon that started itself has had no client for a moment; never otherwise.
+async fn no_client_left(daemon: &Daemon) {
+    let mut clients = daemon.clients.subscribe();
+    let mut patience = FIRST_CLIENT;
+    loop {
+        if !daemon.self_started.load(Ordering::Relaxed) {
+            return std::future::pending().await;
+        }
+        let some = *clients.borrow_and_update() > 0;
+        if some {
+            patience = AFTER_LAST_CLIENT;
+            // The sender lives in the daemon, so this cannot fail.
+            drop(clients.changed().await);
+        } else if tokio::time::timeout(patience, clients.changed())
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Binds a socket that only this user can open. The store's lock is held, so a socket that is
+/// there already was left behind by a daemon that is gone.
+fn bind(path: &std::path::Path) -> Outcome<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    let fail = |error: std::io::Error| {
+        Failure::unavailable(format!("cannot open socket `{}`", path.display())).because(error)
+    };
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
+    // The directory is private, so nobody can connect before the mode is set.
+    let listener = UnixListener::bind(path).map_err(fail)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
+    Ok(listener)
+}
+
+/// The listener a control request describes.
+pub(crate) fn wanted(control: Control) -> Outcome<Option<Listen>> {
+    let Control::Listen {
+        address,
+        tls,
+        behind_proxy,
+        allowed_hosts,
+        allowed_origins,
+    } = control
+    else {
+        return Ok(None);
+    };
+    let address = address.parse().map_err(|error| {
+        Failure::usage(format!("`{address}` is not an address to listen on")).because(error)
+    })?;
+    Ok(Some(Listen {
+        address,
+        tls,
+        behind_proxy,
+        allowed_hosts,
+        allowed_origins,
+    }))
+}

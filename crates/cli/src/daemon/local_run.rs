@@ -1,0 +1,275 @@
+//! What stands behind `provost run`: a server, a policy and a grant of its own, kept in the
+//! store under a name made of policy path and command, so that counters survive restarts.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use provost_store::{
+    Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Secret, ServerChange, Store,
+    Transport,
+};
+use sha2::{Digest, Sha256};
+
+use super::serve::{ChildOverride, StdioAgent};
+use crate::admin::{WireSecret, change_failure, stored_http};
+use crate::bridge::{RunHello, RunUpstream};
+use crate::failure::{Failure, Outcome};
+
+/// Labels of what a run keeps in the store.
+const POLICY: &str = "policy";
+const GRANT: &str = "run";
+
+/// The runs that are connected now: which policy each may change.
+#[derive(Default)]
+pub(crate) struct LocalRuns {
+    /// From the key of a run to its server's name. A std mutex: never held across an await.
+    servers: Mutex<HashMap<String, String>>,
+    /// Two runs of the same policy and command must not both create what is missing.
+    creating: Mutex<()>,
+}
+
+/// What an upstream comes to: transport, headers, and the agent's own child process.
+type Parts = (Transport, Vec<(String, Secret)>, Option<ChildOverride>);
+
+/// A run that has begun.
+pub(super) struct Begun {
+    pub(super) agent: StdioAgent,
+    pub(super) run: String,
+    pub(super) version: u32,
+}
+
+/// Brings the store in line with what a run hands over.
+pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome<Begun> {
+    let _one_at_a_time = runs.creating.lock().unwrap_or_else(PoisonError::into_inner);
+    let who = Actor::new("run");
+    let name = server_name(&hello.policy_path, &hello.upstream);
+    let (transport, headers, child) = parts(hello.upstream)?;
+    let server = match store.server(&name) {
+        Ok(found) if found.transport == transport && found.headers == headers => found,
+        Ok(_) => {
+            let change = ServerChange {
+                transport: Some(transport),
+                headers: Some(headers),
+                ..ServerChange::default()
+            };
+            store
+                .set_server(&who, &name, change)
+                .map_err(change_failure)?
+        }
+        Err(ChangeError::NoServer { .. }) => {
+            let description = Some(format!(
+                "provost run --policy {}",
+                hello.policy_path.display()
+            ));
+            let server = NewServer {
+                name: name.clone(),
+                transport,
+                headers,
+                env: Vec::new(),
+                description,
+            };
+            store.add_server(&who, server).map_err(change_failure)?
+        }
+        Err(error) => return Err(change_failure(error)),
+    };
+    let put = store
+        .put_policy(&who, &name, POLICY, &hello.policy, None)
+        .map_err(change_failure)?;
+    let grant = grant(store, &who, &name)?;
+    let run = random_key()?;
+    runs.servers
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(run.clone(), name);
+    let agent = StdioAgent {
+        grant: grant.id.clone(),
+        server: server.id,
+        child,
+    };
+    Ok(Begun {
+        agent,
+        run,
+        version: put.current.version,
+    })
+}
+
+/// The local grant, with the policy of the run enforced whatever was attached meanwhile.
+fn grant(store: &Store, who: &Actor, server: &str) -> Outcome<std::sync::Arc<Grant>> {
+    let policy = Some(POLICY.to_owned());
+    match store.find_grant(Some(server), GRANT) {
+        Ok(grant)
+            if grant
+                .policy
+                .as_ref()
+                .is_some_and(|policy| policy.name == *POLICY) =>
+        {
+            Ok(grant)
+        }
+        Ok(grant) => {
+            let shadow = grant.shadow.as_ref().map(|shadow| shadow.name.to_string());
+            store
+                .attach_policy(who, &grant.id, Attachment { policy, shadow })
+                .map_err(change_failure)
+        }
+        Err(ChangeError::NoGrant { .. }) => {
+            let wish = NewGrant {
+                server: server.to_owned(),
+                label: GRANT.to_owned(),
+                attachment: Attachment {
+                    policy,
+                    shadow: None,
+                },
+                ..NewGrant::default()
+            };
+            // The token is kept sealed and shown to nobody: this grant works over the agent socket.
+            Ok(store.mint_grant(who, wish).map_err(change_failure)?.grant)
+        }
+        Err(error) => Err(change_failure(error)),
+    }
+}
+
+fn parts(upstream: RunUpstream) -> Outcome<Parts> {
+    match upstream {
+        RunUpstream::Http { url, headers } => {
+            let transport = stored_http(url, &headers)?;
+            Ok((
+                transport,
+                headers
+                    .into_iter()
+                    .map(|(name, WireSecret(value))| (name, value))
+                    .collect(),
+                None,
+            ))
+        }
+        RunUpstream::Child(child) => {
+            let mut words = child.command.iter().cloned();
+            let Some(command) = words.next() else {
+                return Err(Failure::usage("the command is empty"));
+            };
+            let transport = Transport::Stdio {
+                command,
+                args: words.collect(),
+                cwd: Some(child.directory.clone()),
+                shared: false,
+            };
+            // The environment goes to the child only; it is not kept.
+            let child = ChildOverride {
+                command: child.command,
+                directory: child.directory,
+                environment: child.environment,
+            };
+            Ok((transport, Vec::new(), Some(child)))
+        }
+    }
+}
+
+/// A name that is the same for the same policy path and the same upstream.
+fn server_name(policy: &Path, upstream: &RunUpstream) -> String {
+    let (word, parts): (&str, Vec<&str>) = match upstream {
+        RunUpstream::Child(child) => {
+            let command = child.command.first().map_or("", String::as_str);
+            let word = Path::new(command)
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or("");
+            (word, child.command.iter().map(String::as_str).collect())
+        }
+        RunUpstream::Http { url, .. } => ("http", vec![url.as_str()]),
+    };
+    let mut hash = Sha256::new();
+    hash.update(policy.as_os_str().as_encoded_bytes());
+    for part in parts {
+        // Lengths keep ["a b"] and ["a", "b"] apart.
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let digest: String = hash
+        .finalize()
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let word: String = word
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(20)
+        .collect::<String>()
+        .to_ascii_lowercase();
+    if word.is_empty() {
+        format!("run-{digest}")
+    } else {
+        format!("run-{word}-{digest}")
+    }
+}
+
+fn random_key() -> Outcome<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::internal("the system gave no random numbers").because(error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+// === impl LocalRuns ===
+
+impl LocalRuns {
+    /// Puts a new version of a run's policy; an invalid text changes nothing.
+    pub(super) fn change_policy(&self, store: &Store, run: &str, text: &str) -> Outcome<u32> {
+        let server = self
+            .servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(run)
+            .cloned();
+        let server =
+            server.ok_or_else(|| Failure::not_found("this run is not connected any more"))?;
+        // A server that was removed meanwhile is an error of `put_policy`.
+        let put = store
+            .put_policy(&Actor::new("run"), &server, POLICY, text, None)
+            .map_err(change_failure)?;
+        Ok(put.current.version)
+    }
+
+    /// Forgets a run whose connection has ended.
+    pub(super) fn forget(&self, run: &str) {
+        self.servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(run);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::Child;
+
+    fn child(command: &[&str]) -> RunUpstream {
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        RunUpstream::Child(Child {
+            command,
+            directory: "/".into(),
+            environment: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn the_name_depends_on_policy_path_and_command_only() {
+        let name = |policy: &str, command: &[&str]| server_name(Path::new(policy), &child(command));
+        assert_eq!(name("/p", &["npx", "a"]), name("/p", &["npx", "a"]));
+        assert_ne!(name("/p", &["npx", "a"]), name("/q", &["npx", "a"]));
+        assert_ne!(name("/p", &["npx", "a b"]), name("/p", &["npx", "a", "b"]));
+    }
+
+    #[test]
+    fn the_name_is_one_the_store_takes() {
+        for command in ["/usr/bin/My Server.py", "npx", "日本", ""] {
+            let name = server_name(Path::new("/p"), &child(&[command]));
+            assert!(
+                name.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The few calls to the gateway. Everything else of the daemon knows only [`Engine`].
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use provost_gateway::{Gateway, ListenError, ServerFault, Settings, TlsFiles};
+use provost_store::{GrantId, ServerId, Store};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::config::Limits;
+use crate::admin::{Upstream, WireSecret};
+use crate::environment::Environment;
+use crate::failure::{Failure, Outcome};
+
+/// Where agents are served over TCP.
+#[derive(Clone, Debug)]
+pub(crate) struct Listen {
+    pub(crate) address: SocketAddr,
+    /// Certificate chain and private key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    pub(crate) behind_proxy: bool,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+/// The agent at the other end of a stdio bridge.
+pub(crate) struct StdioAgent {
+    pub(crate) grant: GrantId,
+    pub(crate) server: ServerId,
+    /// The child process of `provost run`, with the directory and environment `run` was started in.
+    pub(crate) child: Option<ChildOverride>,
+}
+
+/// A child process that belongs to one agent.
+pub(crate) struct ChildOverride {
+    pub(crate) command: Vec<String>,
+    pub(crate) directory: PathBuf,
+    pub(crate) environment: Vec<(String, WireSecret)>,
+}
+
+/// The gateway as the daemon uses it.
+#[derive(Clone)]
+pub(crate) struct Engine(Gateway);
+
+// === impl Listen ===
+
+impl Listen {
+    /// Refuses an address that others can reach without TLS.
+    pub(crate) fn check(&self) -> Outcome {
+        if self.address.ip().is_loopback() || self.tls.is_some() || self.behind_proxy {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "`{}` can be reached from other machines",
+            self.address
+        ))
+        .because("tokens and arguments would cross the network readable")
+        .hint(
+            "`--tls-cert FILE --tls-key FILE`, or `--behind-proxy` when a proxy in front ends TLS",
+        ))
+    }
+
+    /// The arguments of `up` that open this listener.
+    pub(crate) fn arguments(&self) -> Vec<std::ffi::OsString> {
+        let mut arguments = vec!["--listen".into(), self.address.to_string().into()];
+        if let Some((cert, key)) = &self.tls {
+            arguments.extend([
+                "--tls-cert".into(),
+                cert.into(),
+                "--tls-key".into(),
+                key.into(),
+            ]);
+        }
+        if self.behind_proxy {
+            arguments.push("--behind-proxy".into());
+        }
+        arguments
+    }
+
+    /// The URL of this listener, with the address it really has.
+    pub(crate) fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Starts the gateway's workers, without a listener.
+    pub(crate) fn start(store: Store, limits: &Limits) -> Outcome<Self> {
+        let gateway = Gateway::start(store, settings(limits));
+        gateway
+            .map(Engine)
+            .map_err(|error| Failure::unavailable("the gateway cannot start").because_of(&error))
+    }
+
+    /// Opens the agents' listener.
+    pub(crate) fn listen(&self, listen: &Listen) -> Outcome<SocketAddr> {
+        let wish = provost_gateway::Listen {
+            address: listen.address,
+            tls: listen.tls.clone().map(|(cert, key)| TlsFiles { cert, key }),
+            behind_proxy: listen.behind_proxy,
+            allowed_hosts: listen.allowed_hosts.clone(),
+            allowed_origins: listen.allowed_origins.clone(),
+        };
+        self.0.listen(&wish).map_err(|error| listen_failure(&error))
+    }
+
+    /// Takes the store's present servers, policies and grants for the next message on.
+    pub(crate) fn reload(&self) -> Outcome {
+        self.0.reload().map_err(|error| {
+            Failure::unavailable("the change is stored but not in force").because_of(&error)
+        })
+    }
+
+    /// Serves one agent until its stream ends.
+    pub(crate) async fn serve_stdio<S>(&self, stream: S, who: StdioAgent)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let agent = provost_gateway::StdioAgent {
+            grant: who.grant,
+            server: who.server,
+            child: who.child.map(child),
+        };
+        self.0.serve_stdio(stream, agent).await;
+    }
+
+    /// Connects to a server, initialises, lists its tools.
+    pub(crate) async fn test_server(&self, name: &str) -> Outcome<Upstream> {
+        let report = self
+            .0
+            .test_server(name)
+            .await
+            .map_err(|fault| server_failure(name, &fault))?;
+        Ok(Upstream {
+            server: name.to_owned(),
+            name: report.name,
+            version: report.version,
+            protocol: report.protocol,
+            tools: report.tools,
+            opened_ms: report.opened_ms,
+            listed_ms: report.listed_ms,
+        })
+    }
+
+    /// Metrics in Prometheus' text format.
+    pub(crate) fn metrics(&self) -> String {
+        self.0.metrics()
+    }
+
+    /// Whether calls can be served now.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        self.0.ready()
+    }
+
+    /// Finishes the calls in flight, ends child processes, closes the journal.
+    pub(crate) async fn stop(&self) {
+        self.0.stop().await;
+    }
+}
+
+fn settings(limits: &Limits) -> Settings {
+    let default = Settings::default();
+    let os = |(name, value): (String, String)| (OsString::from(name), OsString::from(value));
+    Settings {
+        body_limit: limits.body.unwrap_or(default.body_limit),
+        result_limit: limits.result.unwrap_or(default.result_limit),
+        call_timeout: limits.call_timeout.unwrap_or(default.call_timeout),
+        connect_timeout: limits.connect_timeout.unwrap_or(default.connect_timeout),
+        idle_child: limits.idle_child.unwrap_or(default.idle_child),
+        max_children: limits.max_children.unwrap_or(default.max_children),
+        workers: limits.workers.unwrap_or(default.workers),
+        stop_deadline: limits.stop_deadline.unwrap_or(default.stop_deadline),
+        base_environment: Environment::base_for_children()
+            .into_iter()
+            .map(os)
+            .collect(),
+        ..default
+    }
+}
+
+fn child(child: ChildOverride) -> provost_gateway::ChildOverride {
+    let mut words = child.command.into_iter().map(OsString::from);
+    provost_gateway::ChildOverride {
+        command: words.next().unwrap_or_default(),
+        args: words.collect(),
+        directory: child.directory,
+        environment: child
+            .environment
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.0.expose().into()))
+            .collect(),
+    }
+}
+
+fn listen_failure(error: &ListenError) -> Failure {
+    match error {
+        ListenError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            Failure::conflict(error.to_string())
+                .because(source)
+                .hint("another program has that port; choose another with `--listen`")
+        }
+        ListenError::Bind { source, .. } => Failure::unavailable(error.to_string()).because(source),
+        ListenError::Unprotected(_) | ListenError::Certificate { .. } => {
+            Failure::usage(error.to_string())
+        }
+    }
+}
+
+fn server_failure(name: &str, fault: &ServerFault) -> Failure {
+    if let ServerFault::Unknown(_) = fault {
+        return Failure::not_found(fault.to_string())
+            .hint("`provost server list` shows the servers");
+    }
+    let hint = match fault {
+        ServerFault::Down => {
+            "is the address or the command right? `provost server show` prints it; the daemon's log has what the server wrote"
+        }
+        ServerFault::Status(401 | 403) => {
+            "the server wants credentials: `provost server set NAME --header Authorization=@FILE`"
+        }
+        ServerFault::NotMcp | ServerFault::Status(_) => "is the URL that of its MCP endpoint?",
+        ServerFault::Broken
+        | ServerFault::Slow
+        | ServerFault::Refused(_)
+        | ServerFault::Unusable
+        | ServerFault::Unknown(_) => "the daemon's log has what the server wrote",
+    };
+    Failure::unavailable(format!("server `{name}` does not work"))
+        .because(fault)
+        .hint(hint)
+}

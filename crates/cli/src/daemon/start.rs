@@ -1,0 +1,120 @@
+//! Finding the daemon, or starting one: safe when several processes do it at once.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::process::Command;
+
+use crate::admin::connect;
+use crate::environment::Environment;
+use crate::exit::Kind;
+use crate::failure::{Failure, Outcome};
+use crate::locations::{Places, private_directory};
+use crate::runtime::blocking;
+
+/// Between two attempts while another process holds the store without a socket: a command
+/// without a daemon, or a daemon that is starting or leaving.
+const BREATH: Duration = Duration::from_millis(30);
+
+/// What a starting daemon says on stdout, once.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Started {
+    /// Both sockets answer.
+    Ready,
+    /// It could not start.
+    Failed(Failure),
+}
+
+/// Connects to the agent socket; starts a daemon when there is none.
+pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outcome<UnixStream> {
+    let socket = places.agent_socket();
+    loop {
+        if let Some(stream) = connect(&socket).await? {
+            return Ok(stream);
+        }
+        private_directory(&places.data)?;
+        // Whoever has the lock starts the daemon; everybody else finds it running afterwards.
+        let lock_path = places.start_lock();
+        let lock = blocking(move || lock(&lock_path)).await?;
+        if let Some(stream) = connect(&socket).await? {
+            return Ok(stream);
+        }
+        match start(places).await? {
+            Started::Ready => {}
+            Started::Failed(failure)
+                if failure.kind == Kind::Conflict && Instant::now() < deadline =>
+            {
+                tokio::time::sleep(BREATH).await
+            }
+            Started::Failed(failure) => return Err(failure),
+        }
+        drop(lock);
+        if Instant::now() >= deadline {
+            return Err(Failure::unavailable("no daemon could be started in time")
+                .hint(format!("its log is `{}`", places.daemon_log().display())));
+        }
+    }
+}
+
+fn lock(path: &std::path::Path) -> Outcome<File> {
+    let fail =
+        |error| Failure::unavailable(format!("cannot lock `{}`", path.display())).because(error);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(fail)?;
+    file.lock().map_err(fail)?;
+    Ok(file)
+}
+
+/// Starts a daemon in a session of its own and waits until it is ready or has failed.
+#[expect(clippy::disallowed_methods, reason = "`cli` starts its own daemon")]
+async fn start(places: &Places) -> Outcome<Started> {
+    let fail = |error: std::io::Error| Failure::unavailable("cannot start a daemon").because(error);
+    let log_path = places.daemon_log();
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&log_path)
+        .map_err(fail)?;
+    let program = std::env::current_exe().map_err(fail)?;
+    let mut child = Command::new(program)
+        .arg("--data")
+        .arg(&places.data)
+        .arg("--config-dir")
+        .arg(&places.config)
+        .arg("daemon")
+        // The daemon outlives this process and serves others: it gets nothing of what this agent
+        // was started with but the basics and Provost's own settings.
+        .env_clear()
+        .envs(Environment::for_own_daemon())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .map_err(fail)?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .await
+            .map_err(fail)?;
+    }
+    // Waited for as long as this process lives, so that it never becomes a zombie.
+    tokio::spawn(async move { child.wait().await });
+    serde_json::from_str(&line).map_err(|_| {
+        Failure::unavailable("the daemon ended while it started")
+            .hint(format!("its log is `{}`", log_path.display()))
+    })
+}

@@ -1,0 +1,140 @@
+//! Times as people write them: `10m`, `2h`, `2026-11-20`, RFC 3339.
+
+use jiff::{Timestamp, civil, tz::TimeZone};
+
+/// Microseconds since the Unix epoch.
+pub(crate) type Micros = u64;
+
+/// Reads a moment in the past: a length of time ago, a local date, or RFC 3339.
+pub(crate) fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
+    if let Some(length) = parse_length(text) {
+        return Ok(now.saturating_sub(length));
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return micros(moment);
+    }
+    let local = text
+        .parse::<civil::DateTime>()
+        .or_else(|_| text.parse::<civil::Date>().map(civil::DateTime::from));
+    match local.map(|local| local.to_zoned(TimeZone::system())) {
+        Ok(Ok(zoned)) => micros(zoned.timestamp()),
+        _ => Err("expected a length such as `10m`, `2h` or `7d`, a date such as `2026-11-20`, or RFC 3339".into()),
+    }
+}
+
+/// Reads how long something shall live: `45m`, `12h`, `30d`, `2w`.
+pub(crate) fn parse_lifetime(text: &str) -> Result<Micros, String> {
+    parse_length(text)
+        .filter(|length| *length > 0)
+        .ok_or_else(|| "expected a length such as `45m`, `12h`, `30d` or `2w`".into())
+}
+
+/// Prints a moment in local time, to the second.
+pub(crate) fn show_local(at: Micros) -> String {
+    show(at, &TimeZone::system(), "%Y-%m-%d %H:%M:%S")
+}
+
+/// Prints a moment in RFC 3339, UTC.
+pub(crate) fn show_utc(at: Micros) -> String {
+    show(at, &TimeZone::UTC, "%Y-%m-%dT%H:%M:%S%.3fZ")
+}
+
+/// The wall clock, for commands that need it without a store.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge: this is where time enters"
+)]
+pub(crate) fn now() -> Micros {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn show(at: Micros, zone: &TimeZone, format: &str) -> String {
+    let moment = i64::try_from(at)
+        .ok()
+        .and_then(|at| Timestamp::from_microsecond(at).ok());
+    moment.map_or_else(
+        || at.to_string(),
+        |moment| moment.to_zoned(zone.clone()).strftime(format).to_string(),
+    )
+}
+
+fn micros(moment: Timestamp) -> Result<Micros, String> {
+    u64::try_from(moment.as_microsecond()).map_err(|_| "that is before 1970".into())
+}
+
+fn parse_length(text: &str) -> Option<Micros> {
+    let unit = text.chars().last()?;
+    let digits = text.strip_suffix(unit)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return None,
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(seconds)?
+        .checked_mul(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Micros = 1_800_000_000_000_000;
+
+    #[test]
+    fn lengths_count_back_from_now() {
+        assert_eq!(parse_since("10m", NOW).unwrap(), NOW - 600_000_000);
+        assert_eq!(parse_since("2h", NOW).unwrap(), NOW - 7_200_000_000);
+        assert_eq!(parse_since("90s", NOW).unwrap(), NOW - 90_000_000);
+    }
+
+    #[test]
+    fn rfc_3339_is_exact_and_dates_are_local() {
+        assert_eq!(
+            parse_since("2026-11-20T10:00:00Z", NOW).unwrap(),
+            1_795_168_800_000_000
+        );
+        assert_eq!(
+            parse_since("2026-11-20T11:00:00+01:00", NOW).unwrap(),
+            1_795_168_800_000_000
+        );
+        assert_eq!(
+            show_local(parse_since("2026-11-20", NOW).unwrap()),
+            "2026-11-20 00:00:00"
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_examples() {
+        for text in [
+            "",
+            "m",
+            "-5m",
+            "10x",
+            "yesterday",
+            "1e3s",
+            "99999999999999999d",
+            "1969-01-01",
+        ] {
+            assert!(parse_since(text, NOW).is_err(), "{text}");
+        }
+        assert!(parse_lifetime("0d").is_err());
+        assert_eq!(parse_lifetime("30d").unwrap(), 30 * 86_400 * 1_000_000);
+    }
+
+    #[test]
+    fn moments_print_in_utc_with_milliseconds() {
+        assert_eq!(show_utc(1_795_168_800_123_456), "2026-11-20T10:00:00.123Z");
+    }
+}
