@@ -1,49 +1,247 @@
+mod chain;
+mod limits;
+mod rules;
+
 use super::*;
 use crate::document::Policy;
 use crate::json::{Bounds, read};
 
-/// Judges `tool` with `arguments` under one policy and says how it went:
-/// `allow`, `ask <rules>` or `deny <rule>`.
-fn outcome(policy: &str, tool: &str, arguments: &str) -> String {
-    let policy = Policy::parse(policy).unwrap_or_else(|found| panic!("{policy}: {found:?}"));
-    verdict_words(&verdict(&[&policy], "tools/call", Some(tool), arguments))
+/// Reads a policy whose text is known to be right.
+fn policy(text: &str) -> Policy {
+    Policy::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"))
 }
 
+/// A policy with default deny and these tools.
+fn tools(tools: &str) -> String {
+    format!(r#"{{"version":"1","default":"deny","tools":{{{tools}}}}}"#)
+}
+
+/// Judges a call under a chain of policies, enforced for the grants `own`,
+/// `parent` and `grand`.
 fn verdict(chain: &[&Policy], method: &str, tool: Option<&str>, arguments: &str) -> Verdict {
     let document = read(arguments.as_bytes(), Bounds::default()).unwrap();
     let (name, server) = (Text::fixed("p"), Text::fixed("srv"));
-    let grants = [Text::fixed("own"), Text::fixed("parent"), Text::fixed("grand")];
+    let grants = [
+        Text::fixed("own"),
+        Text::fixed("parent"),
+        Text::fixed("grand"),
+    ];
     let chain: Vec<_> = chain
         .iter()
         .zip(&grants)
-        .map(|(&policy, grant)| Enforced { policy, name: &name, version: 3, grant, server: &server })
+        .map(|(&policy, grant)| Enforced {
+            policy,
+            name: &name,
+            version: 3,
+            grant,
+            server: &server,
+        })
         .collect();
-    let call = Call { method, tool, arguments: Some(document.root()) };
-    let caller = Caller { grant: grants[0].clone(), server: server.clone(), session: None };
+    let call = Call {
+        method,
+        tool,
+        arguments: Some(document.root()),
+    };
+    let caller = Caller {
+        grant: grants[0].clone(),
+        server: server.clone(),
+        session: None,
+    };
     judge(&chain, &call, &caller)
 }
 
-fn verdict_words(verdict: &Verdict) -> String {
+/// `allow`, `ask <rules>` or `deny <rule>`.
+fn words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Allow(_) => "allow".to_owned(),
         Verdict::Ask(asked) => {
-            let rules: Vec<_> = asked.rules.iter().map(|(rule, _)| rule.to_string()).collect();
+            let rules: Vec<_> = asked
+                .rules
+                .iter()
+                .map(|(rule, _)| rule.to_string())
+                .collect();
             format!("ask {}", rules.join(" "))
         }
         Verdict::Deny(refusal) => format!("deny {}", refusal.rule),
     }
 }
 
+#[track_caller]
+fn check(text: &str, tool: &str, arguments: &str, expected: &str) {
+    let got = words(&verdict(
+        &[&policy(text)],
+        "tools/call",
+        Some(tool),
+        arguments,
+    ));
+    assert_eq!(got, expected, "{tool} {arguments} under {text}");
+}
+
+/// What the agent is told.
+fn told(text: &str, tool: &str, arguments: &str) -> String {
+    match verdict(&[&policy(text)], "tools/call", Some(tool), arguments) {
+        Verdict::Allow(_) => "allowed".to_owned(),
+        Verdict::Ask(asked) => asked.message,
+        Verdict::Deny(refusal) => refusal.message,
+    }
+}
+
 #[test]
 fn no_policy_denies() {
-    assert_eq!(verdict_words(&verdict(&[], "tools/call", Some("x"), "{}")), "deny (no policy)");
-    assert_eq!(verdict_words(&verdict(&[], "resources/read", None, "{}")), "deny (no policy)");
+    assert_eq!(
+        words(&verdict(&[], "tools/call", Some("x"), "{}")),
+        "deny (no policy)"
+    );
+    assert_eq!(
+        words(&verdict(&[], "resources/read", None, "{}")),
+        "deny (no policy)"
+    );
 }
 
 #[test]
 fn the_seeds_policies_cap_their_tool_and_deny_the_rest() {
     let spawn = include_str!("../../../../examples/policies/spawn.json");
-    assert_eq!(outcome(spawn, "spawn", "{}"), "allow");
-    assert_eq!(outcome(spawn, "send", "{}"), "deny (default deny)");
-    assert_eq!(outcome(spawn, "Spawn", "{}"), "deny (envelope)");
+    check(spawn, "spawn", "{}", "allow");
+    check(spawn, "send", "{}", "deny (default deny)");
+    let Verdict::Allow(allowed) = verdict(&[&policy(spawn)], "tools/call", Some("spawn"), "{}")
+    else {
+        panic!("refused");
+    };
+    let charge = &allowed.charges[0];
+    assert_eq!(charge.counter.counter, "spawn_rate");
+    assert_eq!(charge.counter.scope, "own");
+    assert_eq!(
+        (charge.max, charge.amount),
+        (Amount::whole(10), Amount::ONE)
+    );
+    assert_eq!(charge.rule.as_str(), "/tools/spawn/limits/spawn_rate");
+}
+
+#[test]
+fn a_name_stands_hidden_listed_open_or_unlisted() {
+    let deny = r#"{"version":"1","default":"deny","hide":["vm_*","drop"],
+        "tools":{"list":{},"git_*":{},"git_push*":{"action":"deny"},"git_push_ok":{},"drop":{},"vm_list":{}}}"#;
+    check(deny, "list", "{}", "allow");
+    check(deny, "git_log", "{}", "allow");
+    check(deny, "git_push", "{}", "deny /tools/git_push*/action");
+    check(deny, "git_push_all", "{}", "deny /tools/git_push*/action");
+    check(deny, "git_push_ok", "{}", "allow");
+    check(deny, "git", "{}", "deny (default deny)");
+    check(deny, "", "{}", "deny (default deny)");
+    check(deny, "drop", "{}", "deny (hidden)");
+    check(deny, "vm_list", "{}", "deny (hidden)");
+    check(deny, "vm_anything", "{}", "deny (hidden)");
+
+    let allow = r#"{"version":"1","default":"allow","hide":["vm_*","drop"],"tools":{"send":{"action":"deny"}}}"#;
+    check(allow, "anything", "{}", "allow");
+    check(allow, "send", "{}", "deny /tools/send/action");
+    check(allow, "drop", "{}", "deny (hidden)");
+
+    for all in [r#""*""#, r#"["*"]"#] {
+        let text =
+            format!(r#"{{"version":"1","default":"allow","hide":{all},"tools":{{"list":{{}}}}}}"#);
+        check(&text, "list", "{}", "deny (hidden)");
+        check(&text, "x", "{}", "deny (hidden)");
+    }
+}
+
+#[test]
+fn item_72_a_name_that_only_looks_known_is_refused() {
+    let allow = r#"{"version":"1","default":"allow","hide":["delete_all","vm_*"],"tools":{"send":{},"Both":{},"both":{},"Git_*":{}}}"#;
+    for name in [
+        "Delete_All",
+        "DELETE_ALL",
+        "ｄelete_all",
+        "delete\u{200b}_all",
+        "delete_al\u{217c}",
+        "VM_start",
+        "ｖm_x",
+        "Send",
+        "\u{17f}end",
+        "git_push",
+    ] {
+        check(allow, name, "{}", "deny (envelope)");
+    }
+    check(allow, "both", "{}", "allow");
+    check(allow, "Both", "{}", "allow");
+    check(allow, "BOTH", "{}", "deny (envelope)");
+    check(allow, "Git_push", "{}", "allow");
+    check(allow, "sender", "{}", "allow");
+    // A Cyrillic letter is another letter: under `default: deny` it matches
+    // nothing.
+    let deny = tools(r#""send":{}"#);
+    for name in [
+        "s\u{435}nd",
+        "send\u{200b}",
+        "send ",
+        " send",
+        "Send",
+        "SEND",
+        "ｓｅｎｄ",
+    ] {
+        let got = words(&verdict(&[&policy(&deny)], "tools/call", Some(name), "{}"));
+        assert!(got.starts_with("deny ("), "{name}: {got}");
+    }
+}
+
+#[test]
+fn lists_show_what_is_not_refused_by_name() {
+    let policy = policy(
+        r#"{"version":"1","default":"deny","hide":["secret"],"tools":{"a":{},"no":{"action":"deny"},
+        "block":{"deny_if":[{"conditions":[]}]},"secret":{},"g_*":{}}}"#,
+    );
+    for (tool, listed) in [
+        ("a", true),
+        ("no", true),
+        ("block", true),
+        ("g_x", true),
+        ("secret", false),
+        ("other", false),
+        ("A", false),
+    ] {
+        assert_eq!(policy.tool_listed(tool), listed, "{tool}");
+    }
+}
+
+#[test]
+fn methods_need_what_the_default_says() {
+    let deny = r#"{"version":"1","default":"deny"}"#;
+    let some = r#"{"version":"1","default":"deny","methods":{"allow":["resources/*","vendor/x"],"deny":["resources/subscribe"]}}"#;
+    let allow = r#"{"version":"1","default":"allow"}"#;
+    let less = r#"{"version":"1","default":"allow","methods":{"deny":["sampling/*","tasks/cancel","ping"],"allow":["vendor/*"]}}"#;
+    // method, under each of them
+    let table = [
+        ("ping", [true, true, true, true]),
+        ("initialize", [true, true, true, true]),
+        ("tools/list", [true, true, true, true]),
+        ("resources/read", [false, true, true, true]),
+        ("resources/subscribe", [false, false, true, true]),
+        ("resources/unsubscribe", [true, true, true, true]),
+        ("prompts/get", [false, false, true, true]),
+        ("completion/complete", [false, false, true, true]),
+        ("sampling/createMessage", [false, false, true, false]),
+        ("elicitation/create", [false, false, true, true]),
+        ("roots/list", [false, false, true, true]),
+        ("tasks/get", [true, true, true, true]),
+        ("tasks/cancel", [true, true, true, false]),
+        ("vendor/x", [false, true, false, true]),
+        ("vendor/y", [false, false, false, true]),
+        ("Resources/Read", [false, false, false, false]),
+        ("resources/read ", [false, true, false, false]),
+        ("", [false, false, false, false]),
+    ];
+    for (method, expected) in table {
+        for (text, allowed) in [deny, some, allow, less].into_iter().zip(expected) {
+            let got = words(&verdict(&[&policy(text)], method, None, "{}"));
+            assert_eq!(
+                got,
+                if allowed { "allow" } else { "deny (method)" },
+                "{method} under {text}"
+            );
+        }
+    }
+    let listed = |text: &str, method: &str| policy(text).method_listed(method);
+    assert!(!listed(deny, "resources/list") && !listed(deny, "prompts/list"));
+    assert!(listed(some, "resources/templates/list") && !listed(some, "prompts/list"));
+    assert!(listed(allow, "resources/list") && listed(deny, "tools/list"));
 }

@@ -17,6 +17,21 @@ enum Host {
     Address(IpAddr),
 }
 
+/// Schemes whose host is a host.
+const SCHEMES: [&str; 11] = [
+    "https",
+    "http",
+    "wss",
+    "ws",
+    "ftp",
+    "ftps",
+    "sftp",
+    "ssh",
+    "git",
+    "git+https",
+    "git+ssh",
+];
+
 // === impl Hosts ===
 
 impl Hosts {
@@ -24,7 +39,9 @@ impl Hosts {
         hosts
             .iter()
             .map(|text| {
-                host(text).map_err(|why| BadValue {
+                // Without brackets too: here no port can follow.
+                let listed = text.parse::<Ipv6Addr>().map(|address| Host::Address(address.into()));
+                listed.or_else(|_| host(text)).map_err(|why| BadValue {
                     message: format!("the host `{}` {why}", text.escape_debug()),
                     hint: Some("hosts are names or addresses, such as `example.com`, which covers all below it"),
                 })
@@ -83,10 +100,12 @@ fn url_host(url: &str) -> Result<Host, &'static str> {
         return Err("has a backslash in it");
     }
     let (scheme, rest) = url.split_once("://").ok_or("is no URL")?;
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) || !scheme.bytes().all(known)
+    // Others run code, read files or mean something else by a host.
+    if !SCHEMES
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
     {
-        return Err("is no URL");
+        return Err("has an unusual scheme");
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
