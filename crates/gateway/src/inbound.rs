@@ -43,7 +43,7 @@ pub(crate) async fn sort(worker: &Worker, route: &Route, text: Bytes) -> Sorted 
     let wall = shared.clock.now().wall;
     let Some(holding) = directory.holding(&route.session.grant, wall).cloned() else {
         // Revoked or expired: open streams end with it.
-        route.session.ended.cancel();
+        worker.end(&route.session);
         return Sorted::Nothing;
     };
     let refused = {

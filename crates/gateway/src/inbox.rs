@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use provost_policy::json::Value;
-use tokio::runtime::Handle;
+use provost_store::ServerId;
+use tracing::debug;
 
 use crate::directory::Directory;
 use crate::envelope::{self, Message};
@@ -22,19 +23,18 @@ const TOOLS_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/li
 /// Puts messages of child processes to the sessions they are for.
 struct ToSessions {
     worker: Worker,
-    runtime: Handle,
 }
 
 /// The inbox of all child processes.
-pub(crate) fn new(worker: Worker, runtime: Handle) -> Arc<dyn Inbox> {
-    Arc::new(ToSessions { worker, runtime })
+pub(crate) fn new(worker: Worker) -> Arc<dyn Inbox> {
+    Arc::new(ToSessions { worker })
 }
 
 impl Inbox for ToSessions {
     fn take(&self, child: &Arc<Child>, sessions: Vec<Arc<Session>>, message: Bytes) {
         let worker = self.worker.clone();
         let child = Arc::clone(child);
-        self.runtime.spawn(async move {
+        self.worker.shared.background.spawn(async move {
             for session in sessions {
                 put(&worker, &child, session, message.clone()).await;
             }
@@ -46,25 +46,25 @@ async fn put(worker: &Worker, child: &Arc<Child>, session: Arc<Session>, message
     if !concerns(&session, &message) {
         return;
     }
+    // On the way of a request that is in flight, its relay sorts the message
+    // and an agent over HTTP needs no GET stream to hear of it.
+    if child.deliver_with_request(&session, &message) {
+        return;
+    }
     let wall = worker.shared.clock.now().wall;
-    let holding = worker
-        .shared
-        .directory
-        .load()
-        .holding(&session.grant, wall)
-        .cloned();
-    let Some(holding) = holding else {
-        session.ended.cancel();
+    let directory = worker.shared.directory.load_full();
+    let Some(holding) = directory.holding(&session.grant, wall) else {
+        worker.end(&session);
         return;
     };
     let route = Route {
         site: Arc::clone(&holding.site),
         session: Arc::clone(&session),
     };
-    if let Sorted::Deliver(message) = inbound::sort(worker, &route, message).await {
-        // An agent over HTTP without a GET stream hears of it on the stream of
-        // its request, if one is on its way.
-        let _heard = child.deliver_with_request(&session, &message) || session.deliver(message);
+    if let Sorted::Deliver(message) = inbound::sort(worker, &route, message).await
+        && !session.deliver(message)
+    {
+        debug!("An agent has no stream open for a message of its server");
     }
 }
 
@@ -95,45 +95,40 @@ fn concerns(session: &Session, message: &Bytes) -> bool {
 }
 
 /// Sessions of grants that are gone end; agents that see another list are told.
-pub(crate) fn after_reload(
-    shared: &Arc<Shared>,
-    runtime: &Handle,
-    before: &Directory,
-    after: &Directory,
-) {
+pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Directory) {
+    let worker = Worker::background(shared);
     let wall = shared.clock.now().wall;
     let gone = |session: &Session| after.holding(&session.grant, wall).is_none();
     for session in shared.sessions.take_if(gone) {
-        session.ended.cancel();
+        worker.end(&session);
     }
     for session in shared.all_sessions() {
         let Some(now) = after.holding(&session.grant, wall) else {
-            session.ended.cancel();
+            worker.end(&session);
             continue;
         };
         let Some(then) = before.holding(&session.grant, wall) else {
             continue;
         };
         let differs = session.state().tools.as_ref().is_some_and(|tools| {
-            tools
-                .iter()
-                .any(|tool| then.lists_tool(tool) != now.lists_tool(tool))
+            let mut names = tools.iter();
+            names.any(|tool| then.lists_tool(tool) != now.lists_tool(tool))
         });
         if differs {
             session.deliver(Bytes::from_static(TOOLS_CHANGED.as_bytes()));
         }
     }
-    if let Some(children) = shared.children.get() {
-        let children = Arc::clone(children);
-        let _runtime = runtime.enter();
-        children.retain(|spec, holder| {
-            if matches!(holder, Holder::Agent(_)) {
-                // Brought along by an agent, and leaves with it.
-                return true;
-            }
-            let id = provost_store::ServerId(spec.server.clone());
-            let site = after.site(&id).and_then(|site| site.upstream.as_ref());
-            matches!(site, Some(Upstream::Stdio(current)) if current == spec)
-        });
-    }
+    let Some(children) = shared.children.get() else {
+        return;
+    };
+    let _background = shared.background.enter();
+    children.retain(|spec, holder| {
+        if matches!(holder, Holder::Agent(_)) {
+            // Brought along by an agent, and leaves with it.
+            return true;
+        }
+        let id = ServerId(spec.server.clone());
+        let site = after.site(&id).and_then(|site| site.upstream.as_ref());
+        matches!(site, Some(Upstream::Stdio(current)) if current == spec)
+    });
 }

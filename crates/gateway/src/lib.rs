@@ -49,6 +49,7 @@ pub use probe::{ServerFault, ServerReport};
 pub use settings::{Listen, Settings, TlsFiles};
 
 use crate::directory::Directory;
+use crate::session::Session;
 use crate::threads::Threads;
 use crate::upstream::Children;
 use crate::upstream::child::{ChildBounds, ChildSpec};
@@ -120,8 +121,8 @@ impl Gateway {
     /// When the system gives no threads, or the store cannot be read.
     pub fn start(store: Store, settings: Settings) -> Result<Self, StartError> {
         let ledger = provost_policy::ledger::Ledger::new();
-        let shared = Arc::new(Shared::new(store, ledger, settings));
-        let threads = Threads::start(shared.settings.workers).map_err(StartError::Threads)?;
+        let threads = Threads::start(settings.workers).map_err(StartError::Threads)?;
+        let shared = Arc::new(Shared::new(store, ledger, settings, threads.background()));
         let bounds = ChildBounds {
             most: shared.settings.max_children,
             idle: shared.settings.idle_child,
@@ -131,11 +132,7 @@ impl Gateway {
                 .call_timeout
                 .min(std::time::Duration::from_secs(60)),
         };
-        let background = Worker {
-            number: shared.settings.workers,
-            shared: Arc::clone(&shared),
-        };
-        let inbox = inbox::new(background, threads.background());
+        let inbox = inbox::new(Worker::background(&shared));
         let children = Children::new(threads.background(), inbox, bounds);
         // Set once, here, before anything can read it.
         drop(shared.children.set(Arc::new(children)));
@@ -175,7 +172,7 @@ impl Gateway {
         let next = Directory::compile(source, &before, &shared.settings, &connector);
         shared.directory.store(Arc::new(next));
         let after = shared.directory.load_full();
-        inbox::after_reload(shared, &self.0.threads.background(), &before, &after);
+        inbox::after_reload(shared, &before, &after);
         Ok(())
     }
 
@@ -219,10 +216,7 @@ impl Gateway {
             None => (None, None),
         };
         // On the background thread, beside the child processes.
-        let worker = Worker {
-            number: shared.settings.workers,
-            shared,
-        };
+        let worker = Worker::background(&shared);
         let served = self.0.threads.background().spawn(async move {
             face::stdio::serve(&worker, stream, agent, number, child).await;
         });
@@ -255,10 +249,7 @@ impl Gateway {
     /// When the server is not known, cannot be reached or does not speak MCP.
     pub async fn test_server(&self, server: &str) -> Result<ServerReport, ServerFault> {
         let shared = Arc::clone(&self.0.shared);
-        let worker = Worker {
-            number: shared.settings.workers,
-            shared,
-        };
+        let worker = Worker::background(&shared);
         let server = server.to_owned();
         let probe = self
             .0
@@ -311,8 +302,9 @@ impl Gateway {
             drop(tokio::time::timeout(deadline, shared.calls.wait()).await);
         }
         shared.abandoned.cancel();
+        let worker = Worker::background(shared);
         for session in shared.all_sessions() {
-            session.ended.cancel();
+            worker.end(&session);
         }
         if let Some(children) = shared.children.get() {
             children.stop_all().await;
@@ -323,9 +315,9 @@ impl Gateway {
 
     /// Ends sessions that nobody has used for long.
     fn sweep_idle_sessions(&self) {
-        let shared = Arc::clone(&self.0.shared);
-        let idle = shared.settings.idle_session;
-        let stop = shared.stopping.clone();
+        let worker = Worker::background(&self.0.shared);
+        let idle = worker.shared.settings.idle_session;
+        let stop = worker.shared.stopping.clone();
         self.0.threads.background().spawn(async move {
             let mut every = tokio::time::interval(idle / 4);
             loop {
@@ -333,8 +325,9 @@ impl Gateway {
                     _ = every.tick() => {}
                     () = stop.cancelled() => return,
                 }
-                for session in shared.sessions.take_if(|s| s.last_used().elapsed() >= idle) {
-                    session.ended.cancel();
+                let long_unused = |session: &Session| session.last_used().elapsed() >= idle;
+                for session in worker.shared.sessions.take_if(long_unused) {
+                    worker.end(&session);
                 }
             }
         });

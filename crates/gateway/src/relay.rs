@@ -253,7 +253,7 @@ impl Flight {
                 opened = Some(session.id.clone());
                 let evicted = worker.shared.sessions.insert(Arc::clone(session));
                 if let Some(evicted) = evicted {
-                    evicted.ended.cancel();
+                    worker.end(&evicted);
                 }
             }
         }
@@ -300,6 +300,11 @@ impl Flight {
                 self.route
                     .cancel(worker, &self.key, "cancelled by the agent")
                     .await
+            }
+            Broken::Fault(fault) if fault.kind == FaultKind::Slow => {
+                self.route
+                    .cancel(worker, &self.key, "no answer in time")
+                    .await;
             }
             Broken::Fault(_) | Broken::Resumable => {}
         }

@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use arc_swap::ArcSwap;
 use provost_policy::Text;
 use provost_policy::ledger::Ledger;
-use provost_store::{Clock, Journal, Store};
+use provost_store::{Clock, Journal, ServerId, Status, Store};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::directory::Directory;
 use crate::metrics::Metrics;
+use crate::route::Route;
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
+use crate::stage::settle::{self, Ending};
 use crate::tasks::TaskOwners;
 use crate::upstream::Children;
 use crate::upstream::child::ChildSpec;
@@ -34,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Set once, right after the children's runtime exists.
     pub(crate) children: OnceLock<Arc<Children>>,
+    /// The thread of everything that belongs to no connection.
+    pub(crate) background: Handle,
     /// Cancelled when no new messages are taken.
     pub(crate) stopping: CancellationToken,
     /// Cancelled when those in flight have had their time.
@@ -60,7 +65,12 @@ pub(crate) struct StdioAgents {
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(store: Store, ledger: Ledger, settings: Settings) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        ledger: Ledger,
+        settings: Settings,
+        background: Handle,
+    ) -> Self {
         Self {
             journal: store.journal(),
             clock: store.clock(),
@@ -73,6 +83,7 @@ impl Shared {
             tasks: TaskOwners::default(),
             metrics: Metrics::default(),
             children: OnceLock::new(),
+            background,
             stopping: CancellationToken::new(),
             abandoned: CancellationToken::new(),
             calls: TaskTracker::new(),
@@ -91,6 +102,54 @@ impl Shared {
         let mut all = self.sessions.all();
         all.extend(self.stdio.sessions());
         all
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// The worker of the background thread.
+    pub(crate) fn background(shared: &Arc<Shared>) -> Self {
+        Self {
+            number: shared.settings.workers,
+            shared: Arc::clone(shared),
+        }
+    }
+
+    /// Ends a session: its streams, what is still in flight (whoever takes a
+    /// request out of the list settles it), and the upstream's side.
+    pub(crate) fn end(&self, session: &Arc<Session>) {
+        session.ended.cancel();
+        let (pending, questions) = {
+            let mut state = session.state();
+            (
+                std::mem::take(&mut state.in_flight),
+                std::mem::take(&mut state.questions),
+            )
+        };
+        let site = {
+            let directory = self.shared.directory.load();
+            directory.site(&ServerId(session.server.clone())).cloned()
+        };
+        let name = site
+            .as_ref()
+            .map_or(&session.server, |site| &site.server.name);
+        let kept = pending.into_values().filter_map(|pending| pending.kept);
+        let asked = questions.into_values().filter_map(|question| question.kept);
+        for kept in kept.chain(asked) {
+            let ending = Ending {
+                status: Status::Cancelled,
+                upstream_status: None,
+            };
+            settle::settle(&self.shared, name, &kept, ending);
+        }
+        if let Some(site) = site {
+            let worker = Self::background(&self.shared);
+            let session = Arc::clone(session);
+            self.shared.background.spawn(async move {
+                Route { site, session }.close(&worker).await;
+            });
+        }
     }
 }
 

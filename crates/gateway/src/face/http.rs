@@ -66,7 +66,8 @@ async fn answer(
         }
         Method::DELETE => {
             let session = known_session(worker, &holding, request.headers())?;
-            end(worker, &holding, &session).await;
+            worker.shared.sessions.remove(&session.id);
+            worker.end(&session);
             Ok(plain(StatusCode::OK))
         }
         _ => {
@@ -224,16 +225,6 @@ fn known_session(
         .sessions
         .get(id, &grant.id.0, &grant.server.0)
         .ok_or_else(|| json(404, Failure::unknown_session().body(None)))
-}
-
-async fn end(worker: &Worker, holding: &Arc<Holding>, session: &Arc<Session>) {
-    worker.shared.sessions.remove(&session.id);
-    session.ended.cancel();
-    let route = crate::route::Route {
-        site: Arc::clone(&holding.site),
-        session: Arc::clone(session),
-    };
-    route.close(worker).await;
 }
 
 /// A header that is plain text.

@@ -10,7 +10,6 @@ use tokio_util::task::TaskTracker;
 use crate::answer::Failure;
 use crate::outlet::Outlet;
 use crate::path::{self, Agent};
-use crate::route::Route;
 use crate::session::{OUTBOUND, Outbound, Session};
 use crate::splice;
 use crate::upstream::child::ChildSpec;
@@ -54,16 +53,8 @@ pub(crate) async fn serve<S>(
         () = lines.closed() => {}
         () = session.ended.cancelled() => {}
     }
-    session.ended.cancel();
+    worker.end(&session);
     calls.wait().await;
-    if let Some(site) = worker.shared.directory.load().site(&agent.server).cloned() {
-        Route {
-            site,
-            session: Arc::clone(&session),
-        }
-        .close(worker)
-        .await;
-    }
     worker.shared.stdio.remove(&session);
     drop(lines);
     drop(session);
