@@ -344,7 +344,7 @@ fn what_compares_otherwise_is_noted_where_it_stands() {
     for (text, wanted) in [
         ("{path: args.a, op: lt, value: 5}", "a number in quotes"),
         ("{path: args.a, op: eq, value: '5'}", "letter by letter"),
-        ("{path: args.a, op: in, value: [[1]]}", "printed form"),
+        ("{path: args.a, op: in, value: [[1]]}", "how they print"),
         (
             "{path: 'args.a[0]', op: eq, value: x}",
             "elements of a list",
@@ -449,6 +449,67 @@ fn what_is_not_yaml_is_refused_with_its_line() {
         [
             "line 1, must be a map, not a list",
             "line 1, version: must be `1`, not ``"
+        ]
+    );
+}
+
+#[test]
+fn an_imported_policy_decides_as_intercept_did() {
+    let yaml = r#"
+version: "1"
+default: deny
+hide: [wipe]
+tools:
+  pay:
+    rules:
+      - name: small
+        conditions: [{path: args.amount, op: lte, value: 500}, {path: args.to, op: regex, value: '^\w+$'}]
+        on_deny: only small payments
+      - name: per day
+        conditions: [{path: state.pay.spent, op: lt, value: 1000}]
+        state: {counter: spent, window: day, increment_from: args.amount}
+  big:
+    rules:
+      - {name: ask, action: require_approval, conditions: [{path: args.n, op: gte, value: 5}]}
+  never:
+    rules: [{name: no, action: deny, on_deny: not here}]
+  "*":
+    rules: [{name: all, rate_limit: 4/minute}]
+"#;
+    let cases = r"
+suites:
+  - cases:
+      - {tool: wipe, expect: deny, rule: (hidden)}
+      - {tool: other, expect: deny, rule: (default deny)}
+      - {tool: never, expect: deny, message: not here}
+      - {tool: pay, args: {amount: 501, to: ann}, expect: deny, message: only small payments}
+      - {tool: pay, args: {amount: 5, to: änn}, expect: deny, message: only small payments}
+      - {tool: pay, args: {to: ann}, expect: deny}
+      - {tool: pay, args: {amount: -1, to: ann}, expect: deny}
+      - {tool: big, args: {n: 4}, expect: allow}
+      - {tool: big, args: {}, expect: allow}
+      - {tool: big, args: {n: 5}, expect: ask}
+      - {tool: pay, args: {amount: 500, to: ann}, grant: one, expect: allow}
+      - {tool: pay, args: {amount: 500, to: ann}, grant: two, expect: deny, rule: /tools/pay/limits/pay_spent}
+      - {tool: pay, args: {amount: 499, to: ann}, outcome: failed, expect: allow}
+      - {tool: pay, args: {amount: 499, to: ann}, expect: allow}
+      - {at: 59s, tool: big, args: {}, expect: deny, rule: /all_tools/limits/calls_per_minute, retry_after: 1s}
+      - {at: 60s, tool: big, args: {}, times: 4, expect: allow}
+      - {tool: big, args: {}, expect: deny}
+      - {at: 1d, tool: pay, args: {amount: 500, to: ann}, expect: allow}
+";
+    let policy = Policy::parse(&intercept(yaml).unwrap().policy_json).unwrap();
+    let report = crate::cases::run(&policy, cases).unwrap();
+    assert!(report.passed(), "{report}");
+}
+
+#[test]
+fn what_this_language_cannot_take_is_refused() {
+    let yaml = "version: '1'\ntools:\n  t:\n    rules: [{name: n, conditions: [{path: args.a..b, op: eq, value: 1}]}]\n";
+    assert_eq!(
+        errors(yaml),
+        [
+            "/tools/t/require/0/conditions/0/path: cannot be imported: invalid path `args.a..b`: a key is missing"
         ]
     );
 }

@@ -242,16 +242,21 @@ fn differences(condition: &Condition) -> Vec<Note> {
     };
     if compared
         .iter()
-        .any(|value| value.is_array() || value.is_object() || value.is_null())
+        .any(|value| value.is_array() || value.is_object())
     {
-        notes.push(note("Intercept compared the printed form of lists, maps and null; here such a comparison refuses the call"));
+        notes.push(note(
+            "lists and maps compare element by element here; Intercept compared how they print",
+        ));
     }
-    let number_as_text = |text: &str| crate::decimal::Decimal::parse(text).is_some();
-    if compared
-        .iter()
-        .any(|value| value.as_str().is_some_and(number_as_text))
-    {
-        notes.push(note("text that is a number compares as that number here; Intercept compared it letter by letter"));
+    let number = |value: &Value| match value {
+        Value::Number(_) => true,
+        Value::String(text) => crate::decimal::Decimal::parse(text).is_some(),
+        _ => false,
+    };
+    if compared.iter().any(number) {
+        notes.push(note(
+            "a number compares by its value here, also when it stands in quotes; Intercept compared quoted ones letter by letter",
+        ));
     }
     if matches!(condition.op.as_str(), "lt" | "lte" | "gt" | "gte") {
         notes.push(note("an argument that is a number in quotes compares as that number here; in Intercept the condition did not hold"));
