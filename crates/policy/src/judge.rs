@@ -17,7 +17,8 @@ use crate::method::{MethodKind, method_kind};
 use crate::path::{Outcome, Over};
 use crate::text::Text;
 
-pub(crate) use trail::{Finding, Step, Trail};
+pub use trail::Finding;
+pub(crate) use trail::{Looked, Step, Trail};
 
 /// A policy that binds a call: the caller's own, or an ancestor's.
 #[derive(Debug, Clone, Copy)]
@@ -207,7 +208,9 @@ fn judge_tool(
         trail.note(|| Step::plain(rule.clone(), Finding::Refused));
         Err(No { rule, message })
     };
-    let block = match rules.standing(tool) {
+    let standing = rules.standing(tool);
+    trail.standing(tool, standing);
+    let block = match standing {
         Standing::Hidden => return refuse(trail, RuleId::HIDDEN, message::hidden(tool)),
         Standing::Lookalike => {
             return refuse(trail, RuleId::ENVELOPE, message::lookalike_tool(tool));

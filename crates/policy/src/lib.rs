@@ -5,6 +5,7 @@ pub mod call;
 pub mod cases;
 pub mod decimal;
 pub mod document;
+pub mod explain;
 mod glob;
 pub mod import;
 pub mod json;

@@ -3,12 +3,19 @@
 use super::Enforced;
 use crate::amount::Amount;
 use crate::call::Call;
-use crate::document::rules::{Increment, Limit, Rule};
+use crate::document::rules::{Increment, Limit, Rule, Standing};
 use crate::limit::{PolicyRef, RuleId};
 use crate::path::{Outcome, Over};
 
 /// Collects steps, or nothing at no cost.
-pub(crate) struct Trail(Option<Vec<(PolicyRef, Vec<Step>)>>);
+pub(crate) struct Trail(Option<Vec<Looked>>);
+
+/// What was looked at in one policy.
+pub(crate) struct Looked {
+    pub(crate) policy: PolicyRef,
+    pub(crate) standing: Option<String>,
+    pub(crate) steps: Vec<Step>,
+}
 
 /// One rule that was looked at.
 pub(crate) struct Step {
@@ -54,19 +61,36 @@ impl Trail {
         Self(Some(Vec::new()))
     }
 
-    pub(crate) fn into_steps(self) -> Vec<(PolicyRef, Vec<Step>)> {
+    pub(crate) fn into_looked(self) -> Vec<Looked> {
         self.0.unwrap_or_default()
     }
 
     pub(super) fn enter(&mut self, enforced: &Enforced<'_>) {
         if let Some(policies) = &mut self.0 {
-            policies.push((enforced.reference(), Vec::new()));
+            policies.push(Looked {
+                policy: enforced.reference(),
+                standing: None,
+                steps: Vec::new(),
+            });
         }
     }
 
     pub(super) fn note(&mut self, step: impl FnOnce() -> Step) {
-        if let Some((_, steps)) = self.0.as_mut().and_then(|policies| policies.last_mut()) {
-            steps.push(step());
+        if let Some(looked) = self.0.as_mut().and_then(|policies| policies.last_mut()) {
+            looked.steps.push(step());
+        }
+    }
+
+    pub(super) fn standing(&mut self, tool: &str, standing: Standing<'_>) {
+        if let Some(looked) = self.0.as_mut().and_then(|policies| policies.last_mut()) {
+            looked.standing = Some(match standing {
+                Standing::Hidden => format!("`{tool}` is hidden"),
+                Standing::Lookalike => format!("`{tool}` only looks like a known name"),
+                Standing::Unlisted => format!("`{tool}` is not listed and the default is deny"),
+                Standing::Open => format!("`{tool}` is not listed and the default is allow"),
+                Standing::Listed(block) if block.key == tool => format!("`{tool}` is listed"),
+                Standing::Listed(block) => format!("`{tool}` is listed by `{}`", block.key),
+            });
         }
     }
 }
@@ -146,5 +170,19 @@ fn shorten(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
+    }
+}
+
+// === impl Finding ===
+
+impl Finding {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Refused => "refused",
+            Self::Asks => "asks",
+            Self::Charges => "charges",
+            Self::CannotTell => "cannot tell",
+        }
     }
 }

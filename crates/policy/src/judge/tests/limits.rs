@@ -201,7 +201,7 @@ fn a_full_limit_is_refused_with_words() {
             .unwrap()
             .try_into()
             .unwrap();
-        let refusal = Refusal::limit_reached(&charge, retry);
+        let refusal = Refusal::limit_reached(&charge, Some(retry));
         assert_eq!(
             (refusal.rule.as_str(), refusal.retry_after_ms),
             ("/tools/T*/limits/c", Some(retry))
