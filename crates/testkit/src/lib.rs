@@ -2,6 +2,7 @@
 //!
 //! * [`fixture`]: an MCP server that does what it is told, kindly or not, and remembers every byte it was sent.
 //! * [`http`], [`tcp`], [`client`]: clients that show the raw truth of an answer; [`sse`] reads event streams.
+//! * [`bench`]: a minimal upstream, a load generator, nginx as the yardstick.
 //! * [`mod@wait`]: awaiting a state instead of sleeping.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
@@ -15,6 +16,7 @@
     reason = "test support: when the ground gives way, the test should stop there, loudly"
 )]
 
+pub mod bench;
 pub mod client;
 pub mod fixture;
 pub mod http;

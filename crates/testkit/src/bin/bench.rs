@@ -1,0 +1,172 @@
+//! `make bench`: calls per second and latency, direct, through nginx, and through any gateway.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program that talks to whoever started it"
+)]
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use provost_testkit::bench::{
+    Echo, Load, Measured, Nginx, Row, Target, json, measure, serve_echo, table,
+};
+use std::time::Duration;
+
+/// Measure what a hop costs.
+///
+/// A minimal MCP server is called directly, through nginx when it is there, and through every gateway given with
+/// `--target`. Each agent has a connection and a session of its own and calls the tool `echo` again and again.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Role>,
+    #[command(flatten)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Be the minimal MCP server: print the address, serve until stdin ends
+    Upstream {
+        /// How many tools to list
+        #[arg(long, default_value_t = 200)]
+        tools: usize,
+        /// How many single-threaded runtimes
+        #[arg(long, default_value_t = 1)]
+        workers: usize,
+    },
+}
+
+#[derive(Args)]
+struct Bench {
+    /// Numbers of connections
+    #[arg(long, value_delimiter = ',', default_value = "1,8,32")]
+    connections: Vec<usize>,
+    /// Seconds that count, for each target and number of connections
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Seconds before anything counts
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// Rounds over all targets; the median is reported
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Bytes in the argument of each call
+    #[arg(long, default_value_t = 100)]
+    payload: usize,
+    /// A gateway in front of any server with a tool `echo` that answers with its argument `text`
+    #[arg(long, value_name = "NAME=URL")]
+    target: Vec<String>,
+    /// A header for the gateways given with --target
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// The tool to call on the gateways given with --target
+    #[arg(long, default_value = "echo")]
+    tool: String,
+    /// Go without nginx
+    #[arg(long)]
+    no_nginx: bool,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Role::Upstream { tools, workers }) => {
+            serve_echo(tools, workers, |address| println!("{address}"))
+        }
+        None => bench(&arguments.bench),
+    }
+}
+
+fn bench(options: &Bench) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let echo = Echo::start(&std::env::current_exe()?, 200, cores)
+        .context("the upstream does not start")?;
+    let mut targets = vec![Target {
+        pids: vec![echo.pid()],
+        ..Target::new("direct", &echo.url())
+    }];
+    let nginx = if options.no_nginx { None } else { nginx(&echo) };
+    if let Some(nginx) = &nginx {
+        targets.push(Target {
+            pids: nginx.pids(),
+            ..Target::new("nginx", &nginx.url())
+        });
+    }
+    for given in &options.target {
+        targets.push(gateway(given, options)?);
+    }
+    let rows = run(&targets, options)?;
+    if options.json {
+        println!("{}", json(&rows));
+    } else {
+        print!(
+            "{}",
+            table(&rows, if nginx.is_some() { "nginx" } else { "direct" })
+        );
+    }
+    Ok(())
+}
+
+fn nginx(echo: &Echo) -> Option<Nginx> {
+    match Nginx::start(echo.address()) {
+        Ok(nginx) => Some(nginx),
+        Err(e) => {
+            eprintln!("bench: without nginx: {e:#}");
+            None
+        }
+    }
+}
+
+fn gateway(given: &str, options: &Bench) -> Result<Target> {
+    let (name, url) = given
+        .split_once('=')
+        .with_context(|| format!("`{given}` is not NAME=URL"))?;
+    let header = |header: &String| {
+        let (name, value) = header
+            .split_once(':')
+            .with_context(|| format!("`{header}` is not NAME: VALUE"))?;
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    let headers = options.header.iter().map(header).collect::<Result<_>>()?;
+    Ok(Target {
+        headers,
+        tool: options.tool.clone(),
+        ..Target::new(name, url)
+    })
+}
+
+/// Measures all targets in turn, round after round, so that a busy minute of the machine meets them all.
+fn run(targets: &[Target], options: &Bench) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for connections in &options.connections {
+        let load = Load {
+            connections: *connections,
+            warm_up: Duration::from_secs_f64(options.warm_up),
+            length: Duration::from_secs_f64(options.seconds),
+            payload: options.payload,
+        };
+        let mut rounds: Vec<Vec<Measured>> = vec![Vec::new(); targets.len()];
+        for round in 1..=options.rounds.max(1) {
+            for (target, measured) in targets.iter().zip(&mut rounds) {
+                eprintln!(
+                    "bench: {connections} connections, round {round}, {}",
+                    target.name
+                );
+                measured.push(measure(target, &load)?);
+            }
+        }
+        rows.extend(
+            targets
+                .iter()
+                .zip(rounds)
+                .map(|(target, rounds)| Row::median(&target.name, *connections, rounds)),
+        );
+    }
+    Ok(rows)
+}
