@@ -11,17 +11,21 @@ mod read_limits;
 pub(crate) mod rules;
 mod schema;
 mod shape;
+mod warn;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub(crate) use read_limits::window_words;
 
 use crate::method::{MethodKind, method_kind};
+use crate::text::Text;
 use parts::{Body, Posture};
 use rules::{Rules, Standing};
 
 /// A policy, checked and ready to judge calls.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    /// As it was written: warnings name lines and columns.
+    text: Text,
     body: Body,
     rules: Rules,
 }
@@ -33,7 +37,11 @@ impl Policy {
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         let body = read::body(text)?;
         let rules = Rules::new(&body);
-        Ok(Self { body, rules })
+        Ok(Self {
+            text: text.into(),
+            body,
+            rules,
+        })
     }
 
     /// The document in its canonical form, with a line break at the end.
@@ -47,6 +55,18 @@ impl Policy {
     /// The JSON Schema (draft 2020-12) of the language.
     pub fn schema() -> serde_json::Value {
         schema::schema()
+    }
+
+    /// What works, but perhaps not as meant: rules that an agent can get past,
+    /// that are never reached, or that name tools which the server (given its
+    /// `tools`) does not offer.
+    pub fn warnings(&self, tools: Option<&[String]>) -> Vec<Diagnostic> {
+        warn::warnings(self, tools)
+    }
+
+    /// The document as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// What the author says it is for.
@@ -98,14 +118,10 @@ impl Policy {
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }
-
-    pub(crate) fn body(&self) -> &Body {
-        &self.body
-    }
 }
 
 impl PartialEq for Policy {
-    // The rules follow from the body.
+    // The rules follow from the body, and spelling does not count.
     fn eq(&self, other: &Self) -> bool {
         self.body == other.body
     }

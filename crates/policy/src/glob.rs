@@ -74,10 +74,6 @@ impl Names {
         &self.written
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.written.is_empty()
-    }
-
     pub(crate) fn matches(&self, name: &str) -> bool {
         self.exact.contains(name) || self.globs.iter().any(|glob| glob.matches(name))
     }

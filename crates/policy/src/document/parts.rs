@@ -253,7 +253,6 @@ struct NonEmpty(#[schemars(length(min = 1))] String);
 
 #[derive(JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
 #[schemars(transparent)]
-#[expect(dead_code, reason = "only its schema is used")]
 struct ToolKey(#[schemars(regex(pattern = r"[^*]"))] String);
 
 #[derive(JsonSchema)]

@@ -128,10 +128,6 @@ impl Rules {
         }
     }
 
-    pub(crate) fn blocks(&self) -> &[Block] {
-        &self.blocks
-    }
-
     /// The one answer to "what about this tool?", for calls and for lists.
     pub(crate) fn standing(&self, tool: &str) -> Standing<'_> {
         if self.hide.matches(tool) {

@@ -1,0 +1,250 @@
+//! Rules that an agent can walk around, that are never reached, or that
+//! refuse everything.
+
+use super::Warnings;
+use crate::amount::Amount;
+use crate::document::Policy;
+use crate::document::literal::Literal;
+use crate::document::parts::{Action, Condition, Limit, Predicate, Scope, Tool};
+use crate::document::place::escape_pointer;
+use crate::operator::Operator;
+
+/// The lists of one block, or of `all_tools`.
+struct Lists<'p> {
+    pointer: String,
+    require: &'p [Predicate],
+    deny_if: &'p [Predicate],
+    approve_if: &'p [Predicate],
+    limits: &'p [Limit],
+}
+
+pub(super) fn check(policy: &Policy, warnings: &mut Warnings) {
+    let all = &policy.body.all_tools;
+    let everywhere = Lists {
+        pointer: "/all_tools".to_owned(),
+        require: &all.require,
+        deny_if: &all.deny_if,
+        approve_if: &all.approve_if,
+        limits: &all.limits,
+    };
+    everywhere.check(&[], warnings);
+    for (index, limit) in all.limits.iter().enumerate() {
+        if let Limit::Window(limit) = limit
+            && let Some(path) = &limit.increment_from
+        {
+            let message = format!("every tool without a number at `{path}` is denied");
+            let hint = "`increment_from` fits limits of single tools";
+            warnings.add(
+                format!("/all_tools/limits/{index}/increment_from"),
+                message,
+                hint,
+            );
+        }
+    }
+    for (key, tool) in &policy.body.tools {
+        let lists = Lists {
+            pointer: format!("/tools/{}", escape_pointer(key)),
+            require: &tool.require,
+            deny_if: &tool.deny_if,
+            approve_if: &tool.approve_if,
+            limits: &tool.limits,
+        };
+        let rules = !(tool.require.is_empty()
+            && tool.deny_if.is_empty()
+            && tool.approve_if.is_empty()
+            && tool.limits.is_empty()
+            && tool.rate_limit.is_none());
+        if policy.body.hide.matches(key) {
+            let message = format!(
+                "`{}` is hidden, so nothing here is reached",
+                key.escape_debug()
+            );
+            warnings.add(lists.pointer, message, "leave it out here or in `hide`");
+        } else if tool.action == Some(Action::Deny) && rules {
+            let message = "the action denies every call, so the rules beside it are never reached";
+            warnings.add(lists.pointer, message, "");
+        } else {
+            whole_block(&lists, tool, warnings);
+            lists.check(&all.require, warnings);
+        }
+    }
+}
+
+fn whole_block(lists: &Lists<'_>, tool: &Tool, warnings: &mut Warnings) {
+    let pointer = &lists.pointer;
+    match tool.action.unwrap_or(Action::Allow) {
+        Action::RequireApproval if !tool.approve_if.is_empty() => {
+            let message = "every call is asked about anyway because of the action";
+            warnings.add(format!("{pointer}/approve_if"), message, "");
+        }
+        Action::Allow if tool.reason.is_some() => {
+            let hint =
+                "it goes with `action: deny` and `action: require_approval`; rules have `on_deny`";
+            warnings.add(
+                format!("{pointer}/reason"),
+                "the reason is never shown",
+                hint,
+            );
+        }
+        Action::Allow | Action::Deny | Action::RequireApproval => {}
+    }
+    if let Some(rate) = &tool.rate_limit
+        && rate.max < Amount::ONE
+    {
+        warnings.add(
+            format!("{pointer}/rate_limit"),
+            "the limit refuses every call",
+            "",
+        );
+    }
+}
+
+// === impl Lists ===
+
+impl Lists<'_> {
+    fn check(&self, required_elsewhere: &[Predicate], warnings: &mut Warnings) {
+        self.unreachable(warnings);
+        for (index, predicate) in self.require.iter().enumerate() {
+            let pointer = format!("{}/require/{index}", self.pointer);
+            if predicate.conditions.is_empty() {
+                let hint = "an empty list of conditions always holds";
+                warnings.add(pointer.clone(), "this requires nothing", hint);
+            }
+            for_nothing(&pointer, predicate, "every call is denied", warnings);
+        }
+        for (index, predicate) in self.deny_if.iter().enumerate() {
+            let pointer = format!("{}/deny_if/{index}", self.pointer);
+            self.dodged(&pointer, predicate, required_elsewhere, warnings);
+            for_nothing(&pointer, predicate, "nothing is denied", warnings);
+        }
+        for (index, predicate) in self.approve_if.iter().enumerate() {
+            let pointer = format!("{}/approve_if/{index}", self.pointer);
+            for_nothing(&pointer, predicate, "nobody is asked", warnings);
+        }
+        for (index, limit) in self.limits.iter().enumerate() {
+            check_limit(&format!("{}/limits/{index}", self.pointer), limit, warnings);
+        }
+        for (list, predicates) in [
+            ("require", self.require),
+            ("deny_if", self.deny_if),
+            ("approve_if", self.approve_if),
+        ] {
+            for (index, predicate) in predicates.iter().enumerate() {
+                let same = |other: &Predicate| other.conditions == predicate.conditions;
+                if let Some(earlier) = predicates.iter().take(index).position(same) {
+                    let message = format!("the same as {}/{list}/{earlier}", self.pointer);
+                    warnings.add(format!("{}/{list}/{index}", self.pointer), message, "");
+                }
+            }
+        }
+    }
+
+    /// What stands behind a `deny_if` that always holds.
+    fn unreachable(&self, warnings: &mut Warnings) {
+        let Some(block) = self
+            .deny_if
+            .iter()
+            .position(|predicate| predicate.conditions.is_empty())
+        else {
+            return;
+        };
+        let mut behind = Vec::new();
+        behind.extend((block + 1..self.deny_if.len()).map(|index| format!("deny_if/{index}")));
+        behind.extend((0..self.limits.len()).map(|index| format!("limits/{index}")));
+        behind.extend((0..self.approve_if.len()).map(|index| format!("approve_if/{index}")));
+        for rule in behind {
+            let message = format!(
+                "never reached: {}/deny_if/{block} refuses every call",
+                self.pointer
+            );
+            warnings.add(format!("{}/{rule}", self.pointer), message, "");
+        }
+    }
+
+    /// Arguments that can be left out to get past a `deny_if`.
+    fn dodged(
+        &self,
+        pointer: &str,
+        predicate: &Predicate,
+        required_elsewhere: &[Predicate],
+        warnings: &mut Warnings,
+    ) {
+        for (index, condition) in predicate.conditions.iter().enumerate() {
+            let pointer = format!("{pointer}/conditions/{index}");
+            if condition.op == Operator::ArgvIn {
+                let message = "other spellings of a command get past a list of forbidden ones";
+                warnings.add(
+                    pointer.clone(),
+                    message,
+                    "list the allowed commands in `require` instead",
+                );
+            }
+            let mut required = self.require.iter().chain(required_elsewhere);
+            let covered = condition.op == Operator::Exists
+                || required.any(|predicate| {
+                    predicate
+                        .conditions
+                        .iter()
+                        .any(|other| demands(other, condition))
+                });
+            if !covered {
+                let path = &condition.path;
+                let message = format!("a call without `{path}` gets past this");
+                let hint = format!(
+                    "add to `require`: {{ \"conditions\": [{{ \"path\": \"{path}\", \"op\": \"exists\", \"value\": true }}] }}"
+                );
+                warnings.add(pointer, message, &hint);
+            }
+        }
+    }
+}
+
+/// Whether a requirement fails where the condition's path leads nowhere.
+fn demands(required: &Condition, condition: &Condition) -> bool {
+    let allows_absence = required.op == Operator::Exists && required.value == Literal::Bool(false);
+    required.path == condition.path && !allows_absence
+}
+
+/// Conditions that nothing can meet.
+fn for_nothing(pointer: &str, predicate: &Predicate, consequence: &str, warnings: &mut Warnings) {
+    for (index, condition) in predicate.conditions.iter().enumerate() {
+        let lists = [
+            Operator::In,
+            Operator::Under,
+            Operator::HostIn,
+            Operator::ArgvIn,
+        ];
+        if lists.contains(&condition.op) && condition.value == Literal::Array(Vec::new()) {
+            let message = format!("nothing is in an empty list, so {consequence}");
+            warnings.add(format!("{pointer}/conditions/{index}/value"), message, "");
+        }
+    }
+}
+
+fn check_limit(pointer: &str, limit: &Limit, warnings: &mut Warnings) {
+    if limit.scope() == Scope::Session {
+        let hint = "`grant` counts across sessions";
+        warnings.add(
+            format!("{pointer}/scope"),
+            "an agent that reconnects starts this counter anew",
+            hint,
+        );
+    }
+    let (max, increment) = match limit {
+        Limit::Concurrent(limit) => (Amount::whole(u64::from(limit.concurrent)), Amount::ONE),
+        // What an argument adds is not known here.
+        Limit::Window(limit) if limit.increment_from.is_some() => (limit.max, Amount::ZERO),
+        Limit::Window(limit) => (limit.max, limit.increment.unwrap_or(Amount::ONE)),
+    };
+    match limit {
+        Limit::Window(limit) if limit.increment == Some(Amount::ZERO) => {
+            warnings.add(
+                pointer,
+                "the limit can never be reached: a call adds nothing",
+                "",
+            );
+        }
+        _ if max < increment => warnings.add(pointer, "the limit refuses every call", ""),
+        Limit::Window(_) | Limit::Concurrent(_) => {}
+    }
+}

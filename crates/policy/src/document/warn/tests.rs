@@ -1,0 +1,217 @@
+use super::*;
+
+/// Every warning as `line:column pointer: message`.
+fn warned(text: &str, tools: Option<&[&str]>) -> Vec<String> {
+    let tools: Option<Vec<String>> =
+        tools.map(|tools| tools.iter().map(|&tool| tool.into()).collect());
+    let policy = Policy::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
+    let found = policy.warnings(tools.as_deref());
+    assert!(
+        found
+            .iter()
+            .all(|warning| warning.severity == Severity::Warning)
+    );
+    found
+        .iter()
+        .map(|w| format!("{}:{} {}: {}", w.line, w.column, w.pointer, w.message))
+        .collect()
+}
+
+/// Warnings about one tool `t`, without places.
+#[track_caller]
+fn check(tool: &str, expected: &[&str]) {
+    let text = format!(r#"{{"version":"1","default":"deny","tools":{{"t":{tool}}}}}"#);
+    let policy = Policy::parse(&text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
+    let found: Vec<_> = policy
+        .warnings(None)
+        .iter()
+        .map(|w| {
+            format!(
+                "{}: {}",
+                w.pointer.strip_prefix("/tools/t").unwrap(),
+                w.message
+            )
+        })
+        .collect();
+    assert_eq!(found, expected, "{tool}");
+}
+
+const GT: &str = r#"{"path":"args.n","op":"gt","value":5}"#;
+
+#[test]
+fn a_deny_that_an_absent_argument_gets_past() {
+    let deny =
+        |require: &str| format!(r#"{{"require":[{require}],"deny_if":[{{"conditions":[{GT}]}}]}}"#);
+    let dodged = ["/deny_if/0/conditions/0: a call without `args.n` gets past this"];
+    let require = |path: &str, op: &str, value: &str| {
+        format!(r#"{{"conditions":[{{"path":"{path}","op":"{op}","value":{value}}}]}}"#)
+    };
+    check(&deny(""), &dodged);
+    check(&deny(&require("args.m", "exists", "true")), &dodged);
+    check(&deny(&require("args.n", "exists", "false")), &dodged);
+    check(&deny(&require("args.n", "exists", "true")), &[]);
+    check(&deny(&require("args.n", "lt", "9")), &[]);
+    check(
+        r#"{"deny_if":[{"conditions":[{"path":"args.n","op":"exists","value":true}]}]}"#,
+        &[],
+    );
+    let elsewhere = format!(
+        r#"{{"version":"1","default":"allow","all_tools":{{"require":[{}],"deny_if":[{{"conditions":[{GT}]}}]}},
+        "tools":{{"t":{{"deny_if":[{{"conditions":[{GT}]}}]}}}}}}"#,
+        require("args.n", "exists", "true")
+    );
+    assert_eq!(warned(&elsewhere, None), [""; 0]);
+}
+
+#[test]
+fn rules_that_are_never_reached() {
+    check(
+        &format!(
+            r#"{{"deny_if":[{{"conditions":[]}},{{"conditions":[{GT}]}}],"require":[{{"conditions":[{GT}]}}],
+        "approve_if":[{{"conditions":[]}}],"limits":[{{"counter":"c","concurrent":1}}]}}"#
+        ),
+        &[
+            "/deny_if/1: never reached: /tools/t/deny_if/0 refuses every call",
+            "/approve_if/0: never reached: /tools/t/deny_if/0 refuses every call",
+            "/limits/0: never reached: /tools/t/deny_if/0 refuses every call",
+        ],
+    );
+    check(
+        r#"{"action":"deny","rate_limit":{"max":1,"window":1}}"#,
+        &[": the action denies every call, so the rules beside it are never reached"],
+    );
+    check(r#"{"action":"deny","reason":"no"}"#, &[]);
+    check(
+        r#"{"action":"require_approval","approve_if":[{"conditions":[]}]}"#,
+        &["/approve_if: every call is asked about anyway because of the action"],
+    );
+    check(
+        r#"{"reason":"because"}"#,
+        &["/reason: the reason is never shown"],
+    );
+    check(
+        r#"{"approve_if":[{"conditions":[]},{"conditions":[],"on_deny":"x"}]}"#,
+        &["/approve_if/1: the same as /tools/t/approve_if/0"],
+    );
+}
+
+#[test]
+fn rules_for_nothing_and_against_everything() {
+    check(
+        r#"{"require":[{"conditions":[]}]}"#,
+        &["/require/0: this requires nothing"],
+    );
+    check(
+        r#"{"require":[{"conditions":[{"path":"args.a","op":"in","value":[]}]}]}"#,
+        &["/require/0/conditions/0/value: nothing is in an empty list, so every call is denied"],
+    );
+    check(
+        r#"{"approve_if":[{"conditions":[{"path":"args.a","op":"under","value":[]}]}]}"#,
+        &["/approve_if/0/conditions/0/value: nothing is in an empty list, so nobody is asked"],
+    );
+    check(
+        r#"{"require":[{"conditions":[{"path":"args.a","op":"exists","value":true}]}],
+        "deny_if":[{"conditions":[{"path":"args.a","op":"argv_in","value":["rm"]}]}]}"#,
+        &[
+            "/deny_if/0/conditions/0: other spellings of a command get past a list of forbidden ones",
+        ],
+    );
+}
+
+#[test]
+fn limits_that_never_fire_or_always_do() {
+    let limit = |fields: &str| format!(r#"{{"limits":[{{"counter":"c",{fields}}}]}}"#);
+    check(
+        &limit(r#""window":"minute","max":5,"increment":0"#),
+        &["/limits/0: the limit can never be reached: a call adds nothing"],
+    );
+    check(
+        &limit(r#""window":"minute","max":0"#),
+        &["/limits/0: the limit refuses every call"],
+    );
+    check(
+        &limit(r#""window":"minute","max":1,"increment":1.5"#),
+        &["/limits/0: the limit refuses every call"],
+    );
+    check(
+        &limit(r#""concurrent":0"#),
+        &["/limits/0: the limit refuses every call"],
+    );
+    check(
+        &limit(r#""window":"minute","max":0,"increment_from":"args.n""#),
+        &[],
+    );
+    check(
+        &limit(r#""concurrent":1,"scope":"session""#),
+        &["/limits/0/scope: an agent that reconnects starts this counter anew"],
+    );
+    check(
+        r#"{"rate_limit":{"max":0,"window":1}}"#,
+        &["/rate_limit: the limit refuses every call"],
+    );
+}
+
+#[test]
+fn whole_policies() {
+    let one = |text: &str| warned(text, None).join("|");
+    assert_eq!(
+        one("{\n  \"version\": \"1\",\n  \"default\": \"deny\"\n}"),
+        "3:3 /default: no tool is allowed: nothing is listed and the default is deny"
+    );
+    assert_eq!(
+        one(r#"{"version":"1","default":"allow","hide":"*"}"#),
+        "1:34 /hide: every tool is hidden and refused"
+    );
+    assert_eq!(
+        one(r#"{"version":"1","default":"allow","hide":["a*"],"tools":{"a/b":{}}}"#),
+        "1:57 /tools/a~1b: `a/b` is hidden, so nothing here is reached"
+    );
+    assert_eq!(
+        one(
+            r#"{"version":"1","default":"allow","all_tools":{"limits":[{"counter":"c","window":"day","max":1,"increment_from":"args.n"}]}}"#
+        ),
+        "1:95 /all_tools/limits/0/increment_from: every tool without a number at `args.n` is denied"
+    );
+    assert_eq!(
+        one(
+            r#"{"version":"1","default":"allow","methods":{"allow":["ping","resource/read","sampling/x","vendor/x"],"deny":["sampling/*"]}}"#
+        ),
+        "1:54 /methods/allow/0: `ping` always passes, whatever a policy says\
+        |1:61 /methods/allow/1: the protocol does not know `resource/read`\
+        |1:77 /methods/allow/2: `sampling/x` is denied by `methods.deny`"
+    );
+}
+
+#[test]
+fn names_the_server_does_not_offer() {
+    let text = r#"{"version":"1","default":"deny","hide":["vm_terminate","nothing_*"],"tools":{"distributeWrok":{},"git_*":{},"zzz":{},"spawn":{}}}"#;
+    let tools = ["distributeWork", "spawn", "vm_terminate"];
+    assert_eq!(
+        warned(text, Some(&tools)),
+        [
+            "1:56 /hide/1: `nothing_*` covers no tool of the server",
+            "1:78 /tools/distributeWrok: the server has no tool `distributeWrok`",
+            "1:98 /tools/git_*: `git_*` covers no tool of the server",
+            "1:109 /tools/zzz: the server has no tool `zzz`",
+        ]
+    );
+    let policy = Policy::parse(text).unwrap();
+    let tools = tools.map(String::from);
+    let hints: Vec<_> = policy
+        .warnings(Some(&tools))
+        .into_iter()
+        .filter_map(|w| w.hint)
+        .collect();
+    assert_eq!(hints, ["did you mean `distributeWork`?"]);
+}
+
+#[test]
+fn the_seeds_policies_have_nothing_to_warn_about() {
+    assert_eq!(
+        warned(
+            include_str!("../../../../../examples/policies/spawn.json"),
+            Some(&["spawn"])
+        ),
+        [""; 0]
+    );
+}
