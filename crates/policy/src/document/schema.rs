@@ -2,17 +2,42 @@
 
 use std::borrow::Cow;
 
+use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 
 use super::parts::{Body, Condition, PathShape};
 
 /// The schema (draft 2020-12) of a policy document.
-pub(super) fn schema() -> serde_json::Value {
-    let settings = schemars::generate::SchemaSettings::draft2020_12();
+pub(super) fn schema() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().with_transform(NoNulls);
     settings
         .into_generator()
         .into_root_schema_for::<Body>()
         .to_value()
+}
+
+/// A field that may be left out may still not be `null`.
+#[derive(Clone)]
+struct NoNulls;
+
+impl Transform for NoNulls {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(Value::Array(types)) = schema.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                let only = only.clone();
+                schema.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(Value::Array(cases)) = schema.get_mut("anyOf") {
+            cases.retain(|case| case.get("type").is_none_or(|name| name != "null"));
+        }
+        if let Some(Value::Array(words)) = schema.get_mut("enum") {
+            words.retain(|word| !word.is_null());
+        }
+        transform_subschemas(self, schema);
+    }
 }
 
 // By hand: which values fit depends on the operator.

@@ -1,12 +1,121 @@
+mod errors;
+mod schema;
+
 use super::*;
 
+/// Every policy that the project shows to people.
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/policies");
+
+fn examples() -> Vec<(String, String)> {
+    let mut all: Vec<_> = std::fs::read_dir(EXAMPLES)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| {
+            (
+                path.display().to_string(),
+                std::fs::read_to_string(&path).unwrap(),
+            )
+        })
+        .collect();
+    all.sort();
+    assert!(all.len() >= 9, "{}", all.len());
+    all
+}
+
 #[test]
-fn the_seeds_policies_are_canonical() {
-    for text in [
-        include_str!("../../../../examples/policies/spawn.json"),
-        include_str!("../../../../examples/policies/distribute-work.json"),
-        include_str!("../../../../examples/policies/execute-parallel.json"),
-    ] {
-        assert_eq!(Policy::parse(text).unwrap().to_json(), text);
+fn every_example_is_read_without_findings() {
+    for (name, text) in examples() {
+        let policy = Policy::parse(&text).unwrap_or_else(|found| panic!("{name}: {found:?}"));
+        assert_eq!(policy.warnings(None), [], "{name}");
+        let printed = policy.to_json();
+        let again = Policy::parse(&printed).unwrap();
+        assert_eq!(again, policy, "{name}");
+        assert_eq!(again.to_json(), printed, "{name}");
     }
+}
+
+#[test]
+fn the_recommended_policies_are_canonical() {
+    for name in ["spawn", "distribute-work", "execute-parallel"] {
+        let text = std::fs::read_to_string(format!("{EXAMPLES}/{name}.json")).unwrap();
+        assert_eq!(Policy::parse(&text).unwrap().to_json(), text);
+    }
+}
+
+#[test]
+fn the_faq_spellings_are_accepted() {
+    let policy = Policy::parse(
+        r#"{"version":"1","default":"deny","tools":{
+            "distributeWork":{"rate_limit":{"max":10,"window":60}},
+            "spawn":{"action":"deny","reason":"no more agents"}}}"#,
+    )
+    .unwrap();
+    assert!(policy.tool_listed("spawn"));
+    assert_eq!(policy.warnings(None), []);
+}
+
+#[test]
+fn prints_fields_in_a_fixed_order_and_leaves_out_empty_parts() {
+    let policy = Policy::parse(
+        r#"{"tools":{"b":{"limits":[{"max":1e1,"counter":"c","scope":"grant","window":"60s","increment":0.50}],
+        "rate_limit":{"window":60,"max":5},"require":[],"reason":"r\u0061","action":"require_approval"},"a":{}},
+        "hide":"*","all_tools":{"limits":[]},"methods":{},"description":"d","default":"allow","version":"1"}"#,
+    )
+    .unwrap();
+    insta::assert_snapshot!(policy.to_json(), @r##"
+    {
+      "version": "1",
+      "description": "d",
+      "default": "allow",
+      "hide": [
+        "*"
+      ],
+      "tools": {
+        "b": {
+          "action": "require_approval",
+          "reason": "ra",
+          "rate_limit": {
+            "max": 5,
+            "window": 60
+          },
+          "limits": [
+            {
+              "counter": "c",
+              "window": "60s",
+              "max": 10,
+              "scope": "grant",
+              "increment": 0.5
+            }
+          ]
+        },
+        "a": {}
+      }
+    }
+    "##);
+}
+
+#[test]
+fn prints_values_as_they_were_written() {
+    let values = r#"[1.50, 1E400, -0, 12345678901234567890123, "\u00e9\n\"\\\u0007", null, true, {"b":1,"a":[]}]"#;
+    let text = format!(
+        r#"{{"version":"1","default":"allow","tools":{{"t":{{"deny_if":[{{"conditions":[{{"path":"args.x","op":"in","value":{values}}}]}}]}}}}}}"#
+    );
+    let policy = Policy::parse(&text).unwrap();
+    let printed = policy.to_json();
+    for number in [
+        "1.50",
+        "1E400",
+        "-0",
+        "12345678901234567890123",
+        r#""é\n\"\\\u0007""#,
+    ] {
+        assert!(printed.contains(number), "{printed}");
+    }
+    let again = Policy::parse(&printed).unwrap();
+    assert_eq!(again, policy);
+    assert_eq!(again.to_json(), printed);
 }

@@ -99,7 +99,7 @@ fn no_policy_denies() {
 }
 
 #[test]
-fn the_seeds_policies_cap_their_tool_and_deny_the_rest() {
+fn a_policy_with_one_tool_caps_it_and_denies_the_rest() {
     let spawn = include_str!("../../../../examples/policies/spawn.json");
     check(spawn, "spawn", "{}", "allow");
     check(spawn, "send", "{}", "deny (default deny)");

@@ -206,7 +206,7 @@ fn names_the_server_does_not_offer() {
 }
 
 #[test]
-fn the_seeds_policies_have_nothing_to_warn_about() {
+fn a_plain_policy_has_nothing_to_warn_about() {
     assert_eq!(
         warned(
             include_str!("../../../../../examples/policies/spawn.json"),
