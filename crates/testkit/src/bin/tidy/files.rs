@@ -62,7 +62,7 @@ pub(crate) fn check_docs(tree: &Tree) -> Vec<Finding> {
         // `x/tests.rs` and `x/tests/…` need no introduction: they are about `x`.
         let about_something_else =
             file.path.ends_with("/tests.rs") || file.path.contains("/tests/");
-        if !about_something_else && !file.text.trim_start().starts_with("//!") {
+        if !about_something_else && !file.text.lines().any(|line| line.starts_with("//!")) {
             let hint = "start with `//!` and one line that says what the file is for";
             findings.push(Finding::error(&file.path, 1, "no module doc", hint));
         }
