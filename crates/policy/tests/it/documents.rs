@@ -1,8 +1,9 @@
 //! The reference of the language is true: its documents parse, its cases hold, its refusals read as printed.
 
-use provost_policy::{Policy, cases};
+use provost_policy::{Policy, cases, import};
 
 const REFERENCE: &str = include_str!("../../../../docs/policy-language.md");
+const MIGRATING: &str = include_str!("../../../../docs/guides/migrating-from-intercept.md");
 
 /// One fenced block of a page.
 struct Block {
@@ -100,6 +101,40 @@ fn refused_documents_of_the_reference_are_refused_with_the_words_below_them() {
         count += 1;
     }
     assert!(count > 0);
+}
+
+#[test]
+fn documents_of_the_reference_that_are_warned_about_get_the_words_below_them() {
+    let blocks = blocks(REFERENCE);
+    let place = blocks.iter().position(|block| block.info == "json warned");
+    let [document, report, ..] = &blocks[place.unwrap()..] else {
+        panic!("the warnings follow the document");
+    };
+    let policy = Policy::parse(&document.text).unwrap();
+    assert_eq!(report.text, words(&policy.warnings(None)));
+}
+
+#[test]
+fn the_imported_policy_of_the_guide_is_what_the_import_makes() {
+    let blocks = blocks(MIGRATING);
+    let place = blocks
+        .iter()
+        .position(|block| block.info == "yaml intercept");
+    let [source, policy, notes, ..] = &blocks[place.unwrap()..] else {
+        panic!("the policy and the notes follow their source");
+    };
+    let imported = import::intercept(&source.text).unwrap();
+    assert_eq!(policy.info, "json imported");
+    assert_eq!(
+        Policy::parse(&policy.text).unwrap(),
+        Policy::parse(&imported.policy_json).unwrap()
+    );
+    let told: String = imported
+        .notes
+        .iter()
+        .map(|note| format!("note: {note}\n"))
+        .collect();
+    assert_eq!(notes.text, told);
 }
 
 #[test]
