@@ -1,14 +1,53 @@
 //! The journal: an append-only, chained record of what was decided and done.
+//!
+//! Appending is on the path of every call, twice. Whoever finds nobody
+//! writing leads: it writes what is queued, its own entry and those that came
+//! meanwhile, in one `write(2)`; the others wait for it. The lock guards the
+//! queue only and is never held across a write.
 
+mod chain;
+mod decode;
+mod encode;
 mod entry;
+mod recover;
+mod segment;
+mod sync;
+mod walk;
+mod writer;
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use provost_policy::Moment;
+
+pub(crate) use chain::{ChainKey, Mac, parse_mac};
+pub(crate) use decode::{CheckpointLine, Header, Kind, Line, header, line};
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
+pub(crate) use recover::{Recovered, recover};
+pub(crate) use segment::{list as segments, path as segment_path};
+pub(crate) use sync::Syncer;
+pub(crate) use walk::{Seen, Walk};
+pub(crate) use writer::End;
+use writer::{Queue, Writer};
+
+use crate::clock::Clock;
+use crate::guard::lock;
+
+/// A segment is full at this size; the next entry begins another.
+pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// How often the leader writes for others before somebody else leads.
+const ROUNDS: u32 = 8;
+
+/// How long a follower looks before it sleeps: about one write.
+const SPINS: u32 = 200;
 
 /// The writing end of the journal. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Journal(#[expect(dead_code, reason = "filled in with the body")] Arc<()>);
+pub struct Journal(Arc<Shared>);
 
 /// Where an entry stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,10 +61,53 @@ pub struct Position {
 pub enum JournalError {
     /// Writing failed; the next append tries again.
     #[error("the journal cannot be written: {0}")]
-    Unavailable(Arc<std::io::Error>),
+    Unavailable(Arc<io::Error>),
     /// The store was closed.
     #[error("the journal is closed")]
     Closed,
+}
+
+#[derive(Debug)]
+struct Shared {
+    directory: PathBuf,
+    state: Mutex<State>,
+    /// A batch is done, or the writer is free.
+    done: Condvar,
+    /// There is something to sync.
+    to_sync: Condvar,
+    /// There is something to fold.
+    to_fold: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    pending: Queue,
+    spare: Queue,
+    /// Made by the first follower of the pending queue.
+    batch: Option<Arc<Batch>>,
+    /// `None` while somebody writes.
+    writer: Option<Box<Writer>>,
+    waiting: u32,
+    end: End,
+    /// The file that `end` is in.
+    file: Arc<File>,
+    rolled: Vec<Arc<File>>,
+    unsynced: bool,
+    unfolded: bool,
+    /// The disk refused to keep what the kernel took.
+    sync_failed: Option<Arc<io::Error>>,
+    closed: bool,
+}
+
+/// What became of the entries queued behind a leader.
+#[derive(Debug, Default)]
+struct Batch {
+    first: OnceLock<Result<u64, Arc<io::Error>>>,
+}
+
+thread_local! {
+    /// Bodies are put together outside the lock, in memory that stays.
+    static BODY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 // === impl Journal ===
@@ -36,25 +118,297 @@ impl Journal {
     /// When this returns, the entry is in the kernel: it outlives the
     /// process. Blocks for one `write(2)`.
     pub fn append(&self, entry: &Entry<'_>) -> Result<Position, JournalError> {
-        let _ = entry;
-        todo!()
+        self.append_with(|out| encode::body(out, entry))
     }
-}
 
-/// Reads 64 lower-case hexadecimal digits.
-pub(crate) fn parse_mac(text: &[u8]) -> Option<[u8; 32]> {
-    if text.len() != 64 {
-        return None;
+    /// Takes over a recovered journal.
+    pub(crate) fn start(
+        directory: &Path,
+        clock: &Clock,
+        found: &Recovered,
+        key: ChainKey,
+    ) -> io::Result<Self> {
+        Self::start_sized(directory, clock, found, key, SEGMENT_BYTES)
     }
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut mac = [0; 32];
-    for (byte, pair) in mac.iter_mut().zip(text.chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = digit(*high)? << 4 | digit(*low)?;
+
+    pub(crate) fn start_sized(
+        directory: &Path,
+        clock: &Clock,
+        found: &Recovered,
+        key: ChainKey,
+        limit: u64,
+    ) -> io::Result<Self> {
+        let place = directory.to_owned();
+        let writer = if found.goes_on(&key) {
+            Writer::go_on(place, clock.clone(), key, found.end, limit)?
+        } else {
+            Writer::begin(place, clock.clone(), key, found.end, limit)?
+        };
+        let state = State {
+            pending: Queue::default(),
+            spare: Queue::default(),
+            batch: None,
+            waiting: 0,
+            end: writer.end(),
+            file: writer.file(),
+            rolled: vec![Arc::new(File::open(directory)?)],
+            unsynced: true,
+            unfolded: false,
+            sync_failed: None,
+            closed: false,
+            writer: Some(Box::new(writer)),
+        };
+        Ok(Self(Arc::new(Shared {
+            directory: directory.to_owned(),
+            state: Mutex::new(state),
+            done: Condvar::new(),
+            to_sync: Condvar::new(),
+            to_fold: Condvar::new(),
+        })))
     }
-    Some(mac)
+
+    /// The store's own entry: says that this process serves from here on.
+    pub(crate) fn append_start(&self, clock: &Clock) -> Result<Position, JournalError> {
+        self.append_with(|out| {
+            encode::begin(out, "start", clock.now());
+            encode::text_field(out, "boot", clock.boot());
+            encode::number_field(out, "pid", u64::from(std::process::id()));
+            encode::text_field(out, "program", env!("CARGO_PKG_VERSION"));
+            out.push(b'}');
+        })
+    }
+
+    /// The store's own entry: an orderly end.
+    pub(crate) fn append_stop(&self, clock: &Clock) -> Result<Position, JournalError> {
+        self.append_with(|out| {
+            encode::begin(out, "stop", clock.now());
+            out.push(b'}');
+        })
+    }
+
+    /// A change of the control plane that is about to be committed as
+    /// `revision`.
+    pub(crate) fn append_change(
+        &self,
+        act: &AdminAct<'_>,
+        revision: u64,
+    ) -> Result<Position, JournalError> {
+        self.append_act("change", act, revision)
+    }
+
+    /// Says that the change recorded for `revision` was not made.
+    pub(crate) fn append_undone(
+        &self,
+        act: &AdminAct<'_>,
+        revision: u64,
+    ) -> Result<Position, JournalError> {
+        self.append_act("undone", act, revision)
+    }
+
+    /// Stands for what retention is about to remove. `counters` is JSON.
+    pub(crate) fn append_checkpoint(
+        &self,
+        at: Moment,
+        pruned: (u64, &Mac),
+        folded: u64,
+        counters: &[u8],
+    ) -> Result<Position, JournalError> {
+        self.append_with(|out| {
+            encode::begin(out, "checkpoint", at);
+            out.extend_from_slice(b",\"pruned\":");
+            segment::push_link(out, pruned.0, pruned.1);
+            encode::number_field(out, "folded", folded);
+            encode::field(out, "counters");
+            out.extend_from_slice(counters);
+            out.push(b'}');
+        })
+    }
+
+    /// Where the journal ends now.
+    pub(crate) fn end(&self) -> End {
+        lock(&self.0.state).end
+    }
+
+    /// Where the segments are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0.directory
+    }
+
+    /// Begins a new segment with another key.
+    pub(crate) fn roll_to(&self, key: ChainKey) -> Result<(), JournalError> {
+        self.roll(Some(key))
+    }
+
+    /// Begins a new segment, so that retention may take the old one.
+    pub(crate) fn roll(&self, key: Option<ChainKey>) -> Result<(), JournalError> {
+        let mut state = lock(&self.0.state);
+        state.waiting += 1;
+        let mut writer = loop {
+            if let Some(writer) = state.writer.take() {
+                break writer;
+            }
+            state = self.wait(state);
+        };
+        state.waiting -= 1;
+        drop(state);
+        let rolled = writer.roll(key);
+        let mut state = lock(&self.0.state);
+        self.advance(&mut state, &mut writer);
+        state.writer = Some(writer);
+        self.tell(&state);
+        rolled.map_err(|error| JournalError::Unavailable(Arc::new(error)))
+    }
+
+    /// Refuses everything from here on.
+    pub(crate) fn close(&self) {
+        lock(&self.0.state).closed = true;
+        self.0.to_sync.notify_all();
+        self.0.to_fold.notify_all();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.0.state).closed
+    }
+
+    fn append_act(
+        &self,
+        kind: &str,
+        act: &AdminAct<'_>,
+        revision: u64,
+    ) -> Result<Position, JournalError> {
+        self.append_with(|out| {
+            encode::write_act(out, kind, act);
+            encode::number_field(out, "revision", revision);
+            out.push(b'}');
+        })
+    }
+
+    fn append_with(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<Position, JournalError> {
+        BODY.with_borrow_mut(|body| {
+            body.clear();
+            write(body);
+            let position = self.append_body(body);
+            body.shrink_to(1 << 16);
+            position
+        })
+    }
+
+    fn append_body(&self, body: &[u8]) -> Result<Position, JournalError> {
+        let mut state = lock(&self.0.state);
+        if state.closed {
+            return Err(JournalError::Closed);
+        }
+        if let Some(error) = &state.sync_failed {
+            return Err(JournalError::Unavailable(Arc::clone(error)));
+        }
+        let place = state.pending.push(body);
+        let first = match state.writer.take() {
+            Some(writer) => self.lead(state, writer),
+            None => self.follow(state),
+        };
+        match first {
+            Ok(first) => Ok(Position {
+                number: first + place,
+            }),
+            Err(error) => Err(JournalError::Unavailable(error)),
+        }
+    }
+
+    /// Writes what is pending; returns the first number of the first batch,
+    /// which is the caller's.
+    fn lead<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        mut writer: Box<Writer>,
+    ) -> Result<u64, Arc<io::Error>> {
+        let mut own = None;
+        for _ in 0..ROUNDS {
+            if state.pending.is_empty() {
+                break;
+            }
+            let spare = std::mem::take(&mut state.spare);
+            let mut queue = std::mem::replace(&mut state.pending, spare);
+            let batch = state.batch.take();
+            drop(state);
+
+            let first = writer.commit(&queue).map_err(Arc::new);
+            if let Some(batch) = batch {
+                // Set once: only the leader that took the batch does it.
+                let _ = batch.first.set(first.clone());
+            }
+            own.get_or_insert(first);
+            queue.clear();
+
+            state = lock(&self.0.state);
+            state.spare = queue;
+            self.advance(&mut state, &mut writer);
+            self.tell(&state);
+        }
+        state.writer = Some(writer);
+        // Those that queued behind the last round need a leader.
+        self.tell(&state);
+        drop(state);
+        own.unwrap_or_else(|| Err(Arc::new(io::Error::other("there was nothing to write"))))
+    }
+
+    /// Waits until a leader has written the batch, or leads it.
+    fn follow<'s>(&'s self, mut state: MutexGuard<'s, State>) -> Result<u64, Arc<io::Error>> {
+        let batch = Arc::clone(state.batch.get_or_insert_default());
+        state.waiting += 1;
+        drop(state);
+        // A write takes about as long as going to sleep and being woken.
+        for _ in 0..SPINS {
+            if batch.first.get().is_some() {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        let mut state = lock(&self.0.state);
+        loop {
+            if let Some(first) = batch.first.get() {
+                state.waiting -= 1;
+                return first.clone();
+            }
+            // INVARIANT: the writer is free and the batch not done, so the
+            // batch is still pending.
+            if let Some(writer) = state.writer.take() {
+                state.waiting -= 1;
+                return self.lead(state, writer);
+            }
+            state = self.wait(state);
+        }
+    }
+
+    fn wait<'s>(&'s self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        self.0
+            .done
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, state: &State) {
+        if state.waiting > 0 {
+            self.0.done.notify_all();
+        }
+    }
+
+    /// Publishes what the writer has written.
+    fn advance(&self, state: &mut State, writer: &mut Writer) {
+        let end = writer.end();
+        if end == state.end {
+            return;
+        }
+        if !writer.rolled.is_empty() {
+            state.rolled.append(&mut writer.rolled);
+            state.file = writer.file();
+        }
+        state.end = end;
+        // Waking costs a system call; one for each sync and fold is enough.
+        if !std::mem::replace(&mut state.unsynced, true) {
+            self.0.to_sync.notify_one();
+        }
+        if !std::mem::replace(&mut state.unfolded, true) {
+            self.0.to_fold.notify_one();
+        }
+    }
 }

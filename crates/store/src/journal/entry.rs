@@ -231,21 +231,38 @@ pub struct NotADecision;
 
 // === impl Status ===
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self {
+impl Status {
+    /// The word in records; a status with a number has none.
+    const fn word(self) -> Option<&'static str> {
+        Some(match self {
             Self::Ok => "ok",
             Self::ToolError => "tool_error",
             Self::RpcError => "rpc_error",
-            Self::Http(code) => return write!(f, "http_{code}"),
+            Self::Http(_) => return None,
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::UpstreamDown => "upstream_down",
             Self::BadAnswer => "bad_answer",
             Self::NotSent => "not_sent",
             Self::Unknown => "unknown",
-        };
-        f.pad(word)
+        })
+    }
+
+    /// Writes what `Display` shows, without its machinery.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        match self.word() {
+            Some(word) => out.extend_from_slice(word.as_bytes()),
+            None => out.extend_from_slice(self.to_string().as_bytes()),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.word()) {
+            (Self::Http(code), _) => write!(f, "http_{code}"),
+            (_, word) => f.pad(word.unwrap_or_default()),
+        }
     }
 }
 

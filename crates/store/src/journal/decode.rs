@@ -1,0 +1,193 @@
+//! Entries read back.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use provost_policy::{Amount, CounterId, Moment};
+use serde::Deserialize;
+
+use super::chain::{Mac, parse_mac};
+use super::entry::{Decision, Refund, Status};
+use crate::CallId;
+
+/// Text that borrows from the line where it has no escapes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Str<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// Any entry: which fields are there depends on its kind.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Line<'a> {
+    #[serde(rename = "n")]
+    pub(crate) number: u64,
+    #[serde(rename = "t")]
+    pub(crate) kind: Kind,
+    pub(crate) at: (u64, u64),
+    pub(crate) call: Option<CallId>,
+    #[serde(borrow)]
+    pub(crate) grant: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) label: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) server: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) method: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) tool: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) policy: Option<Str<'a>>,
+    pub(crate) version: Option<u32>,
+    #[serde(borrow)]
+    pub(crate) rule: Option<Str<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) keys: Vec<Str<'a>>,
+    #[serde(default)]
+    pub(crate) charges: Vec<Charged>,
+    #[serde(borrow)]
+    pub(crate) shadow: Option<ShadowLine<'a>>,
+    pub(crate) decision: Option<Decision>,
+    #[serde(borrow)]
+    pub(crate) message: Option<Str<'a>>,
+    pub(crate) retry: Option<u64>,
+    pub(crate) status: Option<Status>,
+    pub(crate) http: Option<u16>,
+    pub(crate) latency: Option<u64>,
+    #[serde(default)]
+    pub(crate) refund: Vec<Refund>,
+    #[serde(borrow)]
+    pub(crate) who: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) what: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) target: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) detail: Option<Str<'a>>,
+    pub(crate) revision: Option<u64>,
+}
+
+/// What kind of entry it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Segment,
+    Start,
+    Stop,
+    Intent,
+    Refused,
+    Outcome,
+    Admin,
+    /// A change of the control plane, written before it is committed.
+    Change,
+    /// That change was not committed.
+    Undone,
+    Checkpoint,
+}
+
+/// What was counted.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Charged {
+    pub(crate) counter: CounterId,
+    pub(crate) amount: Amount,
+}
+
+/// What a shadow policy said.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ShadowLine<'a> {
+    #[serde(borrow)]
+    pub(crate) policy: Str<'a>,
+    pub(crate) version: u32,
+    pub(crate) decision: Decision,
+    #[serde(borrow)]
+    pub(crate) rule: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) message: Option<Str<'a>>,
+    #[serde(default)]
+    pub(crate) charges: Vec<Charged>,
+}
+
+/// The first entry of a segment.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Header {
+    #[serde(rename = "n")]
+    pub(crate) number: u64,
+    pub(crate) segment: u32,
+    /// The version of the key the segment is chained with.
+    pub(crate) key: u32,
+    /// The last entry of the segment before.
+    pub(crate) prev: Link,
+}
+
+/// An entry named by its number and its place in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct Link {
+    #[serde(rename = "n")]
+    pub(crate) number: u64,
+    #[serde(deserialize_with = "mac_from_text")]
+    pub(crate) mac: Mac,
+}
+
+/// What a checkpoint stands for.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CheckpointLine {
+    pub(crate) pruned: Link,
+}
+
+// === impl Line ===
+
+impl Line<'_> {
+    /// When it was written.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            steady: self.at.0,
+            wall: self.at.1,
+        }
+    }
+}
+
+impl Str<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reads an entry's payload.
+pub(crate) fn line(payload: &[u8]) -> Option<Line<'_>> {
+    serde_json::from_slice(payload).ok()
+}
+
+/// Reads the header of a segment; `None` if the entry is no header.
+pub(crate) fn header(payload: &[u8]) -> Option<Header> {
+    let is_header = payload
+        .get(..64.min(payload.len()))
+        .is_some_and(|start| memmem::find(start, b"\"t\":\"segment\"").is_some());
+    is_header
+        .then(|| serde_json::from_slice(payload).ok())
+        .flatten()
+}
+
+/// The number a payload carries, without reading the rest.
+pub(crate) fn number(payload: &[u8]) -> Option<u64> {
+    let digits = payload.strip_prefix(b"{\"n\":")?;
+    let end = memchr::memchr(b',', digits.get(..21.min(digits.len()))?)?;
+    std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
+}
+
+/// The moment a payload carries, without reading the rest.
+pub(crate) fn moment(payload: &[u8]) -> Option<Moment> {
+    let start = payload.get(..96.min(payload.len()))?;
+    let place = memmem::find(start, b"\"at\":[")? + 6;
+    let rest = start.get(place..)?;
+    let end = memchr::memchr(b']', rest)?;
+    let (steady, wall) = std::str::from_utf8(rest.get(..end)?)
+        .ok()?
+        .split_once(',')?;
+    Some(Moment {
+        steady: steady.parse().ok()?,
+        wall: wall.parse().ok()?,
+    })
+}
+
+fn mac_from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Mac, D::Error> {
+    let text = Cow::<str>::deserialize(deserializer)?;
+    parse_mac(text.as_bytes()).ok_or_else(|| serde::de::Error::custom("not a mac"))
+}

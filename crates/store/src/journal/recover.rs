@@ -1,0 +1,155 @@
+//! What is there when the journal is opened: its end, and what is damaged.
+
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+
+use super::chain::ChainKey;
+use super::decode;
+use super::segment;
+use super::walk::Walk;
+use super::writer::End;
+use crate::{Damage, DamageKind};
+
+/// A journal as it was found.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// Where the next entry goes.
+    pub(crate) end: End,
+    /// The key version of the last segment, if it can be gone on with.
+    open_key: Option<u32>,
+    /// Bytes of an unfinished entry that were cut off.
+    pub(crate) torn_bytes: u64,
+    /// What is damaged in the part that was read.
+    pub(crate) damage: Vec<Damage>,
+    /// Lines there that must not be used.
+    pub(crate) unusable: HashSet<(u32, u64)>,
+    /// The latest moment of an entry.
+    pub(crate) last_steady: u64,
+}
+
+/// Reads the journal from the segment that was folded last (`folded`) to its
+/// end, and cuts off an entry that was never finished.
+pub(crate) fn recover(
+    directory: &Path,
+    keys: Vec<ChainKey>,
+    folded: Option<End>,
+) -> io::Result<Recovered> {
+    let segments = segment::list(directory)?;
+    let start = folded.map_or(0, |folded| folded.segment);
+    let mut walk = Walk::new(keys);
+    let mut found = Recovered {
+        end: folded.map_or(
+            End {
+                segment: 0,
+                offset: 0,
+                number: 0,
+                mac: [0; 32],
+            },
+            |folded| End {
+                offset: 0,
+                ..folded
+            },
+        ),
+        open_key: None,
+        torn_bytes: 0,
+        damage: Vec::new(),
+        unusable: HashSet::new(),
+        last_steady: 0,
+    };
+    let last = segments.last().copied();
+    let mut expected = None;
+    // The last segment is always read, even if nothing in it is new.
+    for number in segments
+        .into_iter()
+        .filter(|number| *number >= start || Some(*number) == last)
+    {
+        for missing in expected.unwrap_or(number)..number {
+            walk.segment_missing(missing);
+        }
+        expected = Some(number + 1);
+        let bytes = std::fs::read(segment::path(directory, number))?;
+        let mut last_steady = found.last_steady;
+        let torn = walk.segment(number, &bytes, |seen| {
+            last_steady = last_steady.max(decode::moment(seen.payload).map_or(0, |at| at.steady));
+        });
+        found.last_steady = last_steady;
+        let whole = bytes.len() as u64 - torn;
+        if Some(number) == last {
+            found.take_last(directory, number, whole, torn)?;
+        } else if torn > 0 {
+            walk.torn(number, whole);
+        }
+    }
+    found.conclude(walk, folded);
+    Ok(found)
+}
+
+// === impl Recovered ===
+
+impl Recovered {
+    /// Whether the last segment can be gone on with.
+    pub(super) fn goes_on(&self, key: &ChainKey) -> bool {
+        self.open_key == Some(key.version)
+    }
+
+    /// The end of the last segment; cuts off what is no whole line.
+    fn take_last(
+        &mut self,
+        directory: &Path,
+        number: u32,
+        whole: u64,
+        torn: u64,
+    ) -> io::Result<()> {
+        let path = segment::path(directory, number);
+        self.torn_bytes = torn;
+        if torn > 0 {
+            OpenOptions::new().write(true).open(&path)?.set_len(whole)?;
+        }
+        self.end.segment = self.end.segment.max(number);
+        self.end.offset = whole;
+        if whole == 0 && self.end.segment == number {
+            // The process stopped while it began this segment.
+            std::fs::remove_file(path)?;
+            self.end.segment = number - 1;
+        }
+        Ok(())
+    }
+
+    fn conclude(&mut self, mut walk: Walk, folded: Option<End>) {
+        walk.finish();
+        if let Some((_, mac)) = walk.last {
+            self.end.mac = mac;
+        }
+        let number = walk.next_number() - 1;
+        if walk.ends_intact && walk.last.is_some_and(|(last, _)| last == number) {
+            self.open_key = walk.key_version();
+        }
+        let End {
+            segment, offset, ..
+        } = self.end;
+        match folded {
+            // The database knows of entries that are not there: the machine
+            // stopped before they reached the disk, or somebody cut them off.
+            Some(folded) if folded.number > number => {
+                let kind = DamageKind::Missing {
+                    first: number + 1,
+                    last: folded.number,
+                };
+                walk.damage.push(Damage {
+                    segment,
+                    line: 0,
+                    offset,
+                    kind,
+                });
+                self.end.number = folded.number;
+                self.end.mac = folded.mac;
+                self.open_key = None;
+            }
+            _ => self.end.number = number,
+        }
+        self.damage = walk.damage;
+        self.unusable = walk.unusable;
+    }
+}

@@ -1,0 +1,76 @@
+//! Segment files: `journal/00000001.log` and so on.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::chain::{Mac, push_mac};
+use super::encode;
+use crate::clock::Clock;
+
+/// What stands in the header of a new segment.
+pub(crate) struct NewSegment {
+    pub(crate) segment: u32,
+    pub(crate) key: u32,
+    pub(crate) prev_number: u64,
+    pub(crate) prev_mac: Mac,
+}
+
+/// The file of a segment.
+pub(crate) fn path(directory: &Path, segment: u32) -> PathBuf {
+    directory.join(format!("{segment:08}.log"))
+}
+
+/// The segments there are, in order.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<u32>> {
+    let mut segments = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let number: Option<u32> = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".log"))
+            .and_then(|name| name.parse().ok());
+        segments.extend(number);
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// Makes the file of a new segment. One that exists is never written over.
+pub(super) fn create(directory: &Path, segment: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path(directory, segment))
+}
+
+/// Opens the last segment to go on with it.
+pub(super) fn open_to_append(directory: &Path, segment: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .open(path(directory, segment))
+}
+
+/// The body of a segment's first entry.
+pub(super) fn header_body(out: &mut Vec<u8>, new: &NewSegment, clock: &Clock) {
+    encode::begin(out, "segment", clock.now());
+    encode::number_field(out, "segment", u64::from(new.segment));
+    encode::number_field(out, "key", u64::from(new.key));
+    encode::text_field(out, "boot", clock.boot());
+    out.extend_from_slice(b",\"prev\":");
+    push_link(out, new.prev_number, &new.prev_mac);
+    out.push(b'}');
+}
+
+/// An entry named by number and mac.
+pub(super) fn push_link(out: &mut Vec<u8>, number: u64, mac: &Mac) {
+    out.extend_from_slice(b"{\"n\":");
+    encode::number(out, number);
+    out.extend_from_slice(b",\"mac\":\"");
+    push_mac(out, mac);
+    out.extend_from_slice(b"\"}");
+}

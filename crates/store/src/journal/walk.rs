@@ -1,0 +1,337 @@
+//! Reading the chain: which entries are as they were written, and what is
+//! wrong with the others.
+//!
+//! An entry is intact when its mac follows from the entry before it. After a
+//! damaged line the walk finds its way again: the next line may follow from
+//! the mac that stands in the damaged line, from the one it should have, or
+//! from one a few lines before. What each bad line *is* gets decided when the
+//! next intact entry shows how many were in between.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::chain::{ChainKey, Mac, parse_mac};
+use super::decode::{self, Header};
+use crate::{Damage, DamageKind};
+
+/// Macs that the next entry may follow from.
+const REMEMBERED: usize = 16;
+
+/// The walk through all segments, in order.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    keys: Vec<ChainKey>,
+    /// The key of this segment; unknown while its header is damaged.
+    key: Option<ChainKey>,
+    /// The newest last.
+    recent: VecDeque<Mac>,
+    /// The number of the next entry, once one is known.
+    expected: Option<u64>,
+    /// Lines since the last intact entry.
+    bad: Vec<Bad>,
+    /// Where every line that is not intact begins.
+    pub(crate) unusable: HashSet<(u32, u64)>,
+    pub(crate) damage: Vec<Damage>,
+    /// The first header, whose predecessor nobody has seen.
+    pub(crate) first: Option<Header>,
+    /// The last intact entry.
+    pub(crate) last: Option<(u64, Mac)>,
+    /// How many entries are intact.
+    pub(crate) intact: u64,
+    /// Whether the last whole line of the last segment is intact.
+    pub(crate) ends_intact: bool,
+}
+
+/// An intact entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) segment: u32,
+    /// From 1.
+    pub(crate) line: u64,
+    /// Where the line begins.
+    pub(crate) offset: u64,
+    pub(crate) number: u64,
+    pub(crate) mac: Mac,
+    pub(crate) payload: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    segment: u32,
+    line: u64,
+    offset: u64,
+}
+
+#[derive(Debug)]
+struct Bad {
+    place: Place,
+    /// The number it says it has.
+    claims: Option<u64>,
+}
+
+// === impl Walk ===
+
+impl Walk {
+    pub(crate) fn new(keys: Vec<ChainKey>) -> Self {
+        Self {
+            keys,
+            key: None,
+            recent: VecDeque::new(),
+            expected: None,
+            bad: Vec::new(),
+            unusable: HashSet::new(),
+            damage: Vec::new(),
+            first: None,
+            last: None,
+            intact: 0,
+            ends_intact: false,
+        }
+    }
+
+    /// Walks through one segment. Shows each intact entry and returns how
+    /// many bytes at the end are no whole line.
+    pub(crate) fn segment(
+        &mut self,
+        segment: u32,
+        bytes: &[u8],
+        mut show: impl FnMut(Seen<'_>),
+    ) -> u64 {
+        self.key = None;
+        self.ends_intact = false;
+        let mut offset = 0;
+        let mut line = 0;
+        let mut rest = bytes;
+        while let Some(length) = memchr::memchr(b'\n', rest) {
+            line += 1;
+            let place = Place {
+                segment,
+                line,
+                offset,
+            };
+            let (text, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            if line == 1 {
+                self.enter(place, text);
+            }
+            self.step(place, text, &mut show);
+            offset += length as u64 + 1;
+            rest = after.get(1..).unwrap_or_default();
+        }
+        rest.len() as u64
+    }
+
+    /// Says that a segment is not there.
+    pub(crate) fn segment_missing(&mut self, segment: u32) {
+        self.settle(None);
+        self.damage.push(Damage {
+            segment,
+            line: 0,
+            offset: 0,
+            kind: DamageKind::SegmentMissing,
+        });
+    }
+
+    /// Says that a segment that is not the last ends in the middle of a line.
+    pub(crate) fn torn(&mut self, segment: u32, offset: u64) {
+        self.settle(None);
+        self.damage.push(Damage {
+            segment,
+            line: 0,
+            offset,
+            kind: DamageKind::Torn,
+        });
+    }
+
+    /// Decides about what is still open at the end.
+    pub(crate) fn finish(&mut self) {
+        self.settle(None);
+    }
+
+    /// The number the next entry should have. Only after [`Walk::finish`].
+    pub(crate) fn next_number(&self) -> u64 {
+        self.expected.unwrap_or(1)
+    }
+
+    /// The version of the key the last segment was chained with.
+    pub(crate) fn key_version(&self) -> Option<u32> {
+        self.key.as_ref().map(|key| key.version)
+    }
+
+    /// Reads what the header says before its mac can be checked.
+    fn enter(&mut self, place: Place, text: &[u8]) {
+        let Some(header) = split(text).and_then(|(payload, _)| decode::header(payload)) else {
+            return;
+        };
+        match self.keys.iter().find(|key| key.version == header.key) {
+            Some(key) => self.key = Some(key.clone()),
+            None => {
+                let kind = DamageKind::KeyMissing {
+                    version: header.key,
+                };
+                self.damage.push(Damage {
+                    segment: place.segment,
+                    line: place.line,
+                    offset: place.offset,
+                    kind,
+                });
+            }
+        }
+        if self.expected.is_none() {
+            self.recent.push_back(header.prev.mac);
+            self.expected = Some(header.prev.number + 1);
+            self.first = Some(header);
+        } else if self.recent.iter().all(|mac| *mac != header.prev.mac) {
+            // The end of the segment before is gone. The header's own word
+            // for it counts only if its mac holds, which `step` finds out.
+            self.remember(header.prev.mac);
+        }
+    }
+
+    fn step(&mut self, place: Place, text: &[u8], show: &mut impl FnMut(Seen<'_>)) {
+        let Some((payload, mac)) = split(text) else {
+            self.reject(place, None);
+            return;
+        };
+        let number = decode::number(payload);
+        if let (Some(number), true) = (number, self.follows(payload, &mac)) {
+            self.arrive(place, number);
+            self.remember(mac);
+            self.last = Some((number, mac));
+            self.intact += 1;
+            self.ends_intact = true;
+            let Place {
+                segment,
+                line,
+                offset,
+            } = place;
+            show(Seen {
+                segment,
+                line,
+                offset,
+                number,
+                mac,
+                payload,
+            });
+            return;
+        }
+        self.reject(place, number);
+        if let (Some(key), Some(previous)) = (&self.key, self.recent.back()) {
+            let should = key.link(previous, payload);
+            self.remember(should);
+        }
+        self.remember(mac);
+    }
+
+    fn reject(&mut self, place: Place, claims: Option<u64>) {
+        self.ends_intact = false;
+        self.unusable.insert((place.segment, place.offset));
+        self.bad.push(Bad { place, claims });
+    }
+
+    /// Whether the mac follows from one that was seen.
+    fn follows(&mut self, payload: &[u8], mac: &Mac) -> bool {
+        let holds = |key: &ChainKey| {
+            self.recent
+                .iter()
+                .rev()
+                .any(|previous| key.link(previous, payload) == *mac)
+        };
+        if let Some(key) = &self.key {
+            return holds(key);
+        }
+        // The header is damaged: any key may be this segment's.
+        let found = self.keys.iter().find(|key| holds(key)).cloned();
+        self.key = found;
+        self.key.is_some()
+    }
+
+    /// An intact entry: says what was wrong before it.
+    fn arrive(&mut self, place: Place, number: u64) {
+        self.settle(Some(number));
+        let expected = self.expected.unwrap_or(number);
+        if number < expected {
+            self.note(place, DamageKind::Misplaced { number });
+        } else if number > expected {
+            self.note(
+                place,
+                DamageKind::Missing {
+                    first: expected,
+                    last: number - 1,
+                },
+            );
+        }
+        self.expected = Some(expected.max(number + 1));
+    }
+
+    /// Decides what the bad lines are, now that the entry after them is known
+    /// to be `next`, or that none comes.
+    fn settle(&mut self, next: Option<u64>) {
+        if self.bad.is_empty() {
+            return;
+        }
+        let bad = std::mem::take(&mut self.bad);
+        let mut expected = self.expected.unwrap_or(1);
+        let limit = next.unwrap_or(u64::MAX);
+        let room = bad.len() as u64;
+        for Bad { place, claims } in bad {
+            match claims {
+                // It stands here twice, or was written further on.
+                Some(number) if number < expected || number > limit => {
+                    self.note(place, DamageKind::Misplaced { number });
+                }
+                // It takes the place of the entry that is to come: put in.
+                Some(number) if number == limit => self.note(place, DamageKind::Altered),
+                // A number a little further on: what it follows from is gone.
+                // Without an intact entry behind it, a claim proves nothing,
+                // and a wild one must not move the numbers.
+                Some(number)
+                    if number > expected && (next.is_some() || number - expected <= room) =>
+                {
+                    self.note(
+                        place,
+                        DamageKind::Missing {
+                            first: expected,
+                            last: number - 1,
+                        },
+                    );
+                    expected = number + 1;
+                }
+                Some(_) | None => {
+                    self.note(place, DamageKind::Altered);
+                    if expected < limit {
+                        expected += 1;
+                    }
+                }
+            }
+        }
+        self.expected = Some(expected);
+    }
+
+    fn note(&mut self, place: Place, kind: DamageKind) {
+        let Place {
+            segment,
+            line,
+            offset,
+        } = place;
+        self.damage.push(Damage {
+            segment,
+            line,
+            offset,
+            kind,
+        });
+    }
+
+    fn remember(&mut self, mac: Mac) {
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(mac);
+    }
+}
+
+/// A line without its newline, as payload and mac.
+fn split(text: &[u8]) -> Option<(&[u8], Mac)> {
+    let (head, mac) = text.split_at_checked(text.len().checked_sub(64)?)?;
+    Some((head.strip_suffix(b"\t")?, parse_mac(mac)?))
+}
+
+#[cfg(test)]
+mod tests;
