@@ -1,10 +1,13 @@
 //! The audit: head, verification, export, retention.
 
+mod export;
+mod prune;
+mod verify;
+
 use std::fmt;
-use std::io::Write;
 use std::str::FromStr;
 
-use crate::{Actor, ChangeError, Store, StoreError};
+use crate::StoreError;
 
 /// The end of the chain: whoever keeps this can prove later that nothing
 /// before it was cut or changed. Printed as `<number>:<mac>`.
@@ -108,46 +111,6 @@ pub struct Pruned {
     pub records: u64,
     /// The last entry that went, which a checkpoint in the journal carries.
     pub up_to: Option<Head>,
-}
-
-// === impl Store ===
-
-impl Store {
-    /// The end of the chain.
-    pub fn audit_head(&self) -> Head {
-        todo!()
-    }
-
-    /// Reads the whole journal and checks each entry, and that the chain
-    /// goes through `head` if one is given.
-    pub fn audit_verify(&self, head: Option<Head>) -> Result<Verified, VerifyError> {
-        let _ = head;
-        todo!()
-    }
-
-    /// Writes all records and changes, oldest first. Returns how many.
-    pub fn audit_export(
-        &self,
-        format: ExportFormat,
-        out: &mut dyn Write,
-    ) -> Result<u64, StoreError> {
-        let _ = (format, out);
-        todo!()
-    }
-
-    /// Removes whole segments whose entries are all older than `older_than`
-    /// (unix time in microseconds), and leaves a checkpoint for them.
-    pub fn prune(&self, who: &Actor, older_than: u64) -> Result<Pruned, StoreError> {
-        let _ = (who, older_than);
-        todo!()
-    }
-
-    /// Makes new keys for what is sealed and for the chain, and seals again
-    /// what there is. Returns the new version.
-    pub fn rotate_key(&self, who: &Actor) -> Result<u32, ChangeError> {
-        let _ = who;
-        todo!()
-    }
 }
 
 // === impl Verified ===

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::JournalError;
+use std::sync::atomic::Ordering;
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use crate::database::{Commit, begin, meta, set_meta, uint};
 use crate::ids::NoRandomness;
+use crate::{AdminAct, JournalError, Store};
 
 /// Who makes a change; it is recorded with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +26,9 @@ pub enum StoreError {
     /// The journal cannot be written; without it nothing is changed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// What is exported could not be written.
+    #[error("the export could not be written: {0}")]
+    Export(Arc<std::io::Error>),
     /// A sealed value does not open.
     #[error("a sealed value could not be opened: {0}")]
     Sealed(String),
@@ -108,6 +116,12 @@ pub enum ChangeError {
         /// The label.
         label: String,
     },
+    /// Grants of several servers have that label.
+    #[error("several servers have a grant `{label}`")]
+    GrantUnclear {
+        /// The label.
+        label: String,
+    },
     /// The time is not in the future.
     #[error("the expiry lies in the past")]
     Expired,
@@ -158,6 +172,7 @@ impl ChangeError {
             Self::GrantExists { .. } => {
                 Some("choose another label, or revoke or rotate the other grant")
             }
+            Self::GrantUnclear { .. } => Some("name the server as well, or the grant's id"),
             Self::Expired => Some("give a time to come, or a length such as `30d`"),
             Self::Name { .. } | Self::PolicyRefused { .. } | Self::Store(_) => None,
         }
@@ -179,5 +194,149 @@ impl From<JournalError> for ChangeError {
 impl From<NoRandomness> for ChangeError {
     fn from(error: NoRandomness) -> Self {
         Self::Store(error.into())
+    }
+}
+
+/// A change that is ready to be committed, and what to record about it.
+pub(crate) struct Made<T> {
+    pub(crate) value: T,
+    /// To what, such as `github/ci-runner`.
+    pub(crate) target: String,
+    /// Details worth keeping. Never a secret.
+    pub(crate) detail: Option<String>,
+}
+
+/// What came of a wish to change something.
+pub(crate) enum Change<T> {
+    Made(Made<T>),
+    /// It was so already; nothing is recorded.
+    Already(T),
+}
+
+// === impl Change ===
+
+impl<T> Change<T> {
+    pub(crate) fn made(value: T, target: impl Into<String>) -> Self {
+        Self::Made(Made {
+            value,
+            target: target.into(),
+            detail: None,
+        })
+    }
+
+    pub(crate) fn detailed(value: T, target: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Made(Made {
+            value,
+            target: target.into(),
+            detail: Some(detail.into()),
+        })
+    }
+}
+
+/// How many changes there were.
+pub(crate) fn read_revision(connection: &Connection) -> rusqlite::Result<u64> {
+    Ok(meta(connection, "revision")?
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0))
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Makes one change of the control plane: one transaction, one entry.
+    ///
+    /// The entry is on the disk before the transaction is committed, so no
+    /// change takes effect without a record. If the process stops in between,
+    /// the next start finds an entry whose revision the database does not
+    /// have, and records that the change was not made.
+    pub(crate) fn change<T>(
+        &self,
+        who: &Actor,
+        what: &str,
+        make: impl FnOnce(&Transaction<'_>, u64) -> Result<Change<T>, ChangeError>,
+    ) -> Result<T, ChangeError> {
+        let inner = &self.0;
+        let at = inner.clock.now();
+        let mut connection = inner.database.writing();
+        let transaction = begin(&mut connection, Commit::Durable)?;
+        let made = match make(&transaction, at.wall)? {
+            Change::Already(value) => return Ok(value),
+            Change::Made(made) => made,
+        };
+        let revision = read_revision(&transaction)? + 1;
+        set_meta(&transaction, "revision", &revision.to_string())?;
+        let act = AdminAct {
+            at,
+            who: &who.0,
+            what,
+            target: &made.target,
+            detail: made.detail.as_deref(),
+        };
+        inner.journal.append_change(&act, revision)?;
+        let done = inner
+            .journal
+            .sync()
+            .map_err(StoreError::from)
+            .and_then(|()| Ok(transaction.commit()?));
+        if let Err(error) = done {
+            // If this does not get through either, the next start does it.
+            inner.journal.append_undone(&act, revision).ok();
+            return Err(error.into());
+        }
+        inner.revision.store(revision, Ordering::Release);
+        drop(connection);
+        self.tell_change();
+        Ok(made.value)
+    }
+
+    /// Records an act that changes nothing, before it is done.
+    pub(crate) fn record_act(
+        &self,
+        who: &Actor,
+        what: &str,
+        target: &str,
+    ) -> Result<(), StoreError> {
+        let act = AdminAct {
+            at: self.0.clock.now(),
+            who: &who.0,
+            what,
+            target,
+            detail: None,
+        };
+        self.0.journal.append(&crate::Entry::Admin(act))?;
+        Ok(())
+    }
+
+    /// Records that the last change was not made, if the process stopped
+    /// between its entry and its commit.
+    pub(crate) fn settle_last_change(&self) -> Result<(), StoreError> {
+        let last = "SELECT revision, who, what, target FROM acts WHERE kind = 'change'
+            AND n > coalesce((SELECT max(n) FROM acts WHERE kind = 'undone'), 0) ORDER BY n DESC LIMIT 1";
+        let reading = self.0.database.reading();
+        let found: Option<(i64, String, String, String)> = reading
+            .query_row(last, [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .optional()?;
+        drop(reading);
+        let Some((revision, who, what, target)) = found else {
+            return Ok(());
+        };
+        let revision = uint(revision);
+        if revision <= self.revision() {
+            return Ok(());
+        }
+        let detail = "the process stopped before the change was made";
+        let at = self.0.clock.now();
+        let act = AdminAct {
+            at,
+            who: &who,
+            what: &what,
+            target: &target,
+            detail: Some(detail),
+        };
+        self.0.journal.append_undone(&act, revision)?;
+        tracing::warn!(what, target, "the last change was recorded but not made");
+        Ok(())
     }
 }

@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use provost_policy::Text;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{GrantId, Secret, ServerId};
+use crate::change::read_revision;
+use crate::grants::{self, GrantRow};
+use crate::policies::current_policies;
+use crate::servers::load_servers;
+use crate::{GrantId, Secret, ServerId, Store, StoreError};
 
 /// A consistent snapshot of servers, grants and the policies in use.
 ///
@@ -181,5 +186,40 @@ impl Grant {
     /// Whether it has not expired at `wall` (unix time in microseconds).
     pub fn live(&self, wall: u64) -> bool {
         self.expires.is_none_or(|end| wall < end)
+    }
+}
+
+// === impl Store ===
+
+impl Store {
+    /// A consistent snapshot of servers, grants and policies.
+    pub fn directory(&self) -> Result<Directory, StoreError> {
+        let mut connection = self.0.database.reading();
+        // One transaction, so that everything is of the same moment.
+        let snapshot = connection.transaction()?;
+        self.read_directory(&snapshot)
+    }
+
+    fn read_directory(&self, connection: &Connection) -> Result<Directory, StoreError> {
+        let mut directory = Directory {
+            revision: read_revision(connection)?,
+            ..Directory::default()
+        };
+        for server in load_servers(connection, &self.0.keys, None)? {
+            directory
+                .server_names
+                .insert(server.name.clone(), server.id.clone());
+            directory
+                .servers
+                .insert(server.id.clone(), Arc::new(server));
+        }
+        let policies = current_policies(connection)?;
+        for GrantRow { grant, token, .. } in
+            grants::load(connection, &policies, grants::Which::Live)?
+        {
+            directory.tokens.insert(token, grant.id.clone());
+            directory.grants.insert(grant.id.clone(), Arc::new(grant));
+        }
+        Ok(directory)
     }
 }

@@ -1,8 +1,26 @@
 //! Grants: mint, rotate, reveal, attach, revoke, list.
 
+mod rows;
+
 use std::sync::Arc;
 
-use crate::{Actor, ChangeError, Grant, GrantId, Secret, Store};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use rusqlite::Transaction;
+use zeroize::Zeroizing;
+
+use crate::change::Change;
+use crate::database::int;
+use crate::directory::hash_token;
+use crate::ids::{random, random_name};
+use crate::policies::{current_policies, require_policy};
+use crate::seal::Place;
+use crate::sealed::{self, TOKEN};
+use crate::servers::require_server_id;
+use crate::{Actor, ChangeError, Grant, GrantId, Secret, ServerId, Store, StoreError};
+pub(crate) use rows::{GrantRow, Which, load};
+
+/// What a token begins with.
+const PREFIX: &str = "pv_";
 
 /// A grant to mint.
 #[derive(Debug, Clone, Default)]
@@ -53,28 +71,79 @@ pub struct GrantView {
 
 impl Store {
     /// Mints a grant.
-    pub fn mint_grant(&self, who: &Actor, grant: NewGrant) -> Result<Minted, ChangeError> {
-        let _ = (who, grant);
-        todo!()
+    pub fn mint_grant(&self, who: &Actor, new: NewGrant) -> Result<Minted, ChangeError> {
+        check_label(&new.label)?;
+        let token = new_token()?;
+        let grant = self.change(who, "grant.mint", |tx, now| {
+            let server = require_server_id(tx, &new.server)?;
+            if new.expires.is_some_and(|end| end <= now) {
+                return Err(ChangeError::Expired);
+            }
+            if let Some(parent) = &new.parent {
+                require_live(tx, parent)?;
+            }
+            free_label(tx, &new, &server, now)?;
+            let id = GrantId(random_name("g-")?);
+            let (policy, shadow) = attached(tx, &new.server, &new.attachment)?;
+            tx.execute(
+                "INSERT INTO grants (id, server, server_name, label, token, policy, shadow, parent, expires, created)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                (
+                    id.as_str(),
+                    server.as_str(),
+                    &new.server,
+                    &new.label,
+                    hash_token(token.expose()),
+                    policy,
+                    shadow,
+                    new.parent.as_ref().map(GrantId::as_str),
+                    new.expires.map(int),
+                    int(now),
+                ),
+            )?;
+            sealed::put(tx, &self.0.keys, token_place(&id), 0, &token)?;
+            let grant = require_live(tx, &id)?;
+            let target = target(&grant);
+            Ok(Change::detailed(grant, target, describe(&new.attachment)))
+        })?;
+        Ok(Minted { grant, token })
     }
 
     /// Gives a grant a new token; the old one ends at once.
     pub fn rotate_grant(&self, who: &Actor, id: &GrantId) -> Result<Minted, ChangeError> {
-        let _ = (who, id);
-        todo!()
+        let token = new_token()?;
+        let grant = self.change(who, "grant.rotate", |tx, _| {
+            let grant = require_live(tx, id)?;
+            tx.execute(
+                "UPDATE grants SET token = ?2 WHERE id = ?1",
+                (id.as_str(), hash_token(token.expose())),
+            )?;
+            sealed::put(tx, &self.0.keys, token_place(id), 0, &token)?;
+            let target = target(&grant);
+            Ok(Change::made(grant, target))
+        })?;
+        Ok(Minted { grant, token })
     }
 
-    /// Shows a grant's token again. Recorded.
+    /// Shows a grant's token again. Recorded before it is shown.
     pub fn reveal_grant(&self, who: &Actor, id: &GrantId) -> Result<Secret, ChangeError> {
-        let _ = (who, id);
-        todo!()
+        let grant = require_live(&self.0.database.reading(), id)?;
+        self.record_act(who, "grant.reveal", &target(&grant))?;
+        let token = sealed::get(&self.0.database.reading(), &self.0.keys, token_place(id))?;
+        token.ok_or_else(|| {
+            StoreError::Sealed(format!("the token of grant `{id}` is missing")).into()
+        })
     }
 
     /// Revokes a grant and all that were minted below it; returns them all,
     /// itself first.
     pub fn revoke_grant(&self, who: &Actor, id: &GrantId) -> Result<Vec<GrantId>, ChangeError> {
-        let _ = (who, id);
-        todo!()
+        self.change(who, "grant.revoke", |tx, now| {
+            let grant = require_live(tx, id)?;
+            let revoked = rows::revoke_tree(tx, id, now)?;
+            let detail = format!("{} below it", revoked.len().saturating_sub(1));
+            Ok(Change::detailed(revoked, target(&grant), detail))
+        })
     }
 
     /// Replaces a grant's policies.
@@ -84,8 +153,20 @@ impl Store {
         id: &GrantId,
         attachment: Attachment,
     ) -> Result<Arc<Grant>, ChangeError> {
-        let _ = (who, id, attachment);
-        todo!()
+        self.change(who, "grant.attach", |tx, _| {
+            let grant = require_live(tx, id)?;
+            let (policy, shadow) = attached(tx, &grant.server_name, &attachment)?;
+            tx.execute(
+                "UPDATE grants SET policy = ?2, shadow = ?3 WHERE id = ?1",
+                (id.as_str(), policy, shadow),
+            )?;
+            let target = target(&grant);
+            Ok(Change::detailed(
+                require_live(tx, id)?,
+                target,
+                describe(&attachment),
+            ))
+        })
     }
 
     /// Sets or removes a grant's end.
@@ -95,23 +176,177 @@ impl Store {
         id: &GrantId,
         expires: Option<u64>,
     ) -> Result<Arc<Grant>, ChangeError> {
-        let _ = (who, id, expires);
-        todo!()
+        self.change(who, "grant.expire", |tx, now| {
+            let grant = require_live(tx, id)?;
+            if expires.is_some_and(|end| end <= now) {
+                return Err(ChangeError::Expired);
+            }
+            tx.execute(
+                "UPDATE grants SET expires = ?2 WHERE id = ?1",
+                (id.as_str(), expires.map(int)),
+            )?;
+            let target = target(&grant);
+            Ok(Change::made(require_live(tx, id)?, target))
+        })
     }
 
     /// Grants of one server or of all, oldest first; revoked ones last.
     pub fn grants(&self, server: Option<&str>) -> Result<Vec<GrantView>, ChangeError> {
-        let _ = server;
-        todo!()
+        let connection = self.0.database.reading();
+        let server = server
+            .map(|name| require_server_id(&connection, name))
+            .transpose()?;
+        let rows = load(&connection, &current_policies(&connection)?, Which::All)?;
+        Ok(rows
+            .into_iter()
+            .filter(|row| {
+                server
+                    .as_ref()
+                    .is_none_or(|server| row.grant.server == *server)
+            })
+            .map(|row| GrantView {
+                grant: Arc::new(row.grant),
+                revoked: row.revoked,
+            })
+            .collect())
     }
 
-    /// The live grant with this id, or with this label on this server.
+    /// The live grant with this id, or with this label on this server. A
+    /// label that several servers have needs the server.
     pub fn find_grant(
         &self,
         server: Option<&str>,
         id_or_label: &str,
     ) -> Result<Arc<Grant>, ChangeError> {
-        let _ = (server, id_or_label);
-        todo!()
+        let connection = self.0.database.reading();
+        let server = server
+            .map(|name| require_server_id(&connection, name))
+            .transpose()?;
+        let mut found = load(&connection, &current_policies(&connection)?, Which::Live)?
+            .into_iter()
+            .map(|row| row.grant)
+            .filter(|grant| server.as_ref().is_none_or(|server| grant.server == *server))
+            .filter(|grant| grant.id.as_str() == id_or_label || grant.label == *id_or_label);
+        match (found.next(), found.next()) {
+            (Some(grant), None) => Ok(Arc::new(grant)),
+            (Some(_), Some(_)) => Err(ChangeError::GrantUnclear {
+                label: id_or_label.to_owned(),
+            }),
+            (None, _) => Err(ChangeError::NoGrant {
+                name: id_or_label.to_owned(),
+            }),
+        }
     }
+}
+
+/// Revokes all grants of a server and what was minted below them.
+pub(crate) fn revoke_of_server(
+    tx: &Transaction<'_>,
+    server: &ServerId,
+    now: u64,
+) -> Result<Vec<GrantId>, StoreError> {
+    let mut revoked = Vec::new();
+    for row in load(tx, &current_policies(tx)?, Which::Live)? {
+        if row.grant.server == *server {
+            revoked.extend(rows::revoke_tree(tx, &row.grant.id, now)?);
+        }
+    }
+    Ok(revoked)
+}
+
+fn new_token() -> Result<Secret, StoreError> {
+    let bytes = Zeroizing::new(random::<32>()?);
+    Ok(Secret::new(format!(
+        "{PREFIX}{}",
+        BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice())
+    )))
+}
+
+fn token_place(id: &GrantId) -> Place<'_> {
+    Place {
+        owner: id.as_str(),
+        field: TOKEN,
+        name: "",
+    }
+}
+
+fn require_live(
+    connection: &rusqlite::Connection,
+    id: &GrantId,
+) -> Result<Arc<Grant>, ChangeError> {
+    let rows = load(connection, &current_policies(connection)?, Which::One(id))?;
+    let row = rows.into_iter().find(|row| row.revoked.is_none());
+    row.map(|row| Arc::new(row.grant))
+        .ok_or_else(|| ChangeError::NoGrant {
+            name: id.to_string(),
+        })
+}
+
+/// A label is free when no live grant of the server has it; one that has
+/// expired makes room.
+fn free_label(
+    tx: &Transaction<'_>,
+    new: &NewGrant,
+    server: &ServerId,
+    now: u64,
+) -> Result<(), ChangeError> {
+    let holder = load(tx, &current_policies(tx)?, Which::Live)?
+        .into_iter()
+        .find(|row| row.grant.server == *server && row.grant.label == *new.label);
+    match holder {
+        Some(row) if row.grant.live(now) => Err(ChangeError::GrantExists {
+            server: new.server.clone(),
+            label: new.label.clone(),
+        }),
+        Some(row) => {
+            rows::revoke_tree(tx, &row.grant.id, now)?;
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn attached(
+    tx: &Transaction<'_>,
+    server: &str,
+    attachment: &Attachment,
+) -> Result<(Option<i64>, Option<i64>), ChangeError> {
+    let number = |name: &Option<String>| {
+        name.as_ref()
+            .map(|name| require_policy(tx, server, name).map(|(id, _)| id))
+            .transpose()
+    };
+    Ok((number(&attachment.policy)?, number(&attachment.shadow)?))
+}
+
+fn target(grant: &Grant) -> String {
+    format!("{}/{}", grant.server_name, grant.label)
+}
+
+fn describe(attachment: &Attachment) -> String {
+    match (&attachment.policy, &attachment.shadow) {
+        (None, None) => "no policy".to_owned(),
+        (Some(policy), None) => format!("policy {policy}"),
+        (None, Some(shadow)) => format!("observing with {shadow}"),
+        (Some(policy), Some(shadow)) => format!("policy {policy}, shadow {shadow}"),
+    }
+}
+
+fn check_label(label: &str) -> Result<(), ChangeError> {
+    let refused = |reason| {
+        Err(ChangeError::Name {
+            name: label.to_owned(),
+            reason,
+        })
+    };
+    if label.is_empty() || label.len() > 128 {
+        return refused("it must have 1 to 128 bytes");
+    }
+    if label.starts_with('-') {
+        return refused("it must not begin with `-`");
+    }
+    if label.chars().any(char::is_control) || label.trim() != label {
+        return refused("control characters, and blanks at its ends, are not allowed");
+    }
+    Ok(())
 }

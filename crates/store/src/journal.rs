@@ -24,12 +24,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use provost_policy::Moment;
 
 pub(crate) use chain::{ChainKey, Mac, parse_mac};
-pub(crate) use decode::{CheckpointLine, Header, Kind, Line, header, line};
+pub(crate) use decode::{
+    Charged, CheckpointLine, Header, Kind, Line, Link, ShadowLine, Str, header, line, moment,
+};
+pub(crate) use encode::is_hidden;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
 pub(crate) use recover::{Recovered, recover};
 pub(crate) use segment::{list as segments, path as segment_path};
 pub(crate) use sync::Syncer;
-pub(crate) use walk::{Seen, Walk};
+pub(crate) use walk::{Seen, Walk, split as split_line};
 pub(crate) use writer::End;
 use writer::{Queue, Writer};
 
@@ -121,17 +124,8 @@ impl Journal {
         self.append_with(|out| encode::body(out, entry))
     }
 
-    /// Takes over a recovered journal.
+    /// Takes over a recovered journal; a segment is full at `limit` bytes.
     pub(crate) fn start(
-        directory: &Path,
-        clock: &Clock,
-        found: &Recovered,
-        key: ChainKey,
-    ) -> io::Result<Self> {
-        Self::start_sized(directory, clock, found, key, SEGMENT_BYTES)
-    }
-
-    pub(crate) fn start_sized(
         directory: &Path,
         clock: &Clock,
         found: &Recovered,
@@ -264,10 +258,6 @@ impl Journal {
         lock(&self.0.state).closed = true;
         self.0.to_sync.notify_all();
         self.0.to_fold.notify_all();
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.0.state).closed
     }
 
     fn append_act(

@@ -212,11 +212,6 @@ impl Keys {
         text
     }
 
-    /// Every key a segment may name.
-    pub(crate) fn chain_keys(&self) -> Vec<ChainKey> {
-        self.chain.iter().map(ChainKey::new).collect()
-    }
-
     /// Writes the file whole, then renames it into place.
     pub(crate) fn save(&self, path: &Path) -> std::io::Result<()> {
         write_private(path, self.to_text().as_bytes())

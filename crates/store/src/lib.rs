@@ -1,4 +1,3 @@
-#![expect(clippy::todo, reason = "the public face first, bodies follow")]
 //! Remember: the journal, and the only room with SQL.
 //!
 //! [`Store::open`] takes one data directory for one process. Its [`Journal`]
@@ -9,7 +8,9 @@ mod audit;
 mod backup;
 mod change;
 mod clock;
+mod database;
 mod directory;
+mod fold;
 mod grants;
 mod guard;
 mod ids;
@@ -20,6 +21,7 @@ mod open;
 mod policies;
 mod records;
 mod seal;
+mod sealed;
 mod secret;
 mod servers;
 mod store;

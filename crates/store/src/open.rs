@@ -1,8 +1,19 @@
 //! Opening a data directory: lock, key, schema, replay.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, RwLock};
 
-use crate::{Damage, Store};
+use crate::change::read_revision;
+use crate::clock::{Boot, Clock, KeptLine, wall};
+use crate::database::{Database, database_path, meta, set_meta, uint};
+use crate::fold::{self, FoldThread, Folder};
+use crate::ids::random_name;
+use crate::journal::{Journal, SEGMENT_BYTES, Syncer, recover};
+use crate::keys::{Keyring, create_private_dir, key_path, write_private};
+use crate::lock::lock_directory;
+use crate::store::{Inner, Running};
+use crate::{Damage, Store, StoreError};
 
 /// Where a store keeps its things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +146,198 @@ impl Store {
     /// Creates what does not exist, brings the schema up to date, checks the
     /// end of the journal and replays what was not yet folded.
     pub fn open(locations: &Locations) -> Result<Store, OpenError> {
-        let _ = locations;
-        todo!()
+        Self::open_with(locations, SEGMENT_BYTES)
     }
+
+    /// [`Store::open`] with another size of segments, for tests.
+    #[doc(hidden)]
+    pub fn open_with(locations: &Locations, segment_bytes: u64) -> Result<Store, OpenError> {
+        let data = &locations.data;
+        create_private_dir(data)?;
+        let lock = lock_directory(data)?;
+        let (id, keys) = open_keys(locations)?;
+        let database = Arc::new(Database::open(data)?);
+        let directory = journal_directory(data);
+        create_private_dir(&directory)?;
+
+        let in_database = |source| OpenError::Database {
+            path: data.clone(),
+            source,
+        };
+        let in_journal = |source| OpenError::Io {
+            path: directory.clone(),
+            action: "used",
+            source,
+        };
+        let folded = fold::position(&database.reading()).map_err(in_database)?;
+        let found =
+            recover(&directory, keys.chain(), folded.map(|at| at.end)).map_err(in_journal)?;
+        let last_steady = found.last_steady.max(folded.map_or(0, |at| at.steady));
+        let clock = resume_clock(&database, last_steady).map_err(in_database)?;
+        let key = keys.newest_chain().ok_or_else(|| no_key(locations, &id))?;
+        let journal =
+            Journal::start(&directory, &clock, &found, key, segment_bytes).map_err(in_journal)?;
+
+        let folder = Folder::new(
+            journal.clone(),
+            Arc::clone(&database),
+            clock.clone(),
+            found.unusable,
+        )?;
+        let folder = Arc::new(folder);
+        let replayed = folder.fold()?;
+        let unknown = count_unknown(&database).map_err(in_database)?;
+        let revision = read_revision(&database.reading()).map_err(in_database)?;
+        let running = Running {
+            syncer: Syncer::start(&journal).map_err(in_journal)?,
+            fold_thread: FoldThread::start(&folder).map_err(in_journal)?,
+            lock,
+        };
+        let report = OpenReport {
+            torn_bytes: found.torn_bytes,
+            damage: found.damage,
+            replayed,
+            unknown,
+        };
+        let store = Store(Arc::new(Inner {
+            locations: locations.clone(),
+            id,
+            keys,
+            clock,
+            journal,
+            database,
+            folder,
+            report,
+            revision: AtomicU64::new(revision),
+            maintenance: Mutex::new(()),
+            listeners: RwLock::new(Vec::new()),
+            running: Mutex::new(Some(running)),
+        }));
+        store.settle_last_change()?;
+        store
+            .0
+            .journal
+            .append_start(&store.0.clock)
+            .map_err(StoreError::from)?;
+        store.reseal_if_needed()?;
+        store.log_report();
+        Ok(store)
+    }
+
+    fn log_report(&self) {
+        let report = self.report();
+        if report.torn_bytes > 0 {
+            tracing::warn!(
+                bytes = report.torn_bytes,
+                "an unfinished entry at the end of the journal was cut off"
+            );
+        }
+        for damage in &report.damage {
+            tracing::error!(damage = %damage, "the journal is damaged; what is intact is used");
+        }
+    }
+}
+
+/// Where the segments of a data directory are.
+pub(crate) fn journal_directory(data: &Path) -> PathBuf {
+    data.join("journal")
+}
+
+/// Where the id of a data directory is: it names the key file.
+pub(crate) fn id_path(data: &Path) -> PathBuf {
+    data.join("id")
+}
+
+/// Reads the id of a data directory.
+pub(crate) fn read_id(data: &Path) -> Result<Option<String>, OpenError> {
+    let path = id_path(data);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let id = text.trim();
+            // It becomes part of a file name.
+            let sound =
+                !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if sound {
+                return Ok(Some(id.to_owned()));
+            }
+            let source = std::io::Error::other("it is not the id of a data directory");
+            Err(OpenError::Io {
+                path,
+                action: "understood",
+                source,
+            })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Io {
+            path,
+            action: "read",
+            source,
+        }),
+    }
+}
+
+/// The id and the keys; made when the directory is new.
+fn open_keys(locations: &Locations) -> Result<(String, Keyring), OpenError> {
+    let Locations { data, config } = locations;
+    let holds_data = database_path(data).exists() || journal_directory(data).exists();
+    let id = match read_id(data)? {
+        Some(id) => id,
+        None if holds_data => {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(OpenError::Io {
+                path: id_path(data),
+                action: "read",
+                source,
+            });
+        }
+        None => {
+            let id = random_name("")
+                .map_err(|error| OpenError::Store(error.into()))?
+                .to_string();
+            let path = id_path(data);
+            write_private(&path, format!("{id}\n").as_bytes()).map_err(|source| OpenError::Io {
+                path,
+                action: "written",
+                source,
+            })?;
+            id
+        }
+    };
+    let keys = match Keyring::load(config, &id) {
+        // Nothing was sealed yet, so nothing is lost with a new key.
+        Err(OpenError::KeyMissing { .. }) if !holds_data => Keyring::create(config, &id)?,
+        loaded => loaded?,
+    };
+    Ok((id, keys))
+}
+
+fn no_key(locations: &Locations, id: &str) -> OpenError {
+    OpenError::KeyMissing {
+        path: key_path(&locations.config, id),
+    }
+}
+
+/// Goes on with the steady line, and keeps it for the next start.
+fn resume_clock(database: &Database, last_steady: u64) -> rusqlite::Result<Clock> {
+    let connection = database.writing();
+    let boot = meta(&connection, "boot")?;
+    let offset = meta(&connection, "steady_offset")?.and_then(|text| text.parse().ok());
+    let kept = boot
+        .zip(offset)
+        .map(|(boot, offset)| KeptLine { boot, offset });
+    let clock = Clock::resume(kept.as_ref(), &Boot::current(), wall(), last_steady);
+    let keep = clock.kept();
+    set_meta(&connection, "boot", &keep.boot)?;
+    set_meta(&connection, "steady_offset", &keep.offset.to_string())?;
+    Ok(clock)
+}
+
+/// Calls that the last process intended and whose end it did not write.
+fn count_unknown(database: &Database) -> rusqlite::Result<u64> {
+    let count = "SELECT count(*) FROM records WHERE status IS NULL AND decision = 'allow'
+        AND n > coalesce((SELECT max(n) FROM acts WHERE kind = 'start'), 0)";
+    database
+        .reading()
+        .query_row(count, [], |row| row.get(0))
+        .map(uint)
 }

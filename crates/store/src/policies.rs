@@ -1,8 +1,15 @@
 //! Policies: named and versioned, on a server.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::{Actor, ChangeError, PolicyVersion, Store, StoreError};
+use provost_policy::Text;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+
+use crate::change::Change;
+use crate::database::{int, uint};
+use crate::servers::require_server_id;
+use crate::{Actor, ChangeError, PolicyVersion, ServerId, Store, StoreError};
 
 /// Whether a policy in use may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +29,12 @@ pub struct PolicyPut {
     pub new: bool,
 }
 
+/// A version by the number of its policy.
+pub(crate) type CurrentPolicies = HashMap<i64, Arc<PolicyVersion>>;
+
+const COLUMNS: &str =
+    "p.id, p.server, s.name, p.name, v.version, v.text, v.description, v.created, v.by";
+
 // === impl Store ===
 
 impl Store {
@@ -35,8 +48,19 @@ impl Store {
         text: &str,
         description: Option<&str>,
     ) -> Result<PolicyPut, ChangeError> {
-        let _ = (who, server, name, text, description);
-        todo!()
+        check_name(name)?;
+        check_text(name, text)?;
+        self.change(who, "policy.put", |tx, now| {
+            let put = NewVersion {
+                name,
+                text,
+                description,
+                by: &who.0,
+                now,
+            };
+            let current = put.insert(tx, server)?;
+            Ok(describe(current, server, name))
+        })
     }
 
     /// Makes a new version with the text of an old one.
@@ -47,11 +71,22 @@ impl Store {
         name: &str,
         version: u32,
     ) -> Result<PolicyPut, ChangeError> {
-        let _ = (who, server, name, version);
-        todo!()
+        self.change(who, "policy.rollback", |tx, now| {
+            let old = one_version(tx, server, name, Some(version))?;
+            let description = format!("version {version} again");
+            let put = NewVersion {
+                name,
+                text: &old.text,
+                description: Some(&description),
+                by: &who.0,
+                now,
+            };
+            let current = put.insert(tx, server)?;
+            Ok(describe(current, server, name))
+        })
     }
 
-    /// Deletes a policy; its versions stay readable in records only.
+    /// Deletes a policy. Put again, it goes on with the next version.
     pub fn delete_policy(
         &self,
         who: &Actor,
@@ -59,14 +94,49 @@ impl Store {
         name: &str,
         how: Deletion,
     ) -> Result<(), ChangeError> {
-        let _ = (who, server, name, how);
-        todo!()
+        self.change(who, "policy.delete", |tx, now| {
+            let (id, _) = require_policy(tx, server, name)?;
+            let used_by = users(tx, id)?;
+            if how == Deletion::IfUnused && !used_by.is_empty() {
+                let labels = used_by.iter().map(|label| format!("`{label}`")).collect();
+                return Err(ChangeError::PolicyInUse {
+                    server: server.to_owned(),
+                    name: name.to_owned(),
+                    labels,
+                });
+            }
+            tx.execute("UPDATE grants SET policy = NULL WHERE policy = ?1", [id])?;
+            tx.execute("UPDATE grants SET shadow = NULL WHERE shadow = ?1", [id])?;
+            tx.execute(
+                "UPDATE policies SET deleted = ?2 WHERE id = ?1",
+                (id, int(now)),
+            )?;
+            let detail = match used_by.len() {
+                0 => "no grant used it".to_owned(),
+                count => format!("taken from {count} grants"),
+            };
+            Ok(Change::detailed((), format!("{server}/{name}"), detail))
+        })
     }
 
     /// The current version of each policy, of one server or of all.
     pub fn policies(&self, server: Option<&str>) -> Result<Vec<Arc<PolicyVersion>>, ChangeError> {
-        let _ = server;
-        todo!()
+        let connection = self.0.database.reading();
+        let server = server
+            .map(|name| require_server_id(&connection, name))
+            .transpose()?;
+        let mut policies: Vec<_> = current_policies(&connection)?
+            .into_values()
+            .filter(|policy| {
+                server
+                    .as_ref()
+                    .is_none_or(|server| policy.server == *server)
+            })
+            .collect();
+        policies.sort_by(|one, other| {
+            (&one.server_name, &one.name).cmp(&(&other.server_name, &other.name))
+        });
+        Ok(policies)
     }
 
     /// One policy in one version, or in its current one.
@@ -76,8 +146,7 @@ impl Store {
         name: &str,
         version: Option<u32>,
     ) -> Result<Arc<PolicyVersion>, ChangeError> {
-        let _ = (server, name, version);
-        todo!()
+        one_version(&self.0.database.reading(), server, name, version)
     }
 
     /// All versions of a policy, newest first.
@@ -86,12 +155,202 @@ impl Store {
         server: &str,
         name: &str,
     ) -> Result<Vec<Arc<PolicyVersion>>, ChangeError> {
-        let _ = (server, name);
-        todo!()
+        let connection = self.0.database.reading();
+        let (id, _) = require_policy(&connection, server, name)?;
+        let mut statement = connection.prepare(&format!(
+            "SELECT {COLUMNS} FROM policies p JOIN servers s ON s.id = p.server
+             JOIN policy_versions v ON v.policy = p.id WHERE p.id = ?1 ORDER BY v.version DESC"
+        ))?;
+        let versions = statement.query_map([id], |row| Ok(Arc::new(version_from(row)?.1)))?;
+        Ok(versions.collect::<Result<_, _>>()?)
     }
+}
 
-    /// How many policies there are.
-    pub fn policy_count(&self) -> Result<u64, StoreError> {
-        todo!()
+/// A version about to be written.
+struct NewVersion<'a> {
+    name: &'a str,
+    text: &'a str,
+    description: Option<&'a str>,
+    by: &'a str,
+    now: u64,
+}
+
+// === impl NewVersion ===
+
+impl NewVersion<'_> {
+    fn insert(&self, tx: &Transaction<'_>, server_name: &str) -> Result<PolicyPut, ChangeError> {
+        let server = require_server_id(tx, server_name)?;
+        let found: Option<(i64, u32, Option<i64>)> = tx
+            .query_row(
+                "SELECT id, current, deleted FROM policies WHERE server = ?1 AND name = ?2",
+                (server.as_str(), self.name),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .optional()?;
+        if let Some((_, version, None)) = found {
+            let current = one_version(tx, server_name, self.name, Some(version))?;
+            if *current.text == *self.text {
+                return Ok(PolicyPut {
+                    current,
+                    new: false,
+                });
+            }
+        }
+        let (id, version) = match found {
+            Some((id, current, _)) => {
+                tx.execute(
+                    "UPDATE policies SET current = ?2, deleted = NULL WHERE id = ?1",
+                    (id, current + 1),
+                )?;
+                (id, current + 1)
+            }
+            None => {
+                tx.execute(
+                    "INSERT INTO policies (server, name, current) VALUES (?1, ?2, 1)",
+                    (server.as_str(), self.name),
+                )?;
+                (tx.last_insert_rowid(), 1)
+            }
+        };
+        tx.execute(
+            "INSERT INTO policy_versions VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (
+                id,
+                version,
+                self.text,
+                self.description,
+                int(self.now),
+                self.by,
+            ),
+        )?;
+        let current = one_version(tx, server_name, self.name, Some(version))?;
+        Ok(PolicyPut { current, new: true })
+    }
+}
+
+/// The current version of every policy that was not deleted.
+pub(crate) fn current_policies(connection: &Connection) -> Result<CurrentPolicies, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM policies p JOIN servers s ON s.id = p.server
+         JOIN policy_versions v ON v.policy = p.id AND v.version = p.current WHERE p.deleted IS NULL"
+    ))?;
+    let mut rows = statement.query([])?;
+    let mut policies = CurrentPolicies::new();
+    while let Some(row) = rows.next()? {
+        let (id, version) = version_from(row)?;
+        policies.insert(id, Arc::new(version));
+    }
+    Ok(policies)
+}
+
+/// The number and current version of a policy that was not deleted.
+pub(crate) fn require_policy(
+    connection: &Connection,
+    server: &str,
+    name: &str,
+) -> Result<(i64, u32), ChangeError> {
+    let id = require_server_id(connection, server)?;
+    let found = connection
+        .query_row(
+            "SELECT id, current FROM policies WHERE server = ?1 AND name = ?2 AND deleted IS NULL",
+            (id.as_str(), name),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    found.ok_or_else(|| ChangeError::NoPolicy {
+        server: server.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+fn one_version(
+    connection: &Connection,
+    server: &str,
+    name: &str,
+    version: Option<u32>,
+) -> Result<Arc<PolicyVersion>, ChangeError> {
+    let (id, current) = require_policy(connection, server, name)?;
+    let version = version.unwrap_or(current);
+    let found = connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM policies p JOIN servers s ON s.id = p.server
+             JOIN policy_versions v ON v.policy = p.id WHERE p.id = ?1 AND v.version = ?2"
+        ))?
+        .query_row((id, version), |row| Ok(Arc::new(version_from(row)?.1)))
+        .optional()?;
+    found.ok_or_else(|| ChangeError::NoVersion {
+        server: server.to_owned(),
+        name: name.to_owned(),
+        version,
+    })
+}
+
+fn version_from(row: &Row<'_>) -> rusqlite::Result<(i64, PolicyVersion)> {
+    let text = |index| Ok::<_, rusqlite::Error>(Text::from(row.get::<_, String>(index)?));
+    let version = PolicyVersion {
+        server: ServerId(text(1)?),
+        server_name: text(2)?,
+        name: text(3)?,
+        version: row.get(4)?,
+        text: row.get::<_, String>(5)?.into(),
+        description: row.get(6)?,
+        created: uint(row.get(7)?),
+        by: row.get(8)?,
+    };
+    Ok((row.get(0)?, version))
+}
+
+/// Labels of live grants that use a policy.
+fn users(tx: &Transaction<'_>, policy: i64) -> rusqlite::Result<Vec<String>> {
+    let mut statement = tx.prepare(
+        "SELECT label FROM grants WHERE (policy = ?1 OR shadow = ?1) AND revoked IS NULL ORDER BY label",
+    )?;
+    statement.query_map([policy], |row| row.get(0))?.collect()
+}
+
+fn describe(put: PolicyPut, server: &str, name: &str) -> Change<PolicyPut> {
+    if !put.new {
+        return Change::Already(put);
+    }
+    let version = put.current.version;
+    Change::detailed(
+        put,
+        format!("{server}/{name}"),
+        format!("version {version}"),
+    )
+}
+
+/// Names of policies: what can stand in a rule's path and on a command line.
+fn check_name(name: &str) -> Result<(), ChangeError> {
+    let refused = |reason| {
+        Err(ChangeError::Name {
+            name: name.to_owned(),
+            reason,
+        })
+    };
+    if name.is_empty() || name.len() > 128 {
+        return refused("it must have 1 to 128 bytes");
+    }
+    if name.starts_with('-') {
+        return refused("it must not begin with `-`");
+    }
+    if name
+        .chars()
+        .any(|c| c.is_control() || c.is_whitespace() || c == '/')
+    {
+        return refused("blanks, `/` and control characters are not allowed");
+    }
+    Ok(())
+}
+
+/// A policy is stored only if the gateway will be able to enforce it.
+fn check_text(name: &str, text: &str) -> Result<(), ChangeError> {
+    let read = provost_policy::json::read(text.as_bytes(), provost_policy::json::Bounds::default());
+    match read {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ChangeError::PolicyRefused {
+            name: name.to_owned(),
+            problems: vec![error.to_string()],
+        }),
     }
 }

@@ -1,7 +1,10 @@
 //! Records: what the journal says, as rows to search.
 
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
 use serde::Serialize;
 
+use crate::database::{int, uint};
 use crate::{CallId, Decision, Status, Store, StoreError};
 
 /// Which records. Empty fields select everything.
@@ -105,7 +108,135 @@ pub struct ShadowRecord {
 impl Store {
     /// Records that match, folded up to this moment.
     pub fn records(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
-        let _ = filter;
-        todo!()
+        self.0.folder.fold()?;
+        let connection = self.0.database.reading();
+        let mut records = Vec::new();
+        each_record(&connection, filter, |record| {
+            records.push(record);
+            Ok(())
+        })?;
+        Ok(records)
+    }
+}
+
+pub(crate) const COLUMNS: &str = "n, call, at, grant_id, label, server, method, tool, policy, version, decision, \
+    rule, message, keys, retry, status, http, latency, shadow";
+
+/// Shows every record that matches, one at a time.
+pub(crate) fn each_record(
+    connection: &Connection,
+    filter: &Filter,
+    mut show: impl FnMut(Record) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let (conditions, values) = filter.conditions();
+    let order = match filter.order {
+        Order::NewestFirst => "DESC",
+        Order::OldestFirst => "ASC",
+    };
+    let limit = if filter.limit == 0 {
+        -1
+    } else {
+        int(filter.limit as u64)
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY n {order} LIMIT {limit}"
+    ))?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        show(record_from(row)?)?;
+    }
+    Ok(())
+}
+
+/// Reads a row of [`COLUMNS`].
+pub(crate) fn record_from(row: &Row<'_>) -> Result<Record, StoreError> {
+    let number = uint(row.get(0)?);
+    let odd = |what: &str| StoreError::Unexpected(format!("record {number}: {what}"));
+    let decision = row
+        .get_ref(10)?
+        .as_str()
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| odd("its decision"))?;
+    let status: Option<String> = row.get(15)?;
+    let status = match status {
+        Some(text) => Some(text.parse().map_err(|_| odd("its status"))?),
+        None if decision == Decision::Allow => Some(Status::Unknown),
+        None => None,
+    };
+    let keys: Option<String> = row.get(13)?;
+    let shadow: Option<String> = row.get(18)?;
+    let number_at = |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(uint));
+    Ok(Record {
+        number,
+        call: CallId::new(u128::from_be_bytes(row.get(1)?)),
+        at: uint(row.get(2)?),
+        grant: row.get(3)?,
+        grant_label: row.get(4)?,
+        server: row.get(5)?,
+        method: row.get(6)?,
+        tool: row.get(7)?,
+        policy: row.get(8)?,
+        version: row.get(9)?,
+        decision,
+        rule: row.get(11)?,
+        message: row.get(12)?,
+        keys: keys
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|_| odd("its keys"))?
+            .unwrap_or_default(),
+        retry_after_ms: number_at(14)?,
+        status,
+        upstream_status: row.get(16)?,
+        latency_us: number_at(17)?,
+        shadow: shadow
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|_| odd("its shadow"))?,
+    })
+}
+
+// === impl Filter ===
+
+impl Filter {
+    /// The SQL of the conditions, and their values.
+    fn conditions(&self) -> (String, Vec<Value>) {
+        let mut parts = vec!["TRUE".to_owned()];
+        let mut values = Vec::new();
+        let mut add = |condition: &str, value: Value| {
+            values.push(value);
+            parts.push(condition.replace('?', &format!("?{}", values.len())));
+        };
+        let text = |value: &String| Value::from(value.clone());
+        if let Some(server) = &self.server {
+            add("server = ?", text(server));
+        }
+        if let Some(grant) = &self.grant {
+            add("(label = ? OR grant_id = ?)", text(grant));
+        }
+        if let Some(tool) = &self.tool {
+            add("tool = ?", text(tool));
+        }
+        if let Some(decision) = self.decision {
+            add("decision = ?", Value::from(decision.as_str().to_owned()));
+        }
+        if let Some(call) = self.call {
+            add(
+                "call = ?",
+                Value::from(call.number().to_be_bytes().to_vec()),
+            );
+        }
+        for (condition, bound) in [
+            ("at >= ?", self.since),
+            ("at < ?", self.until),
+            ("n > ?", self.after),
+            ("n < ?", self.before),
+        ] {
+            if let Some(bound) = bound {
+                add(condition, Value::from(int(bound)));
+            }
+        }
+        (parts.join(" AND "), values)
     }
 }

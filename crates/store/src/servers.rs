@@ -1,6 +1,20 @@
 //! Servers: add, set, remove, list, show.
 
-use crate::{Actor, ChangeError, GrantId, Secret, Server, Store, StoreError, Transport};
+use provost_policy::Text;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::change::Change;
+use crate::database::{int, uint};
+use crate::fold::to_json;
+use crate::ids::random_name;
+use crate::keys::Keyring;
+use crate::sealed::{self, ENV, HEADER};
+use crate::{
+    Actor, ChangeError, GrantId, Secret, Server, ServerId, Store, StoreError, Transport, grants,
+};
+
+/// Names that are built in.
+const RESERVED: [&str; 3] = ["fleet", "native", "catalog"];
 
 /// Names with secret values: headers, or variables of an environment.
 pub type SealedPairs = Vec<(String, Secret)>;
@@ -45,8 +59,36 @@ pub struct RemovedServer {
 impl Store {
     /// Adds a server.
     pub fn add_server(&self, who: &Actor, server: NewServer) -> Result<Server, ChangeError> {
-        let _ = (who, server);
-        todo!()
+        check_name(&server.name)?;
+        check_names(&server.headers)?;
+        check_names(&server.env)?;
+        self.change(who, "server.add", |tx, now| {
+            if server_id(tx, &server.name)?.is_some() {
+                return Err(ChangeError::ServerExists {
+                    name: server.name.clone(),
+                });
+            }
+            let id = ServerId(random_name("s-")?);
+            let transport = to_json(&server.transport)?;
+            tx.execute(
+                "INSERT INTO servers VALUES (?1, ?2, ?3, ?4, ?5)",
+                (
+                    id.as_str(),
+                    &server.name,
+                    transport,
+                    &server.description,
+                    int(now),
+                ),
+            )?;
+            sealed::put_all(tx, &self.0.keys, id.as_str(), HEADER, &server.headers)?;
+            sealed::put_all(tx, &self.0.keys, id.as_str(), ENV, &server.env)?;
+            let added = self.require_server(tx, &server.name)?;
+            Ok(Change::detailed(
+                added,
+                &server.name,
+                describe(&server.transport),
+            ))
+        })
     }
 
     /// Changes a server.
@@ -56,24 +98,186 @@ impl Store {
         name: &str,
         change: ServerChange,
     ) -> Result<Server, ChangeError> {
-        let _ = (who, name, change);
-        todo!()
+        check_names(change.headers.as_deref().unwrap_or_default())?;
+        check_names(change.env.as_deref().unwrap_or_default())?;
+        self.change(who, "server.set", |tx, _| {
+            let id = require_server_id(tx, name)?;
+            let mut parts = Vec::new();
+            if let Some(transport) = &change.transport {
+                tx.execute(
+                    "UPDATE servers SET transport = ?2 WHERE id = ?1",
+                    (id.as_str(), to_json(transport)?),
+                )?;
+                parts.push(describe(transport));
+            }
+            if let Some(description) = &change.description {
+                tx.execute(
+                    "UPDATE servers SET description = ?2 WHERE id = ?1",
+                    (id.as_str(), description),
+                )?;
+                parts.push("description".to_owned());
+            }
+            for (field, pairs) in [(HEADER, &change.headers), (ENV, &change.env)] {
+                if let Some(pairs) = pairs {
+                    sealed::put_all(tx, &self.0.keys, id.as_str(), field, pairs)?;
+                    let names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+                    parts.push(format!("{field}: {}", names.join(", ")));
+                }
+            }
+            let server = self.require_server(tx, name)?;
+            if parts.is_empty() {
+                return Ok(Change::Already(server));
+            }
+            Ok(Change::detailed(server, name, parts.join("; ")))
+        })
     }
 
     /// Removes a server with its policies, and revokes its grants.
     pub fn remove_server(&self, who: &Actor, name: &str) -> Result<RemovedServer, ChangeError> {
-        let _ = (who, name);
-        todo!()
+        self.change(who, "server.remove", |tx, now| {
+            let id = require_server_id(tx, name)?;
+            let grants = grants::revoke_of_server(tx, &id, now)?;
+            sealed::forget(tx, id.as_str())?;
+            tx.execute("DELETE FROM servers WHERE id = ?1", [id.as_str()])?;
+            let detail = format!("{} grants revoked", grants.len());
+            Ok(Change::detailed(RemovedServer { grants }, name, detail))
+        })
     }
 
     /// All servers, by name.
     pub fn servers(&self) -> Result<Vec<Server>, StoreError> {
-        todo!()
+        load_servers(&self.0.database.reading(), &self.0.keys, None)
     }
 
     /// One server.
     pub fn server(&self, name: &str) -> Result<Server, ChangeError> {
-        let _ = name;
-        todo!()
+        self.require_server(&self.0.database.reading(), name)
+    }
+
+    fn require_server(&self, connection: &Connection, name: &str) -> Result<Server, ChangeError> {
+        let found = load_servers(connection, &self.0.keys, Some(name))?;
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| ChangeError::NoServer {
+                name: name.to_owned(),
+            })
+    }
+}
+
+/// Reads servers, all or the one with this name.
+pub(crate) fn load_servers(
+    connection: &Connection,
+    keys: &Keyring,
+    name: Option<&str>,
+) -> Result<Vec<Server>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, transport, description, created FROM servers WHERE ?1 IS NULL OR name = ?1 ORDER BY name",
+    )?;
+    let mut rows = statement.query([name])?;
+    let mut servers = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let name: String = row.get(1)?;
+        let transport: String = row.get(2)?;
+        let transport = serde_json::from_str(&transport).map_err(|error| {
+            StoreError::Unexpected(format!("the transport of server `{name}`: {error}"))
+        })?;
+        servers.push(Server {
+            headers: sealed::get_all(connection, keys, &id, HEADER)?,
+            env: sealed::get_all(connection, keys, &id, ENV)?,
+            id: ServerId(Text::from(id)),
+            name: Text::from(name),
+            transport,
+            description: row.get(3)?,
+            created: uint(row.get(4)?),
+        });
+    }
+    Ok(servers)
+}
+
+/// The id of the server with this name.
+pub(crate) fn require_server_id(
+    connection: &Connection,
+    name: &str,
+) -> Result<ServerId, ChangeError> {
+    server_id(connection, name)?.ok_or_else(|| ChangeError::NoServer {
+        name: name.to_owned(),
+    })
+}
+
+fn server_id(connection: &Connection, name: &str) -> Result<Option<ServerId>, StoreError> {
+    let id: Option<String> = connection
+        .query_row("SELECT id FROM servers WHERE name = ?1", [name], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(id.map(|id| ServerId(Text::from(id))))
+}
+
+/// Names of servers: lower case, digits and hyphens.
+fn check_name(name: &str) -> Result<(), ChangeError> {
+    let refused = |reason| {
+        Err(ChangeError::Name {
+            name: name.to_owned(),
+            reason,
+        })
+    };
+    if name.is_empty() || name.len() > 64 {
+        return refused("it must have 1 to 64 characters");
+    }
+    if !name
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    {
+        return refused("only `a` to `z`, digits and `-` are allowed");
+    }
+    if name.starts_with('-') || name.ends_with('-') {
+        return refused("it must begin and end with a letter or digit");
+    }
+    if RESERVED.contains(&name) {
+        return refused("the name is reserved");
+    }
+    Ok(())
+}
+
+/// Names of headers and variables: no two alike, nothing that breaks a line.
+fn check_names(pairs: &[(String, Secret)]) -> Result<(), ChangeError> {
+    for (index, (name, _)) in pairs.iter().enumerate() {
+        let refused = |reason| {
+            Err(ChangeError::Name {
+                name: name.clone(),
+                reason,
+            })
+        };
+        if name.is_empty()
+            || name.contains(['=', ':'])
+            || name.chars().any(|c| c.is_control() || c.is_whitespace())
+        {
+            return refused("it is no name of a header or a variable");
+        }
+        if pairs.iter().take(index).any(|(other, _)| other == name) {
+            return refused("it is given twice");
+        }
+    }
+    Ok(())
+}
+
+/// What is recorded of a transport: a URL or arguments may carry secrets.
+fn describe(transport: &Transport) -> String {
+    match transport {
+        Transport::Http { url } => {
+            let place = url.split(['?', '#']).next().unwrap_or_default();
+            // Without user and password.
+            let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("http {scheme}://{host}/{path}")
+        }
+        Transport::Stdio {
+            command, shared, ..
+        } => {
+            format!("stdio {command}{}", if *shared { ", shared" } else { "" })
+        }
     }
 }

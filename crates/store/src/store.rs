@@ -1,53 +1,142 @@
 //! The store: one data directory, open in one process.
 
-use std::sync::Arc;
+use std::fmt;
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
-use crate::{Clock, Directory, Journal, OpenReport, StoreError};
+use provost_policy::ledger::Ledger;
+
+use crate::clock::Clock;
+use crate::database::Database;
+use crate::fold::{FoldThread, Folder};
+use crate::guard::{lock, read, write};
+use crate::journal::{Journal, Syncer};
+use crate::keys::Keyring;
+use crate::{Locations, OpenReport, StoreError};
 
 /// One open data directory. Cheap to clone; the last clone that goes away
 /// closes it. Blocks: nothing here but [`Store::journal`] and
 /// [`Store::clock`] belongs on the path of a call.
 #[derive(Debug, Clone)]
-pub struct Store(#[expect(dead_code, reason = "filled in with the body")] Arc<()>);
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) locations: Locations,
+    pub(crate) id: String,
+    pub(crate) keys: Keyring,
+    pub(crate) clock: Clock,
+    pub(crate) journal: Journal,
+    pub(crate) database: Arc<Database>,
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) report: OpenReport,
+    pub(crate) revision: AtomicU64,
+    /// One at a time: backup, retention, verification, key rotation.
+    pub(crate) maintenance: Mutex<()>,
+    pub(crate) listeners: RwLock<Vec<Listener>>,
+    pub(crate) running: Mutex<Option<Running>>,
+}
+
+pub(crate) type Listener = Box<dyn Fn() + Send + Sync>;
+
+/// What ends when the store is closed.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) syncer: Syncer,
+    pub(crate) fold_thread: FoldThread,
+    /// Dropped last: from then on another process may open the directory.
+    pub(crate) lock: File,
+}
 
 // === impl Store ===
 
 impl Store {
     /// The clock whose steady line goes through restarts.
     pub fn clock(&self) -> Clock {
-        todo!()
+        self.0.clock.clone()
     }
 
     /// The writing end of the journal.
     pub fn journal(&self) -> Journal {
-        todo!()
+        self.0.journal.clone()
+    }
+
+    /// The counters as of the journal's end: the snapshot and what came
+    /// after it. Asked once, at start; nothing is in flight in it.
+    pub fn ledger(&self) -> Result<Ledger, StoreError> {
+        Ok(Ledger::restore(self.0.folder.counters()?))
     }
 
     /// What opening found.
     pub fn report(&self) -> &OpenReport {
-        todo!()
+        &self.0.report
     }
 
-    /// A consistent snapshot of servers, grants and policies.
-    pub fn directory(&self) -> Result<Directory, StoreError> {
-        todo!()
+    /// Where the store keeps its things.
+    pub fn locations(&self) -> &Locations {
+        &self.0.locations
     }
 
     /// How many changes the control plane has seen.
     pub fn revision(&self) -> u64 {
-        todo!()
+        self.0.revision.load(Ordering::Acquire)
     }
 
     /// Calls `told` after each change of the control plane, on the thread
     /// that made it. Keep it short: wake somebody.
     pub fn on_change(&self, told: Box<dyn Fn() + Send + Sync>) {
-        let _ = told;
-        todo!()
+        write(&self.0.listeners).push(told);
     }
 
-    /// Closes the store: folds, writes a last entry, syncs. Appends fail
-    /// from here on. Dropping the last clone does the same.
+    /// Closes the store: folds, writes a last entry, syncs, lets go of the
+    /// directory. Appends fail from here on. Dropping the last clone does the
+    /// same.
     pub fn close(&self) {
-        todo!()
+        self.0.close();
+    }
+
+    pub(crate) fn tell_change(&self) {
+        for told in read(&self.0.listeners).iter() {
+            told();
+        }
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn close(&self) {
+        let Some(mut running) = lock(&self.running).take() else {
+            return;
+        };
+        // Each step is tried whatever became of the one before; there is
+        // nobody left to tell but the log.
+        if let Err(error) = self.journal.append_stop(&self.clock) {
+            tracing::warn!(error = %error, "the journal's last entry was not written");
+        }
+        self.journal.close();
+        if let Err(error) = self.journal.sync() {
+            tracing::error!(error = %error, "the journal's end did not reach the disk");
+        }
+        running.syncer.join();
+        running.fold_thread.join();
+        if let Err(error) = self.folder.fold() {
+            tracing::warn!(error = %error, "the journal's end was not folded; the next start does it");
+        }
+        drop(running.lock);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("locations", &self.locations)
+            .finish_non_exhaustive()
     }
 }

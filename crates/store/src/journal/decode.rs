@@ -11,7 +11,7 @@ use super::entry::{Decision, Refund, Status};
 use crate::CallId;
 
 /// Text that borrows from the line where it has no escapes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, serde::Serialize)]
 #[serde(transparent)]
 pub(crate) struct Str<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 

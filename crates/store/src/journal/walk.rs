@@ -44,11 +44,6 @@ pub(crate) struct Walk {
 /// An intact entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {
-    pub(crate) segment: u32,
-    /// From 1.
-    pub(crate) line: u64,
-    /// Where the line begins.
-    pub(crate) offset: u64,
     pub(crate) number: u64,
     pub(crate) mac: Mac,
     pub(crate) payload: &'a [u8],
@@ -197,15 +192,7 @@ impl Walk {
             self.last = Some((number, mac));
             self.intact += 1;
             self.ends_intact = true;
-            let Place {
-                segment,
-                line,
-                offset,
-            } = place;
             show(Seen {
-                segment,
-                line,
-                offset,
                 number,
                 mac,
                 payload,
@@ -328,7 +315,7 @@ impl Walk {
 }
 
 /// A line without its newline, as payload and mac.
-fn split(text: &[u8]) -> Option<(&[u8], Mac)> {
+pub(crate) fn split(text: &[u8]) -> Option<(&[u8], Mac)> {
     let (head, mac) = text.split_at_checked(text.len().checked_sub(64)?)?;
     Some((head.strip_suffix(b"\t")?, parse_mac(mac)?))
 }

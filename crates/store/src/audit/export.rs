@@ -1,0 +1,217 @@
+//! Export: records and acts as JSON lines or as a table, one row at a time.
+
+use std::io::{self, Write};
+
+use rusqlite::{Connection, Row};
+use serde::Serialize;
+
+use super::ExportFormat;
+use crate::database::uint;
+use crate::records::{COLUMNS, Record, record_from};
+use crate::{Store, StoreError};
+
+/// An act as it is exported.
+#[derive(Debug, Serialize)]
+struct ActRecord {
+    number: u64,
+    at: u64,
+    who: String,
+    what: String,
+    target: String,
+    detail: Option<String>,
+}
+
+/// A line of the export.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Exported {
+    Call(Record),
+    Act(ActRecord),
+}
+
+const HEADER: [&str; 21] = [
+    "kind",
+    "number",
+    "time",
+    "call",
+    "grant",
+    "grant_label",
+    "server",
+    "method",
+    "tool",
+    "policy",
+    "version",
+    "decision",
+    "rule",
+    "message",
+    "keys",
+    "status",
+    "upstream_status",
+    "latency_us",
+    "who",
+    "what",
+    "target",
+];
+
+// === impl Store ===
+
+impl Store {
+    /// Writes all records and changes, oldest first. Returns how many.
+    pub fn audit_export(
+        &self,
+        format: ExportFormat,
+        out: &mut dyn Write,
+    ) -> Result<u64, StoreError> {
+        self.0.folder.fold()?;
+        let connection = self.0.database.reading_alone()?;
+        match format {
+            ExportFormat::Jsonl => each(&connection, |line| {
+                let mut text = serde_json::to_string(&line).map_err(io::Error::other)?;
+                text.push('\n');
+                out.write_all(visible(&text).as_bytes())
+            }),
+            ExportFormat::Csv => {
+                let mut table = csv::Writer::from_writer(out);
+                table
+                    .write_record(HEADER)
+                    .map_err(|error| written(error.into()))?;
+                let count = each(&connection, |line| Ok(table.write_record(line.cells())?))?;
+                table.flush().map_err(written)?;
+                Ok(count)
+            }
+        }
+    }
+}
+
+fn written(error: io::Error) -> StoreError {
+    StoreError::Export(std::sync::Arc::new(error))
+}
+
+/// Shows records and acts, merged by number.
+fn each(
+    connection: &Connection,
+    mut show: impl FnMut(Exported) -> io::Result<()>,
+) -> Result<u64, StoreError> {
+    let mut calls = connection.prepare(&format!("SELECT {COLUMNS} FROM records ORDER BY n"))?;
+    let mut acts =
+        connection.prepare("SELECT n, at, who, what, target, detail FROM acts ORDER BY n")?;
+    let (mut calls, mut acts) = (calls.query([])?, acts.query([])?);
+    let mut call = calls.next()?.map(record_from).transpose()?;
+    let mut act = acts.next()?.map(act_from).transpose()?;
+    let mut count = 0;
+    loop {
+        let call_first = match (&call, &act) {
+            (Some(call), Some(act)) => call.number < act.number,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => return Ok(count),
+        };
+        let next = if call_first {
+            std::mem::replace(&mut call, calls.next()?.map(record_from).transpose()?)
+                .map(Exported::Call)
+        } else {
+            std::mem::replace(&mut act, acts.next()?.map(act_from).transpose()?).map(Exported::Act)
+        };
+        if let Some(next) = next {
+            show(next).map_err(written)?;
+            count += 1;
+        }
+    }
+}
+
+fn act_from(row: &Row<'_>) -> Result<ActRecord, StoreError> {
+    Ok(ActRecord {
+        number: uint(row.get(0)?),
+        at: uint(row.get(1)?),
+        who: row.get(2)?,
+        what: row.get(3)?,
+        target: row.get(4)?,
+        detail: row.get(5)?,
+    })
+}
+
+// === impl Exported ===
+
+impl Exported {
+    /// The cells of [`HEADER`].
+    fn cells(&self) -> Vec<String> {
+        let none = String::new;
+        let cells = match self {
+            Self::Call(record) => {
+                let text = |value: &Option<String>| value.clone().unwrap_or_default();
+                let number =
+                    |value: Option<u64>| value.map_or_else(none, |value| value.to_string());
+                vec![
+                    "call".to_owned(),
+                    record.number.to_string(),
+                    time(record.at),
+                    record.call.to_string(),
+                    record.grant.clone(),
+                    record.grant_label.clone(),
+                    record.server.clone(),
+                    record.method.clone(),
+                    text(&record.tool),
+                    text(&record.policy),
+                    number(record.version.map(u64::from)),
+                    record.decision.to_string(),
+                    text(&record.rule),
+                    text(&record.message),
+                    record.keys.join(" "),
+                    record.status.map_or_else(none, |status| status.to_string()),
+                    number(record.upstream_status.map(u64::from)),
+                    number(record.latency_us),
+                    none(),
+                    none(),
+                    none(),
+                ]
+            }
+            Self::Act(act) => {
+                let mut cells = vec!["act".to_owned(), act.number.to_string(), time(act.at)];
+                cells.resize(13, none());
+                cells.push(act.detail.clone().unwrap_or_default());
+                cells.resize(18, none());
+                cells.extend([act.who.clone(), act.what.clone(), act.target.clone()]);
+                cells
+            }
+        };
+        cells.iter().map(|cell| defuse(cell)).collect()
+    }
+}
+
+/// Spreadsheets take a cell that begins like a formula for one.
+fn defuse(cell: &str) -> String {
+    let plain = visible(cell);
+    match plain.chars().next() {
+        Some('=' | '+' | '-' | '@') => format!("'{plain}"),
+        _ => plain.into_owned(),
+    }
+}
+
+/// Shows what would move a cursor or turn the reading direction; a newline at
+/// the very end stays.
+fn visible(text: &str) -> std::borrow::Cow<'_, str> {
+    let (body, end) = text
+        .strip_suffix('\n')
+        .map_or((text, ""), |body| (body, "\n"));
+    if !body.chars().any(crate::journal::is_hidden) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in body.chars() {
+        if crate::journal::is_hidden(character) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.push_str(end);
+    shown.into()
+}
+
+/// A moment as people and spreadsheets read it.
+fn time(micros: u64) -> String {
+    i64::try_from(micros)
+        .ok()
+        .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
+        .map_or_else(|| micros.to_string(), |time| time.to_string())
+}

@@ -1,0 +1,126 @@
+//! Retention: whole segments go, a checkpoint stays for them.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+
+use crate::database::{Commit, begin, int};
+use crate::fold::to_json;
+use crate::guard::lock;
+use crate::journal::{Header, header, moment, segment_path, segments, split_line};
+use crate::{Actor, Head, Pruned, Store, StoreError};
+
+/// How many rows go in one transaction: others wait for it.
+const ROWS: u64 = 10_000;
+
+// === impl Store ===
+
+impl Store {
+    /// Removes whole segments whose entries are all older than `older_than`
+    /// (unix time in microseconds), and leaves a checkpoint for them.
+    ///
+    /// The checkpoint is on the disk before a segment goes. It carries the
+    /// counters' state, so nothing that still counts is lost with an entry.
+    pub fn prune(&self, who: &Actor, older_than: u64) -> Result<Pruned, StoreError> {
+        let inner = &self.0;
+        let _alone = lock(&inner.maintenance);
+        let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
+        let counters = to_json(&inner.folder.counters()?)?;
+        let folded = inner.folder.at().end;
+        let directory = inner.journal.directory();
+
+        let numbers = segments(directory).map_err(read)?;
+        let mut old = Vec::new();
+        let mut kept: Option<(Header, u64)> = None;
+        // A segment is old when the one after it began before the limit, and
+        // it is folded when folding has gone on to a later one.
+        for pair in numbers.windows(2) {
+            let [segment, next] = pair else { continue };
+            let Some((header, wall)) = first_entry(directory, *next).map_err(read)? else {
+                break;
+            };
+            if wall >= older_than || folded.segment <= *segment {
+                break;
+            }
+            old.push(*segment);
+            kept = Some((header, wall));
+        }
+        self.begin_segment_if_old(numbers.last().copied(), older_than)?;
+        let Some((kept, _)) = kept else {
+            return Ok(Pruned {
+                segments: 0,
+                records: 0,
+                up_to: None,
+            });
+        };
+
+        let up_to = Head {
+            number: kept.prev.number,
+            mac: kept.prev.mac,
+        };
+        self.record_act(who, "audit.prune", &format!("up to entry {}", up_to.number))?;
+        let at = inner.clock.now();
+        inner.journal.append_checkpoint(
+            at,
+            (up_to.number, &up_to.mac),
+            folded.number,
+            counters.as_bytes(),
+        )?;
+        inner.journal.sync()?;
+        for segment in &old {
+            std::fs::remove_file(segment_path(directory, *segment)).map_err(read)?;
+        }
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(read)?;
+        let records = self.forget_rows(up_to.number)?;
+        inner.keys.retire_chain_before(kept.key)?;
+        let segments = u32::try_from(old.len()).unwrap_or(u32::MAX);
+        Ok(Pruned {
+            segments,
+            records,
+            up_to: Some(up_to),
+        })
+    }
+
+    /// Ends a last segment that began before the limit: else a quiet store
+    /// would keep its one segment for ever.
+    fn begin_segment_if_old(&self, last: Option<u32>, older_than: u64) -> Result<(), StoreError> {
+        let journal = &self.0.journal;
+        let Some(last) = last else { return Ok(()) };
+        let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
+        match first_entry(journal.directory(), last).map_err(read)? {
+            Some((_, wall)) if wall < older_than => Ok(journal.roll(None)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn forget_rows(&self, up_to: u64) -> Result<u64, StoreError> {
+        let mut records = 0;
+        for table in ["records", "acts"] {
+            loop {
+                let mut connection = self.0.database.writing();
+                let transaction = begin(&mut connection, Commit::Repeatable)?;
+                let gone = transaction.execute(
+                    &format!("DELETE FROM {table} WHERE n IN (SELECT n FROM {table} WHERE n <= ?1 LIMIT ?2)"),
+                    (int(up_to), int(ROWS)),
+                )? as u64;
+                transaction.commit()?;
+                if table == "records" {
+                    records += gone;
+                }
+                if gone < ROWS {
+                    break;
+                }
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// The header of a segment and when it was written.
+fn first_entry(directory: &std::path::Path, segment: u32) -> io::Result<Option<(Header, u64)>> {
+    let mut text = Vec::new();
+    BufReader::new(File::open(segment_path(directory, segment))?).read_until(b'\n', &mut text)?;
+    let text = text.strip_suffix(b"\n").unwrap_or(&text);
+    Ok(split_line(text).and_then(|(payload, _)| Some((header(payload)?, moment(payload)?.wall))))
+}

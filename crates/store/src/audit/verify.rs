@@ -1,0 +1,192 @@
+//! Verification: the whole chain, read again.
+
+use std::path::Path;
+
+use super::{Damage, DamageKind, Head, Verified, VerifyError};
+use crate::guard::lock;
+use crate::journal::{
+    ChainKey, CheckpointLine, End, Header, Link, Seen, Walk, segment_path, segments,
+};
+use crate::{Store, StoreError};
+
+// === impl Store ===
+
+impl Store {
+    /// The end of the chain.
+    pub fn audit_head(&self) -> Head {
+        let End { number, mac, .. } = self.0.journal.end();
+        Head { number, mac }
+    }
+
+    /// Reads the whole journal and checks each entry, and that the chain
+    /// goes through `head` if one is given.
+    pub fn audit_verify(&self, head: Option<Head>) -> Result<Verified, VerifyError> {
+        // Retention must not take a segment away meanwhile.
+        let _alone = lock(&self.0.maintenance);
+        let end = self.0.journal.end();
+        verify(
+            self.0.journal.directory(),
+            self.0.keys.chain(),
+            Some(end),
+            head,
+        )
+    }
+}
+
+/// Verifies the journal of a directory up to `end`, or to its last byte.
+pub(crate) fn verify(
+    directory: &Path,
+    keys: Vec<ChainKey>,
+    end: Option<End>,
+    head: Option<Head>,
+) -> Result<Verified, StoreError> {
+    let failed = |error| StoreError::Read(std::sync::Arc::new(error));
+    let numbers = segments(directory).map_err(failed)?;
+    let mut walk = Walk::new(keys);
+    let mut wanted = Wanted::new(head);
+    let mut expected: Option<u32> = None;
+    let mut count = 0;
+    for segment in numbers
+        .into_iter()
+        .filter(|number| end.is_none_or(|end| *number <= end.segment))
+    {
+        for missing in expected.unwrap_or(segment)..segment {
+            walk.segment_missing(missing);
+        }
+        expected = Some(segment + 1);
+        count += 1;
+        let mut bytes = std::fs::read(segment_path(directory, segment)).map_err(failed)?;
+        if let Some(end) = end.filter(|end| end.segment == segment) {
+            // Behind it, somebody may be writing.
+            bytes.truncate(usize::try_from(end.offset).unwrap_or(usize::MAX));
+        }
+        let torn = walk.segment(segment, &bytes, |seen| wanted.look(&seen));
+        if torn > 0 {
+            walk.torn(segment, bytes.len() as u64 - torn);
+        }
+    }
+    walk.finish();
+    if let Some(end) = end {
+        for missing in expected.unwrap_or(1)..=end.segment {
+            walk.segment_missing(missing);
+        }
+    }
+    Ok(conclude(walk, &wanted, end, count))
+}
+
+fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) -> Verified {
+    let first = walk.first.take();
+    let last = walk.last.map_or(
+        Head {
+            number: 0,
+            mac: [0; 32],
+        },
+        |(number, mac)| Head { number, mac },
+    );
+    if let Some(header) = &first
+        && let Some(damage) = wanted.justify(header)
+    {
+        walk.damage.insert(0, damage);
+    }
+    let place = |kind| Damage {
+        segment: end.map_or(0, |end| end.segment),
+        line: 0,
+        offset: end.map_or(0, |end| end.offset),
+        kind,
+    };
+    // What this process itself has written is a head too.
+    if let Some(end) = end.filter(|end| (end.number, end.mac) != (last.number, last.mac)) {
+        let told = walk
+            .damage
+            .iter()
+            .any(|damage| damage.segment == end.segment);
+        if end.number > last.number && !told {
+            walk.damage
+                .push(place(DamageKind::Cut { end: last.number }));
+        }
+    }
+    if let Some(kind) = wanted.judge_head(first.as_ref(), &last) {
+        walk.damage.push(place(kind));
+    }
+    Verified {
+        segments,
+        entries: walk.intact,
+        first: first.map_or(0, |header| header.number),
+        head: last,
+        damage: walk.damage,
+    }
+}
+
+/// What to look for on the way.
+struct Wanted {
+    head: Option<Head>,
+    /// The mac of the entry with the head's number.
+    found: Option<[u8; 32]>,
+    /// What checkpoints stand for.
+    pruned: Vec<Link>,
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    fn new(head: Option<Head>) -> Self {
+        Self {
+            head,
+            found: None,
+            pruned: Vec::new(),
+        }
+    }
+
+    fn look(&mut self, seen: &Seen<'_>) {
+        if self.head.is_some_and(|head| head.number == seen.number) {
+            self.found = Some(seen.mac);
+        }
+        let start = seen
+            .payload
+            .get(..48.min(seen.payload.len()))
+            .unwrap_or_default();
+        if memchr::memmem::find(start, b"\"t\":\"checkpoint\"").is_some()
+            && let Ok(checkpoint) = serde_json::from_slice::<CheckpointLine>(seen.payload)
+        {
+            self.pruned.push(checkpoint.pruned);
+        }
+    }
+
+    /// The first segment there is must be the first ever, or follow from what
+    /// a checkpoint stands for.
+    fn justify(&self, first: &Header) -> Option<Damage> {
+        let begins = first.prev.number == 0 && first.segment == 1;
+        if begins || self.pruned.contains(&first.prev) {
+            return None;
+        }
+        let segment = first.segment.saturating_sub(1);
+        Some(Damage {
+            segment,
+            line: 0,
+            offset: 0,
+            kind: DamageKind::SegmentMissing,
+        })
+    }
+
+    fn judge_head(&self, first: Option<&Header>, last: &Head) -> Option<DamageKind> {
+        let head = self.head?;
+        if let Some(mac) = self.found {
+            return (mac != head.mac).then_some(DamageKind::OtherHead);
+        }
+        if head.number == 0
+            || self
+                .pruned
+                .iter()
+                .any(|link| link.number == head.number && link.mac == head.mac)
+        {
+            return None;
+        }
+        if head.number > last.number {
+            return Some(DamageKind::Cut { end: last.number });
+        }
+        match first {
+            Some(first) if head.number < first.number => Some(DamageKind::HeadPruned),
+            _ => Some(DamageKind::OtherHead),
+        }
+    }
+}

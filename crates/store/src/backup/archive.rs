@@ -1,0 +1,244 @@
+//! The archive: a tar file that any `tar` can read, written and checked by
+//! hand. Its last member, `manifest`, names the others with their hashes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+const BLOCK: usize = 512;
+const MANIFEST: &str = "manifest";
+
+/// What an archive says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    /// The format of archives: 1.
+    pub(super) format: u32,
+    /// The data directory's id.
+    pub(super) id: String,
+    /// The database's schema.
+    pub(super) schema: u32,
+    /// The journal's end.
+    pub(super) head: String,
+    /// Every other member.
+    pub(super) members: Vec<Member>,
+}
+
+/// One file in the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
+
+/// An archive that is being written.
+pub(super) struct Writing {
+    out: BufWriter<File>,
+    members: Vec<Member>,
+}
+
+// === impl Writing ===
+
+impl Writing {
+    /// Makes a new file that only its owner can read.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Self {
+            out: BufWriter::new(file),
+            members: Vec::new(),
+        })
+    }
+
+    /// Adds a member of exactly `bytes` bytes.
+    pub(super) fn add(&mut self, name: &str, bytes: u64, content: impl Read) -> io::Result<()> {
+        self.out.write_all(&header(name, bytes))?;
+        let mut content = Hashing {
+            inner: content.take(bytes),
+            hash: Sha256::new(),
+        };
+        let copied = io::copy(&mut content, &mut self.out)?;
+        if copied != bytes {
+            return Err(io::Error::other(format!(
+                "`{name}` became shorter while it was copied"
+            )));
+        }
+        self.out.write_all(&vec![0; padding(bytes)])?;
+        self.members.push(Member {
+            name: name.to_owned(),
+            bytes,
+            sha256: hex(&content.hash.finalize()),
+        });
+        Ok(())
+    }
+
+    /// Writes the manifest and brings everything to the disk.
+    pub(super) fn finish(mut self, manifest: Manifest) -> io::Result<u64> {
+        let manifest = Manifest {
+            members: self.members,
+            ..manifest
+        };
+        let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
+        self.out.write_all(&header(MANIFEST, text.len() as u64))?;
+        self.out.write_all(&text)?;
+        self.out
+            .write_all(&vec![0; padding(text.len() as u64) + 2 * BLOCK])?;
+        let file = self
+            .out
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        Ok(file.metadata()?.len())
+    }
+}
+
+/// Reads an archive through and shows each member; then holds what was read
+/// against the manifest.
+pub(super) fn read(
+    path: &Path,
+    mut show: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> io::Result<Result<Manifest, String>> {
+    let mut file = BufReader::new(File::open(path)?);
+    let mut found = Vec::new();
+    loop {
+        let mut block = [0; BLOCK];
+        if file.read_exact(&mut block).is_err() {
+            return Ok(Err("it ends too early".to_owned()));
+        }
+        let Some((name, bytes)) = parse_header(&block) else {
+            return Ok(Err("it is no archive of `provost backup`".to_owned()));
+        };
+        let mut content = Hashing {
+            inner: (&mut file).take(bytes),
+            hash: Sha256::new(),
+        };
+        if name == MANIFEST {
+            let mut text = Vec::new();
+            content.read_to_end(&mut text)?;
+            return Ok(compare(&text, &found));
+        }
+        show(&name, &mut content)?;
+        // Whoever looked may have stopped early.
+        io::copy(&mut content, &mut io::sink())?;
+        let hash = hex(&content.hash.finalize());
+        found.push(Member {
+            name,
+            bytes,
+            sha256: hash,
+        });
+        io::copy(
+            &mut (&mut file).take(padding(bytes) as u64),
+            &mut io::sink(),
+        )?;
+    }
+}
+
+fn compare(text: &[u8], found: &[Member]) -> Result<Manifest, String> {
+    let manifest: Manifest =
+        serde_json::from_slice(text).map_err(|_| "its manifest cannot be read".to_owned())?;
+    if manifest.format != 1 {
+        return Err(format!(
+            "it has format {}, this program knows 1",
+            manifest.format
+        ));
+    }
+    if manifest.members != found {
+        let name = manifest
+            .members
+            .iter()
+            .zip(found)
+            .find(|(said, is)| said != is)
+            .map(|(said, _)| said.name.clone());
+        return Err(name.map_or_else(
+            || "a member is missing".to_owned(),
+            |name| format!("`{name}` was changed"),
+        ));
+    }
+    Ok(manifest)
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    inner: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hash.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+/// A header of the `ustar` form.
+fn header(name: &str, bytes: u64) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    put(&mut block, 0, name.as_bytes());
+    put(&mut block, 100, b"0000600\0");
+    put(&mut block, 108, b"0000000\0");
+    put(&mut block, 116, b"0000000\0");
+    if bytes < 1 << 33 {
+        put(&mut block, 124, format!("{bytes:011o}\0").as_bytes());
+    } else {
+        // More than the octal field holds: binary, as GNU tar writes it.
+        put(&mut block, 124, &[0x80, 0, 0, 0]);
+        put(&mut block, 128, &bytes.to_be_bytes());
+    }
+    put(&mut block, 136, b"00000000000\0");
+    put(&mut block, 148, b"        ");
+    put(&mut block, 156, b"0");
+    put(&mut block, 257, b"ustar\x0000");
+    let sum = checksum(&block);
+    put(&mut block, 148, format!("{sum:06o}\0 ").as_bytes());
+    block
+}
+
+fn parse_header(block: &[u8; BLOCK]) -> Option<(String, u64)> {
+    let field = |start: usize, length: usize| block.get(start..start + length).unwrap_or_default();
+    let octal = |bytes: &[u8]| {
+        let text = std::str::from_utf8(bytes).ok()?;
+        u64::from_str_radix(text.trim_matches(['\0', ' ']), 8).ok()
+    };
+    let mut unsummed = *block;
+    put(&mut unsummed, 148, b"        ");
+    if octal(field(148, 8))? != u64::from(checksum(&unsummed)) {
+        return None;
+    }
+    let name = field(0, 100).split(|byte| *byte == 0).next()?;
+    let size = field(124, 12);
+    let bytes = if size.first() == Some(&0x80) {
+        u64::from_be_bytes(size.get(4..12)?.try_into().ok()?)
+    } else {
+        octal(size)?
+    };
+    Some((std::str::from_utf8(name).ok()?.to_owned(), bytes))
+}
+
+fn checksum(block: &[u8; BLOCK]) -> u32 {
+    block.iter().map(|byte| u32::from(*byte)).sum()
+}
+
+fn put(block: &mut [u8; BLOCK], start: usize, bytes: &[u8]) {
+    for (place, byte) in block.iter_mut().skip(start).zip(bytes) {
+        *place = *byte;
+    }
+}
+
+fn padding(bytes: u64) -> usize {
+    usize::try_from((512 - bytes % 512) % 512).unwrap_or(0)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

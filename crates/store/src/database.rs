@@ -1,0 +1,178 @@
+//! The database file: connections, schema, migrations.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+
+use crate::guard::lock;
+use crate::{OpenError, StoreError};
+
+/// The schema, one step after the other; the position is the version.
+/// A step that was released is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("database/001-begin.sql")];
+
+/// The newest schema this program knows.
+pub(crate) const SCHEMA: u32 = MIGRATIONS.len() as u32;
+
+/// One connection that writes, one that reads: a long query does not hold up
+/// a change.
+#[derive(Debug)]
+pub(crate) struct Database {
+    path: PathBuf,
+    writing: Mutex<Connection>,
+    reading: Mutex<Connection>,
+}
+
+/// How hard a commit tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// It is on the disk when it returns: changes of the control plane.
+    Durable,
+    /// A power cut may take it back: what is folded from the journal again.
+    Repeatable,
+}
+
+/// Where the database of a data directory is.
+pub(crate) fn database_path(data: &Path) -> PathBuf {
+    data.join("provost.db")
+}
+
+// === impl Database ===
+
+impl Database {
+    /// Opens or creates the database and brings its schema up to date.
+    pub(crate) fn open(data: &Path) -> Result<Self, OpenError> {
+        let path = database_path(data);
+        let failed = |source| OpenError::Database {
+            path: data.to_owned(),
+            source,
+        };
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| OpenError::Io {
+                path: path.clone(),
+                action: "opened",
+                source,
+            })?;
+        let mut writing = Connection::open(&path).map_err(failed)?;
+        prepare(&writing).map_err(failed)?;
+        migrate(&mut writing, data)?;
+        let reading = open_to_read(&path).map_err(failed)?;
+        Ok(Self {
+            path,
+            writing: Mutex::new(writing),
+            reading: Mutex::new(reading),
+        })
+    }
+
+    /// The connection that writes.
+    pub(crate) fn writing(&self) -> MutexGuard<'_, Connection> {
+        lock(&self.writing)
+    }
+
+    /// The connection that reads.
+    pub(crate) fn reading(&self) -> MutexGuard<'_, Connection> {
+        lock(&self.reading)
+    }
+
+    /// A connection for a long read that nobody shall wait for.
+    pub(crate) fn reading_alone(&self) -> Result<Connection, StoreError> {
+        Ok(open_to_read(&self.path)?)
+    }
+}
+
+/// Begins a transaction that writes.
+pub(crate) fn begin(
+    connection: &mut Connection,
+    commit: Commit,
+) -> rusqlite::Result<Transaction<'_>> {
+    connection.pragma_update(
+        None,
+        "synchronous",
+        match commit {
+            Commit::Durable => "FULL",
+            Commit::Repeatable => "NORMAL",
+        },
+    )?;
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// A value of the table of single values.
+pub(crate) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+/// Sets a value of the table of single values.
+pub(crate) fn set_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
+        [name, value],
+    )?;
+    Ok(())
+}
+
+/// SQLite's integers have a sign; nothing we count gets that far.
+pub(crate) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The way back from [`int`].
+pub(crate) fn uint(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "query_only", "ON")?;
+    Ok(connection)
+}
+
+/// Applies the steps that are missing, all or none of them.
+fn migrate(connection: &mut Connection, data: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Database {
+        path: data.to_owned(),
+        source,
+    };
+    let transaction = begin(connection, Commit::Durable).map_err(failed)?;
+    let found: u32 = transaction
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(failed)?;
+    if found > SCHEMA {
+        return Err(OpenError::Newer {
+            path: data.to_owned(),
+            found,
+            known: SCHEMA,
+        });
+    }
+    for step in MIGRATIONS.iter().skip(found as usize) {
+        transaction.execute_batch(step).map_err(failed)?;
+    }
+    transaction
+        .pragma_update(None, "user_version", SCHEMA)
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)
+}

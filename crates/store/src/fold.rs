@@ -1,0 +1,250 @@
+//! Folding: from the journal into tables, and into the counters' snapshot.
+//!
+//! One transaction for a batch: records, counters and the position together.
+//! If the process dies in between, the same entries are folded again.
+
+mod batch;
+mod read;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use provost_policy::ledger::{CounterState, Ledger};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use crate::StoreError;
+use crate::clock::Clock;
+use crate::database::{Commit, Database, begin, int, uint};
+use crate::guard::lock;
+use crate::journal::{End, Journal};
+
+/// How long entries may gather before they are folded.
+const GATHER: Duration = Duration::from_secs(2);
+
+/// Folds. Shared by the thread that does it from time to time and by
+/// queries, which want it done now.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    journal: Journal,
+    database: Arc<Database>,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+/// How far it is, and the counters as of there.
+#[derive(Debug)]
+pub(crate) struct State {
+    ledger: Ledger,
+    at: Folded,
+    /// Damaged lines that were found when the journal was opened.
+    unusable: HashSet<(u32, u64)>,
+}
+
+/// How far the journal is folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Folded {
+    pub(crate) end: End,
+    /// The latest moment of a folded entry.
+    pub(crate) steady: u64,
+}
+
+/// The thread. It ends when the journal is closed.
+#[derive(Debug)]
+pub(crate) struct FoldThread(Option<JoinHandle<()>>);
+
+// === impl Folder ===
+
+impl Folder {
+    pub(crate) fn new(
+        journal: Journal,
+        database: Arc<Database>,
+        clock: Clock,
+        unusable: HashSet<(u32, u64)>,
+    ) -> Result<Self, StoreError> {
+        let (ledger, at) = load(&database.reading())?;
+        let at = at.unwrap_or(Folded {
+            end: End {
+                segment: 0,
+                offset: 0,
+                number: 0,
+                mac: [0; 32],
+            },
+            steady: 0,
+        });
+        Ok(Self {
+            journal,
+            database,
+            clock,
+            state: Mutex::new(State {
+                ledger,
+                at,
+                unusable,
+            }),
+        })
+    }
+
+    /// Folds everything there is; returns how many entries that were.
+    pub(crate) fn fold(&self) -> Result<u64, StoreError> {
+        let mut state = lock(&self.state);
+        self.fold_locked(&mut state)
+    }
+
+    /// The counters as of the journal's end.
+    pub(crate) fn counters(&self) -> Result<Vec<CounterState>, StoreError> {
+        let mut state = lock(&self.state);
+        self.fold_locked(&mut state)?;
+        Ok(state.ledger.snapshot())
+    }
+
+    /// How far it is.
+    pub(crate) fn at(&self) -> Folded {
+        lock(&self.state).at
+    }
+
+    fn fold_locked(&self, state: &mut State) -> Result<u64, StoreError> {
+        let mut entries = 0;
+        loop {
+            let end = self.journal.end();
+            let chunk = read::chunk(self.journal.directory(), &state.at.end, &end)
+                .map_err(|error| StoreError::Read(Arc::new(error)))?;
+            let Some(chunk) = chunk else {
+                return Ok(entries);
+            };
+            match self.fold_chunk(state, &chunk) {
+                Ok(count) => entries += count,
+                Err(error) => {
+                    // The replica counted what was not saved.
+                    let (ledger, at) = load(&self.database.reading())?;
+                    state.ledger = ledger;
+                    state.at = at.unwrap_or(state.at);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn fold_chunk(&self, state: &mut State, chunk: &read::Chunk) -> Result<u64, StoreError> {
+        let mut batch = batch::Batch::default();
+        for line in chunk.lines() {
+            if !state.unusable.contains(&(chunk.segment, line.offset)) {
+                batch.add(&line, &mut state.ledger, &mut state.at);
+            }
+        }
+        state.at.end.segment = chunk.segment;
+        state.at.end.offset = chunk.offset + chunk.bytes.len() as u64;
+        let mut connection = self.database.writing();
+        let transaction = begin(&mut connection, Commit::Repeatable)?;
+        batch.save(&transaction)?;
+        for counter in state.ledger.take_dirty() {
+            save_counter(&transaction, &counter)?;
+        }
+        save_position(&transaction, &state.at)?;
+        transaction.commit()?;
+        Ok(batch.entries())
+    }
+
+    /// Forgets counters in which nothing counts any more.
+    fn expire(&self) -> Result<(), StoreError> {
+        let mut state = lock(&self.state);
+        let dropped = state.ledger.expire(self.clock.now());
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.database.writing();
+        let transaction = begin(&mut connection, Commit::Repeatable)?;
+        for id in dropped {
+            let id = to_json(&id)?;
+            transaction
+                .prepare_cached("DELETE FROM counters WHERE id = ?1")?
+                .execute([id])?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+/// Reads the counters' snapshot and the position it belongs to.
+pub(crate) fn load(connection: &Connection) -> Result<(Ledger, Option<Folded>), StoreError> {
+    let mut counters = Vec::new();
+    let mut statement = connection.prepare("SELECT state FROM counters")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(0)?;
+        let state = serde_json::from_str(&text)
+            .map_err(|error| StoreError::Unexpected(format!("a counter: {error}")))?;
+        counters.push(state);
+    }
+    Ok((Ledger::restore(counters), position(connection)?))
+}
+
+/// How far the journal is folded, if it ever was.
+pub(crate) fn position(connection: &Connection) -> rusqlite::Result<Option<Folded>> {
+    connection
+        .query_row(
+            "SELECT segment, offset, number, mac, steady FROM folded",
+            [],
+            |row| {
+                let end = End {
+                    segment: row.get(0)?,
+                    offset: uint(row.get(1)?),
+                    number: uint(row.get(2)?),
+                    mac: row.get(3)?,
+                };
+                Ok(Folded {
+                    end,
+                    steady: uint(row.get(4)?),
+                })
+            },
+        )
+        .optional()
+}
+
+fn save_position(transaction: &Transaction<'_>, at: &Folded) -> rusqlite::Result<()> {
+    let Folded { end, steady } = at;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO folded VALUES (1, ?1, ?2, ?3, ?4, ?5)")?
+        .execute((
+            end.segment,
+            int(end.offset),
+            int(end.number),
+            end.mac,
+            int(*steady),
+        ))?;
+    Ok(())
+}
+
+fn save_counter(transaction: &Transaction<'_>, counter: &CounterState) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO counters VALUES (?1, ?2)")?
+        .execute([to_json(&counter.id)?, to_json(counter)?])?;
+    Ok(())
+}
+
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unexpected(error.to_string()))
+}
+
+// === impl FoldThread ===
+
+impl FoldThread {
+    pub(crate) fn start(folder: &Arc<Folder>) -> std::io::Result<Self> {
+        let folder = Arc::clone(folder);
+        let thread = std::thread::Builder::new().name("journal-fold".to_owned()).spawn(move || {
+            while folder.journal.wait_for_fold(GATHER) {
+                if let Err(error) = folder.fold().and_then(|_| folder.expire()) {
+                    // Nothing is lost: the journal has it, and the next round tries again.
+                    tracing::error!(error = %error, "the journal could not be folded into the database");
+                }
+            }
+        })?;
+        Ok(Self(Some(thread)))
+    }
+
+    pub(crate) fn join(&mut self) {
+        if let Some(thread) = self.0.take() {
+            thread.join().ok();
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! One batch of entries on its way into the tables. Intents meet their
+//! outcomes here, so that most calls are written once.
+
+use std::collections::HashMap;
+
+use provost_policy::ledger::Ledger;
+use rusqlite::{Transaction, params};
+
+use super::Folded;
+use super::read::RawLine;
+use crate::database::int;
+use crate::journal::{Charged, Decision, Kind, Line, ShadowLine, Str, line, split_line};
+use crate::{CallId, ShadowRecord, Status, StoreError};
+
+/// Rows that wait for the transaction.
+#[derive(Debug, Default)]
+pub(super) struct Batch<'a> {
+    calls: Vec<CallRow<'a>>,
+    /// Allowed calls of this batch without an outcome yet.
+    open: HashMap<CallId, usize>,
+    /// Outcomes of calls of earlier batches.
+    late: Vec<Ending>,
+    acts: Vec<Line<'a>>,
+    entries: u64,
+}
+
+#[derive(Debug)]
+struct CallRow<'a> {
+    line: Line<'a>,
+    decision: Decision,
+    ending: Option<Ending>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    call: CallId,
+    status: Status,
+    http: Option<u16>,
+    latency: Option<u64>,
+}
+
+// === impl Batch ===
+
+impl<'a> Batch<'a> {
+    /// Takes one entry: counts it and keeps its row.
+    pub(super) fn add(&mut self, raw: &RawLine<'a>, ledger: &mut Ledger, at: &mut Folded) {
+        let Some((line, mac)) =
+            split_line(raw.text).and_then(|(payload, mac)| Some((line(payload)?, mac)))
+        else {
+            tracing::warn!(
+                offset = raw.offset,
+                "an entry of the journal could not be read; it is left out of the records"
+            );
+            return;
+        };
+        self.entries += 1;
+        at.end.number = line.number;
+        at.end.mac = mac;
+        at.steady = at.steady.max(line.at.0);
+        match line.kind {
+            Kind::Intent | Kind::Refused => {
+                count(&line, ledger);
+                self.add_call(line);
+            }
+            Kind::Outcome => self.add_outcome(&line, ledger),
+            Kind::Start | Kind::Stop | Kind::Admin | Kind::Change | Kind::Undone => {
+                self.acts.push(line)
+            }
+            // What a checkpoint stands for is folded already.
+            Kind::Segment | Kind::Checkpoint => {}
+        }
+    }
+
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    fn add_call(&mut self, line: Line<'a>) {
+        let decision = match line.kind {
+            Kind::Intent => Decision::Allow,
+            _ => line.decision.unwrap_or(Decision::Deny),
+        };
+        if let (Decision::Allow, Some(call)) = (decision, line.call) {
+            self.open.insert(call, self.calls.len());
+        }
+        self.calls.push(CallRow {
+            line,
+            decision,
+            ending: None,
+        });
+    }
+
+    fn add_outcome(&mut self, line: &Line<'a>, ledger: &mut Ledger) {
+        for refund in &line.refund {
+            ledger.refund(&refund.counter, refund.amount, refund.at);
+        }
+        let Some(call) = line.call else { return };
+        let status = line.status.unwrap_or(Status::Unknown);
+        let ending = Ending {
+            call,
+            status,
+            http: line.http,
+            latency: line.latency,
+        };
+        match self
+            .open
+            .remove(&call)
+            .and_then(|index| self.calls.get_mut(index))
+        {
+            Some(row) => row.ending = Some(ending),
+            None => self.late.push(ending),
+        }
+    }
+
+    /// Writes everything.
+    pub(super) fn save(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+        )?;
+        for row in &self.calls {
+            let line = &row.line;
+            let keys = (!line.keys.is_empty())
+                .then(|| super::to_json(&line.keys))
+                .transpose()?;
+            let shadow = line.shadow.as_ref().map(shadow_json).transpose()?;
+            insert.execute(params![
+                int(line.number),
+                call_bytes(line.call),
+                int(line.at.1),
+                text(line.grant.as_ref()),
+                text(line.label.as_ref()),
+                text(line.server.as_ref()),
+                text(line.method.as_ref()),
+                line.tool.as_ref().map(Str::as_str),
+                line.policy.as_ref().map(Str::as_str),
+                line.version,
+                row.decision.as_str(),
+                line.rule.as_ref().map(Str::as_str),
+                line.message.as_ref().map(Str::as_str),
+                keys,
+                line.retry.map(int),
+                row.ending.map(|ending| ending.status.to_string()),
+                row.ending.and_then(|ending| ending.http),
+                row.ending.and_then(|ending| ending.latency).map(int),
+                shadow,
+            ])?;
+        }
+        self.save_late(transaction)?;
+        self.save_acts(transaction)
+    }
+
+    fn save_late(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let mut update = transaction.prepare_cached(
+            "UPDATE records SET status = ?2, http = ?3, latency = ?4 WHERE call = ?1 AND status IS NULL AND decision = 'allow'",
+        )?;
+        for ending in &self.late {
+            update.execute(params![
+                ending.call.number().to_be_bytes(),
+                ending.status.to_string(),
+                ending.http,
+                ending.latency.map(int),
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn save_acts(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR REPLACE INTO acts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        for line in &self.acts {
+            let (kind, what) = match line.kind {
+                Kind::Start => ("start", "daemon.start"),
+                Kind::Stop => ("stop", "daemon.stop"),
+                Kind::Change => ("change", text(line.what.as_ref())),
+                Kind::Undone => ("undone", text(line.what.as_ref())),
+                _ => ("admin", text(line.what.as_ref())),
+            };
+            insert.execute(params![
+                int(line.number),
+                int(line.at.1),
+                kind,
+                line.who.as_ref().map_or("provost", Str::as_str),
+                what,
+                text(line.target.as_ref()),
+                line.detail.as_ref().map(Str::as_str),
+                line.revision.map(int),
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts what the entry says was charged; concurrent charges end with the
+/// process, which the ledger knows.
+fn count(line: &Line<'_>, ledger: &mut Ledger) {
+    let at = line.moment();
+    let shadow = line
+        .shadow
+        .as_ref()
+        .map_or(&[][..], |shadow| &shadow.charges);
+    for Charged { counter, amount } in line.charges.iter().chain(shadow) {
+        ledger.replay(counter, *amount, at);
+    }
+}
+
+fn shadow_json(shadow: &ShadowLine<'_>) -> Result<String, StoreError> {
+    let own = |text: &Option<Str<'_>>| text.as_ref().map(|text| text.as_str().to_owned());
+    super::to_json(&ShadowRecord {
+        policy: shadow.policy.as_str().to_owned(),
+        version: shadow.version,
+        decision: shadow.decision,
+        rule: own(&shadow.rule),
+        message: own(&shadow.message),
+    })
+}
+
+fn call_bytes(call: Option<CallId>) -> [u8; 16] {
+    call.map_or(0, CallId::number).to_be_bytes()
+}
+
+fn text<'t>(value: Option<&'t Str<'_>>) -> &'t str {
+    value.map_or("", Str::as_str)
+}

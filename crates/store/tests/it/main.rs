@@ -1,0 +1,15 @@
+//! What the store promises, tried through its public face.
+
+mod audit;
+mod backup;
+mod child;
+mod clock;
+mod control;
+mod crash;
+mod disk_full;
+mod harness;
+mod journal;
+mod keys;
+mod open;
+mod property;
+mod retention;
