@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use provost_policy::Text;
+use provost_policy::document::Policy;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use crate::change::Change;
@@ -345,12 +346,14 @@ fn check_name(name: &str) -> Result<(), ChangeError> {
 
 /// A policy is stored only if the gateway will be able to enforce it.
 fn check_text(name: &str, text: &str) -> Result<(), ChangeError> {
-    let read = provost_policy::json::read(text.as_bytes(), provost_policy::json::Bounds::default());
-    match read {
+    match Policy::parse(text) {
         Ok(_) => Ok(()),
-        Err(error) => Err(ChangeError::PolicyRefused {
-            name: name.to_owned(),
-            problems: vec![error.to_string()],
-        }),
+        Err(problems) => {
+            let problems = problems.iter().map(ToString::to_string).collect();
+            Err(ChangeError::PolicyRefused {
+                name: name.to_owned(),
+                problems,
+            })
+        }
     }
 }

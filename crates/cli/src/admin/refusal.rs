@@ -16,7 +16,9 @@ pub(crate) fn change_failure(error: ChangeError) -> Failure {
         ChangeError::ServerExists { .. }
         | ChangeError::PolicyInUse { .. }
         | ChangeError::GrantExists { .. } => Kind::Conflict,
-        ChangeError::Name { .. } | ChangeError::Expired => Kind::Usage,
+        ChangeError::Name { .. } | ChangeError::Expired | ChangeError::GrantUnclear { .. } => {
+            Kind::Usage
+        }
         ChangeError::PolicyRefused { .. } => Kind::Refused,
         ChangeError::Store(inner) => return store_failure(inner),
     };
@@ -47,7 +49,8 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
         StoreError::Database(_)
         | StoreError::Read(_)
         | StoreError::Journal(_)
-        | StoreError::KeyFile(_) => Kind::Unavailable,
+        | StoreError::KeyFile(_)
+        | StoreError::Export(_) => Kind::Unavailable,
     };
     let failure = Failure::new(kind, "the store could not do it").because(error);
     match error {
@@ -59,6 +62,7 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
         StoreError::Database(_)
         | StoreError::Read(_)
         | StoreError::KeyFile(_)
+        | StoreError::Export(_)
         | StoreError::NoRandomness
         | StoreError::Unexpected(_) => failure.hint("`provost doctor` looks at disk and files"),
     }
