@@ -46,6 +46,9 @@ struct Flags {
     /// List so many further tools
     #[arg(long, default_value_t = 0)]
     generated_tools: usize,
+    /// List these tools too, which answer with their arguments
+    #[arg(long, value_delimiter = ',')]
+    extra_tools: Vec<String>,
     /// Let lists come in pages of that length
     #[arg(long)]
     page: Option<usize>,
@@ -62,6 +65,7 @@ fn options(flags: Flags) -> Options {
         hostile: flags.hostile,
         on: flags.on,
         generated_tools: flags.generated_tools,
+        extra_tools: flags.extra_tools,
         page: flags.page,
         record: flags.record,
         events: flags.events,

@@ -1,0 +1,6 @@
+//! The shipped binary between real clients and real servers.
+
+mod clients;
+mod crash;
+mod seeds;
+mod world;
