@@ -120,7 +120,7 @@ impl Gateway {
     /// # Errors
     /// When the system gives no threads, or the store cannot be read.
     pub fn start(store: Store, settings: Settings) -> Result<Self, StartError> {
-        let ledger = provost_policy::ledger::Ledger::new();
+        let ledger = store.ledger().map_err(StartError::Directory)?;
         let threads = Threads::start(settings.workers).map_err(StartError::Threads)?;
         let shared = Arc::new(Shared::new(store, ledger, settings, threads.background()));
         let bounds = ChildBounds {
