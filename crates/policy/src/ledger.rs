@@ -28,12 +28,21 @@ use counter::{Counter, Saved};
 #[derive(Debug, Default)]
 pub struct Ledger {
     slots: HashMap<CounterId, usize>,
-    counters: Vec<Option<Held>>,
+    counters: Vec<Slot>,
     free: Vec<usize>,
+    /// Slots whose counters changed since somebody asked, none twice.
     dirty: Vec<usize>,
     /// Kept between calls so that reserving does not allocate.
     scratch: Vec<Option<usize>>,
+    /// Where the search for idle counters goes on.
+    hand: usize,
+    /// How many counters the last reservation added.
+    grown: usize,
 }
+
+/// So many counters are looked at for each one that is added, so that idle
+/// ones cannot pile up even when nobody calls [`Ledger::expire`].
+const LOOKED_AT: usize = 2;
 
 /// Why a call does not fit: the first charge, in the order given, that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,11 +76,18 @@ pub struct CounterState {
     saved: Saved,
 }
 
+/// A place for a counter; used again when its counter was dropped.
+#[derive(Debug, Default)]
+struct Slot {
+    held: Option<Held>,
+    /// Whether it stands in `Ledger::dirty`, where it stays when its counter goes.
+    listed: bool,
+}
+
 #[derive(Debug)]
 struct Held {
     id: CounterId,
     counter: Counter,
-    dirty: bool,
 }
 
 // === impl Ledger ===
@@ -100,11 +116,17 @@ impl Ledger {
     /// Charges of one counter are one charge: the largest amount is taken
     /// once, and it must fit below each of their limits.
     pub fn reserve(&mut self, charges: &[Charge], now: Moment) -> Result<(), Full> {
+        // First, because it may free slots.
+        for _ in 0..LOOKED_AT * std::mem::take(&mut self.grown) {
+            self.drop_next_if_idle(now);
+        }
+        let before = self.slots.len();
         let mut slots = std::mem::take(&mut self.scratch);
         slots.clear();
         slots.extend(charges.iter().map(|c| self.slots.get(&c.counter).copied()));
         let outcome = self.reserve_in(charges, &slots, now);
         self.scratch = slots;
+        self.grown = self.slots.len() - before;
         outcome
     }
 
@@ -114,7 +136,7 @@ impl Ledger {
         let Some(slot) = self.slots.get(id).copied() else {
             return;
         };
-        if let Some(held) = self.counters.get_mut(slot).and_then(Option::as_mut) {
+        if let Some(held) = self.held_mut(Some(slot)) {
             held.counter.refund(id.window, amount, at);
             self.mark(slot);
         }
@@ -125,7 +147,7 @@ impl Ledger {
         let Some(slot) = self.slots.get(id).copied() else {
             return;
         };
-        if let Some(held) = self.counters.get_mut(slot).and_then(Option::as_mut) {
+        if let Some(held) = self.held_mut(Some(slot)) {
             held.counter.release(amount);
         }
     }
@@ -151,33 +173,18 @@ impl Ledger {
     }
 
     /// Drops counters in which nothing counts any more, and returns their ids
-    /// for whoever keeps them on disk.
+    /// for whoever keeps them on disk. Only [`Ledger::reserve`] drops some by
+    /// itself.
     pub fn expire(&mut self, now: Moment) -> Vec<CounterId> {
-        let mut dropped = Vec::new();
-        for (slot, place) in self.counters.iter_mut().enumerate() {
-            if let Some(held) = place.take_if(|held| held.counter.expire(held.id.window, now)) {
-                self.slots.remove(&held.id);
-                self.free.push(slot);
-                dropped.push(held.id);
-            }
-        }
-        if !dropped.is_empty() {
-            // Slots are used again; a ledger nobody asks for its changes must not grow.
-            let counters = &self.counters;
-            self.dirty
-                .retain(|slot| counters.get(*slot).is_some_and(Option::is_some));
-        }
-        dropped
+        (0..self.counters.len())
+            .filter_map(|slot| self.drop_if_idle(slot, now))
+            .collect()
     }
 
     /// Every counter, sorted; `concurrent` ones do not outlive the process.
     pub fn snapshot(&self) -> Vec<CounterState> {
-        let mut states: Vec<_> = self
-            .counters
-            .iter()
-            .flatten()
-            .filter_map(Held::state)
-            .collect();
+        let held = self.counters.iter().filter_map(|slot| slot.held.as_ref());
+        let mut states: Vec<_> = held.filter_map(Held::state).collect();
         states.sort_by(|one, other| one.id.cmp(&other.id));
         states
     }
@@ -188,11 +195,11 @@ impl Ledger {
         for CounterState { id, saved } in states {
             ledger.slots.insert(id.clone(), ledger.counters.len());
             let counter = Counter::from_saved(saved);
-            ledger.counters.push(Some(Held {
-                id,
-                counter,
-                dirty: false,
-            }));
+            let held = Some(Held { id, counter });
+            ledger.counters.push(Slot {
+                held,
+                listed: false,
+            });
         }
         ledger
     }
@@ -201,12 +208,12 @@ impl Ledger {
     pub fn take_dirty(&mut self) -> Vec<CounterState> {
         let mut states = Vec::with_capacity(self.dirty.len());
         for slot in self.dirty.drain(..) {
-            let Some(held) = self.counters.get_mut(slot).and_then(Option::as_mut) else {
+            let Some(slot) = self.counters.get_mut(slot) else {
                 continue;
             };
-            if std::mem::take(&mut held.dirty) {
-                states.extend(held.state());
-            }
+            slot.listed = false;
+            // The counter may have been dropped since.
+            states.extend(slot.held.as_ref().and_then(Held::state));
         }
         states
     }
@@ -241,6 +248,24 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    fn drop_next_if_idle(&mut self, now: Moment) {
+        let slot = self.hand;
+        self.drop_if_idle(slot, now);
+        self.hand = if slot + 1 < self.counters.len() {
+            slot + 1
+        } else {
+            0
+        };
+    }
+
+    fn drop_if_idle(&mut self, slot: usize, now: Moment) -> Option<CounterId> {
+        let place = &mut self.counters.get_mut(slot)?.held;
+        let held = place.take_if(|held| held.counter.expire(held.id.window, now))?;
+        self.slots.remove(&held.id);
+        self.free.push(slot);
+        Some(held.id)
     }
 
     fn check(
@@ -284,34 +309,34 @@ impl Ledger {
     }
 
     fn insert(&mut self, id: &CounterId) -> usize {
-        let held = Held {
-            id: id.clone(),
-            counter: Counter::new(id),
-            dirty: false,
-        };
         let slot = self.free.pop().unwrap_or(self.counters.len());
-        match self.counters.get_mut(slot) {
-            Some(place) => *place = Some(held),
-            None => self.counters.push(Some(held)),
+        if slot == self.counters.len() {
+            self.counters.push(Slot::default());
+        }
+        if let Some(place) = self.counters.get_mut(slot) {
+            place.held = Some(Held {
+                id: id.clone(),
+                counter: Counter::new(id),
+            });
         }
         self.slots.insert(id.clone(), slot);
         slot
     }
 
     fn mark(&mut self, slot: usize) {
-        if let Some(held) = self.counters.get_mut(slot).and_then(Option::as_mut)
-            && !std::mem::replace(&mut held.dirty, true)
+        if let Some(place) = self.counters.get_mut(slot)
+            && !std::mem::replace(&mut place.listed, true)
         {
             self.dirty.push(slot);
         }
     }
 
     fn counter(&self, slot: Option<usize>) -> Option<&Counter> {
-        Some(&self.counters.get(slot?)?.as_ref()?.counter)
+        Some(&self.counters.get(slot?)?.held.as_ref()?.counter)
     }
 
     fn held_mut(&mut self, slot: Option<usize>) -> Option<&mut Held> {
-        self.counters.get_mut(slot?)?.as_mut()
+        self.counters.get_mut(slot?)?.held.as_mut()
     }
 }
 

@@ -396,6 +396,29 @@ fn an_idle_counter_is_dropped_and_named() {
 }
 
 #[test]
+fn idle_counters_do_not_pile_up() {
+    let mut ledger = Ledger::new();
+    for call in 0..10_000 {
+        let session = charge(sliding(&format!("session {call}")), 1, 1);
+        let flight = charge(concurrent(&format!("session {call}")), 1, 1);
+        let both = [session, flight];
+        ledger.reserve(&both, at(call * SECOND)).unwrap();
+        ledger.release(&both[1].counter, Amount::ONE);
+    }
+    assert!(ledger.slots.len() < 400, "{} counters", ledger.slots.len());
+    assert!(
+        ledger.counters.len() < 400,
+        "{} slots",
+        ledger.counters.len()
+    );
+    assert!(ledger.dirty.len() < 400, "{} dirty", ledger.dirty.len());
+    assert_eq!(
+        ledger.used(&sliding("session 9999"), at(9_999 * SECOND)),
+        Amount::ONE
+    );
+}
+
+#[test]
 fn only_what_changed_is_dirty() {
     let mut ledger = Ledger::new();
     ledger

@@ -160,8 +160,8 @@ proptest! {
     ) {
         let call = [charge(windowed(Alignment::Calendar), 2, 1)];
         let (mut ledger, mut taken) = (Ledger::new(), std::collections::HashMap::new());
-        for wall in walls {
-            if ledger.reserve(&call, Moment { steady: wall, wall }).is_ok() {
+        for (steady, wall) in (0..).zip(walls) {
+            if ledger.reserve(&call, Moment { steady, wall }).is_ok() {
                 *taken.entry(wall / WINDOW).or_insert(0) += 1;
             }
         }
