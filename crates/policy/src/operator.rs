@@ -126,9 +126,7 @@ impl Test {
     /// Asks about what stands at the path.
     pub(crate) fn ask(&self, value: Option<Value<'_>>) -> Outcome {
         let answer = match (self, value) {
-            (Self::Exists(wanted), value) => {
-                yes_if(value.is_some_and(|value| !value.is_null()) == *wanted)
-            }
+            (Self::Exists(wanted), None) => yes_if(!wanted),
             (_, None) => return Outcome::Absent,
             (_, Some(value)) => self.answer(value),
         };
@@ -163,8 +161,7 @@ impl Test {
                 None => Answer::CannotTell("is no text"),
             },
             Self::Contains(literal) => compare::contains(value, literal),
-            // Answered in `ask`.
-            Self::Exists(wanted) => yes_if(!value.is_null() == *wanted),
+            Self::Exists(wanted) => yes_if(value.is_null() != *wanted),
             Self::Under(roots) => on_text(value, |text| roots.ask(text)),
             Self::HostIn(hosts) => on_text(value, |text| hosts.ask(text)),
             Self::ArgvIn(prefixes) => prefixes.ask(value),

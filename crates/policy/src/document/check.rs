@@ -1,6 +1,6 @@
 //! Errors that show only when parts of a document are seen together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::parts::{Body, Limit, Tool};
 use super::place::{Place, Problems, escape_pointer};
@@ -100,12 +100,10 @@ fn counters(problems: &mut Problems<'_>, root: &Place<'_>, body: &Body) {
         let Some(place) = place.filter(|place| place.value.len() == limits.len()) else {
             continue;
         };
-        for (index, (place, limit)) in place.elements().zip(limits).enumerate() {
+        let mut seen = HashSet::new();
+        for (place, limit) in place.elements().zip(limits) {
             see(problems, &place, limit.counter(), shape(limit));
-            let mut earlier = limits.iter().take(index);
-            if earlier
-                .any(|other| (other.counter(), other.scope()) == (limit.counter(), limit.scope()))
-            {
+            if !seen.insert((limit.counter(), limit.scope())) {
                 let message = format!(
                     "counter `{}` is limited twice here",
                     limit.counter().escape_debug()

@@ -211,7 +211,7 @@ pub(crate) struct RateLimit {
 }
 
 /// Whose counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 pub(crate) enum Scope {
     /// The grant that enforces the policy.

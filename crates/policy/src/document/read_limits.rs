@@ -254,7 +254,7 @@ pub(crate) fn window_words(micros: u64) -> String {
     ];
     let (count, unit) = units
         .into_iter()
-        .find(|(length, _)| micros % length == 0)
+        .find(|(length, _)| micros.is_multiple_of(*length))
         .map_or((micros / SECOND, "second"), |(length, unit)| {
             (micros / length, unit)
         });

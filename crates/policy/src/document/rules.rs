@@ -225,9 +225,21 @@ impl RuleSet {
             }
         }
         let [require, deny_if, approve_if] = lists;
+        let mut count: HashMap<&Text, usize> = HashMap::new();
+        for limit in limits {
+            *count.entry(limit.counter()).or_default() += 1;
+        }
         let limits: Vec<_> = (0..)
             .zip(limits)
-            .map(|(index, limit)| Limit::new(&format!("{pointer}/limits"), index, limit, limits))
+            .map(|(index, limit): (usize, _)| {
+                let counter = limit.counter();
+                // The same counter in two scopes: only the index tells them apart.
+                let last = match count.get(counter) {
+                    Some(1) => escape_pointer(counter),
+                    _ => index.to_string(),
+                };
+                Limit::new(RuleId(format!("{pointer}/limits/{last}").into()), limit)
+            })
             .collect();
         for limit in &limits {
             if let Increment::From(path) = &limit.increment {
@@ -273,20 +285,8 @@ fn rules(pointer: &str, predicates: &[Predicate]) -> Vec<Rule> {
 // === impl Limit ===
 
 impl Limit {
-    fn new(pointer: &str, index: usize, limit: &Written, all: &[Written]) -> Self {
+    fn new(id: RuleId, limit: &Written) -> Self {
         let counter = limit.counter().clone();
-        // The same counter in two scopes: only the index tells them apart.
-        let alone = all
-            .iter()
-            .filter(|other| *other.counter() == counter)
-            .count()
-            == 1;
-        let last = if alone {
-            escape_pointer(&counter)
-        } else {
-            index.to_string()
-        };
-        let id = RuleId(format!("{pointer}/{last}").into());
         let scope = limit.scope();
         match limit {
             Written::Concurrent(limit) => Self {

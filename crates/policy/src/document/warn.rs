@@ -31,10 +31,16 @@ pub(super) fn warnings(policy: &Policy, tools: Option<&[String]>) -> Vec<Diagnos
     warnings.located(&policy.text)
 }
 
+/// More findings than this help nobody.
+const MOST_FINDINGS: usize = 100;
+
 // === impl Warnings ===
 
 impl Warnings {
     fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>, hint: &str) {
+        if self.0.len() == MOST_FINDINGS {
+            return;
+        }
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
         self.0.push(Warning {
             pointer: pointer.into(),

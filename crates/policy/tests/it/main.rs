@@ -1,3 +1,24 @@
-//! Tests of this room from outside.
+//! The policy language through its public face.
 
-mod documents;
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    reason = "a test that is wrong may panic"
+)]
+
+mod fuzz;
+mod generate;
+mod properties;
+
+#[test]
+fn nothing_panics_on_mutated_policies_and_calls() {
+    // `cargo run -p provost-policy --example fuzz -- 600` goes on for longer.
+    fuzz::Fuzzer::new(7).rounds(1_500);
+}
+
+#[test]
+fn long_texts_take_linear_time() {
+    fuzz::long_texts();
+}

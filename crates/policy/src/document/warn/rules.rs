@@ -1,6 +1,8 @@
 //! Rules that an agent can walk around, that are never reached, or that
 //! refuse everything.
 
+use std::collections::{HashMap, HashSet};
+
 use super::Warnings;
 use crate::amount::Amount;
 use crate::document::Policy;
@@ -27,7 +29,8 @@ pub(super) fn check(policy: &Policy, warnings: &mut Warnings) {
         approve_if: &all.approve_if,
         limits: &all.limits,
     };
-    everywhere.check(&[], warnings);
+    let required_everywhere = demanded(&all.require);
+    everywhere.check(&HashSet::new(), warnings);
     for (index, limit) in all.limits.iter().enumerate() {
         if let Limit::Window(limit) = limit
             && let Some(path) = &limit.increment_from
@@ -65,7 +68,7 @@ pub(super) fn check(policy: &Policy, warnings: &mut Warnings) {
             warnings.add(lists.pointer, message, "");
         } else {
             whole_block(&lists, tool, warnings);
-            lists.check(&all.require, warnings);
+            lists.check(&required_everywhere, warnings);
         }
     }
 }
@@ -102,7 +105,8 @@ fn whole_block(lists: &Lists<'_>, tool: &Tool, warnings: &mut Warnings) {
 // === impl Lists ===
 
 impl Lists<'_> {
-    fn check(&self, required_elsewhere: &[Predicate], warnings: &mut Warnings) {
+    fn check(&self, required_elsewhere: &HashSet<&str>, warnings: &mut Warnings) {
+        let required_here = demanded(self.require);
         self.unreachable(warnings);
         for (index, predicate) in self.require.iter().enumerate() {
             let pointer = format!("{}/require/{index}", self.pointer);
@@ -114,7 +118,12 @@ impl Lists<'_> {
         }
         for (index, predicate) in self.deny_if.iter().enumerate() {
             let pointer = format!("{}/deny_if/{index}", self.pointer);
-            self.dodged(&pointer, predicate, required_elsewhere, warnings);
+            dodged(
+                &pointer,
+                predicate,
+                [&required_here, required_elsewhere],
+                warnings,
+            );
             for_nothing(&pointer, predicate, "nothing is denied", warnings);
         }
         for (index, predicate) in self.approve_if.iter().enumerate() {
@@ -129,9 +138,15 @@ impl Lists<'_> {
             ("deny_if", self.deny_if),
             ("approve_if", self.approve_if),
         ] {
+            let mut seen = HashMap::new();
             for (index, predicate) in predicates.iter().enumerate() {
-                let same = |other: &Predicate| other.conditions == predicate.conditions;
-                if let Some(earlier) = predicates.iter().take(index).position(same) {
+                let conditions: Vec<_> = predicate
+                    .conditions
+                    .iter()
+                    .map(Condition::to_string)
+                    .collect();
+                let earlier = *seen.entry(conditions).or_insert(index);
+                if earlier != index {
                     let message = format!("the same as {}/{list}/{earlier}", self.pointer);
                     warnings.add(format!("{}/{list}/{index}", self.pointer), message, "");
                 }
@@ -160,49 +175,44 @@ impl Lists<'_> {
             warnings.add(format!("{}/{rule}", self.pointer), message, "");
         }
     }
+}
 
-    /// Arguments that can be left out to get past a `deny_if`.
-    fn dodged(
-        &self,
-        pointer: &str,
-        predicate: &Predicate,
-        required_elsewhere: &[Predicate],
-        warnings: &mut Warnings,
-    ) {
-        for (index, condition) in predicate.conditions.iter().enumerate() {
-            let pointer = format!("{pointer}/conditions/{index}");
-            if condition.op == Operator::ArgvIn {
-                let message = "other spellings of a command get past a list of forbidden ones";
-                warnings.add(
-                    pointer.clone(),
-                    message,
-                    "list the allowed commands in `require` instead",
-                );
-            }
-            let mut required = self.require.iter().chain(required_elsewhere);
-            let covered = condition.op == Operator::Exists
-                || required.any(|predicate| {
-                    predicate
-                        .conditions
-                        .iter()
-                        .any(|other| demands(other, condition))
-                });
-            if !covered {
-                let path = &condition.path;
-                let message = format!("a call without `{path}` gets past this");
-                let hint = format!(
-                    "add to `require`: {{ \"conditions\": [{{ \"path\": \"{path}\", \"op\": \"exists\", \"value\": true }}] }}"
-                );
-                warnings.add(pointer, message, &hint);
-            }
+/// Arguments that can be left out to get past a `deny_if`.
+fn dodged(
+    pointer: &str,
+    predicate: &Predicate,
+    required: [&HashSet<&str>; 2],
+    warnings: &mut Warnings,
+) {
+    for (index, condition) in predicate.conditions.iter().enumerate() {
+        let pointer = format!("{pointer}/conditions/{index}");
+        if condition.op == Operator::ArgvIn {
+            let message = "other spellings of a command get past a list of forbidden ones";
+            let hint = "list the allowed commands in `require` instead";
+            warnings.add(pointer.clone(), message, hint);
+        }
+        let path = condition.path.as_str();
+        if condition.op != Operator::Exists && !required.iter().any(|paths| paths.contains(path)) {
+            let message = format!("a call without `{path}` gets past this");
+            let hint = format!(
+                "add to `require`: {{ \"conditions\": [{{ \"path\": \"{path}\", \"op\": \"exists\", \"value\": true }}] }}"
+            );
+            warnings.add(pointer, message, &hint);
         }
     }
 }
 
-/// Whether a requirement fails where the condition's path leads nowhere.
-fn demands(required: &Condition, condition: &Condition) -> bool {
-    let allows_absence = required.op == Operator::Exists && required.value == Literal::Bool(false);
-    required.path == condition.path && !allows_absence
+/// Paths whose absence fails a requirement.
+fn demanded(require: &[Predicate]) -> HashSet<&str> {
+    let allows_absence = |condition: &Condition| {
+        condition.op == Operator::Exists && condition.value == Literal::Bool(false)
+    };
+    require
+        .iter()
+        .flat_map(|predicate| &predicate.conditions)
+        .filter(|condition| !allows_absence(condition))
+        .map(|condition| condition.path.as_str())
+        .collect()
 }
 
 /// Conditions that nothing can meet.
