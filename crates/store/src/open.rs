@@ -171,7 +171,7 @@ impl Store {
         };
         let folded = fold::position(&database.reading()).map_err(in_database)?;
         let found =
-            recover(&directory, keys.chain(), folded.map(|at| at.end)).map_err(in_journal)?;
+            recover(&directory, &keys.chain(), folded.map(|at| at.end)).map_err(in_journal)?;
         let last_steady = found.last_steady.max(folded.map_or(0, |at| at.steady));
         let clock = resume_clock(&database, last_steady).map_err(in_database)?;
         let key = keys.newest_chain().ok_or_else(|| no_key(locations, &id))?;

@@ -25,7 +25,7 @@ struct ActRecord {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Exported {
-    Call(Record),
+    Call(Box<Record>),
     Act(ActRecord),
 }
 
@@ -108,7 +108,7 @@ fn each(
         };
         let next = if call_first {
             std::mem::replace(&mut call, calls.next()?.map(record_from).transpose()?)
-                .map(Exported::Call)
+                .map(|call| Exported::Call(Box::new(call)))
         } else {
             std::mem::replace(&mut act, acts.next()?.map(act_from).transpose()?).map(Exported::Act)
         };

@@ -43,7 +43,11 @@ pub(crate) fn verify(
     let failed = |error| StoreError::Read(std::sync::Arc::new(error));
     let numbers = segments(directory).map_err(failed)?;
     let mut walk = Walk::new(keys);
-    let mut wanted = Wanted::new(head);
+    let mut wanted = Wanted {
+        head,
+        end,
+        ..Wanted::default()
+    };
     let mut expected: Option<u32> = None;
     let mut count = 0;
     for segment in numbers
@@ -55,13 +59,11 @@ pub(crate) fn verify(
         }
         expected = Some(segment + 1);
         count += 1;
-        let mut bytes = std::fs::read(segment_path(directory, segment)).map_err(failed)?;
-        if let Some(end) = end.filter(|end| end.segment == segment) {
-            // Behind it, somebody may be writing.
-            bytes.truncate(usize::try_from(end.offset).unwrap_or(usize::MAX));
-        }
+        let bytes = std::fs::read(segment_path(directory, segment)).map_err(failed)?;
         let torn = walk.segment(segment, &bytes, |seen| wanted.look(&seen));
-        if torn > 0 {
+        // In the last segment of a running store, somebody may be writing.
+        let being_written = end.is_some_and(|end| end.segment == segment);
+        if torn > 0 && !being_written {
             walk.torn(segment, bytes.len() as u64 - torn);
         }
     }
@@ -95,14 +97,15 @@ fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) ->
         kind,
     };
     // What this process itself has written is a head too.
-    if let Some(end) = end.filter(|end| (end.number, end.mac) != (last.number, last.mac)) {
-        let told = walk
-            .damage
-            .iter()
-            .any(|damage| damage.segment == end.segment);
-        if end.number > last.number && !told {
-            walk.damage
-                .push(place(DamageKind::Cut { end: last.number }));
+    if let Some(end) = end {
+        match wanted.found_end {
+            Some(mac) if mac == end.mac => {}
+            _ if walk.damage.is_empty() || end.number > last.number => {
+                walk.damage
+                    .push(place(DamageKind::Cut { end: last.number }));
+            }
+            // It was altered, which is said already.
+            _ => {}
         }
     }
     if let Some(kind) = wanted.judge_head(first.as_ref(), &last) {
@@ -112,16 +115,25 @@ fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) ->
         segments,
         entries: walk.intact,
         first: first.map_or(0, |header| header.number),
-        head: last,
+        head: end
+            .filter(|end| end.number < last.number)
+            .map_or(last, |end| Head {
+                number: end.number,
+                mac: end.mac,
+            }),
         damage: walk.damage,
     }
 }
 
 /// What to look for on the way.
+#[derive(Default)]
 struct Wanted {
     head: Option<Head>,
     /// The mac of the entry with the head's number.
     found: Option<[u8; 32]>,
+    end: Option<End>,
+    /// The mac of the entry with the end's number.
+    found_end: Option<[u8; 32]>,
     /// What checkpoints stand for.
     pruned: Vec<Link>,
 }
@@ -129,17 +141,12 @@ struct Wanted {
 // === impl Wanted ===
 
 impl Wanted {
-    fn new(head: Option<Head>) -> Self {
-        Self {
-            head,
-            found: None,
-            pruned: Vec::new(),
-        }
-    }
-
     fn look(&mut self, seen: &Seen<'_>) {
         if self.head.is_some_and(|head| head.number == seen.number) {
             self.found = Some(seen.mac);
+        }
+        if self.end.is_some_and(|end| end.number == seen.number) {
+            self.found_end = Some(seen.mac);
         }
         let start = seen
             .payload

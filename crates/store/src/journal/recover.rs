@@ -33,12 +33,10 @@ pub(crate) struct Recovered {
 /// end, and cuts off an entry that was never finished.
 pub(crate) fn recover(
     directory: &Path,
-    keys: Vec<ChainKey>,
+    keys: &[ChainKey],
     folded: Option<End>,
 ) -> io::Result<Recovered> {
-    let segments = segment::list(directory)?;
-    let start = folded.map_or(0, |folded| folded.segment);
-    let mut walk = Walk::new(keys);
+    let mut segments = segment::list(directory)?;
     let mut found = Recovered {
         end: folded.map_or(
             End {
@@ -58,30 +56,22 @@ pub(crate) fn recover(
         unusable: HashSet::new(),
         last_steady: 0,
     };
-    let last = segments.last().copied();
-    let mut expected = None;
-    // The last segment is always read, even if nothing in it is new.
-    for number in segments
-        .into_iter()
-        .filter(|number| *number >= start || Some(*number) == last)
-    {
-        for missing in expected.unwrap_or(number)..number {
-            walk.segment_missing(missing);
+    found.cut_torn_end(directory, &mut segments)?;
+    let mut start = folded
+        .map_or(0, |folded| folded.segment)
+        .min(segments.last().copied().unwrap_or(0));
+    let walk = loop {
+        let walk = found.walk(
+            directory,
+            keys,
+            segments.iter().copied().filter(|number| *number >= start),
+        )?;
+        // Nothing intact there: the entries before say where the journal is.
+        match segments.iter().rev().find(|number| **number < start) {
+            Some(earlier) if walk.last.is_none() => start = *earlier,
+            _ => break walk,
         }
-        expected = Some(number + 1);
-        let bytes = std::fs::read(segment::path(directory, number))?;
-        let mut last_steady = found.last_steady;
-        let torn = walk.segment(number, &bytes, |seen| {
-            last_steady = last_steady.max(decode::moment(seen.payload).map_or(0, |at| at.steady));
-        });
-        found.last_steady = last_steady;
-        let whole = bytes.len() as u64 - torn;
-        if Some(number) == last {
-            found.take_last(directory, number, whole, torn)?;
-        } else if torn > 0 {
-            walk.torn(number, whole);
-        }
-    }
+    };
     found.conclude(walk, folded);
     Ok(found)
 }
@@ -94,27 +84,58 @@ impl Recovered {
         self.open_key == Some(key.version)
     }
 
-    /// The end of the last segment; cuts off what is no whole line.
-    fn take_last(
-        &mut self,
-        directory: &Path,
-        number: u32,
-        whole: u64,
-        torn: u64,
-    ) -> io::Result<()> {
-        let path = segment::path(directory, number);
-        self.torn_bytes = torn;
-        if torn > 0 {
-            OpenOptions::new().write(true).open(&path)?.set_len(whole)?;
-        }
-        self.end.segment = self.end.segment.max(number);
-        self.end.offset = whole;
-        if whole == 0 && self.end.segment == number {
+    /// Cuts off what is no whole line at the end of the last segment.
+    fn cut_torn_end(&mut self, directory: &Path, segments: &mut Vec<u32>) -> io::Result<()> {
+        let Some(last) = segments.last().copied() else {
+            return Ok(());
+        };
+        let path = segment::path(directory, last);
+        let bytes = std::fs::read(&path)?;
+        let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |newline| newline + 1);
+        self.torn_bytes = (bytes.len() - whole) as u64;
+        if whole == 0 {
             // The process stopped while it began this segment.
             std::fs::remove_file(path)?;
-            self.end.segment = number - 1;
+            segments.pop();
+        } else if self.torn_bytes > 0 {
+            OpenOptions::new()
+                .write(true)
+                .open(&path)?
+                .set_len(whole as u64)?;
         }
         Ok(())
+    }
+
+    fn walk(
+        &mut self,
+        directory: &Path,
+        keys: &[ChainKey],
+        segments: impl Iterator<Item = u32>,
+    ) -> io::Result<Walk> {
+        let mut walk = Walk::new(keys.to_vec());
+        let mut expected = None;
+        for number in segments {
+            for missing in expected.unwrap_or(number)..number {
+                walk.segment_missing(missing);
+            }
+            expected = Some(number + 1);
+            let bytes = std::fs::read(segment::path(directory, number))?;
+            let mut last_steady = self.last_steady;
+            let torn = walk.segment(number, &bytes, |seen| {
+                last_steady =
+                    last_steady.max(decode::moment(seen.payload).map_or(0, |at| at.steady));
+            });
+            self.last_steady = last_steady;
+            let whole = bytes.len() as u64 - torn;
+            if torn > 0 {
+                walk.torn(number, whole);
+            }
+            if number >= self.end.segment {
+                self.end.segment = number;
+                self.end.offset = whole;
+            }
+        }
+        Ok(walk)
     }
 
     fn conclude(&mut self, mut walk: Walk, folded: Option<End>) {

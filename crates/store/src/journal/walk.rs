@@ -183,6 +183,10 @@ impl Walk {
     fn step(&mut self, place: Place, text: &[u8], show: &mut impl FnMut(Seen<'_>)) {
         let Some((payload, mac)) = split(text) else {
             self.reject(place, None);
+            // The mac's own text may be what is damaged.
+            if let Some(payload) = text.len().checked_sub(65).and_then(|end| text.get(..end)) {
+                self.remember_link(payload);
+            }
             return;
         };
         let number = decode::number(payload);
@@ -200,11 +204,16 @@ impl Walk {
             return;
         }
         self.reject(place, number);
+        self.remember_link(payload);
+        self.remember(mac);
+    }
+
+    /// Remembers the mac this payload should have.
+    fn remember_link(&mut self, payload: &[u8]) {
         if let (Some(key), Some(previous)) = (&self.key, self.recent.back()) {
             let should = key.link(previous, payload);
             self.remember(should);
         }
-        self.remember(mac);
     }
 
     fn reject(&mut self, place: Place, claims: Option<u64>) {

@@ -1,1 +1,96 @@
+use provost_policy::Amount;
+use provost_store::{DamageKind, Filter, Store};
 
+use crate::harness::{Scratch, admin, append_call, scratch, used};
+
+/// A store with several segments, the first of them older than the moment
+/// that comes with it.
+fn with_old_segments() -> (Scratch, Store, u64) {
+    let scratch = scratch();
+    let store = scratch.open_small();
+    for call in 1..=40 {
+        append_call(&store, call);
+    }
+    let limit = store.clock().now().wall + 1;
+    for call in 41..=45 {
+        append_call(&store, call);
+    }
+    (scratch, store, limit)
+}
+
+#[test]
+fn old_segments_go_and_the_chain_stays_provable() {
+    let (scratch, store, limit) = with_old_segments();
+    let head = store.audit_head();
+    let pruned = store.prune(&admin(), limit).unwrap();
+    assert!(pruned.segments >= 3, "{pruned:?}");
+    assert!(!scratch.segment(1).exists());
+    let up_to = pruned.up_to.unwrap();
+    let verified = store.audit_verify(Some(head)).unwrap();
+    assert!(verified.intact(), "{:?}", verified.damage);
+    assert_eq!(verified.first, up_to.number + 1);
+    assert!(
+        store.audit_verify(Some(up_to)).unwrap().intact(),
+        "a checkpoint stands for it"
+    );
+    let records = store.records(&Filter::default()).unwrap();
+    assert!(records.iter().all(|record| record.number > up_to.number));
+    assert_eq!(records.len() as u64 + pruned.records, 45);
+    assert_eq!(used(&store), Amount::whole(45), "what counts still counts");
+}
+
+#[test]
+fn nothing_young_goes() {
+    let (scratch, store, _) = with_old_segments();
+    let pruned = store.prune(&admin(), 1).unwrap();
+    assert_eq!(
+        (pruned.segments, pruned.records, pruned.up_to),
+        (0, 0, None)
+    );
+    assert!(scratch.segment(1).exists());
+}
+
+#[test]
+fn counts_and_chain_survive_a_restart_after_retention() {
+    let (scratch, store, limit) = with_old_segments();
+    let head = store.audit_head();
+    store.prune(&admin(), limit).unwrap();
+    store.close();
+    let store = scratch.open_small();
+    assert_eq!(used(&store), Amount::whole(45));
+    assert!(store.audit_verify(Some(head)).unwrap().intact());
+    let again = store.prune(&admin(), store.clock().now().wall + 1).unwrap();
+    assert!(
+        store
+            .audit_verify(Some(head))
+            .unwrap()
+            .damage
+            .iter()
+            .all(|damage| damage.kind == DamageKind::HeadPruned)
+    );
+    assert!(again.segments > 0);
+    assert_eq!(used(&store), Amount::whole(45));
+}
+
+#[test]
+fn segments_that_went_without_a_checkpoint_are_missed() {
+    let (scratch, store, _) = with_old_segments();
+    std::fs::remove_file(scratch.segment(1)).unwrap();
+    let damage = store.audit_verify(None).unwrap().damage;
+    assert!(
+        matches!(damage.as_slice(), [one] if one.kind == DamageKind::SegmentMissing),
+        "{damage:?}"
+    );
+}
+
+#[test]
+fn old_keys_stay_as_long_as_their_segments() {
+    let (_scratch, store, _) = with_old_segments();
+    store.rotate_key(&admin()).unwrap();
+    append_call(&store, 99);
+    assert!(store.audit_verify(None).unwrap().intact());
+    store.prune(&admin(), store.clock().now().wall + 1).unwrap();
+    store.rotate_key(&admin()).unwrap();
+    let verified = store.audit_verify(None).unwrap();
+    assert!(verified.intact(), "{:?}", verified.damage);
+}
