@@ -104,7 +104,8 @@ impl Directory {
             let shadow = grant
                 .shadow
                 .as_ref()
-                .and_then(|version| next.link(version, &grant, before));
+                .and_then(|version| next.link(version, &grant, before))
+                .map(Link::apart);
             let holding = Holding {
                 grant: grant.clone(),
                 site,
@@ -267,6 +268,13 @@ fn headers(server: &Server) -> Result<HeaderMap, String> {
 // === impl Link ===
 
 impl Link {
+    /// The link of a shadow: its counters are its own, whatever their names.
+    fn apart(mut self) -> Self {
+        self.server = Text::from(format!("shadow:{}", self.server));
+        self.grant = Text::from(format!("shadow:{}", self.grant));
+        self
+    }
+
     /// The link as the judge takes it.
     pub(crate) fn enforced(&self) -> Enforced<'_> {
         Enforced {

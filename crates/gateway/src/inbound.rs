@@ -213,7 +213,7 @@ fn ask(worker: &Worker, route: &Route, holding: &Arc<Holding>, method: &str) -> 
         session: Some(route.session.id.clone()),
     };
     let now = shared.clock.now();
-    let subject = Subject {
+    let mut subject = Subject {
         call: record::call_id()?,
         holding,
         method,
@@ -233,6 +233,10 @@ fn ask(worker: &Worker, route: &Route, holding: &Arc<Holding>, method: &str) -> 
             Verdict::Ask(asked) => return Err(judge::hold(asked)),
         };
         limits::reserve(shared, &allowed.charges, now)?;
+        // A question of the upstream costs the shadow nothing.
+        if let Some(said) = &mut subject.shadow {
+            said.charges.clear();
+        }
         // The permit to the upstream is the answer's; this intent is its record.
         record::intent(shared, &subject, &allowed, now)
             .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;

@@ -126,7 +126,7 @@ fn govern(
         session: Some(session.id.clone()),
     };
     let now = shared.clock.now();
-    let subject = Subject {
+    let mut subject = Subject {
         call: record::call_id()?,
         holding: &agent.holding,
         method: &request.method,
@@ -136,10 +136,13 @@ fn govern(
     };
     let cleared = in_order(worker, session, request, &call)
         .and_then(|()| own_task(worker, agent, request, kind))
-        .and_then(|()| clear(worker, &caller, &call, &subject, now));
+        .and_then(|()| clear(worker, &caller, &call, &mut subject, now));
     match cleared {
         Ok((permit, kept)) => take_off(worker, agent, session, request, kind, permit, kept),
         Err(Stop::Refused { decision, refusal }) => {
+            if let Some(said) = &mut subject.shadow {
+                said.charges.clear();
+            }
             record::refusal(shared, &subject, decision, &refusal, now)?;
             Err(Stop::Refused { decision, refusal })
         }
@@ -152,7 +155,7 @@ fn clear(
     worker: &Worker,
     caller: &Caller,
     call: &Call<'_>,
-    subject: &Subject<'_>,
+    subject: &mut Subject<'_>,
     now: Moment,
 ) -> Result<(Permit, Kept), Stop> {
     let shared = &worker.shared;
@@ -172,6 +175,9 @@ fn clear(
     };
     // Before forwarding: a crash must over-count, never under-count.
     limits::reserve(shared, &allowed.charges, now)?;
+    if let Some(said) = &mut subject.shadow {
+        judge::reserve_shadow(shared, said, now);
+    }
     let permit = record::intent(shared, subject, &allowed, now)
         // Nothing was sent and nothing was recorded, so nothing was used.
         .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;

@@ -197,7 +197,12 @@ impl Flight {
             };
             resumable |= event.id.is_some();
             let Event { id, retry, message } = event;
+            let opening = self.transform == Transform::Initialize;
             let Some(text) = message else {
+                if opening {
+                    // The session is only known with the answer, which comes by itself.
+                    continue;
+                }
                 way.pass(Event {
                     id,
                     retry,
@@ -211,9 +216,7 @@ impl Flight {
                     source.finish();
                     let plain = id.is_none() && retry.is_none();
                     return match way {
-                        Way::Unopened(outlet)
-                            if plain || self.transform == Transform::Initialize =>
-                        {
+                        Way::Unopened(outlet) if plain || opening => {
                             self.reply(worker, text, outlet);
                         }
                         mut way => {
@@ -228,6 +231,9 @@ impl Flight {
                 }
                 // An answer to another request of this session, on a stream that
                 // several share: the agent sorts it out as we did.
+                Sorted::Deliver(text) if opening => {
+                    let _heard = self.route.session.deliver(text);
+                }
                 Sorted::Answer { text, .. } | Sorted::Deliver(text) => {
                     way.pass(Event {
                         id,

@@ -8,7 +8,7 @@ use super::Stop;
 use crate::directory::{Holding, Rules};
 use crate::worker::Shared;
 
-/// What a shadow policy said, with its own counters already charged.
+/// What a shadow policy said.
 #[derive(Debug, Default)]
 pub(crate) struct ShadowSaid {
     pub(crate) policy: String,
@@ -66,7 +66,8 @@ pub(crate) fn shadow(
             said.rule = asked.rules.first().map(|(rule, _)| rule.clone());
             said.message = Some(asked.message);
         }
-        Verdict::Allow(allowed) => match shared.ledger().reserve(&allowed.charges, now) {
+        // Only looked at: what the enforced policies refuse uses nothing up.
+        Verdict::Allow(allowed) => match shared.ledger().look(&allowed.charges, now) {
             Ok(()) => {
                 said.decision = Some(Decision::Allow);
                 said.rule = allowed.rule;
@@ -81,6 +82,19 @@ pub(crate) fn shadow(
         },
     }
     Some(said)
+}
+
+/// Charges the shadow's own counters for a call that goes. They may have filled
+/// up since they were looked at; then the shadow would have refused.
+pub(crate) fn reserve_shadow(shared: &Shared, said: &mut ShadowSaid, now: Moment) {
+    let reserved = shared.ledger().reserve(&said.charges, now);
+    if let Err(full) = reserved {
+        let refusal = super::limits::refusal(&said.charges, &full);
+        said.decision = Some(Decision::Deny);
+        said.rule = Some(refusal.rule);
+        said.message = Some(refusal.message);
+        said.charges.clear();
+    }
 }
 
 /// Hold: a question for a person. Nobody can be asked yet, so the answer is no,

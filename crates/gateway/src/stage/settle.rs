@@ -65,10 +65,28 @@ pub(crate) fn give_back(shared: &Shared, charges: &[Charge], at: Moment) {
 /// when the upstream failed.
 fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
     let not_sent = status == Status::NotSent;
-    let failed = status != Status::Ok;
+    // Neither cancelling nor waiting in vain lifts a limit.
+    let failed = match status {
+        Status::ToolError
+        | Status::RpcError
+        | Status::Http(_)
+        | Status::UpstreamDown
+        | Status::BadAnswer => true,
+        Status::Ok | Status::Timeout | Status::Cancelled | Status::NotSent | Status::Unknown => {
+            false
+        }
+    };
+    // Where policies share a counter, the strictest of them decides.
+    let all_refund = |charge: &Charge| {
+        let mut same = kept
+            .charges
+            .iter()
+            .filter(|other| other.counter == charge.counter);
+        same.all(|other| other.refund == RefundRule::Failed)
+    };
     first_of_each(&kept.charges)
         .filter(|charge| charge.counter.window != Window::Concurrent)
-        .filter(|charge| not_sent || (failed && charge.refund == RefundRule::Failed))
+        .filter(|charge| not_sent || (failed && all_refund(charge)))
         .map(|charge| Refund {
             counter: charge.counter.clone(),
             amount: charge.amount,
