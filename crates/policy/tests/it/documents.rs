@@ -3,6 +3,7 @@
 use provost_policy::{Policy, cases, import};
 
 const REFERENCE: &str = include_str!("../../../../docs/policy-language.md");
+const README: &str = include_str!("../../../../README.md");
 const MIGRATING: &str = include_str!("../../../../docs/guides/migrating-from-intercept.md");
 
 /// One fenced block of a page.
@@ -79,6 +80,27 @@ fn every_document_of_the_reference_parses_and_decides_as_its_cases_say() {
         ran > 80,
         "only {ran} cases were found: is the page still read as it is written?"
     );
+}
+
+#[test]
+fn the_policy_of_the_readme_decides_as_it_says() {
+    let blocks = blocks(README);
+    let policy = blocks
+        .iter()
+        .find(|block| block.text.contains("\"version\""))
+        .unwrap();
+    let policy = Policy::parse(&policy.text).unwrap();
+    let cases = "
+cases:
+  - { tool: read_text_file, args: { path: /etc/hosts }, expect: allow }
+  - { tool: write_file, args: { path: /srv/work/a }, times: 10, expect: allow }
+  - { tool: write_file, args: { path: /srv/work/a }, expect: deny, rule: /tools/write_file/limits/writes }
+  - { tool: write_file, args: { path: /etc/hosts }, expect: deny, message: below /srv/work only }
+  - { tool: move_file, expect: deny, rule: (hidden) }
+  - { tool: edit_file, expect: deny, rule: (default deny) }
+";
+    let report = cases::run(&policy, cases).unwrap();
+    assert!(report.passed(), "{report}");
 }
 
 #[test]
