@@ -8,6 +8,7 @@
     reason = "a test that is wrong may panic"
 )]
 
+mod documents;
 mod fuzz;
 mod generate;
 mod properties;
