@@ -85,3 +85,20 @@ fn unexpected(_response: &Response) -> Failure {
     Failure::internal("the answer does not fit the question")
         .hint("command and daemon may be of different versions; restart the daemon")
 }
+
+/// How this program is called in commands to paste: by name when that leads here.
+pub(crate) fn program_name(context: &Context) -> String {
+    let Ok(own) = std::env::current_exe() else {
+        return "provost".to_owned();
+    };
+    let mut path = context
+        .environment
+        .path
+        .iter()
+        .flat_map(std::env::split_paths);
+    let first = path.find_map(|directory| std::fs::canonicalize(directory.join("provost")).ok());
+    if first.is_some_and(|first| Some(first) == std::fs::canonicalize(&own).ok()) {
+        return "provost".to_owned();
+    }
+    own.display().to_string()
+}

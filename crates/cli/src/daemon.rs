@@ -26,31 +26,33 @@ use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 
 /// How long a command waits for another one that has the store open.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the store in this process; waits a moment when another short command has it.
 pub(crate) fn open_store(places: &Places) -> Outcome<Store> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match Store::open(&places.store()) {
-            Ok(store) => return Ok(store),
-            Err(error) => {
-                let failure = crate::admin::open_failure(&error, places);
-                if failure.kind != Kind::Conflict || Instant::now() >= deadline {
-                    return Err(failure);
-                }
-                wait_a_moment();
+        match try_open_store(places) {
+            Err(failure) if failure.kind == Kind::Conflict && Instant::now() < deadline => {
+                wait_a_moment()
             }
+            opened => return opened,
         }
     }
 }
 
+/// Opens the store in this process, if nobody has it.
+pub(crate) fn try_open_store(places: &Places) -> Outcome<Store> {
+    Store::open(&places.store()).map_err(|error| crate::admin::open_failure(&error, places))
+}
+
+/// Between two attempts to open a store.
 #[expect(
     clippy::disallowed_methods,
     reason = "the lock of another process gives no event to wait for"
 )]
-fn wait_a_moment() {
-    std::thread::sleep(Duration::from_millis(50));
+pub(crate) fn wait_a_moment() {
+    std::thread::sleep(Duration::from_millis(30));
 }
 
 /// The failure of a command that needs a running daemon.

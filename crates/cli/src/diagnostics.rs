@@ -2,14 +2,9 @@
 
 use std::io::{self, Write};
 
-use provost_policy::document::{Diagnostic, Policy, Severity};
+use provost_policy::document::{Diagnostic, Severity};
 
 use crate::terminal::{escape, style};
-
-/// What may not be as meant in a policy that works.
-pub(crate) fn warnings(_policy: &Policy, _tools: Option<&[String]>) -> Vec<Diagnostic> {
-    Vec::new()
-}
 
 /// Prints every diagnostic with an excerpt of `text`, which was read from `file`.
 pub(crate) fn print(

@@ -92,7 +92,7 @@ impl Failure {
 
     /// Adds a cause.
     pub(crate) fn because(mut self, cause: impl Display) -> Self {
-        self.causes.push(cause.to_string());
+        self.causes.push(plain(&cause.to_string()));
         self
     }
 
@@ -100,7 +100,7 @@ impl Failure {
     pub(crate) fn because_of(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
-            let text = error.to_string();
+            let text = plain(&error.to_string());
             // Some errors repeat their source in their own text; saying it once is enough.
             if !self.causes.iter().any(|said| said.ends_with(&text)) {
                 self.causes.push(text);
@@ -132,6 +132,26 @@ impl Failure {
         }
         stream.flush()
     }
+}
+
+/// The system's errors without their number, begun like our own.
+fn plain(text: &str) -> String {
+    let without = text
+        .rsplit_once(" (os error ")
+        .filter(|(_, number)| number.ends_with(')'));
+    let Some((words, _)) = without else {
+        return text.to_owned();
+    };
+    let (before, last) = words
+        .rsplit_once(": ")
+        .map_or(("", words), |(before, last)| (before, last));
+    let mut letters = last.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_lowercase().to_string())
+        .unwrap_or_default();
+    let separator = if before.is_empty() { "" } else { ": " };
+    format!("{before}{separator}{first}{}", letters.as_str())
 }
 
 #[cfg(test)]

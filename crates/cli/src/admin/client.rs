@@ -1,6 +1,7 @@
 //! The way to the store: through the daemon when one runs, otherwise directly.
 
 use std::path::Path;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -12,7 +13,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{Control, Reply, Request, Response, execute};
-use crate::daemon;
+use crate::daemon::{self, PATIENCE};
+use crate::exit::Kind;
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::runtime::block_on;
@@ -37,15 +39,26 @@ impl Admin {
 
     /// Executes a request: the daemon does it when one runs, otherwise this process.
     pub(crate) fn ask(&self, request: Request) -> Outcome<Response> {
-        let answered = block_on(async {
-            match connect_admin(&self.places).await? {
-                Some(stream) => post(stream, "/v1/command", &request).await.map(Some),
-                None => Ok(None),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answered = block_on(async {
+                match connect_admin(&self.places).await? {
+                    Some(stream) => post(stream, "/v1/command", &request).await.map(Some),
+                    None => Ok(None),
+                }
+            })?;
+            if let Some(response) = answered {
+                return Ok(response);
             }
-        })?;
-        match answered {
-            Some(response) => Ok(response),
-            None => execute(&self.open()?, request),
+            // Whoever has the store without a socket is a short command like this one, or a
+            // daemon that is just starting or leaving.
+            match daemon::try_open_store(&self.places) {
+                Ok(store) => return execute(&store, request),
+                Err(failure) if failure.kind == Kind::Conflict && Instant::now() < deadline => {
+                    daemon::wait_a_moment();
+                }
+                Err(failure) => return Err(failure),
+            }
         }
     }
 

@@ -32,6 +32,9 @@ pub(crate) fn change_failure(error: ChangeError) -> Failure {
         ChangeError::PolicyInUse { .. } => {
             Some("attach another policy to these grants first, or revoke them")
         }
+        ChangeError::GrantUnclear { .. } => {
+            Some("say which with `--server NAME`, or use the grant's id")
+        }
         other => other.hint(),
     };
     let failure = Failure::new(kind, error.to_string());

@@ -94,7 +94,7 @@ pub(crate) struct Version {
     /// The policy's name
     name: String,
     /// Which version [default: the current one; for a rollback the one before it]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(id = "number", value_name = "VERSION", value_parser = clap::value_parser!(u32).range(1..))]
     version: Option<u32>,
 }
 

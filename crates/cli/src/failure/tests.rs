@@ -45,3 +45,18 @@ fn survives_the_wire_unchanged() {
     let there: Failure = serde_json::from_str(&serde_json::to_string(&failure).unwrap()).unwrap();
     assert_eq!(there, failure);
 }
+
+#[test]
+fn errors_of_the_system_lose_their_number() {
+    let missing = std::io::Error::from_raw_os_error(2);
+    let failure = Failure::not_found("x")
+        .because(&missing)
+        .because(format!("`a` could not be read: {missing}"));
+    assert_eq!(
+        failure.causes,
+        [
+            "no such file or directory",
+            "`a` could not be read: no such file or directory"
+        ]
+    );
+}

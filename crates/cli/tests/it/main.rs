@@ -1,3 +1,19 @@
-//! Tests of the whole program.
+//! Tests of the whole program: real processes, real sockets, scratch directories.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test support: when the ground gives way, the test should stop there, loudly"
+)]
 
+mod administration;
+mod bad_input;
+mod bridges;
+mod daemon;
 mod end_to_end;
+mod help;
+mod place;
+mod policies;
+mod secrets;

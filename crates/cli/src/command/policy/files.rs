@@ -4,12 +4,14 @@ use std::io::Write;
 use std::path::Path;
 
 use provost_policy::document::{Diagnostic, Policy, Severity};
+use provost_policy::explain::Decision;
+use provost_policy::{Call, Caller, Enforced, Text, json};
 use serde::Serialize;
 
 use super::{Check, Explain, Import, Test, read_file, shown};
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
-use crate::terminal::{Output, escape, style};
+use crate::terminal::{Output, escape, escape_block, style};
 
 /// What was found in one file.
 #[derive(Debug, Serialize)]
@@ -27,7 +29,7 @@ pub(super) fn check(output: Output, check: &Check) -> Outcome {
     for path in &check.files {
         let text = read_file(path)?;
         let findings = match Policy::parse(&text) {
-            Ok(policy) => crate::diagnostics::warnings(&policy, tools.as_deref()),
+            Ok(policy) => policy.warnings(tools.as_deref()),
             Err(problems) => problems,
         };
         let fatal = |finding: &Diagnostic| check.strict || finding.severity == Severity::Error;
@@ -187,14 +189,126 @@ pub(super) fn import(output: Output, import: &Import) -> Outcome {
 
 /// `policy explain`.
 pub(super) fn explain(output: Output, explain: &Explain) -> Outcome {
-    let _policy = parse(output, &explain.file)?;
-    let _ = (&explain.tool, &explain.args, &explain.method);
-    Err(Failure::internal("not yet"))
+    let policy = parse(output, &explain.file)?;
+    let arguments = explain.args.as_deref().map(read_arguments).transpose()?;
+    let document = arguments.as_deref().map(parse_arguments).transpose()?;
+    let method = explain.method.as_deref().unwrap_or("tools/call");
+    if method == "tools/call" && explain.tool.is_none() {
+        return Err(Failure::usage("a call of a tool needs the tool").hint("`--tool NAME`"));
+    }
+    // Nobody calls here, so grant and server only need names.
+    let (name, grant, server) = (
+        Text::from(shown(&explain.file)),
+        Text::from("this grant"),
+        Text::from("this server"),
+    );
+    let enforced = [Enforced {
+        policy: &policy,
+        name: &name,
+        version: 1,
+        grant: &grant,
+        server: &server,
+    }];
+    let caller = Caller {
+        grant: grant.clone(),
+        server: server.clone(),
+        session: None,
+    };
+    let call = Call {
+        method,
+        tool: explain.tool.as_deref(),
+        arguments: document.as_ref().map(|document| document.root()),
+    };
+    let explanation = provost_policy::explain::explain(&enforced, &call, &caller);
+    output.show(&explanation, |out| {
+        let (word, colour) = match explanation.decision {
+            Decision::Allow => ("allow", style::GOOD),
+            Decision::Ask => ("ask", style::WARNING),
+            Decision::Deny => ("deny", style::ERROR),
+        };
+        let text = explanation.to_string();
+        let rest = text.strip_prefix(word).unwrap_or(&text);
+        writeln!(
+            out,
+            "{colour}{word}{}{}",
+            anstyle::Reset,
+            escape_block(rest)
+        )
+    })
+}
+
+/// The arguments as given, or from a file.
+fn read_arguments(text: &str) -> Outcome<String> {
+    match text.strip_prefix('@') {
+        Some(path) => read_file(Path::new(path)),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn parse_arguments(text: &str) -> Outcome<json::Document<'_>> {
+    let refuse = |problem: &dyn std::fmt::Display| {
+        Failure::usage("the arguments are not a JSON object")
+            .because(problem)
+            .hint("for example `--args '{\"path\": \"/srv/a\"}'`")
+    };
+    let document =
+        json::read(text.as_bytes(), json::Bounds::default()).map_err(|error| refuse(&error))?;
+    match document.root().kind() {
+        json::Kind::Object => Ok(document),
+        other => Err(refuse(&format!("they are {}", words(other)))),
+    }
+}
+
+fn words(kind: json::Kind) -> &'static str {
+    match kind {
+        json::Kind::Null => "null",
+        json::Kind::Bool => "true or false",
+        json::Kind::Number => "a number",
+        json::Kind::String => "a string",
+        json::Kind::Array => "an array",
+        json::Kind::Object => "an object",
+    }
 }
 
 /// `policy test`.
 pub(super) fn test(output: Output, test: &Test) -> Outcome {
-    let _policy = parse(output, &test.file)?;
-    let _ = &test.cases;
-    Err(Failure::internal("not yet"))
+    let policy = parse(output, &test.file)?;
+    let cases = read_file(&test.cases)?;
+    let report = provost_policy::cases::run(&policy, &cases).map_err(|problems| {
+        let refused = Failure::refused(format!(
+            "file of cases `{}` was refused",
+            shown(&test.cases)
+        ));
+        problems.iter().fold(refused, Failure::because)
+    })?;
+    output.show(&report, |out| {
+        for suite in &report.suites {
+            if let Some(name) = &suite.name {
+                writeln!(out, "{}{}{}", style::STRONG, escape(name), anstyle::Reset)?;
+            }
+            for case in &suite.cases {
+                let (colour, word) = if case.failure.is_some() {
+                    (style::ERROR, "FAIL")
+                } else {
+                    (style::GOOD, "ok  ")
+                };
+                writeln!(
+                    out,
+                    "{colour}{word}{} line {}: {}",
+                    anstyle::Reset,
+                    case.line,
+                    escape(&case.name)
+                )?;
+                if let Some(failure) = &case.failure {
+                    writeln!(out, "       {}", escape(failure))?;
+                }
+            }
+        }
+        writeln!(out, "{} cases, {} failed", report.total(), report.failed())
+    })?;
+    if report.passed() {
+        Ok(())
+    } else {
+        Err(Failure::reported())
+    }
 }

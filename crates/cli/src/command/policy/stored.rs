@@ -18,7 +18,7 @@ pub(super) fn put(context: &Context, put: Put) -> Outcome {
     // The store checks too; here the places can be shown in the file.
     match Policy::parse(&text) {
         Ok(policy) => {
-            let warnings = diagnostics::warnings(&policy, None);
+            let warnings = policy.warnings(None);
             context
                 .output
                 .remark(|out| diagnostics::print(out, &file, &text, &warnings));

@@ -1,0 +1,201 @@
+//! Servers, policies, grants, records: the same with a daemon and without.
+
+use crate::place::{POLICY, Place};
+use provost_testkit::process::fixture_program;
+
+/// Everything administration does, as one story.
+fn tour(place: &Place) -> String {
+    let fixture = fixture_program();
+    let fixture = fixture.to_str().unwrap();
+    let policy = place.file("policy.json", POLICY);
+    let looser = place.file("looser.json", &POLICY.replace("\"max\": 3", "\"max\": 30"));
+    let token = place.file("token.txt", "Bearer hunter2\n");
+    let header = format!("Authorization=@{token}");
+    let steps: Vec<Vec<&str>> = vec![
+        vec!["server", "list"],
+        vec!["server", "add", "files", "--", fixture, "stdio"],
+        vec![
+            "server",
+            "add",
+            "files",
+            "--url",
+            "https://mcp.example.com/mcp",
+        ],
+        vec![
+            "server",
+            "add",
+            "far",
+            "--url",
+            "https://mcp.example.com/mcp",
+            "--header",
+            &header,
+        ],
+        vec!["server", "show", "far"],
+        vec![
+            "server",
+            "set",
+            "far",
+            "--url",
+            "https://mcp.example.com/other",
+        ],
+        vec!["server", "show", "nowhere"],
+        vec!["policy", "list"],
+        vec!["policy", "put", "files", "small", &policy],
+        vec!["policy", "put", "files", "small", &policy],
+        vec!["policy", "put", "files", "small", &looser],
+        vec!["policy", "put", "nowhere", "small", &policy],
+        vec!["policy", "history", "files", "small"],
+        vec!["policy", "rollback", "files", "small"],
+        vec!["policy", "show", "files", "small"],
+        vec!["policy", "show", "files", "small", "9"],
+        vec![
+            "grant", "mint", "files", "--label", "laptop", "--policy", "small",
+        ],
+        vec!["grant", "mint", "files", "--label", "laptop"],
+        vec![
+            "grant",
+            "mint",
+            "files",
+            "--label",
+            "bare",
+            "--expires",
+            "30d",
+        ],
+        vec![
+            "grant",
+            "mint",
+            "files",
+            "--label",
+            "watched",
+            "--policy",
+            "small",
+            "--observe",
+        ],
+        vec!["policy", "delete", "files", "small"],
+        vec!["policy", "attach", "bare", "small", "--shadow"],
+        vec!["policy", "attach", "bare", "small"],
+        vec!["policy", "attach", "bare", "small", "--shadow"],
+        vec!["policy", "detach", "bare"],
+        vec!["policy", "detach", "bare", "--shadow"],
+        vec!["policy", "detach", "bare", "--shadow"],
+        vec!["policy", "attach", "nobody", "small"],
+        vec!["policy", "list"],
+        vec!["grant", "list"],
+        vec!["grant", "rotate", "laptop"],
+        vec!["grant", "revoke", "laptop"],
+        vec!["grant", "revoke", "laptop"],
+        vec!["grant", "list", "files", "--all"],
+        vec!["server", "list"],
+        vec!["server", "remove", "far"],
+        vec!["log"],
+        vec!["log", "--server", "nowhere"],
+        vec!["key", "rotate"],
+        vec!["audit", "verify"],
+    ];
+    steps
+        .iter()
+        .map(|words| place.story(words) + "\n")
+        .collect()
+}
+
+#[test]
+fn administration_without_a_daemon() {
+    insta::assert_snapshot!(tour(&Place::new()));
+}
+
+#[tokio::test]
+async fn a_daemon_changes_nothing_about_the_answers() {
+    let (alone, served) = (Place::new(), Place::new());
+    let _up = served.up(&[]).await;
+    let (mut alone, mut served) = (tour(&alone), tour(&served));
+    // A daemon's own start is an entry too.
+    let entries = regex::Regex::new(r"\d+ entries").unwrap();
+    for story in [&mut alone, &mut served] {
+        *story = entries.replace_all(story, "[N] entries").into_owned();
+    }
+    assert_eq!(alone, served);
+}
+
+#[test]
+fn json_is_what_scripts_read() {
+    let place = Place::new();
+    place.furnish();
+    let minted = place.json(&[
+        "grant",
+        "mint",
+        "files",
+        "--label",
+        "ci",
+        "--policy",
+        "small",
+        "--expires",
+        "1d",
+    ]);
+    assert!(minted["token"].as_str().unwrap().starts_with("pv_"));
+    assert_eq!(minted["url"], "http://127.0.0.1:7300/mcp/files");
+    assert_eq!(minted["grant"]["policy"], "small");
+    let revealed = place.json(&["grant", "reveal", "ci"]);
+    assert_eq!(revealed["token"], minted["token"]);
+    assert_eq!(place.json(&["server", "show", "files"])["grants"], 2);
+    assert_eq!(
+        place.json(&["policy", "list"])[0]["enforced_on"],
+        serde_json::json!(["laptop", "ci"])
+    );
+    assert_eq!(place.json(&["grant", "list"]).as_array().unwrap().len(), 2);
+    assert_eq!(place.json(&["audit", "verify"])["intact"], true);
+    let failed = place.run(&["server", "show", "nowhere", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&failed.stderr).unwrap();
+    assert_eq!(
+        (error["error"]["kind"].as_str(), failed.code),
+        (Some("not_found"), 3)
+    );
+}
+
+#[test]
+fn the_chain_is_proved_against_a_head_kept_elsewhere() {
+    let place = Place::new();
+    place.furnish();
+    let head = place.ok(&["audit", "head"]);
+    place.ok(&["grant", "revoke", "laptop"]);
+    place.ok(&["audit", "verify", "--head", head.trim()]);
+    assert_eq!(
+        place.run(&["audit", "verify", "--head", "nonsense"]).code,
+        2
+    );
+    let forged = format!("1:{}", "0".repeat(64));
+    assert_eq!(place.run(&["audit", "verify", "--head", &forged]).code, 6);
+}
+
+#[test]
+fn an_export_goes_to_a_file_or_to_stdout() {
+    let place = Place::new();
+    place.furnish();
+    let lines = place.ok(&["audit", "export"]);
+    assert!(lines.lines().count() >= 3);
+    lines
+        .lines()
+        .for_each(|line| drop(serde_json::from_str::<serde_json::Value>(line).unwrap()));
+    place.ok(&["audit", "export", "--format", "csv", "--output", "out.csv"]);
+    assert_eq!(
+        place.run(&["audit", "export", "--output", "out.csv"]).code,
+        4
+    );
+}
+
+#[test]
+fn a_backup_comes_back_elsewhere_and_in_place() {
+    let place = Place::new();
+    let token = place.furnish();
+    place.ok(&["backup", "all.backup", "--with-key"]);
+    assert_eq!(place.run(&["backup", "all.backup"]).code, 4);
+    place.ok(&["server", "remove", "files"]);
+    assert_eq!(place.run(&["restore", "all.backup"]).code, 4);
+    let restored = place.json(&["restore", "all.backup", "--replace"]);
+    assert!(std::path::Path::new(restored["put_aside"].as_str().unwrap()).is_dir());
+    assert_eq!(place.json(&["grant", "reveal", "laptop"])["token"], token);
+    place.file("not.backup", "nonsense");
+    let refused = place.run(&["restore", "not.backup", "--replace"]);
+    assert_eq!(refused.code, 6, "{}", refused.stderr);
+    assert_eq!(place.json(&["grant", "reveal", "laptop"])["token"], token);
+    assert_eq!(place.run(&["restore", "missing.backup"]).code, 3);
+}

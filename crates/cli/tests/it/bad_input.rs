@@ -1,0 +1,216 @@
+//! What goes wrong around Provost: each with its own words and exit code.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::place::Place;
+use provost_testkit::process::fixture_program;
+
+#[test]
+fn names_and_addresses_are_checked() {
+    let place = Place::new();
+    for words in [
+        &["server", "add", "Bad Name", "--url", "http://a/"][..],
+        &["server", "add", "fleet", "--url", "http://a/"],
+        &["server", "add", "a", "--url", "ftp://a/"],
+        &[
+            "server",
+            "add",
+            "a",
+            "--url",
+            "http://a/",
+            "--env",
+            "A=env:HOME",
+        ],
+        &[
+            "server",
+            "add",
+            "a",
+            "--url",
+            "http://a/",
+            "--header",
+            "Host=env:HOME",
+        ],
+        &["server", "add", "a"],
+        &["server", "add", "a", "--url", "http://a/", "--", "cat"],
+        &["grant", "mint", "a", "--label", "", "--policy", "x"],
+        &["grant", "mint", "a", "--label", "x", "--observe"],
+        &["grant", "mint", "a", "--label", "x", "--expires", "soon"],
+        &["log", "--since", "yesterday"],
+        &["up", "--listen", "somewhere"],
+    ] {
+        insta::assert_snapshot!(place.story(words));
+    }
+}
+
+#[test]
+fn upstreams_that_do_not_work_are_told_apart() {
+    let place = Place::new();
+    place.ok(&[
+        "server",
+        "add",
+        "refusing",
+        "--url",
+        "http://127.0.0.1:9/mcp",
+    ]);
+    place.ok(&["server", "add", "missing", "--", "/no/such/program"]);
+    place.ok(&["server", "add", "crashing", "--", "sh", "-c", "exit 3"]);
+    for name in ["refusing", "missing", "crashing", "nowhere"] {
+        insta::assert_snapshot!(place.story(&["server", "test", name]));
+    }
+}
+
+#[test]
+fn a_server_that_works_is_described() {
+    let place = Place::new();
+    let fixture = fixture_program();
+    place.ok(&[
+        "server",
+        "add",
+        "files",
+        "--",
+        fixture.to_str().unwrap(),
+        "stdio",
+    ]);
+    insta::assert_snapshot!(place.story(&["server", "test", "files"]));
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let place = Place::new();
+    place.ok(&["server", "list"]);
+    let key = std::fs::read_dir(place.config())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.is_file())
+        .unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    insta::assert_snapshot!(place.story(&["server", "list"]));
+    let doctor = place.run(&["doctor"]);
+    assert_eq!(doctor.code, 1);
+    assert!(doctor.stdout.contains("chmod 600"), "{}", doctor.stdout);
+}
+
+#[test]
+fn a_damaged_journal_is_named_and_the_rest_is_used() {
+    let place = Place::new();
+    place.furnish();
+    let journal = std::fs::read_dir(place.data().join("journal"))
+        .unwrap()
+        .flatten()
+        .next()
+        .unwrap()
+        .path();
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, text.replacen("policy.put", "policy.putt", 1)).unwrap();
+    place.ok(&["grant", "list"]);
+    let verified = place.run(&["audit", "verify"]);
+    assert_eq!(verified.code, 6, "{}{}", verified.stdout, verified.stderr);
+    insta::assert_snapshot!(place.tell(&["audit", "verify"], &verified));
+}
+
+#[test]
+fn a_data_directory_that_is_no_directory_is_refused() {
+    let place = Place::new();
+    place.file("data", "");
+    let ran = place.run(&["server", "list"]);
+    assert_ne!(ran.code, 0);
+    assert!(ran.stderr.contains("error: "), "{}", ran.stderr);
+}
+
+#[test]
+fn without_a_home_directories_must_be_named() {
+    let place = Place::new();
+    let ran = place
+        .bare()
+        .env_remove("HOME")
+        .args(["server", "list"])
+        .output()
+        .unwrap()
+        .into();
+    insta::assert_snapshot!(place.tell(&["server", "list"], &ran));
+}
+
+#[test]
+fn the_data_flag_may_stand_before_the_command_and_beats_the_variable() {
+    let place = Place::new();
+    let other = place.path().join("other");
+    place.ok(&[
+        "--data",
+        other.to_str().unwrap(),
+        "server",
+        "add",
+        "there",
+        "--url",
+        "http://a/",
+    ]);
+    assert_eq!(place.json(&["server", "list"]), serde_json::json!([]));
+    let after = place.json(&["server", "list", "--data", other.to_str().unwrap()]);
+    assert_eq!(after[0]["name"], "there");
+}
+
+#[test]
+fn doctor_names_missing_programs_and_what_they_are_for() {
+    let place = Place::new();
+    let ran: crate::place::Ran = place
+        .command(&["doctor"])
+        .env("PATH", place.path())
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    insta::assert_snapshot!(place.tell(&["doctor"], &ran));
+}
+
+#[test]
+fn doctor_points_out_grants_that_only_observe_or_have_no_policy() {
+    let place = Place::new();
+    place.furnish();
+    place.ok(&["grant", "mint", "files", "--label", "bare"]);
+    place.ok(&[
+        "grant",
+        "mint",
+        "files",
+        "--label",
+        "watched",
+        "--policy",
+        "small",
+        "--observe",
+    ]);
+    let doctor = place.ok(&["doctor"]);
+    assert!(
+        doctor.contains("grant files/bare") && doctor.contains("grant files/watched"),
+        "{doctor}"
+    );
+}
+
+#[test]
+fn following_needs_a_daemon() {
+    insta::assert_snapshot!(Place::new().story(&["log", "--follow"]));
+}
+
+#[test]
+fn what_people_wrote_cannot_steer_the_terminal() {
+    let place = Place::new();
+    place.furnish();
+    let policy = crate::place::POLICY;
+    let evil = "evil\u{1b}[2J\u{202e}";
+    let file = place.file("evil.json", policy);
+    place.ok(&[
+        "policy",
+        "put",
+        "files",
+        "evil",
+        &file,
+        "--description",
+        evil,
+    ]);
+    let refused = place.run(&["grant", "mint", "files", "--label", evil]);
+    for text in [place.ok(&["policy", "list"]), refused.stderr] {
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{202e}'),
+            "{text}"
+        );
+        assert!(text.contains("evil\\x1b[2J"), "{text}");
+    }
+}

@@ -1,0 +1,262 @@
+//! `run` and `connect`: what an agent sees on stdin and stdout.
+
+use provost_testkit::client::Client;
+use provost_testkit::process::fixture_program;
+use provost_testkit::{wait_for, wait_until};
+use serde_json::{Value, json};
+
+use crate::place::{POLICY, Place};
+
+async fn call(client: &Client, tool: &str, arguments: Value) -> Value {
+    client
+        .request(
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+        )
+        .await
+}
+
+fn refused(answer: &Value) -> bool {
+    answer.to_string().contains("[POLICY DENIED]")
+}
+
+fn run_words(fixture: &str) -> [&str; 6] {
+    ["run", "--policy", "policy.json", "--", fixture, "stdio"]
+}
+
+#[tokio::test]
+async fn run_governs_a_command_and_counters_survive_a_restart() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let fixture = fixture_program();
+    let words = run_words(fixture.to_str().unwrap());
+    let first = Client::stdio(&place.start(&words));
+    first.connect().await;
+    for _ in 0..3 {
+        assert!(!refused(
+            &call(&first, "add", json!({ "a": 1, "b": 2 })).await
+        ));
+    }
+    let denied = call(&first, "add", json!({ "a": 1, "b": 2 })).await;
+    assert!(
+        refused(&denied) && denied.to_string().contains("retryAfterMs"),
+        "{denied}"
+    );
+    first.as_stdio().end_input();
+    wait_until("the first run ends", || {
+        first.as_stdio().exit_code() == Some(0)
+    })
+    .await;
+    let second = Client::stdio(&place.start(&words));
+    second.connect().await;
+    assert!(refused(
+        &call(&second, "add", json!({ "a": 1, "b": 2 })).await
+    ));
+    // What counts is the path of the policy and the command: another command has its own count.
+    let other = [&words[..], &["--generated-tools", "1"]].concat();
+    let third = Client::stdio(&place.start(&other));
+    third.connect().await;
+    assert!(!refused(
+        &call(&third, "add", json!({ "a": 1, "b": 2 })).await
+    ));
+}
+
+#[tokio::test]
+async fn stdout_carries_json_rpc_and_nothing_else() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let fixture = fixture_program();
+    let client = Client::stdio(&place.start(&run_words(fixture.to_str().unwrap())));
+    client.connect().await;
+    call(&client, "echo", json!({ "text": "x" })).await;
+    client.as_stdio().end_input();
+    wait_until("the run ends", || client.as_stdio().exit_code() == Some(0)).await;
+    for line in client.as_stdio().lines() {
+        let message: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(message["jsonrpc"], "2.0");
+    }
+}
+
+#[tokio::test]
+async fn a_saved_policy_holds_from_the_next_call_on_and_an_invalid_one_never() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let fixture = fixture_program();
+    let client = Client::stdio(&place.start(&run_words(fixture.to_str().unwrap())));
+    client.connect().await;
+    assert!(!refused(
+        &call(&client, "echo", json!({ "text": "x" })).await
+    ));
+    // Saved as editors do: a new file renamed over the old one.
+    let beside = place.file(
+        "policy.json.new",
+        &POLICY.replace("\"echo\": {},", "\"echo\": { \"action\": \"deny\" },"),
+    );
+    std::fs::rename(beside, place.path().join("policy.json")).unwrap();
+    wait_for("the new policy", || async {
+        refused(&call(&client, "echo", json!({ "text": "x" })).await).then_some(())
+    })
+    .await;
+    place.file(
+        "policy.json",
+        "{ \"version\": \"1\", \"defualt\": \"allow\", \"tools\": { \"x\": 1 } }",
+    );
+    wait_until("the errors are reported", || {
+        let stderr = client.as_stdio().stderr();
+        stderr.contains("defualt") && stderr.contains("stays in force")
+    })
+    .await;
+    assert!(refused(
+        &call(&client, "echo", json!({ "text": "x" })).await
+    ));
+    place.file("policy.json", POLICY);
+    wait_for("the repaired policy", || async {
+        (!refused(&call(&client, "echo", json!({ "text": "x" })).await)).then_some(())
+    })
+    .await;
+}
+
+#[test]
+fn an_invalid_policy_at_start_is_refused_with_all_its_errors_and_starts_nothing() {
+    let place = Place::new();
+    place.file(
+        "policy.json",
+        "{ \"version\": \"1\", \"defualt\": \"deny\", \"tools\": { \"x\": 1 } }",
+    );
+    let words = ["run", "--policy", "policy.json", "--", "touch", "started"];
+    let story = place.story(&words);
+    assert!(!place.path().join("started").exists() && !place.data().exists());
+    insta::assert_snapshot!(story);
+}
+
+#[tokio::test]
+async fn the_child_of_run_has_its_directory_and_environment_less_ours() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    // A server that writes down where it is and what it has, and then works.
+    let fixture = fixture_program();
+    let script = place.file(
+        "server.sh",
+        &format!(
+            "pwd > where; env > env.txt; exec {} stdio\n",
+            fixture.display()
+        ),
+    );
+    let start = place
+        .start(&["run", "--policy", "policy.json", "--", "sh", &script])
+        .env("MINE", "yes");
+    let client = Client::stdio(&start);
+    client.connect().await;
+    let here = std::fs::read_to_string(place.path().join("where")).unwrap();
+    assert_eq!(
+        std::path::Path::new(here.trim()),
+        std::fs::canonicalize(place.path()).unwrap()
+    );
+    let environment = std::fs::read_to_string(place.path().join("env.txt")).unwrap();
+    assert!(environment.contains("MINE=yes"));
+    assert!(!environment.contains("PROVOST_"), "{environment}");
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind_when_run_is_killed_or_told_to_end() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let fixture = fixture_program();
+    let script = place.file(
+        "server.sh",
+        &format!("echo $$ >> pids; exec {} stdio\n", fixture.display()),
+    );
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::KILL] {
+        let client =
+            Client::stdio(&place.start(&["run", "--policy", "policy.json", "--", "sh", &script]));
+        client.connect().await;
+        let pids = std::fs::read_to_string(place.path().join("pids")).unwrap();
+        let server: u32 = pids.lines().last().unwrap().parse().unwrap();
+        let daemon = place.daemon_pid().unwrap();
+        crate::place::send(client.as_stdio().pid().unwrap(), signal);
+        wait_until("the server has ended", || !crate::place::lives(server)).await;
+        wait_until("the daemon has left", || !crate::place::lives(daemon)).await;
+    }
+}
+
+#[tokio::test]
+async fn connect_bridges_to_a_registered_server() {
+    let place = Place::new();
+    let token = place.furnish();
+    let file = place.file("grant", &format!("{token}\n"));
+    for start in [
+        place
+            .start(&["connect", "files"])
+            .env("PROVOST_GRANT", &token),
+        place.start(&["connect", "files", "--grant-file", &file]),
+    ] {
+        let client = Client::stdio(&start);
+        client.connect().await;
+        assert!(!refused(
+            &call(&client, "echo", json!({ "text": "x" })).await
+        ));
+        assert!(refused(&call(&client, "fail", json!({})).await));
+    }
+    let denials = place.ok(&["log", "--decision", "deny", "--json"]);
+    assert_eq!(denials.lines().count(), 2, "{denials}");
+}
+
+#[test]
+fn connect_says_what_is_wrong_with_the_grant() {
+    let place = Place::new();
+    let token = place.furnish();
+    insta::assert_snapshot!(place.story(&["connect", "files"]));
+    let story = |server: &str, token: &str| {
+        let ran = place
+            .command(&["connect", server])
+            .env("PROVOST_GRANT", token)
+            .output()
+            .unwrap()
+            .into();
+        place.tell(&["connect", server], &ran)
+    };
+    let unknown = story("files", "pv_nonsense");
+    // Whether the server or the grant is the wrong one is not told.
+    assert_eq!(
+        unknown
+            .replace("`files`", "`nowhere`")
+            .replace("connect files", "connect nowhere"),
+        story("nowhere", &token)
+    );
+    insta::assert_snapshot!(unknown);
+    insta::assert_snapshot!(place.story(&["connect", "files", "--grant-file", "missing"]));
+}
+
+#[tokio::test]
+async fn follow_streams_records_as_they_come() {
+    use tokio::io::AsyncBufReadExt;
+    let place = Place::new();
+    let token = place.furnish();
+    let _up = place.up(&[]).await;
+    let client = Client::stdio(
+        &place
+            .start(&["connect", "files"])
+            .env("PROVOST_GRANT", &token),
+    );
+    client.connect().await;
+    let mut follow = tokio::process::Command::from(place.command(&["log", "--follow", "--json"]));
+    let mut follow = follow
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = tokio::io::BufReader::new(follow.stdout.take().unwrap()).lines();
+    for text in ["one", "two"] {
+        call(&client, "echo", json!({ "text": text })).await;
+        let line = provost_testkit::wait::within("a record", lines.next_line())
+            .await
+            .unwrap()
+            .unwrap();
+        let record: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (record["tool"].as_str(), record["decision"].as_str()),
+            (Some("echo"), Some("allow"))
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Help, usage errors, completions.
+
+use crate::place::Place;
+
+/// Every command there is, as words.
+const COMMANDS: [&str; 42] = [
+    "up",
+    "run",
+    "connect",
+    "server",
+    "server add",
+    "server set",
+    "server list",
+    "server show",
+    "server remove",
+    "server test",
+    "policy",
+    "policy put",
+    "policy list",
+    "policy show",
+    "policy history",
+    "policy rollback",
+    "policy delete",
+    "policy attach",
+    "policy detach",
+    "policy check",
+    "policy explain",
+    "policy test",
+    "policy schema",
+    "policy import",
+    "grant",
+    "grant mint",
+    "grant list",
+    "grant rotate",
+    "grant reveal",
+    "grant revoke",
+    "log",
+    "audit",
+    "audit verify",
+    "audit head",
+    "audit export",
+    "backup",
+    "restore",
+    "key",
+    "key rotate",
+    "doctor",
+    "demo",
+    "completions",
+];
+
+#[test]
+fn the_short_help_names_every_command() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.story(&["-h"]));
+}
+
+#[test]
+fn every_command_has_help_and_takes_the_global_options() {
+    let place = Place::new();
+    for command in COMMANDS {
+        let mut words: Vec<&str> = command.split(' ').collect();
+        words.push("--help");
+        let help = place.ok(&words);
+        for option in ["--data", "--config-dir", "--json", "--color"] {
+            assert!(
+                help.contains(option),
+                "provost {command} --help does not name {option}"
+            );
+        }
+        assert!(
+            !help.contains("fortnight") && help.lines().count() > 5,
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn without_a_command_the_help_is_shown_and_the_exit_code_is_2() {
+    let ran = Place::new().run(&[]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("Usage: provost"), "{}", ran.stderr);
+}
+
+#[test]
+fn unknown_commands_and_flags_are_usage_errors_with_a_tip() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.story(&["polcy", "list"]));
+    insta::assert_snapshot!(place.story(&["up", "--lisen", "x"]));
+    insta::assert_snapshot!(place.story(&["--json", "grant", "mint"]));
+}
+
+#[test]
+fn completions_are_there_for_every_shell() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = place.ok(&["completions", shell]);
+        assert!(
+            script.contains("provost") && script.contains("rollback"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_coloured_unless_asked_for() {
+    let place = Place::new();
+    let coloured = |words: &[&str], variable: Option<&str>| {
+        let mut command = place.command(words);
+        variable.map(|name| command.env(name, "1"));
+        let output = command.output().unwrap();
+        output.stderr.contains(&0x1b) || output.stdout.contains(&0x1b)
+    };
+    let words = ["policy", "check", "missing.json"];
+    assert!(!coloured(&words, None));
+    assert!(coloured(&words, Some("CLICOLOR_FORCE")));
+    assert!(coloured(
+        &[&words[..], &["--color", "always"]].concat(),
+        Some("NO_COLOR")
+    ));
+    assert!(!coloured(
+        &[&words[..], &["--color", "never"]].concat(),
+        Some("CLICOLOR_FORCE")
+    ));
+}
