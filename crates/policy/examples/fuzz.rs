@@ -4,6 +4,7 @@
 #[path = "../tests/it/fuzz.rs"]
 #[expect(
     dead_code,
+    clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "shared with the tests"

@@ -11,7 +11,7 @@ use crate::call::{Call, Caller};
 use crate::document::Policy;
 use crate::document::parts::{Action, Scope};
 use crate::document::rules::{Increment, Limit, Rule, RuleSet, Standing};
-use crate::json::folded_duplicate;
+use crate::json::{Kind, folded_duplicate};
 use crate::limit::{Charge, CounterId, PolicyRef, RuleId};
 use crate::method::{MethodKind, method_kind};
 use crate::path::{Outcome, Over};
@@ -203,11 +203,20 @@ fn judge_tool(
     trail: &mut Trail,
 ) -> Result<(), No> {
     let rules = enforced.policy.rules();
-    let tool = call.tool.unwrap_or_default();
     let refuse = |trail: &mut Trail, rule: RuleId, message: String| {
         trail.note(|| Step::plain(rule.clone(), Finding::Refused));
         Err(No { rule, message })
     };
+    // Whoever reads messages refuses these before; here nothing may depend on it.
+    let Some(tool) = call.tool else {
+        return refuse(trail, RuleId::ENVELOPE, message::no_tool());
+    };
+    if call
+        .arguments
+        .is_some_and(|arguments| arguments.kind() != Kind::Object)
+    {
+        return refuse(trail, RuleId::ENVELOPE, message::no_object());
+    }
     let standing = rules.standing(tool);
     trail.standing(tool, standing);
     let block = match standing {

@@ -22,6 +22,14 @@ pub(super) fn method(method: &str) -> String {
     format!("the policy does not allow the method `{}`", shown(method))
 }
 
+pub(super) fn no_tool() -> String {
+    "the call names no tool".to_owned()
+}
+
+pub(super) fn no_object() -> String {
+    "the arguments of a call are an object".to_owned()
+}
+
 pub(super) fn hidden(tool: &str) -> String {
     format!(
         "the tool `{}` is not available; see tools/list for those that are",

@@ -185,6 +185,19 @@ fn item_72_a_name_that_only_looks_known_is_refused() {
 }
 
 #[test]
+fn item_36_a_call_without_a_tool_or_an_object_is_refused() {
+    let open = policy(r#"{"version":"1","default":"allow"}"#);
+    assert_eq!(
+        words(&verdict(&[&open], "tools/call", None, "{}")),
+        "deny (envelope)"
+    );
+    for arguments in ["[]", "null", "1", r#""{}""#] {
+        let got = words(&verdict(&[&open], "tools/call", Some("t"), arguments));
+        assert_eq!(got, "deny (envelope)", "{arguments}");
+    }
+}
+
+#[test]
 fn lists_show_what_is_not_refused_by_name() {
     let policy = policy(
         r#"{"version":"1","default":"deny","hide":["secret"],"tools":{"a":{},"no":{"action":"deny"},

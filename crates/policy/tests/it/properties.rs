@@ -146,7 +146,7 @@ proptest! {
         arguments in arguments(),
     ) {
         let arguments = arguments.to_string();
-        let before = verdict(&[document.clone()], tool, &arguments);
+        let before = verdict(std::slice::from_ref(&document), tool, &arguments);
         let after = verdict(&[with(&document, list, &extra)], tool, &arguments);
         prop_assert!(rank(&after) >= rank(&before), "{before:?} became {after:?}");
     }
