@@ -2,7 +2,7 @@
 //!
 //! * [`fixture`]: an MCP server that does what it is told, kindly or not, and remembers every byte it was sent.
 //! * [`http`], [`tcp`], [`client`]: clients that show the raw truth of an answer; [`sse`] reads event streams.
-//! * [`bench`]: a minimal upstream, a load generator, nginx as the yardstick.
+//! * [`mod@bench`]: a minimal upstream, a load generator, nginx as the yardstick.
 //! * [`mod@wait`]: awaiting a state instead of sleeping.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
