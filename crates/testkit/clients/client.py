@@ -96,7 +96,8 @@ async def run(client, step):
     progress = []
 
     async def on_progress(done, total, message):
-        progress.append({"progress": done, "total": total, "message": message})
+        if done < total:  # as in client.mjs
+            progress.append({"progress": done, "total": total, "message": message})
 
     said = {"step": step}
     try:
