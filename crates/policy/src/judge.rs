@@ -10,8 +10,8 @@ use crate::amount::Amount;
 use crate::call::{Call, Caller};
 use crate::document::Policy;
 use crate::document::parts::{Action, Scope};
-use crate::document::rules::{Increment, Limit, Rule, RuleSet, Standing};
-use crate::json::{Kind, folded_duplicate};
+use crate::document::rules::{Block, Increment, Limit, Rule, RuleSet, Rules, Standing};
+use crate::json::{Kind, Value, folded_duplicate};
 use crate::limit::{Charge, CounterId, PolicyRef, RuleId};
 use crate::method::{MethodKind, method_kind};
 use crate::path::{Outcome, Over};
@@ -110,6 +110,7 @@ pub(crate) fn judge_with(
             _ => judge_method(enforced, call, trail),
         };
         if let Err(no) = judged {
+            trail.refused(&no.rule);
             return Verdict::Deny(Refusal {
                 rule: no.rule,
                 policy: Some(enforced.reference()),
@@ -146,6 +147,26 @@ struct No {
     message: String,
 }
 
+// === impl Yes ===
+
+impl Yes {
+    fn ask(&mut self, rule: &RuleId, enforced: &Enforced<'_>, reason: Option<&Text>) {
+        self.asking.push((rule.clone(), enforced.reference()));
+        self.reasons.extend(reason.cloned());
+    }
+}
+
+// === impl No ===
+
+impl No {
+    fn new(rule: &RuleId, message: String) -> Self {
+        Self {
+            rule: rule.clone(),
+            message,
+        }
+    }
+}
+
 // === impl Enforced ===
 
 impl Enforced<'_> {
@@ -174,24 +195,11 @@ impl Refusal {
 }
 
 fn judge_method(enforced: &Enforced<'_>, call: &Call<'_>, trail: &mut Trail) -> Result<(), No> {
-    let allowed = enforced.policy.method_allowed(call.method);
-    trail.note(|| {
-        Step::plain(
-            RuleId::METHOD,
-            if allowed {
-                Finding::Passed
-            } else {
-                Finding::Refused
-            },
-        )
-    });
-    if allowed {
-        return Ok(());
+    if !enforced.policy.method_allowed(call.method) {
+        return Err(No::new(&RuleId::METHOD, message::method(call.method)));
     }
-    Err(No {
-        rule: RuleId::METHOD,
-        message: message::method(call.method),
-    })
+    trail.note(|| Step::plain(RuleId::METHOD, Finding::Passed));
+    Ok(())
 }
 
 /// The order of the stages is part of the language.
@@ -203,170 +211,147 @@ fn judge_tool(
     trail: &mut Trail,
 ) -> Result<(), No> {
     let rules = enforced.policy.rules();
-    let refuse = |trail: &mut Trail, rule: RuleId, message: String| {
-        trail.note(|| Step::plain(rule.clone(), Finding::Refused));
-        Err(No { rule, message })
-    };
-    // Whoever reads messages refuses these before; here nothing may depend on it.
-    let Some(tool) = call.tool else {
-        return refuse(trail, RuleId::ENVELOPE, message::no_tool());
-    };
-    if call
-        .arguments
-        .is_some_and(|arguments| arguments.kind() != Kind::Object)
-    {
-        return refuse(trail, RuleId::ENVELOPE, message::no_object());
-    }
-    let standing = rules.standing(tool);
-    trail.standing(tool, standing);
-    let block = match standing {
-        Standing::Hidden => return refuse(trail, RuleId::HIDDEN, message::hidden(tool)),
-        Standing::Lookalike => {
-            return refuse(trail, RuleId::ENVELOPE, message::lookalike_tool(tool));
-        }
-        Standing::Unlisted => return refuse(trail, RuleId::DEFAULT_DENY, message::unlisted(tool)),
-        Standing::Open => None,
-        Standing::Listed(block) => Some(block),
-    };
-    if let Some(block) = block.filter(|block| block.action == Action::Deny) {
-        return refuse(
-            trail,
-            block.action_rule.clone(),
-            message::denied(tool, block.reason.as_ref()),
-        );
-    }
+    let tool = readable(call)?;
+    let block = by_name(rules, tool, trail)?;
     // Tool rules before those for all tools, in every stage.
-    let sets = || {
-        block
-            .map(|block| &block.rules)
-            .into_iter()
-            .chain([&rules.all_tools])
-    };
-    if let Some(key) = lookalike_argument(call, sets()) {
-        return refuse(trail, RuleId::ENVELOPE, message::lookalike_argument(&key));
-    }
-    for rule in sets().flat_map(|set| &set.require) {
+    let of_tool = block.map(|block| &block.rules).into_iter();
+    let sets = of_tool.chain([&rules.all_tools]);
+    only_exact_keys(call, sets.clone())?;
+    for rule in sets.clone().flat_map(|set| &set.require) {
         require(rule, call, trail)?;
     }
-    for rule in sets().flat_map(|set| &set.deny_if) {
+    for rule in sets.clone().flat_map(|set| &set.deny_if) {
         deny_if(rule, call, trail)?;
     }
-    for limit in sets().flat_map(|set| &set.limits) {
-        yes.charges
-            .push(charge(limit, enforced, call, caller, trail)?);
+    for limit in sets.clone().flat_map(|set| &set.limits) {
+        let charge = charge(limit, enforced, call, caller, trail)?;
+        yes.charges.push(charge);
     }
     if let Some(block) = block.filter(|block| block.action == Action::RequireApproval) {
         trail.note(|| Step::plain(block.action_rule.clone(), Finding::Asks));
-        yes.asking
-            .push((block.action_rule.clone(), enforced.reference()));
-        yes.reasons.extend(block.reason.clone());
+        yes.ask(&block.action_rule, enforced, block.reason.as_ref());
     }
-    for rule in sets().flat_map(|set| &set.approve_if) {
+    for rule in sets.flat_map(|set| &set.approve_if) {
         if asks(rule, call, trail)? {
-            yes.asking.push((rule.id.clone(), enforced.reference()));
-            yes.reasons.extend(rule.predicate.on_deny.clone());
+            yes.ask(&rule.id, enforced, rule.predicate.on_deny.as_ref());
         }
     }
     Ok(())
 }
 
-/// Keys that could be taken for each other, or for one that a rule names.
-fn lookalike_argument<'r>(
+/// Whoever reads messages refuses these before; here nothing may depend on it.
+fn readable<'c>(call: &Call<'c>) -> Result<&'c str, No> {
+    let object = |arguments: Value<'_>| arguments.kind() == Kind::Object;
+    if !call.arguments.is_none_or(object) {
+        return Err(No::new(&RuleId::ENVELOPE, message::no_object()));
+    }
+    call.tool
+        .ok_or_else(|| No::new(&RuleId::ENVELOPE, message::no_tool()))
+}
+
+/// What is decided by the tool's name alone.
+fn by_name<'p>(rules: &'p Rules, tool: &str, trail: &mut Trail) -> Result<Option<&'p Block>, No> {
+    let standing = rules.standing(tool);
+    trail.standing(tool, standing);
+    match standing {
+        Standing::Hidden => Err(No::new(&RuleId::HIDDEN, message::hidden(tool))),
+        Standing::Lookalike => Err(No::new(&RuleId::ENVELOPE, message::lookalike_tool(tool))),
+        Standing::Unlisted => Err(No::new(&RuleId::DEFAULT_DENY, message::unlisted(tool))),
+        Standing::Open => Ok(None),
+        Standing::Listed(block) if block.action == Action::Deny => Err(No::new(
+            &block.action_rule,
+            message::denied(tool, block.reason.as_ref()),
+        )),
+        Standing::Listed(block) => Ok(Some(block)),
+    }
+}
+
+/// Refuses keys that could be taken for each other, or for one a rule names.
+fn only_exact_keys<'r>(
     call: &Call<'_>,
     mut sets: impl Iterator<Item = &'r RuleSet>,
-) -> Option<String> {
-    let arguments = call.arguments?;
-    folded_duplicate(arguments).or_else(|| sets.find_map(|set| set.shape.lookalike(arguments)))
+) -> Result<(), No> {
+    let Some(arguments) = call.arguments else {
+        return Ok(());
+    };
+    let lookalike =
+        folded_duplicate(arguments).or_else(|| sets.find_map(|set| set.shape.lookalike(arguments)));
+    match lookalike {
+        Some(key) => Err(No::new(
+            &RuleId::ENVELOPE,
+            message::lookalike_argument(&key),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn require(rule: &Rule, call: &Call<'_>, trail: &mut Trail) -> Result<(), No> {
-    let outcome = hold(rule, call, Over::Every, |outcome| {
-        *outcome == Outcome::Holds
-    });
-    trail.note(|| {
-        Step::rule(
-            rule,
-            call,
-            Over::Every,
-            match &outcome {
-                Ok(true) => Finding::Passed,
-                Ok(false) => Finding::Refused,
-                Err(_) => Finding::CannotTell,
-            },
-        )
-    });
-    match outcome {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(No {
-            rule: rule.id.clone(),
-            message: message::required(rule, call),
-        }),
-        Err(no) => Err(no),
+    let counts = |outcome: &Outcome| *outcome == Outcome::Holds;
+    if holds(
+        rule,
+        call,
+        Over::Every,
+        counts,
+        [Finding::Passed, Finding::Refused],
+        trail,
+    )? {
+        return Ok(());
     }
+    Err(No::new(&rule.id, message::required(rule, call)))
 }
 
 fn deny_if(rule: &Rule, call: &Call<'_>, trail: &mut Trail) -> Result<(), No> {
-    let outcome = hold(rule, call, Over::Any, |outcome| *outcome == Outcome::Holds);
-    trail.note(|| {
-        Step::rule(
-            rule,
-            call,
-            Over::Any,
-            match &outcome {
-                Ok(true) => Finding::Refused,
-                Ok(false) => Finding::Passed,
-                Err(_) => Finding::CannotTell,
-            },
-        )
-    });
-    match outcome {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(No {
-            rule: rule.id.clone(),
-            message: message::forbidden(rule),
-        }),
-        Err(no) => Err(no),
+    let counts = |outcome: &Outcome| *outcome == Outcome::Holds;
+    if !holds(
+        rule,
+        call,
+        Over::Any,
+        counts,
+        [Finding::Refused, Finding::Passed],
+        trail,
+    )? {
+        return Ok(());
     }
+    Err(No::new(&rule.id, message::forbidden(rule)))
 }
 
 fn asks(rule: &Rule, call: &Call<'_>, trail: &mut Trail) -> Result<bool, No> {
     // Leaving an argument out must not be a way around a question.
     let counts = |outcome: &Outcome| matches!(outcome, Outcome::Holds | Outcome::Absent);
-    let outcome = hold(rule, call, Over::Any, counts);
-    trail.note(|| {
-        Step::rule(
-            rule,
-            call,
-            Over::Any,
-            match &outcome {
-                Ok(true) => Finding::Asks,
-                Ok(false) => Finding::Passed,
-                Err(_) => Finding::CannotTell,
-            },
-        )
-    });
-    outcome
+    holds(
+        rule,
+        call,
+        Over::Any,
+        counts,
+        [Finding::Asks, Finding::Passed],
+        trail,
+    )
 }
 
-/// Whether all conditions of a rule hold. Each one is looked at, so that a
-/// value that cannot be compared refuses the call wherever it stands.
-fn hold(
+/// Whether all conditions of a rule hold, by what counts as holding. Each one
+/// is looked at, so that a value that cannot be compared refuses the call
+/// wherever it stands. `findings` are what yes and no mean for the trail.
+fn holds(
     rule: &Rule,
     call: &Call<'_>,
     over: Over,
     counts: impl Fn(&Outcome) -> bool,
+    [yes, no]: [Finding; 2],
+    trail: &mut Trail,
 ) -> Result<bool, No> {
     let mut all = true;
     for condition in &rule.predicate.conditions {
         let outcome = condition.look(call.arguments, over);
         if let Outcome::CannotTell(why) = outcome {
-            return Err(No {
-                rule: rule.id.clone(),
-                message: message::cannot_tell(rule, condition, why),
-            });
+            trail.note(|| Step::rule(rule, call, over, Finding::CannotTell));
+            return Err(No::new(
+                &rule.id,
+                message::cannot_tell(rule, condition, why),
+            ));
         }
         all &= counts(&outcome);
     }
+    trail.note(|| Step::rule(rule, call, over, if all { yes } else { no }));
     Ok(all)
 }
 
@@ -388,10 +373,7 @@ fn charge(
         },
     };
     trail.note(|| Step::limit(limit, call, &amount));
-    let amount = amount.map_err(|why| No {
-        rule: limit.id.clone(),
-        message: message::amount(limit, &why),
-    })?;
+    let amount = amount.map_err(|why| No::new(&limit.id, message::amount(limit, &why)))?;
     // A session is the caller's; without one its own grant stands in.
     let scope = match limit.scope {
         Scope::Grant => enforced.grant,

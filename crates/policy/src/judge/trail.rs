@@ -81,6 +81,17 @@ impl Trail {
         }
     }
 
+    /// A refusal ends the list, with the rule's own step where there is one.
+    pub(super) fn refused(&mut self, rule: &RuleId) {
+        let noted = self
+            .0
+            .as_ref()
+            .and_then(|policies| policies.last()?.steps.last());
+        if noted.is_none_or(|step| step.rule != *rule) {
+            self.note(|| Step::plain(rule.clone(), Finding::Refused));
+        }
+    }
+
     pub(super) fn standing(&mut self, tool: &str, standing: Standing<'_>) {
         if let Some(looked) = self.0.as_mut().and_then(|policies| policies.last_mut()) {
             looked.standing = Some(match standing {
