@@ -13,6 +13,7 @@ mod bad_input;
 mod bridges;
 mod daemon;
 mod end_to_end;
+mod guides;
 mod help;
 mod place;
 mod policies;
