@@ -25,25 +25,28 @@ impl Shape {
     }
 
     /// A key beside or instead of one that a rule names, which a careless
-    /// reader could take for it.
-    pub(crate) fn lookalike(&self, value: Value<'_>) -> Option<String> {
+    /// reader could take for it. `arguments` has no keys that fold to each
+    /// other: that is looked at once for all rules.
+    pub(crate) fn lookalike(&self, arguments: Value<'_>) -> Option<String> {
+        let below = |(key, shape): &(Text, Self)| shape.lookalike_in(arguments.get(key)?);
+        self.stranger(arguments)
+            .or_else(|| self.keys.iter().find_map(below))
+    }
+
+    fn lookalike_in(&self, value: Value<'_>) -> Option<String> {
         match value.kind() {
-            Kind::Object if !self.keys.is_empty() => folded_duplicate(value)
-                .or_else(|| self.stranger(value))
-                .or_else(|| {
-                    self.keys
-                        .iter()
-                        .find_map(|(key, shape)| shape.lookalike(value.get(key)?))
-                }),
+            Kind::Object if !self.keys.is_empty() => {
+                folded_duplicate(value).or_else(|| self.lookalike(value))
+            }
             Kind::Array => {
-                let single = self.indexes.iter().find_map(|(index, shape)| {
-                    shape.lookalike(value.elements().nth(*index as usize)?)
-                });
-                single.or_else(|| {
+                let one = |(index, shape): &(u32, Self)| {
+                    shape.lookalike_in(value.elements().nth(*index as usize)?)
+                };
+                self.indexes.iter().find_map(one).or_else(|| {
                     let every = self.every.as_ref()?;
                     value
                         .elements()
-                        .find_map(|element| every.lookalike(element))
+                        .find_map(|element| every.lookalike_in(element))
                 })
             }
             _ => None,

@@ -123,9 +123,11 @@ impl Step {
             condition
                 .path
                 .look(call.arguments, over, &Outcome::Absent, &mut |value| {
-                    seen.push(
-                        value.map_or_else(|| "nothing".to_owned(), |value| shorten(value.raw())),
-                    );
+                    // A list may be long; more than this is cut off anyway.
+                    if seen.len() < SHOWN {
+                        let words = value.map(|value| shorten(value.raw()));
+                        seen.push(words.unwrap_or_else(|| "nothing".to_owned()));
+                    }
                     Outcome::Fails
                 });
             let outcome = match condition.look(call.arguments, over) {
