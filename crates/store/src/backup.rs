@@ -18,7 +18,7 @@ use crate::guard::lock;
 use crate::journal::{End, segment_path, segments};
 use crate::keys::{key_path, write_private};
 use crate::open::{id_path, journal_directory};
-use crate::{Head, Locations, Store, StoreError};
+use crate::{Actor, Head, Locations, Store, StoreError};
 
 /// Names of members; the segments are `journal/<number>.log`.
 const DATABASE: &str = "provost.db";
@@ -273,6 +273,11 @@ impl Store {
     pub fn backup(&self, archive: &Path, key: WithKey) -> Result<BackupReport, BackupError> {
         // Retention and key rotation must not happen in between.
         let _alone = lock(&self.0.maintenance);
+        let what = match key {
+            WithKey::No => "backup",
+            WithKey::Yes => "backup.with-key",
+        };
+        self.record_act(&Actor::new("provost"), what, &archive.to_string_lossy())?;
         let at = |action| {
             move |source| BackupError::Io {
                 path: archive.to_owned(),

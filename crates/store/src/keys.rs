@@ -20,6 +20,9 @@ use crate::{OpenError, StoreError};
 const FIRST_LINE: &str = "provost-key 1";
 
 /// All keys of a data directory, shared by everything that needs one.
+///
+/// Versions are only ever added: an old backup, an old segment and an old row
+/// stay readable.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     path: PathBuf,
@@ -129,20 +132,6 @@ impl Keyring {
             .map_err(|error| StoreError::KeyFile(error.to_string()))?;
         *keys = next;
         Ok(version)
-    }
-
-    /// Forgets chain keys older than the oldest segment's.
-    pub(crate) fn retire_chain_before(&self, oldest: u32) -> Result<(), StoreError> {
-        let mut keys = write(&self.keys);
-        if keys.chain.iter().all(|key| key.version >= oldest) {
-            return Ok(());
-        }
-        let mut next = keys.clone();
-        next.chain.retain(|key| key.version >= oldest);
-        next.save(&self.path)
-            .map_err(|error| StoreError::KeyFile(error.to_string()))?;
-        *keys = next;
-        Ok(())
     }
 
     /// The file's content, for a backup that carries it.

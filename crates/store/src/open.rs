@@ -334,7 +334,7 @@ fn resume_clock(database: &Database, last_steady: u64) -> rusqlite::Result<Clock
 
 /// Calls that the last process intended and whose end it did not write.
 fn count_unknown(database: &Database) -> rusqlite::Result<u64> {
-    let count = "SELECT count(*) FROM records WHERE status IS NULL AND decision = 'allow'
+    let count = "SELECT count(*) FROM records INDEXED BY open_calls WHERE status IS NULL AND decision = 'allow'
         AND n > coalesce((SELECT max(n) FROM acts WHERE kind = 'start'), 0)";
     database
         .reading()

@@ -83,7 +83,8 @@ impl Store {
     }
 
     /// Calls `told` after each change of the control plane, on the thread
-    /// that made it. Keep it short: wake somebody.
+    /// that made it. Keep it short: wake somebody. It must not hold a
+    /// [`Store`], or the store is never closed.
     pub fn on_change(&self, told: Box<dyn Fn() + Send + Sync>) {
         write(&self.0.listeners).push(told);
     }

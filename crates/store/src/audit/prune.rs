@@ -73,7 +73,6 @@ impl Store {
             .and_then(|directory| directory.sync_all())
             .map_err(read)?;
         let records = self.forget_rows(up_to.number)?;
-        inner.keys.retire_chain_before(kept.key)?;
         let segments = u32::try_from(old.len()).unwrap_or(u32::MAX);
         Ok(Pruned {
             segments,

@@ -163,7 +163,13 @@ impl Wanted {
     /// a checkpoint stands for.
     fn justify(&self, first: &Header) -> Option<Damage> {
         let begins = first.prev.number == 0 && first.segment == 1;
-        if begins || self.pruned.contains(&first.prev) {
+        // Retention may have been stopped before all it stands for was gone.
+        if begins
+            || self
+                .pruned
+                .iter()
+                .any(|link| link.number >= first.prev.number)
+        {
             return None;
         }
         let segment = first.segment.saturating_sub(1);

@@ -267,8 +267,10 @@ impl Walk {
         let mut expected = self.expected.unwrap_or(1);
         let limit = next.unwrap_or(u64::MAX);
         let room = bad.len() as u64;
+        // As many lines as numbers: they are those entries, whatever they say.
+        let fits = next.is_some_and(|next| next.checked_sub(expected) == Some(room));
         for Bad { place, claims } in bad {
-            match claims {
+            match claims.filter(|_| !fits) {
                 // It stands here twice, or was written further on.
                 Some(number) if number < expected || number > limit => {
                     self.note(place, DamageKind::Misplaced { number });
