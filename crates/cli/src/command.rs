@@ -102,3 +102,9 @@ pub(crate) fn program_name(context: &Context) -> String {
     }
     own.display().to_string()
 }
+
+/// The long help of `up`, which documents the configuration file.
+#[cfg(test)]
+pub(crate) fn up_help() -> &'static str {
+    up::LONG_HELP
+}

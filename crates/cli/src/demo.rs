@@ -45,7 +45,7 @@ const FILE_SERVER: &str = "node_modules/@modelcontextprotocol/server-filesystem/
 
 /// Runs the demonstration.
 pub(crate) fn run(context: &Context, fast: bool, npm: Option<PathBuf>) -> Outcome {
-    let report = Report::new(fast || context.output.is_json());
+    let report = Report::new(fast, context.output.is_json());
     block_on(async {
         let mut stage = Stage::set()?;
         let told = tell(&report, &mut stage, npm).await;
@@ -54,7 +54,11 @@ pub(crate) fn run(context: &Context, fast: bool, npm: Option<PathBuf>) -> Outcom
         report.chapter("In front of your own server").await;
         report.text(&closing(context));
         Ok(())
-    })
+    })?;
+    match report.steps() {
+        Some(steps) => context.output.show(&steps, |_| Ok(())),
+        None => Ok(()),
+    }
 }
 
 /// Serves the sample server on stdin and stdout.

@@ -59,8 +59,6 @@ pub(crate) struct Environment {
     pub(crate) xdg_data: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
     pub(crate) xdg_config: Option<PathBuf>,
-    /// `XDG_RUNTIME_DIR`.
-    pub(crate) xdg_runtime: Option<PathBuf>,
     /// `PATH`, for finding programs in `doctor`.
     pub(crate) path: Option<OsString>,
 }
@@ -85,7 +83,6 @@ impl Environment {
             // The specification wants relative paths ignored.
             xdg_data: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             xdg_config: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
-            xdg_runtime: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
             path: set("PATH"),
         }
     }

@@ -1,5 +1,6 @@
 //! Where things are: data directory, configuration directory, sockets.
 
+use std::fs::Metadata;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -40,10 +41,9 @@ impl Places {
             None => default_config(environment)?,
         };
         let uid = rustix::process::getuid().as_raw();
-        let runtime = match &environment.xdg_runtime {
-            Some(path) => path.join("provost"),
-            None => PathBuf::from(format!("/tmp/provost-{uid}")),
-        };
+        // Not XDG_RUNTIME_DIR: daemon and agents may be started with different environments, and
+        // must meet all the same.
+        let runtime = PathBuf::from(format!("/tmp/provost-{uid}"));
         Ok(Places {
             data,
             config,
@@ -87,12 +87,28 @@ impl Places {
                 private_directory(directory)?;
             }
             if socket.as_os_str().len() > LONGEST_SOCKET {
-                return Err(Failure::unavailable(format!("socket path `{}` is too long", socket.display()))
-                    .because(format!("sockets take paths of at most {LONGEST_SOCKET} bytes"))
-                    .hint("set `XDG_RUNTIME_DIR` to a short private directory, or use a shorter data directory"));
+                return Err(Failure::unavailable(format!(
+                    "socket path `{}` is too long",
+                    socket.display()
+                ))
+                .because(format!(
+                    "sockets take paths of at most {LONGEST_SOCKET} bytes"
+                ))
+                .hint("use a data directory with a shorter path"));
             }
         }
         Ok(())
+    }
+
+    /// Removes the sockets, and the directory that was made for them.
+    pub(crate) fn remove_sockets(&self) {
+        // What is not there needs no removing, and what stays does no harm.
+        for socket in [self.agent_socket(), self.admin_socket()] {
+            drop(std::fs::remove_file(&socket));
+            if let Some(directory) = socket.parent().filter(|directory| *directory != self.data) {
+                drop(std::fs::remove_dir(directory));
+            }
+        }
     }
 
     fn socket(&self, name: &str) -> PathBuf {
@@ -149,8 +165,35 @@ fn default_config(environment: &Environment) -> Outcome<PathBuf> {
     }
 }
 
+/// Creates the data directory, or checks that nobody else can put anything into it.
+///
+/// Reading is not the question here: every file in it is private by itself.
+pub(crate) fn own_directory(path: &Path) -> Outcome {
+    let found = make_directory(path, |path| std::fs::metadata(path))?;
+    accept(
+        path,
+        &found,
+        0o022,
+        "it belongs to another user, or others can write to it",
+    )
+}
+
 /// Creates a directory only this user can enter, or checks that an existing one is that.
-pub(crate) fn private_directory(path: &Path) -> Outcome {
+fn private_directory(path: &Path) -> Outcome {
+    // Not `metadata`: in a shared /tmp a symbolic link may lead anywhere.
+    let found = make_directory(path, |path| std::fs::symlink_metadata(path))?;
+    accept(
+        path,
+        &found,
+        0o077,
+        "it belongs to another user, is a link, or others can enter it",
+    )
+}
+
+fn make_directory(
+    path: &Path,
+    look: impl Fn(&Path) -> std::io::Result<Metadata>,
+) -> Outcome<Metadata> {
     let built = std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -158,17 +201,19 @@ pub(crate) fn private_directory(path: &Path) -> Outcome {
     built.map_err(|error| {
         Failure::unavailable(format!("cannot create directory `{}`", path.display())).because(error)
     })?;
-    // Not `metadata`: in a shared /tmp a symbolic link may lead anywhere.
-    let found = std::fs::symlink_metadata(path).map_err(|error| {
+    look(path).map_err(|error| {
         Failure::unavailable(format!("cannot read directory `{}`", path.display())).because(error)
-    })?;
+    })
+}
+
+fn accept(path: &Path, found: &Metadata, forbidden: u32, why: &str) -> Outcome {
     let ours = found.is_dir() && found.uid() == rustix::process::getuid().as_raw();
-    if ours && found.permissions().mode() & 0o077 == 0 {
+    if ours && found.permissions().mode() & forbidden == 0 {
         return Ok(());
     }
     Err(
         Failure::refused(format!("directory `{}` is not private", path.display()))
-            .because("it belongs to another user, is a link, or others can enter it")
+            .because(why)
             .hint(format!("`chmod 700 {}`", path.display())),
     )
 }

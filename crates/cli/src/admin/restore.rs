@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::restore_failure;
 use crate::failure::{Failure, Outcome};
-use crate::locations::{Places, private_directory};
+use crate::locations::{Places, own_directory};
 use crate::when;
 
 /// What was restored.
@@ -52,14 +52,14 @@ pub(crate) fn restore(places: &Places, archive: &Path, replace: bool) -> Outcome
 
 fn put_aside(places: &Places) -> Outcome<PathBuf> {
     let mut name = places.data.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".before-restore-{}", when::now() / 1_000_000));
+    name.push(format!(".before-restore-{}", when::now()));
     let aside = places.data.with_file_name(name);
     std::fs::rename(&places.data, &aside).map_err(|error| {
         Failure::unavailable(format!("cannot put `{}` aside", places.data.display()))
             .because(error)
             .hint("nothing was changed")
     })?;
-    private_directory(&places.data)?;
+    own_directory(&places.data)?;
     Ok(aside)
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Up {
     tls_key: Option<PathBuf>,
 }
 
-const LONG_HELP: &str = "\
+pub(super) const LONG_HELP: &str = "\
 Examples:
   provost up
   provost --data /srv/provost up --listen 127.0.0.1:7400 --config provost.toml
@@ -70,6 +70,7 @@ Keys of the configuration file, with default and variable (flags win, then varia
   max_children     256               PROVOST_MAX_CHILDREN     child processes at once
   workers          one per core      PROVOST_WORKERS          threads that carry calls
   stop_deadline    \"10s\"             PROVOST_STOP_DEADLINE    calls in flight when the daemon stops
+  retention        none              PROVOST_RETENTION        age at which records are removed, such as \"90d\"
 
 Servers, policies and grants are not configured here: they live in the data directory.";
 

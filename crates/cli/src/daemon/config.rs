@@ -40,14 +40,17 @@ pub(crate) struct File {
     call_timeout: Option<String>,
     /// How long connecting to an upstream may take. Default: `10s`. Variable: `PROVOST_CONNECT_TIMEOUT`.
     connect_timeout: Option<String>,
-    /// How long a child process without a call lives. Default: `10m`. Variable: `PROVOST_IDLE_CHILD`.
+    /// How long a child process without a call lives. Default: `5m`. Variable: `PROVOST_IDLE_CHILD`.
     idle_child: Option<String>,
-    /// How many child processes may run at once. Default: `64`. Variable: `PROVOST_MAX_CHILDREN`.
+    /// How many child processes may run at once. Default: `256`. Variable: `PROVOST_MAX_CHILDREN`.
     max_children: Option<usize>,
     /// Worker threads. Default: one per core. Variable: `PROVOST_WORKERS`.
     workers: Option<usize>,
     /// How long calls in flight may take when the daemon stops. Default: `10s`. Variable: `PROVOST_STOP_DEADLINE`.
     stop_deadline: Option<String>,
+    /// Records older than this are removed, whole segments at a time.
+    /// Default: none, everything is kept. Variable: `PROVOST_RETENTION`.
+    retention: Option<String>,
 }
 
 /// What the command line of `up` says.
@@ -74,6 +77,8 @@ pub(crate) struct Limits {
     pub(crate) max_children: Option<usize>,
     pub(crate) workers: Option<usize>,
     pub(crate) stop_deadline: Option<Duration>,
+    /// How old records become; `None` keeps everything.
+    pub(crate) retention: Option<Duration>,
 }
 
 /// How a setting is looked up in the environment; tests pass their own.
@@ -97,8 +102,10 @@ impl File {
             .because(error)
         })?;
         File::parse(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
             Failure::usage(format!("configuration file `{}` was refused", path.display()))
-                .because(error.to_string().trim_end())
+                .because(format!("line {line}: {}", error.message()))
                 .hint("`provost up --help` lists the keys; servers, policies and grants are not configured here")
         })
     }
@@ -196,6 +203,7 @@ impl File {
             max_children: count("PROVOST_MAX_CHILDREN", self.max_children)?,
             workers: count("PROVOST_WORKERS", self.workers)?,
             stop_deadline: length("PROVOST_STOP_DEADLINE", &self.stop_deadline)?,
+            retention: length("PROVOST_RETENTION", &self.retention)?,
         })
     }
 }

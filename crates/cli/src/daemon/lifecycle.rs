@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use provost_store::Store;
+use provost_store::{Actor, Store};
 use tokio::net::UnixListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -16,14 +16,16 @@ use super::local_run::LocalRuns;
 use super::serve::{Engine, Listen};
 use super::signals::{Signals, end_at_once};
 use super::{admin_socket, agent_socket, open_store};
-use crate::admin::{Control, DaemonStatus, Restored, restore};
+use crate::admin::{Control, DaemonStatus, Restored, restore, store_failure};
 use crate::failure::{Failure, Outcome};
-use crate::locations::{Places, private_directory};
+use crate::locations::{Places, own_directory};
 use crate::runtime::blocking;
 
 /// How long a daemon that started itself waits for its first client, and after its last one.
 const FIRST_CLIENT: Duration = Duration::from_secs(15);
 const AFTER_LAST_CLIENT: Duration = Duration::from_millis(500);
+/// How often old records are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// How long open administration connections may hold up the end.
 const ADMIN_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -124,7 +126,7 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
     } = beginning;
     let at = places.clone();
     let store = blocking(move || open_store(&at)).await?;
-    private_directory(&places.data)?;
+    own_directory(&places.data)?;
     places.prepare_sockets()?;
     let daemon = Arc::new(Daemon {
         engine: Engine::start(store.clone(), &limits)?,
@@ -148,12 +150,18 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
     let agents = bind(&daemon.places.agent_socket())?;
     let admin = tokio::spawn(admin_socket::serve(admin, Arc::clone(&daemon)));
     let agents = tokio::spawn(agent_socket::serve(agents, Arc::clone(&daemon)));
+    let retention = limits
+        .retention
+        .map(|age| tokio::spawn(prune(Arc::clone(&daemon), age)));
     ready(&daemon);
 
     tokio::select! {
         signal = signals.next() => info!("Stopping on signal {signal}; a second one ends at once"),
         () = daemon.stop.cancelled() => info!("Stopping as asked"),
         () = no_client_left(&daemon) => info!("Stopping: the last client left"),
+    }
+    if let Some(retention) = retention {
+        retention.abort();
     }
     tokio::select! {
         () = stop(&daemon, admin, agents) => {}
@@ -204,9 +212,7 @@ async fn stop(
     agents: tokio::task::JoinHandle<()>,
 ) {
     // The sockets go first: whoever comes now starts a daemon of its own and waits for the store.
-    for socket in [daemon.places.agent_socket(), daemon.places.admin_socket()] {
-        drop(std::fs::remove_file(socket));
-    }
+    daemon.places.remove_sockets();
     agents.abort();
     daemon.engine.stop().await;
     let store = daemon.store.clone();
@@ -238,6 +244,31 @@ async fn stop(
         warn!("Somebody kept an administration connection open");
     }
     info!("Stopped");
+}
+
+/// Removes what is older than the operator wants to keep, at start and then every hour.
+async fn prune(daemon: Arc<Daemon>, age: Duration) {
+    let mut hourly = tokio::time::interval(PRUNE_EVERY);
+    loop {
+        hourly.tick().await;
+        let store = daemon.store.clone();
+        let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+        let pruned = blocking(move || {
+            let older_than = store.clock().now().wall.saturating_sub(age);
+            store
+                .prune(&Actor::new("retention"), older_than)
+                .map_err(|error| store_failure(&error))
+        });
+        match pruned.await {
+            Ok(pruned) if pruned.segments == 0 => {}
+            Ok(pruned) => info!(
+                segments = pruned.segments,
+                records = pruned.records,
+                "Removed old records"
+            ),
+            Err(failure) => warn!("Old records could not be removed: {}", failure.message),
+        }
+    }
 }
 
 /// Ends when a daemon that started itself has had no client for a moment; never otherwise.

@@ -81,7 +81,15 @@ impl Listen {
     /// The URL of this listener, with the address it really has.
     pub(crate) fn url(&self, address: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{address}")
+        if !address.ip().is_unspecified() {
+            return format!("{scheme}://{address}");
+        }
+        // Nobody can connect to 0.0.0.0; the first name agents may use is the best guess.
+        let host = self
+            .allowed_hosts
+            .first()
+            .map_or("localhost", String::as_str);
+        format!("{scheme}://{host}:{}", address.port())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::admin::connect;
 use crate::environment::Environment;
 use crate::exit::Kind;
 use crate::failure::{Failure, Outcome};
-use crate::locations::{Places, private_directory};
+use crate::locations::{Places, own_directory};
 use crate::runtime::blocking;
 
 /// Between two attempts while another process holds the store without a socket: a command
@@ -33,16 +33,15 @@ pub(crate) enum Started {
 
 /// Connects to the agent socket; starts a daemon when there is none.
 pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outcome<UnixStream> {
-    let socket = places.agent_socket();
     loop {
-        if let Some(stream) = connect(&socket).await? {
+        if let Some(stream) = connect(&places.agent_socket()).await? {
             return Ok(stream);
         }
-        private_directory(&places.data)?;
+        own_directory(&places.data)?;
         // Whoever has the lock starts the daemon; everybody else finds it running afterwards.
         let lock_path = places.start_lock();
         let lock = blocking(move || lock(&lock_path)).await?;
-        if let Some(stream) = connect(&socket).await? {
+        if let Some(stream) = connect(&places.agent_socket()).await? {
             return Ok(stream);
         }
         match start(places).await? {

@@ -76,3 +76,12 @@ fn a_directory_others_can_enter_is_refused() {
     assert!(private_directory(&open).is_err());
     assert!(private_directory(&scratch.path().join("new/private")).is_ok());
 }
+
+#[test]
+fn a_data_directory_others_can_write_to_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    for (mode, fine) in [(0o755, true), (0o775, false), (0o777, false)] {
+        std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(own_directory(scratch.path()).is_ok(), fine, "{mode:o}");
+    }
+}

@@ -147,6 +147,8 @@ impl Place {
             (r"\b\d+:[0-9a-f]{64}\b", "[HEAD]"),
             (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "[TIME]"),
             (r"127\.0\.0\.1:\d+", "[ADDRESS]"),
+            (r"\bkey-[0-9a-f]{16}\b", "[KEY]"),
+            (r"\boffset \d+", "offset [N]"),
             (r"\bprocess \d+", "process [PID]"),
             (r"\b\d+ ms\b", "[MS] ms"),
             (r"\b1\d{15}\b", "[MICROS]"),

@@ -82,3 +82,36 @@ fn a_bad_variable_is_named() {
             .any(|cause| cause.contains("PROVOST_WORKERS"))
     );
 }
+
+#[test]
+fn the_help_of_up_names_every_key_and_variable() {
+    let help = crate::command::up_help();
+    // Serde tells the keys: an unknown one is refused with the list of those there are.
+    let known = File::parse("nonsense = 1").unwrap_err().to_string();
+    let keys: Vec<&str> = known
+        .split("expected one of ")
+        .nth(1)
+        .unwrap()
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .collect();
+    assert!(keys.len() > 10, "{known}");
+    for key in keys {
+        assert!(help.contains(&format!("\n  {key} ")), "{key}");
+        assert!(
+            help.contains(&format!("PROVOST_{}", key.to_ascii_uppercase())),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn an_address_nobody_can_connect_to_is_not_shown_to_agents() {
+    let listen = file(
+        "listen = \"0.0.0.0:7300\"\nbehind_proxy = true\nallowed_hosts = [\"mcp.example.com\"]",
+    )
+    .listen(&Flags::default(), &none)
+    .unwrap();
+    assert_eq!(listen.url(listen.address), "http://mcp.example.com:7300");
+}
