@@ -106,6 +106,11 @@ impl Failure {
         )
     }
 
+    /// For an upstream that asks an agent who has no stream open for it.
+    pub(crate) fn agent_away() -> Self {
+        Self::new(200, INTERNAL, "the agent cannot be asked at the moment")
+    }
+
     /// The gateway is stopping, or a bound of its own is reached.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self::new(503, INTERNAL, message)
@@ -129,6 +134,16 @@ impl Failure {
         let mut failure = Self::new(200, REFUSED, format!("[POLICY DENIED] {}", refusal.message));
         failure.data = Some(json!({ DECISION_KEY: decision(kind, refusal) }));
         failure
+    }
+
+    /// What is wrong, in words.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// A request or notification outside of any session.
+    pub(crate) fn no_session() -> Self {
+        Self::invalid_request("no session; send `initialize` first")
     }
 
     /// The JSON-RPC error with the JSON text of an id (`None`: null).

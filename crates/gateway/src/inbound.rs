@@ -66,6 +66,22 @@ pub(crate) async fn sort(worker: &Worker, route: &Route, text: Bytes) -> Sorted 
                 let text = finish(worker, route, &holding, &pending, &parsed, answer, &text);
                 return Sorted::Answer { key, text };
             }
+            Ok(Message::Notification { method, params }) if method == "notifications/cancelled" => {
+                let target = params.and_then(|params| params.get("requestId"));
+                let question = target.and_then(|id| {
+                    route
+                        .session
+                        .state()
+                        .questions
+                        .remove(&envelope::id_key(id))
+                });
+                if question.is_none() {
+                    // Nothing that this agent was asked.
+                    return Sorted::Nothing;
+                }
+                settle_question(worker, &holding, question, Status::Cancelled);
+                return Sorted::Deliver(text.clone());
+            }
             Ok(Message::Notification { method, .. }) => {
                 return match protocol::upstream_notification(&method) {
                     Some(_) => Sorted::Deliver(text.clone()),
@@ -192,11 +208,42 @@ fn question(
     let kept = asked.map_err(|stop| match stop {
         Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
         Stop::Unrecorded => Failure::record_unavailable(),
-        Stop::Failed(failure) => failure,
+        Stop::Malformed(failure) | Stop::Failed(failure) => failure,
     })?;
     let question = Question { kept: Some(kept) };
-    route.session.state().questions.insert(key, question);
+    let before = route.session.state().questions.insert(key, question);
+    // An id that is used twice: the first question can no longer be answered.
+    settle_question(worker, holding, before, Status::Cancelled);
     Ok(())
+}
+
+fn settle_question(worker: &Worker, holding: &Holding, question: Option<Question>, status: Status) {
+    if let Some(kept) = question.and_then(|question| question.kept) {
+        let ending = Ending {
+            status,
+            upstream_status: None,
+        };
+        settle::settle(&worker.shared, &holding.grant.server_name, &kept, ending);
+    }
+}
+
+/// A question that passed but reached no agent: whoever asked must not wait.
+pub(crate) async fn undelivered(worker: &Worker, route: &Route, holding: &Holding, text: &Bytes) {
+    let refused = {
+        let Ok(parsed) = envelope::parse(text) else {
+            return;
+        };
+        let Ok(Message::Request { id, .. }) = envelope::read(&parsed) else {
+            return;
+        };
+        let question = route.session.state().questions.remove(&id.key());
+        settle_question(worker, holding, question, Status::NotSent);
+        Failure::agent_away().body(Some(id.raw()))
+    };
+    let permit = Permit::own("a question of the upstream reaches nobody");
+    if let Err(fault) = route.notify(worker, &permit, refused).await {
+        debug!(?fault, "A refusal did not reach its upstream");
+    }
 }
 
 /// The walk of a request of the upstream: judge, reserve, record.

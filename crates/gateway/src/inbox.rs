@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use provost_policy::json::Value;
-use provost_store::ServerId;
+use provost_store::{GrantId, ServerId};
 use tracing::debug;
 
 use crate::directory::Directory;
@@ -33,24 +33,27 @@ pub(crate) fn new(worker: Worker) -> Arc<dyn Inbox> {
 impl Inbox for ToSessions {
     fn take(&self, child: &Arc<Child>, sessions: Vec<Arc<Session>>, message: Bytes) {
         let worker = self.worker.clone();
-        let child = Arc::clone(child);
+        let concerned = sessions
+            .into_iter()
+            .filter(|session| concerns(&worker, child, session, &message));
+        // On the way of a request that is in flight, its relay sorts the message
+        // and an agent over HTTP needs no GET stream to hear of it. Here and not
+        // later, because the answer may be the next line.
+        let rest: Vec<Arc<Session>> = concerned
+            .filter(|session| !child.deliver_with_request(session, &message))
+            .collect();
+        if rest.is_empty() {
+            return;
+        }
         self.worker.shared.background.spawn(async move {
-            for session in sessions {
-                put(&worker, &child, session, message.clone()).await;
+            for session in rest {
+                put(&worker, session, message.clone()).await;
             }
         });
     }
 }
 
-async fn put(worker: &Worker, child: &Arc<Child>, session: Arc<Session>, message: Bytes) {
-    if !concerns(&session, &message) {
-        return;
-    }
-    // On the way of a request that is in flight, its relay sorts the message
-    // and an agent over HTTP needs no GET stream to hear of it.
-    if child.deliver_with_request(&session, &message) {
-        return;
-    }
+async fn put(worker: &Worker, session: Arc<Session>, message: Bytes) {
     let wall = worker.shared.clock.now().wall;
     let directory = worker.shared.directory.load_full();
     let Some(holding) = directory.holding(&session.grant, wall) else {
@@ -62,14 +65,16 @@ async fn put(worker: &Worker, child: &Arc<Child>, session: Arc<Session>, message
         session: Arc::clone(&session),
     };
     if let Sorted::Deliver(message) = inbound::sort(worker, &route, message).await
-        && !session.deliver(message)
+        && !session.deliver(message.clone())
     {
         debug!("An agent has no stream open for a message of its server");
+        inbound::undelivered(worker, &route, holding, &message).await;
     }
 }
 
-/// A resource that changed concerns those who subscribed to it.
-fn concerns(session: &Session, message: &Bytes) -> bool {
+/// A resource that changed concerns those who subscribed to it, and a task of a
+/// process that several grants share concerns its owner.
+fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) -> bool {
     let Ok(parsed) = envelope::parse(message) else {
         return false;
     };
@@ -89,6 +94,14 @@ fn concerns(session: &Session, message: &Bytes) -> bool {
                     .any(|known| uri.starts_with(known.as_str()))
             })
         }
+        Ok(Message::Notification { method, params })
+            if child.is_shared() && method == "notifications/tasks/status" =>
+        {
+            let task = params
+                .and_then(|params| params.get("taskId"))
+                .and_then(Value::as_str);
+            task.is_some_and(|task| worker.shared.tasks.owns(&session.grant, &task))
+        }
         Ok(_) => true,
         Err(_) => false,
     }
@@ -98,12 +111,16 @@ fn concerns(session: &Session, message: &Bytes) -> bool {
 pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Directory) {
     let worker = Worker::background(shared);
     let wall = shared.clock.now().wall;
-    let gone = |session: &Session| after.holding(&session.grant, wall).is_none();
+    // A session was opened with a token: with a new one, it is opened again.
+    let rotated = after.source.rotated_since(&before.source);
+    let stale = |session: &Session| rotated.contains(&GrantId(session.grant.clone()));
+    let gone = |session: &Session| stale(session) || after.holding(&session.grant, wall).is_none();
     for session in shared.sessions.take_if(gone) {
         worker.end(&session);
     }
     for session in shared.all_sessions() {
-        let Some(now) = after.holding(&session.grant, wall) else {
+        let now = after.holding(&session.grant, wall);
+        let Some(now) = now.filter(|_| !stale(&session)) else {
             worker.end(&session);
             continue;
         };

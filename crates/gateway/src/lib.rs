@@ -56,6 +56,9 @@ use crate::upstream::child::{ChildBounds, ChildSpec};
 use crate::upstream::process::Program;
 use crate::worker::{Shared, Worker};
 
+/// How long upstreams may take to hear that their sessions are over.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A running gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway(Arc<Inner>);
@@ -306,6 +309,8 @@ impl Gateway {
         for session in shared.all_sessions() {
             worker.end(&session);
         }
+        // Upstreams hear that their sessions are over, if they listen.
+        drop(tokio::time::timeout(FAREWELL.min(deadline), shared.calls.wait()).await);
         if let Some(children) = shared.children.get() {
             children.stop_all().await;
         }

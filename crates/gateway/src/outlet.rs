@@ -46,6 +46,11 @@ impl Reply {
 // === impl Outlet ===
 
 impl Outlet {
+    /// For an agent that is gone.
+    pub(crate) fn nobody() -> Self {
+        Self::Http(oneshot::channel().0)
+    }
+
     /// Sends the reply. An agent that is gone gets none.
     pub(crate) fn send(self, reply: Reply) {
         match self {

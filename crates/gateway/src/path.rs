@@ -82,10 +82,10 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     if kind == RequestKind::Housekeeping(protocol::Housekeeping::Initialize) {
         return initialize::initialize(worker, agent, &request, outlet).await;
     }
-    // Everything but opening a session needs one.
-    let Some(session) = agent.session.clone() else {
-        let failure = Failure::invalid_request("no session; send `initialize` first");
-        return outlet.fail(&failure, Some(request.id.raw()));
+    // Everything but opening a session needs one that is open.
+    let Some(session) = agent.session.clone().filter(|session| session.is_open()) else {
+        let stop = early(worker, agent, &request, kind);
+        return refuse(stop, &request, kind, outlet);
     };
     let flight = match kind {
         RequestKind::Housekeeping(kind) => housekeeping::flight(agent, &session, &request, kind),
@@ -101,6 +101,21 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     }
 }
 
+/// A request before there is a session; what is governed leaves a record.
+fn early(worker: &Worker, agent: &Agent, request: &Request<'_>, kind: RequestKind) -> Stop {
+    let failure = Failure::no_session();
+    let recorded = match kind {
+        RequestKind::Housekeeping(_) | RequestKind::Task(TaskMethod::List) => Ok(()),
+        RequestKind::CallTool
+        | RequestKind::Method
+        | RequestKind::Unknown
+        | RequestKind::Task(TaskMethod::One) => {
+            record_envelope(worker, agent, &request.method, failure.message())
+        }
+    };
+    recorded.err().unwrap_or(Stop::Failed(failure))
+}
+
 /// A call that may go, with what it needs on its way.
 type Cleared = (Flight, Permit, Outgoing);
 
@@ -114,7 +129,13 @@ fn govern(
     kind: RequestKind,
 ) -> Result<Cleared, Stop> {
     let shared = &worker.shared;
-    let (tool, arguments) = tool_call(request, kind)?;
+    let (tool, arguments) = match tool_call(request, kind) {
+        Ok(read) => read,
+        Err(problem) => {
+            record_envelope(worker, agent, &request.method, problem)?;
+            return Err(Stop::Failed(Failure::invalid_params(problem)));
+        }
+    };
     let call = Call {
         method: &request.method,
         tool: tool.as_deref(),
@@ -145,6 +166,11 @@ fn govern(
             }
             record::refusal(shared, &subject, decision, &refusal, now)?;
             Err(Stop::Refused { decision, refusal })
+        }
+        Err(Stop::Malformed(failure)) => {
+            let refusal = envelope_refusal(failure.message());
+            record::refusal(shared, &subject, Decision::Deny, &refusal, now)?;
+            Err(Stop::Failed(failure))
         }
         Err(stop) => Err(stop),
     }
@@ -232,25 +258,23 @@ fn take_off(
     Ok((flight, permit, message))
 }
 
+type Tool<'d> = (Option<Cow<'d, str>>, Option<Value<'d>>);
+
 /// Name and arguments of a `tools/call`; of other methods the parameters that
 /// stand where arguments stand.
-fn tool_call<'d>(
-    request: &Request<'d>,
-    kind: RequestKind,
-) -> Result<(Option<Cow<'d, str>>, Option<Value<'d>>), Stop> {
+fn tool_call<'d>(request: &Request<'d>, kind: RequestKind) -> Result<Tool<'d>, &'static str> {
     if kind != RequestKind::CallTool {
         return Ok((None, None));
     }
-    let invalid = |problem: &str| Stop::Failed(Failure::invalid_params(problem));
     let Some(params) = request.params else {
-        return Err(invalid("`params` with the name of the tool is missing"));
+        return Err("`params` with the name of the tool is missing");
     };
     let Some(name) = params.get("name").and_then(Value::as_str) else {
-        return Err(invalid("`params.name` must be the name of the tool"));
+        return Err("`params.name` must be the name of the tool");
     };
     let arguments = params.get("arguments");
     if arguments.is_some_and(|arguments| arguments.kind() != Kind::Object) {
-        return Err(invalid("`params.arguments` must be an object"));
+        return Err("`params.arguments` must be an object");
     }
     Ok((Some(name), arguments))
 }
@@ -269,7 +293,7 @@ fn in_order(
     let state = session.state();
     if state.in_flight.contains_key(&request.id.key()) {
         let failure = Failure::invalid_request("a request with this `id` is in flight already");
-        return Err(Stop::Failed(failure));
+        return Err(Stop::Malformed(failure));
     }
     let (Some(name), Some(tools)) = (call.tool, &state.tools) else {
         return Ok(());
@@ -331,7 +355,7 @@ fn refuse(stop: Stop, request: &Request<'_>, kind: RequestKind, outlet: Outlet) 
     let id = request.id.raw();
     match stop {
         Stop::Unrecorded => outlet.fail(&Failure::record_unavailable(), Some(id)),
-        Stop::Failed(failure) => outlet.fail(&failure, Some(id)),
+        Stop::Malformed(failure) | Stop::Failed(failure) => outlet.fail(&failure, Some(id)),
         Stop::Refused { decision, refusal } => match kind {
             RequestKind::CallTool => {
                 let body = answer::refused_call(id, decision.as_str(), &refusal);
@@ -393,12 +417,17 @@ fn record_envelope(
         keys: Vec::new(),
         shadow: None,
     };
-    let refusal = Refusal {
+    let refusal = envelope_refusal(problem);
+    let now = worker.shared.clock.now();
+    record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
+}
+
+/// The refusal of a message that nobody judged.
+fn envelope_refusal(problem: &str) -> Refusal {
+    Refusal {
         rule: RuleId::ENVELOPE,
         policy: None,
         message: problem.to_owned(),
         retry_after_ms: None,
-    };
-    let now = worker.shared.clock.now();
-    record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
+    }
 }

@@ -2,7 +2,7 @@
 //! has come, is settled, recorded and sent.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use provost_store::Status;
@@ -51,6 +51,15 @@ pub(crate) struct Flight {
     id: String,
     transform: Transform,
     cancelled: CancellationToken,
+    number: u64,
+}
+
+/// Where a stream can be taken up again.
+#[derive(Default)]
+struct Trail {
+    last_event: Option<String>,
+    /// How long the upstream wants us to wait before, in milliseconds.
+    retry: Option<u64>,
 }
 
 /// Where the messages of an exchange come from.
@@ -102,17 +111,20 @@ impl Flight {
     ) -> Result<Self, Stop> {
         let key = message.key().clone();
         let cancelled = CancellationToken::new();
-        let pending = Pending {
-            kept,
-            transform,
-            cancelled: cancelled.clone(),
-        };
         let mut state = route.session.state();
         if state.in_flight.contains_key(&key) {
             drop(state);
             let failure = Failure::invalid_request("a request with this `id` is in flight already");
             return Err(Stop::Failed(failure));
         }
+        state.requests += 1;
+        let number = state.requests;
+        let pending = Pending {
+            kept,
+            transform,
+            cancelled: cancelled.clone(),
+            number,
+        };
         state.in_flight.insert(key.clone(), pending);
         drop(state);
         Ok(Self {
@@ -121,6 +133,7 @@ impl Flight {
             id: message.id().to_owned(),
             transform,
             cancelled,
+            number,
         })
     }
 
@@ -151,12 +164,7 @@ impl Flight {
             Ok(Exchange::Message(text)) => self.only(worker, text, outlet).await,
             Ok(Exchange::Lines(lines)) => self.many(worker, Source::Lines(lines), outlet).await,
             Ok(Exchange::Events(answer)) => {
-                let reader = Reader::new(worker.shared.settings.result_limit);
-                let source = Source::Events {
-                    answer,
-                    reader,
-                    ready: Vec::new().into_iter(),
-                };
+                let source = Source::events(worker, answer);
                 self.many(worker, source, outlet).await;
             }
             Err(broken) => self.broken(worker, broken, Way::new(outlet)).await,
@@ -175,19 +183,30 @@ impl Flight {
 
     async fn many(self, worker: &Worker, mut source: Source, outlet: Outlet) {
         let mut way = Way::new(outlet);
-        let mut resumable = false;
+        let opening = self.transform == Transform::Initialize;
+        // Over HTTP the agent fetches the rest of a stream that broke off. Over
+        // stdio it cannot, and before it is initialized it does not know how.
+        let ours = opening || matches!(way, Way::Lines(_));
+        let mut trail = Trail::default();
         loop {
+            let resumable = trail.last_event.is_some();
             let next = tokio::select! {
                 biased;
-                next = source.next(worker) => next,
-                () = way.gone() => return self.broken(worker, if resumable { Broken::Resumable } else { Broken::Gone }, way).await,
+                next = self.next(worker, &mut source, ours.then_some(&trail)) => next,
+                () = way.gone() => return self.broken(worker, if resumable && !ours { Broken::Resumable } else { Broken::Gone }, way).await,
                 () = self.cancelled.cancelled() => return self.broken(worker, Broken::Cancelled, way).await,
                 () = self.route.session.ended.cancelled() => return self.broken(worker, Broken::Ended, way).await,
                 () = worker.shared.abandoned.cancelled() => return self.broken(worker, Broken::Ended, way).await,
             };
             let event = match next {
                 Ok(Some(event)) => event,
-                Ok(None) if resumable => return self.broken(worker, Broken::Resumable, way).await,
+                Ok(None)
+                | Err(Fault {
+                    kind: FaultKind::Down,
+                    ..
+                }) if resumable && !ours => {
+                    return self.broken(worker, Broken::Resumable, way).await;
+                }
                 Ok(None) => {
                     return self
                         .broken(worker, Broken::Fault(Fault::broken()), way)
@@ -195,9 +214,8 @@ impl Flight {
                 }
                 Err(fault) => return self.broken(worker, Broken::Fault(fault), way).await,
             };
-            resumable |= event.id.is_some();
+            trail.follow(&event);
             let Event { id, retry, message } = event;
-            let opening = self.transform == Transform::Initialize;
             let Some(text) = message else {
                 if opening {
                     // The session is only known with the answer, which comes by itself.
@@ -219,6 +237,7 @@ impl Flight {
                         Way::Unopened(outlet) if plain || opening => {
                             self.reply(worker, text, outlet);
                         }
+                        Way::Lines(lines) => self.reply(worker, text, Outlet::Stdio(lines)),
                         mut way => {
                             way.pass(Event {
                                 id,
@@ -247,6 +266,37 @@ impl Flight {
         }
     }
 
+    /// The next event. A stream that broke off, and that nobody else can take up
+    /// again, is taken up again here.
+    async fn next(
+        &self,
+        worker: &Worker,
+        source: &mut Source,
+        trail: Option<&Trail>,
+    ) -> Result<Option<Event>, Fault> {
+        let deadline = Instant::now() + worker.shared.settings.call_timeout;
+        loop {
+            let next = source.next(worker).await;
+            let lost = match &next {
+                Ok(event) => event.is_none(),
+                Err(fault) => fault.kind == FaultKind::Down,
+            };
+            let Some((last_event, pause)) = trail.filter(|_| lost).and_then(Trail::end) else {
+                return next;
+            };
+            if Instant::now() + pause > deadline {
+                return Err(Fault::slow());
+            }
+            tokio::time::sleep(pause).await;
+            match self.route.stream(worker, Some(last_event)).await {
+                Ok(Some(answer)) => *source = Source::events(worker, answer),
+                Ok(None) => return Err(Fault::broken()),
+                Err(fault) if fault.kind == FaultKind::Down => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
     /// Sends the answer; the one to `initialize` makes the session known.
     fn reply(&self, worker: &Worker, body: Bytes, outlet: Outlet) {
         let mut opened = None;
@@ -270,13 +320,25 @@ impl Flight {
         });
     }
 
-    /// Settles and answers a request that got no answer.
+    /// Ends a request that got no answer, or leaves it to the agent to resume.
     async fn broken(self, worker: &Worker, why: Broken, way: Way) {
         if matches!(why, Broken::Resumable) {
             // The request stays in flight; its answer comes on the agent's next
             // stream, and settles it there.
+            let worker = worker.clone();
+            let (calls, background) = (&worker.shared.calls, &worker.shared.background);
+            let (calls, background) = (calls.clone(), background.clone());
+            calls.spawn_on(
+                async move { self.wait_for_agent(&worker).await },
+                &background,
+            );
             return;
         }
+        self.give_up(worker, why, way).await;
+    }
+
+    /// Settles and answers a request that got no answer.
+    async fn give_up(self, worker: &Worker, why: Broken, way: Way) {
         let pending = self.route.session.state().in_flight.remove(&self.key);
         if self.transform == Transform::Initialize {
             self.route.session.state().opening = None;
@@ -289,6 +351,7 @@ impl Flight {
             }
             Broken::Cancelled => (Status::Cancelled, None, Failure::busy("cancelled")),
         };
+        let taken = pending.is_none();
         if let Some(kept) = pending.and_then(|pending| pending.kept) {
             let ending = Ending {
                 status,
@@ -297,6 +360,8 @@ impl Flight {
             settle::settle(&worker.shared, server, &kept, ending);
         }
         match why {
+            // Whoever ended the session took its requests and cancels them.
+            Broken::Ended if taken => {}
             Broken::Gone | Broken::Ended => {
                 self.route
                     .cancel(worker, &self.key, "the agent is gone")
@@ -324,6 +389,57 @@ impl Flight {
     }
 }
 
+impl Flight {
+    /// Waits for an agent that lost its stream. One that does not come back, or
+    /// cancels, must not hold what the call holds.
+    async fn wait_for_agent(self, worker: &Worker) {
+        let why = loop {
+            let patience = worker.shared.settings.call_timeout;
+            tokio::select! {
+                () = tokio::time::sleep(patience) => {}
+                () = self.cancelled.cancelled() => break Broken::Cancelled,
+                () = self.route.session.ended.cancelled() => return,
+                // Nobody can come back any more.
+                () = worker.shared.stopping.cancelled() => break Broken::Ended,
+            }
+            let same = |pending: &Pending| pending.number == self.number;
+            let waits = self
+                .route
+                .session
+                .state()
+                .in_flight
+                .get(&self.key)
+                .is_some_and(same);
+            if !waits {
+                return;
+            }
+            if !self.route.session.listens() {
+                break Broken::Gone;
+            }
+        };
+        let nobody = Way::Unopened(Outlet::nobody());
+        self.give_up(worker, why, nobody).await;
+    }
+}
+
+// === impl Trail ===
+
+impl Trail {
+    fn follow(&mut self, event: &Event) {
+        if event.id.is_some() {
+            self.last_event.clone_from(&event.id);
+        }
+        self.retry = event.retry.or(self.retry);
+    }
+
+    /// The last event id, and how long to wait before asking for what follows.
+    fn end(&self) -> Option<(&str, Duration)> {
+        let last_event = self.last_event.as_deref()?;
+        let pause = self.retry.unwrap_or(1000).clamp(10, 30_000);
+        Some((last_event, Duration::from_millis(pause)))
+    }
+}
+
 fn fault_ending(fault: Fault, server: &str) -> (Status, Option<u16>, Failure) {
     let down = Failure::upstream_down(server);
     match fault.kind {
@@ -338,6 +454,14 @@ fn fault_ending(fault: Fault, server: &str) -> (Status, Option<u16>, Failure) {
 // === impl Source ===
 
 impl Source {
+    fn events(worker: &Worker, answer: http::Answer) -> Self {
+        Self::Events {
+            answer,
+            reader: Reader::new(worker.shared.settings.result_limit),
+            ready: Vec::new().into_iter(),
+        }
+    }
+
     /// The next event; `None` at the end. Safe to drop while it waits.
     async fn next(&mut self, worker: &Worker) -> Result<Option<Event>, Fault> {
         match self {

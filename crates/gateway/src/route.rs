@@ -126,6 +126,11 @@ impl Route {
         }
     }
 
+    /// Whether the upstream has streams of its own beside its answers.
+    pub(crate) fn has_streams(&self) -> bool {
+        matches!(self.site.upstream, Some(Upstream::Http(_)))
+    }
+
     /// Tells the upstream that a request is not wanted any more.
     pub(crate) async fn cancel(&self, worker: &Worker, key: &IdKey, reason: &str) {
         let permit = Permit::own("the agent went away or cancelled");
@@ -334,16 +339,7 @@ impl Route {
 
     /// Repeats what the agent had arranged in the session that was lost.
     async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>, permit: &Permit) {
-        let standing: Vec<Outgoing> = {
-            let state = self.session.state();
-            state
-                .level
-                .iter()
-                .chain(state.subscriptions.values())
-                .cloned()
-                .collect()
-        };
-        for message in standing {
+        for message in self.session.standing() {
             match self.post(worker, http, permit, message.verbatim()).await {
                 Ok(Exchange::Events(answer)) => drop(first_answer(answer, worker).await),
                 Ok(Exchange::Message(_) | Exchange::Lines(_)) => {}

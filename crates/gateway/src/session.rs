@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) capabilities: HashSet<String>,
     /// Requests of the agent that have no answer yet.
     pub(crate) in_flight: HashMap<IdKey, Pending>,
+    /// Counts them.
+    pub(crate) requests: u64,
     /// Requests of the upstream that the agent has not answered yet.
     pub(crate) questions: HashMap<IdKey, Question>,
     /// The tools as the upstream last listed them to this session, all of them.
@@ -68,6 +70,10 @@ pub(crate) struct State {
     pub(crate) subscriptions: HashMap<String, Outgoing>,
     /// The log level the agent asked for, to ask for it again.
     pub(crate) level: Option<Outgoing>,
+    /// Whether what was open when it ended is taken care of.
+    pub(crate) over: bool,
+    /// Whether the upstream's own stream flows to a stdio agent.
+    follows: bool,
     stream: Option<GetStream>,
     streams: u64,
     last_used: Option<Instant>,
@@ -81,6 +87,8 @@ pub(crate) struct Pending {
     pub(crate) transform: Transform,
     /// Cancelled when the agent cancels the request.
     pub(crate) cancelled: CancellationToken,
+    /// Tells it from a later request with the same id.
+    pub(crate) number: u64,
 }
 
 /// A governed call whose intent is recorded: what its end must settle.
@@ -149,6 +157,39 @@ impl Session {
     /// Whether the agent speaks over stdio, where there is one stream for all.
     pub(crate) fn is_stdio(&self) -> bool {
         matches!(self.outbound, Outbound::Stdio(_))
+    }
+
+    /// Whether it was initialized: before that nothing else goes upstream.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().version.is_some()
+    }
+
+    /// The way to a stdio agent.
+    pub(crate) fn lines(&self) -> Option<&mpsc::Sender<Bytes>> {
+        match &self.outbound {
+            Outbound::Stdio(lines) => Some(lines),
+            Outbound::Http => None,
+        }
+    }
+
+    /// Whether the agent has a GET stream open.
+    pub(crate) fn listens(&self) -> bool {
+        let state = self.state();
+        let stream = state.stream.as_ref();
+        stream.is_some_and(|stream| !stream.events.is_closed())
+    }
+
+    /// Notes that the upstream's stream flows to the agent; `false` when it did.
+    pub(crate) fn starts_following(&self) -> bool {
+        !std::mem::replace(&mut self.state().follows, true)
+    }
+
+    /// What the agent arranged for as long as its session lives: to be asked for
+    /// again where the upstream forgot it.
+    pub(crate) fn standing(&self) -> Vec<Outgoing> {
+        let state = self.state();
+        let level = state.level.iter();
+        level.chain(state.subscriptions.values()).cloned().collect()
     }
 
     /// Notes that the agent was heard of just now.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::directory::Directory;
+use crate::envelope::IdKey;
 use crate::metrics::Metrics;
 use crate::route::Route;
 use crate::session::{Session, Sessions};
@@ -122,6 +123,9 @@ impl Worker {
         session.ended.cancel();
         let (pending, questions) = {
             let mut state = session.state();
+            if std::mem::replace(&mut state.over, true) {
+                return;
+            }
             (
                 std::mem::take(&mut state.in_flight),
                 std::mem::take(&mut state.questions),
@@ -134,6 +138,7 @@ impl Worker {
         let name = site
             .as_ref()
             .map_or(&session.server, |site| &site.server.name);
+        let unanswered: Vec<IdKey> = pending.keys().cloned().collect();
         let kept = pending.into_values().filter_map(|pending| pending.kept);
         let asked = questions.into_values().filter_map(|question| question.kept);
         for kept in kept.chain(asked) {
@@ -146,9 +151,16 @@ impl Worker {
         if let Some(site) = site {
             let worker = Self::background(&self.shared);
             let session = Arc::clone(session);
-            self.shared.background.spawn(async move {
-                Route { site, session }.close(&worker).await;
-            });
+            let farewell = async move {
+                let route = Route { site, session };
+                // In this order: a closed session takes no cancellations.
+                for key in unanswered {
+                    route.cancel(&worker, &key, "the session ended").await;
+                }
+                route.close(&worker).await;
+            };
+            let calls = &self.shared.calls;
+            calls.spawn_on(farewell, &self.shared.background);
         }
     }
 }

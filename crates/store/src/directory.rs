@@ -1,6 +1,6 @@
 //! What the gateway needs to know of the control plane, at one moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -155,6 +155,18 @@ impl Directory {
     pub fn authenticate(&self, token: &str, wall: u64) -> Option<&Arc<Grant>> {
         let grant = self.grants.get(self.tokens.get(&hash_token(token))?)?;
         self.live(&grant.id, wall).then_some(grant)
+    }
+
+    /// The grants whose token is another one than in an earlier snapshot.
+    pub fn rotated_since(&self, before: &Self) -> HashSet<GrantId> {
+        let new = self
+            .tokens
+            .iter()
+            .filter(|(token, _)| !before.tokens.contains_key(*token));
+        new.map(|(_, grant)| grant)
+            .filter(|grant| before.grants.contains_key(*grant))
+            .cloned()
+            .collect()
     }
 
     /// Whether the grant and everything it was minted below are live.

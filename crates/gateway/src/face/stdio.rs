@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::Failure;
+use crate::envelope::{self, Message};
 use crate::outlet::Outlet;
 use crate::path::{self, Agent};
 use crate::session::{OUTBOUND, Outbound, Session};
@@ -17,7 +18,10 @@ use crate::upstream::line::{End, Lines};
 use crate::worker::Worker;
 
 /// Requests of one agent that may be on their way at a time.
-const IN_FLIGHT: usize = 256;
+const IN_FLIGHT: usize = 1024;
+
+/// With it an agent says that it is ready.
+const INITIALIZED: &[u8] = b"notifications/initialized";
 
 /// Serves one agent until its stream ends.
 pub(crate) async fn serve<S>(
@@ -41,8 +45,9 @@ pub(crate) async fn serve<S>(
     worker.shared.stdio.add(&session, child);
     let calls = TaskTracker::new();
     tokio::select! {
-        () = read_lines(worker, read, &session, &lines, &calls) => {}
+        biased;
         () = session.ended.cancelled() => {}
+        () = read_lines(worker, read, &session, &lines, &calls) => {}
         () = worker.shared.abandoned.cancelled() => {}
     }
     // The agent closed its end, and may still read the answers it waits for.
@@ -72,6 +77,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
     let shared = &worker.shared;
     let mut messages = Lines::new(read, shared.settings.body_limit);
     let places = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
+    let mut announced = false;
     loop {
         let text = match messages.next().await {
             Ok(text) => text,
@@ -82,6 +88,9 @@ async fn read_lines<R: AsyncRead + Unpin>(
                 return;
             }
         };
+        if session.ended.is_cancelled() {
+            return;
+        }
         // Read anew for each message: a revoked grant ends here.
         let wall = shared.clock.now().wall;
         let Some(holding) = shared
@@ -94,20 +103,44 @@ async fn read_lines<R: AsyncRead + Unpin>(
             drop(lines.send(failure.body(None)).await);
             return;
         };
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
+        let place = match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => Some(place),
+            // Answers and cancellations always get through: they make room.
+            Err(_) => match request_id(&text) {
+                None => None,
+                Some(id) => {
+                    let failure = Failure::busy("too many requests are on their way");
+                    drop(lines.send(failure.body(Some(&id))).await);
+                    continue;
+                }
+            },
         };
         let agent = Agent {
             holding,
             session: Some(Arc::clone(session)),
         };
         let outlet = Outlet::Stdio(lines.clone());
+        let announces = !announced && memchr::memmem::find(&text, INITIALIZED).is_some();
         let worker = worker.clone();
         let call = async move {
             path::message(&worker, &agent, text, outlet).await;
             drop(place);
         };
-        calls.spawn(shared.calls.track_future(call));
+        let call = calls.spawn(shared.calls.track_future(call));
+        if announces {
+            // What follows must not overtake it on another connection.
+            announced = true;
+            drop(call.await);
+        }
+    }
+}
+
+/// The id of a request.
+fn request_id(text: &Bytes) -> Option<String> {
+    let parsed = envelope::parse(text).ok()?;
+    match envelope::read(&parsed).ok()? {
+        Message::Request { id, .. } => Some(id.raw().to_owned()),
+        Message::Notification { .. } | Message::Response { .. } => None,
     }
 }
 

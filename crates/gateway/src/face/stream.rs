@@ -1,5 +1,6 @@
-//! The GET stream of a session: what belongs to no answer, and answers that an
-//! agent resumes after it lost a stream.
+//! The stream of a session for what belongs to no answer: the GET stream of an
+//! agent over HTTP, where it also resumes answers it lost, and the one stream
+//! that a stdio agent has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +14,54 @@ use super::http::{conflict, event_stream};
 use crate::directory::Holding;
 use crate::inbound::{self, Sorted};
 use crate::route::Route;
-use crate::session::{Opened, Session};
+use crate::session::{OUTBOUND, Opened, Session};
 use crate::sse::{Event, Reader};
 use crate::upstream::{Fault, FaultKind, http};
 use crate::worker::Worker;
 
 /// Longest pause before the upstream's stream is opened again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Who opens the upstream's stream again where it broke off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Resumes {
+    /// The agent, who sees the upstream's event ids.
+    Agent,
+    /// Nobody but us.
+    Us,
+}
+
+/// A stdio agent has no stream to open: the upstream's own flows into the one
+/// it has, once and for as long as the session lives.
+pub(crate) fn follow(worker: &Worker, route: &Route) {
+    let follows = route.session.lines().is_some() && route.has_streams();
+    if !follows || !route.session.starts_following() {
+        return;
+    }
+    let (worker, route) = (worker.clone(), route.clone());
+    let background = worker.shared.background.clone();
+    background.spawn(async move {
+        let Some(lines) = route.session.lines() else {
+            return;
+        };
+        let (sender, mut events) = mpsc::channel::<Event>(OUTBOUND);
+        let deliver = async {
+            while let Some(event) = events.recv().await {
+                if let Some(message) = event.message
+                    && lines.send(message).await.is_err()
+                {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = carry(&worker, &route, None, &sender, Resumes::Us) => {}
+            () = deliver => {}
+            () = route.session.ended.cancelled() => {}
+            () = worker.shared.stopping.cancelled() => {}
+        }
+    });
+}
 
 /// Opens the stream; the upstream's own stream, where it has one, flows into it.
 pub(super) fn open(
@@ -46,7 +88,7 @@ pub(super) fn open(
                 session: Arc::clone(&session),
             };
             tokio::select! {
-                () = carry(&worker, &route, last_event, &sender) => {}
+                () = carry(&worker, &route, last_event, &sender, Resumes::Agent) => {}
                 () = sender.closed() => {}
                 () = taken_over.cancelled() => {}
                 () = session.ended.cancelled() => {}
@@ -66,6 +108,7 @@ async fn carry(
     route: &Route,
     mut last_event: Option<String>,
     to: &mpsc::Sender<Event>,
+    resumes: Resumes,
 ) {
     let mut pause = Duration::from_secs(1);
     loop {
@@ -73,8 +116,8 @@ async fn carry(
             Ok(Some(answer)) => {
                 let before = last_event.clone();
                 relay(worker, route, answer, &mut last_event, to).await;
-                if last_event.is_some() {
-                    // The agent can resume by itself, and knows from where.
+                if last_event.is_some() && resumes == Resumes::Agent {
+                    // It knows from where.
                     return;
                 }
                 if before != last_event {

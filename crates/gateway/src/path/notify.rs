@@ -11,6 +11,7 @@ use tracing::debug;
 use super::{Agent, record_envelope};
 use crate::answer::Failure;
 use crate::envelope::{self, Answer, Id, Message, id_key};
+use crate::face::stream;
 use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
 use crate::protocol::{self, KnownNotification};
@@ -35,11 +36,9 @@ pub(super) async fn notification(
             Err(_) => outlet.fail(&Failure::record_unavailable(), None),
         };
     };
-    let Some(session) = agent.session.clone() else {
-        return outlet.fail(
-            &Failure::invalid_request("no session; send `initialize` first"),
-            None,
-        );
+    let session = agent.session.clone();
+    let Some(session) = session.filter(|session| session.is_open()) else {
+        return outlet.fail(&Failure::no_session(), None);
     };
     let route = Route {
         site: Arc::clone(&agent.holding.site),
@@ -47,7 +46,11 @@ pub(super) async fn notification(
     };
     let permit = Permit::notification(known);
     let sent = match known {
-        KnownNotification::Initialized => route.announce(worker, &permit, text.clone()).await,
+        KnownNotification::Initialized => {
+            let sent = route.announce(worker, &permit, text.clone()).await;
+            stream::follow(worker, &route);
+            sent
+        }
         KnownNotification::Cancelled => {
             let target = params
                 .and_then(|params| params.get("requestId"))
@@ -90,10 +93,7 @@ pub(super) async fn answer(
     outlet: Outlet,
 ) {
     let Some(session) = agent.session.clone() else {
-        return outlet.fail(
-            &Failure::invalid_request("no session; send `initialize` first"),
-            None,
-        );
+        return outlet.fail(&Failure::no_session(), None);
     };
     let question = session.state().questions.remove(&id.key());
     let Some(question) = question else {

@@ -20,6 +20,8 @@ pub(crate) enum Stop {
     },
     /// The record cannot be written.
     Unrecorded,
-    /// The message makes no sense to the protocol.
+    /// The message makes no sense to the protocol: recorded as `(envelope)`.
+    Malformed(Failure),
+    /// Nothing is wrong with the message, but it cannot be taken now.
     Failed(Failure),
 }

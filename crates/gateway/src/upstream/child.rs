@@ -12,7 +12,7 @@ use bytes::Bytes;
 use provost_policy::Text;
 use tokio::process::ChildStdout;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, trace, warn};
 
@@ -390,7 +390,22 @@ impl Child {
             })?;
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         self.notify(&permit, Bytes::from_static(initialized.as_bytes()))
-            .await
+            .await?;
+        self.repeat_standing(&permit).await;
+        Ok(())
+    }
+
+    /// Repeats what the agents had arranged in the process that is gone.
+    async fn repeat_standing(self: &Arc<Self>, permit: &Permit) {
+        for session in self.sessions() {
+            for message in session.standing() {
+                let Ok(mut lines) = self.send(&session, permit, &message).await else {
+                    return;
+                };
+                // Whatever it answers, the agent had its answer long ago.
+                drop(tokio::time::timeout(self.bounds.start, lines.recv()).await);
+            }
+        }
     }
 
     /// One question, one answer; used for opening a process.
@@ -544,9 +559,14 @@ impl Child {
                     at: id.span(),
                     with: waiting.id,
                 };
-                // The sink is this request's own and empty enough: if its reader
-                // is gone or stuck, the answer has nowhere to go.
-                let _ = waiting.sink.try_send(splice::apply(line.clone(), vec![id]));
+                let answer = splice::apply(line.clone(), vec![id]);
+                // Behind an agent that reads slowly it waits for its place; the
+                // wait ends with the request's reader.
+                if let Err(TrySendError::Full(answer)) = waiting.sink.try_send(answer) {
+                    self.runtime.spawn(async move {
+                        let _ = waiting.sink.send(answer).await;
+                    });
+                }
             }
             Message::Notification { method, params } if method == "notifications/progress" => {
                 let token = params.and_then(|params| params.get("progressToken"));
@@ -604,6 +624,11 @@ impl Child {
             .filter(|(_, waiting)| std::ptr::eq(waiting.session.as_ptr(), Arc::as_ptr(session)))
             .max_by_key(|(number, _)| **number);
         youngest.is_some_and(|(_, waiting)| waiting.sink.try_send(message.clone()).is_ok())
+    }
+
+    /// Whether several grants use it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.holder == Holder::Shared
     }
 
     fn sessions(&self) -> Vec<Arc<Session>> {

@@ -86,21 +86,34 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: Can
     loop {
         let line = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             line = lines.recv() => line,
         };
         let Some(line) = line else { return };
-        let mut whole = Vec::with_capacity(line.len() + 1);
-        whole.extend_from_slice(&line);
-        whole.push(b'\n');
         let written = tokio::select! {
             () = stop.cancelled() => return,
-            written = stdin.write_all(&whole) => written,
+            written = write_line(&mut stdin, &line) => written,
         };
         if written.is_err() {
             return;
         }
     }
+    // What was said before the stop is still delivered, cancellations above all.
+    let last = async {
+        while let Ok(line) = lines.try_recv() {
+            write_line(&mut stdin, &line).await?;
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    // A process that does not read hears no last words.
+    drop(tokio::time::timeout(GRACE, last).await);
+}
+
+async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> std::io::Result<()> {
+    let mut whole = Vec::with_capacity(line.len() + 1);
+    whole.extend_from_slice(line);
+    whole.push(b'\n');
+    stdin.write_all(&whole).await
 }
 
 /// Keeps standard error flowing into the log, so that a chatty child never blocks.

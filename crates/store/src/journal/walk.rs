@@ -191,18 +191,16 @@ impl Walk {
         };
         let number = decode::number(payload);
         if let (Some(number), true) = (number, self.follows(payload, &mac)) {
-            let in_order = self.arrive(place, number);
+            self.arrive(place, number);
             self.remember(mac);
-            if in_order {
-                self.last = Some((number, mac));
-                self.intact += 1;
-                show(Seen {
-                    number,
-                    mac,
-                    payload,
-                });
-            }
-            self.ends_intact = in_order;
+            self.last = Some((number, mac));
+            self.intact += 1;
+            self.ends_intact = true;
+            show(Seen {
+                number,
+                mac,
+                payload,
+            });
             return;
         }
         self.reject(place, number);
@@ -241,18 +239,13 @@ impl Walk {
         self.key.is_some()
     }
 
-    /// An entry that was written: says what was wrong before it, and whether
-    /// it is where it belongs.
-    fn arrive(&mut self, place: Place, number: u64) -> bool {
+    /// An intact entry: says what was wrong before it.
+    fn arrive(&mut self, place: Place, number: u64) {
         self.settle(Some(number));
         let expected = self.expected.unwrap_or(number);
         if number < expected {
-            // Here a second time, or too late: it must not count twice.
-            self.unusable.insert((place.segment, place.offset));
             self.note(place, DamageKind::Misplaced { number });
-            return false;
-        }
-        if number > expected {
+        } else if number > expected {
             self.note(
                 place,
                 DamageKind::Missing {
@@ -261,8 +254,7 @@ impl Walk {
                 },
             );
         }
-        self.expected = Some(number + 1);
-        true
+        self.expected = Some(expected.max(number + 1));
     }
 
     /// Decides what the bad lines are, now that the entry after them is known
