@@ -1,0 +1,272 @@
+//! One gateway, one server, one agent: the scene most stories are played on.
+
+use provost_gateway::Settings;
+use provost_store::{Attachment, NewGrant};
+use provost_testkit::client::Client;
+use provost_testkit::fixture::Options;
+use provost_testkit::{wait_for, wait_until};
+use serde_json::{Value, json};
+
+use super::gate::{POLICY, settings};
+use super::{Kind, Pass, TestGateway, TestUpstream, text};
+
+/// How an agent connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    Http,
+    Stdio,
+}
+
+/// What a scene is made of.
+pub(crate) struct Setup {
+    policy: Option<Value>,
+    shadow: Option<Value>,
+    options: Options,
+    settings: Settings,
+    shared: bool,
+}
+
+/// The server's name.
+pub(crate) const SERVER: &str = "fixture";
+
+/// A gateway, a server behind it, an agent in front of it.
+pub(crate) struct Scene {
+    pub(crate) gate: TestGateway,
+    pub(crate) upstream: TestUpstream,
+    pub(crate) pass: Pass,
+    /// Connected, and the upstream knows.
+    pub(crate) agent: Client,
+    pub(crate) face: Face,
+    pub(crate) kind: Kind,
+    attachment: Attachment,
+}
+
+/// What came back for raw text.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The HTTP status; nothing over stdio.
+    pub(crate) status: Option<u16>,
+    /// The message; null when there was none.
+    pub(crate) message: Value,
+}
+
+// === impl Setup ===
+
+impl From<Value> for Setup {
+    fn from(policy: Value) -> Setup {
+        Setup {
+            policy: Some(policy),
+            ..Setup::without_policy()
+        }
+    }
+}
+
+impl Setup {
+    /// A grant with neither policy nor shadow.
+    pub(crate) fn without_policy() -> Setup {
+        let (options, settings) = (Options::default(), settings());
+        Setup {
+            policy: None,
+            shadow: None,
+            options,
+            settings,
+            shared: false,
+        }
+    }
+
+    /// A grant that is only watched.
+    pub(crate) fn observed(shadow: Value) -> Setup {
+        Setup {
+            shadow: Some(shadow),
+            ..Setup::without_policy()
+        }
+    }
+
+    /// A draft beside the policy.
+    pub(crate) fn shadow(mut self, shadow: Value) -> Setup {
+        self.shadow = Some(shadow);
+        self
+    }
+
+    /// How the server behaves.
+    pub(crate) fn options(mut self, options: Options) -> Setup {
+        self.options = options;
+        self
+    }
+
+    /// How the gateway is set up.
+    pub(crate) fn settings(mut self, set: impl FnOnce(&mut Settings)) -> Setup {
+        set(&mut self.settings);
+        self
+    }
+
+    /// One process for all grants.
+    pub(crate) fn shared(mut self) -> Setup {
+        self.shared = true;
+        self
+    }
+}
+
+// === impl Scene ===
+
+impl Scene {
+    /// The scene with its agent connected.
+    pub(crate) async fn new(face: Face, kind: Kind, setup: impl Into<Setup>) -> Scene {
+        let scene = Scene::before_initialize(face, kind, setup);
+        scene.agent.connect().await;
+        // Over stdio nobody says that the agent's notification was taken.
+        scene.upstream.wait_for("notification").await;
+        if (face, kind) == (Face::Stdio, Kind::Http) {
+            // The upstream's own stream is opened on behalf of a stdio agent.
+            let http = || scene.upstream.events_of("http");
+            let open = || http().iter().any(|request| request["method"] == "GET");
+            wait_until("the upstream's stream is open", open).await;
+        }
+        scene
+    }
+
+    /// The scene with an agent that has said nothing yet.
+    pub(crate) fn before_initialize(face: Face, kind: Kind, setup: impl Into<Setup>) -> Scene {
+        let setup: Setup = setup.into();
+        let gate = TestGateway::start(setup.settings);
+        let upstream = TestUpstream::start(kind, setup.options);
+        match &upstream {
+            TestUpstream::Http(fixture) => gate.http_server(SERVER, &fixture.url()),
+            TestUpstream::Stdio(stdio) => gate.stdio_server(SERVER, &stdio.start, setup.shared),
+        }
+        let mut attachment = Attachment::default();
+        if let Some(policy) = &setup.policy {
+            gate.put_policy(SERVER, POLICY, policy);
+            attachment.policy = Some(POLICY.to_owned());
+        }
+        if let Some(shadow) = &setup.shadow {
+            gate.put_policy(SERVER, "draft", shadow);
+            attachment.shadow = Some("draft".to_owned());
+        }
+        let pass = gate.mint(NewGrant {
+            server: SERVER.to_owned(),
+            label: "agent".to_owned(),
+            attachment: attachment.clone(),
+            ..NewGrant::default()
+        });
+        let agent = agent(&gate, face, &pass);
+        Scene {
+            gate,
+            upstream,
+            pass,
+            agent,
+            face,
+            kind,
+            attachment,
+        }
+    }
+
+    /// A further grant with the same policies.
+    pub(crate) fn another_pass(&self, label: &str) -> Pass {
+        self.gate.mint(NewGrant {
+            server: SERVER.to_owned(),
+            label: label.to_owned(),
+            attachment: self.attachment.clone(),
+            ..NewGrant::default()
+        })
+    }
+
+    /// A further agent of a grant, on the same face, connected.
+    pub(crate) async fn another_agent(&self, pass: &Pass) -> Client {
+        let agent = agent(&self.gate, self.face, pass);
+        agent.connect().await;
+        agent
+    }
+
+    /// Puts a new version of the policy.
+    pub(crate) fn policy(&self, policy: Value) {
+        self.gate.put_policy(SERVER, POLICY, &policy);
+    }
+
+    /// Sends text as it is, and returns what comes back for it.
+    pub(crate) async fn raw(&self, message: impl Into<Vec<u8>>) -> Answer {
+        raw(self.face, &self.agent, message.into()).await
+    }
+
+    /// An honest call works.
+    pub(crate) async fn honest_call_works(&self) {
+        let answer = self.agent.call("echo", json!({"text": "honest"})).await;
+        assert_eq!(text(&answer), "honest");
+    }
+
+    /// The records become these (one line each, see [`TestGateway::history`]).
+    pub(crate) async fn records_become(&self, lines: &[&str]) {
+        self.gate.records_become(lines).await;
+    }
+
+    /// The server goes away, and its port is free.
+    pub(crate) fn stop_upstream(&mut self) {
+        match &mut self.upstream {
+            TestUpstream::Http(fixture) => fixture.stop(),
+            TestUpstream::Stdio(_) => panic!("this upstream is a child process"),
+        }
+    }
+
+    /// Kills the server's process and waits until the gateway has noticed.
+    pub(crate) async fn kill_process(&self) {
+        let started = self.upstream.events_of("started");
+        let pid = started.last().expect("a process was started")["pid"]
+            .as_i64()
+            .unwrap();
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        wait_until("the gateway knows", || self.gate.children() == 0).await;
+    }
+}
+
+impl TestGateway {
+    /// The records become these.
+    pub(crate) async fn records_become(&self, lines: &[&str]) {
+        let expected: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let started = std::time::Instant::now();
+        wait_for("the records", async || {
+            let history = self.history();
+            let late = started.elapsed() > std::time::Duration::from_secs(5);
+            (history == expected || late).then_some(())
+        })
+        .await;
+        assert_eq!(self.history(), expected);
+    }
+}
+
+fn agent(gate: &TestGateway, face: Face, pass: &Pass) -> Client {
+    match face {
+        Face::Http => gate.http_agent(pass),
+        Face::Stdio => gate.stdio_agent(pass),
+    }
+}
+
+/// Sends text as it is, and returns what comes back for it.
+pub(crate) async fn raw(face: Face, agent: &Client, message: Vec<u8>) -> Answer {
+    match face {
+        Face::Http => {
+            let reply = agent.as_http().post_raw(message).await.unwrap();
+            let message = if reply.body.is_empty() {
+                Value::Null
+            } else {
+                reply.message()
+            };
+            Answer {
+                status: Some(reply.status),
+                message,
+            }
+        }
+        Face::Stdio => {
+            let link = agent.as_stdio();
+            let before = link.strays().len();
+            link.write_raw([message, b"\n".to_vec()].concat()).unwrap();
+            let message = wait_for("an answer to raw text", async || {
+                link.strays().get(before).cloned()
+            });
+            Answer {
+                status: None,
+                message: message.await,
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The gateway as agents and upstreams see it: real connections, real processes,
+//! a real store, and a record of every byte that went through.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+#[macro_use]
+mod harness;
+
+mod changes;
+mod decisions;
+mod doors;
+mod envelope;
+mod fidelity;
+mod isolation;
+mod journal;
+mod methods;
+mod questions;
+mod sessions;
+mod smuggled;
+mod stopping;
+mod upstreams;

@@ -1,0 +1,219 @@
+//! Questions of the upstream: put to the agent that may be asked, judged,
+//! recorded once, and answered once.
+
+use crate::harness::*;
+use provost_testkit::client::polite;
+use provost_testkit::wait_until;
+use serde_json::{Value, json};
+
+const ALL: [(&str, &str); 3] = [
+    ("sample", "sampling/createMessage"),
+    ("elicit", "elicitation/create"),
+    ("roots", "roots/list"),
+];
+
+async fn questions_reach_the_agent_and_answers_come_back(scene: Scene) {
+    for (tool, method) in ALL {
+        let answer = scene.agent.call(tool, json!({"message": "hm?"})).await;
+        let expected = polite(method, &json!({"messages": [{"content": {"text": "hm?"}}]}));
+        let told: Value = serde_json::from_str(text(&answer)).unwrap();
+        assert_eq!(told, expected["result"], "{method}");
+        assert_eq!(scene.agent.received(method).len(), 1);
+    }
+    let lines = ALL.map(|(tool, method)| {
+        [
+            format!("tools/call {tool}: allow, ok"),
+            format!("{method}: allow, ok"),
+        ]
+    });
+    let lines = lines.concat();
+    scene
+        .records_become(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+}
+everywhere!(questions_reach_the_agent_and_answers_come_back, allow_all());
+
+async fn questions_come_on_the_general_stream_too(scene: Scene) {
+    scene.agent.listen().await;
+    for (tool, method) in ALL {
+        let answer = scene.agent.call(tool, json!({"via": "general"})).await;
+        assert!(answer.get("result").is_some(), "{answer}");
+        assert_eq!(scene.agent.received(method).len(), 1);
+    }
+    assert_eq!(scene.gate.records().len(), 6);
+}
+everywhere!(questions_come_on_the_general_stream_too, allow_all());
+
+async fn a_refused_answer_comes_back_as_an_error(scene: Scene) {
+    scene
+        .agent
+        .on_request(|_, _| json!({"error": {"code": -1, "message": "the user said no"}}));
+    let answer = scene.agent.call("sample", json!({})).await;
+    assert!(text(&answer).contains("the user said no"), "{answer}");
+    scene
+        .records_become(&[
+            "tools/call sample: allow, ok",
+            "sampling/createMessage: allow, rpc_error",
+        ])
+        .await;
+}
+everywhere!(a_refused_answer_comes_back_as_an_error, allow_all());
+
+async fn u93_questions_that_no_policy_allows_are_refused(scene: Scene) {
+    for (tool, method) in ALL {
+        let answer = scene.agent.call(tool, json!({})).await;
+        assert!(
+            text(&answer).contains("1403") && text(&answer).contains("(method)"),
+            "{answer}"
+        );
+        assert!(scene.agent.received(method).is_empty());
+    }
+    let lines = ALL.map(|(tool, method)| {
+        [
+            format!("tools/call {tool}: allow, ok"),
+            format!("{method}: deny by (method)"),
+        ]
+    });
+    let lines = lines.concat();
+    scene
+        .records_become(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+}
+everywhere!(
+    u93_questions_that_no_policy_allows_are_refused,
+    json!({"version": "1", "default": "deny", "tools": {"sample": {}, "elicit": {}, "roots": {}}})
+);
+
+async fn u93_questions_that_the_agent_does_not_know_are_refused(scene: Scene) {
+    let opening = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {"roots": {}},
+        "clientInfo": {"name": "plain", "version": "1"},
+    });
+    let agent = &scene.agent;
+    agent.request("initialize", opening).await;
+    agent.notify("notifications/initialized", json!({})).await;
+    scene.upstream.wait_for("notification").await;
+    for (tool, method) in &ALL[..2] {
+        let answer = agent.call(tool, json!({})).await;
+        assert!(text(&answer).contains("did not declare"), "{answer}");
+        assert!(agent.received(method).is_empty());
+    }
+    assert_eq!(
+        text(&agent.call("roots", json!({})).await)
+            .matches("file:///srv/project")
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn u93_undeclared_questions_are_refused_everywhere() {
+    for (face, kind) in [
+        (Face::Http, Kind::Http),
+        (Face::Stdio, Kind::Http),
+        (Face::Http, Kind::Stdio),
+        (Face::Stdio, Kind::Stdio),
+    ] {
+        let scene = Scene::before_initialize(face, kind, allow_all());
+        u93_questions_that_the_agent_does_not_know_are_refused(scene).await;
+    }
+}
+
+async fn a_question_is_answered_once(scene: Scene) {
+    scene
+        .agent
+        .on_request(|_, _| json!({"result": {"roots": []}}));
+    scene.agent.call("roots", json!({})).await;
+    let asked = scene.agent.inbox();
+    let question = asked.iter().find(|m| m["method"] == "roots/list").unwrap();
+    let again =
+        json!({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": [{"uri": "file:///"}]}});
+    let before = scene.upstream.bytes().len();
+    assert_eq!(
+        scene.raw(again.to_string()).await.message["error"]["code"],
+        -32600
+    );
+    assert_eq!(scene.upstream.bytes().len(), before);
+    assert!(scene.upstream.events_of("stray response").is_empty());
+    scene.honest_call_works().await;
+}
+everywhere!(a_question_is_answered_once, allow_all());
+
+async fn a_question_outside_of_any_call_is_put_to_the_agent(scene: Scene) {
+    scene.agent.listen().await;
+    let answer = scene.upstream.fixture().ask("roots/list", json!({})).await;
+    assert_eq!(answer["result"]["roots"][0]["name"], "project");
+    let answer = scene.upstream.fixture().ask("ping", json!({})).await;
+    assert_eq!(answer["result"], json!({}));
+    scene.records_become(&["roots/list: allow, ok"]).await;
+}
+
+#[tokio::test]
+async fn a_question_outside_of_any_call_is_put_to_an_agent_over_http() {
+    a_question_outside_of_any_call_is_put_to_the_agent(
+        Scene::new(Face::Http, Kind::Http, allow_all()).await,
+    )
+    .await;
+}
+
+async fn methods_that_no_upstream_may_send_are_refused(scene: Scene) {
+    scene.agent.listen().await;
+    for method in ["tools/call", "vendor/ask", "initialize", "Roots/list"] {
+        let answer = scene.upstream.fixture().ask(method, json!({})).await;
+        assert_eq!(answer["error"]["code"], 1403, "{method}: {answer}");
+        assert!(scene.agent.received(method).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn methods_that_no_upstream_may_send_do_not_reach_an_agent() {
+    methods_that_no_upstream_may_send_are_refused(
+        Scene::new(Face::Http, Kind::Http, allow_all()).await,
+    )
+    .await;
+}
+
+async fn unknown_notifications_of_the_upstream_are_dropped(scene: Scene) {
+    scene.agent.listen().await;
+    scene
+        .upstream
+        .fixture()
+        .notify("notifications/vendor", json!({}));
+    scene
+        .upstream
+        .fixture()
+        .notify("notifications/initialized", json!({}));
+    scene
+        .upstream
+        .fixture()
+        .notify("notifications/prompts/list_changed", json!({"x": 1}));
+    scene
+        .agent
+        .wait_for("notifications/prompts/list_changed")
+        .await;
+    assert_eq!(scene.agent.inbox().len(), 1);
+}
+
+#[tokio::test]
+async fn unknown_notifications_do_not_reach_an_agent() {
+    unknown_notifications_of_the_upstream_are_dropped(
+        Scene::new(Face::Http, Kind::Http, allow_all()).await,
+    )
+    .await;
+}
+
+async fn the_agents_own_notifications_pass(scene: Scene) {
+    scene
+        .agent
+        .notify("notifications/roots/list_changed", json!({"kept": 1e2}))
+        .await;
+    let arrived = || scene.upstream.events_of("notification");
+    wait_until("it arrives", || {
+        arrived()
+            .iter()
+            .any(|n| n["method"] == "notifications/roots/list_changed")
+    })
+    .await;
+    assert!(scene.upstream.saw(r#""params":{"kept":100.0}"#));
+}
+everywhere!(the_agents_own_notifications_pass, allow_all());

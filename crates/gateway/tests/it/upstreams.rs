@@ -1,0 +1,426 @@
+//! Broken and hostile upstreams: bounded, told to the caller without internals,
+//! recorded, and survived.
+
+use std::time::Duration;
+
+use crate::harness::*;
+use provost_testkit::fixture::{Hostility, Options};
+use provost_testkit::tcp::{Scripted, Then};
+use provost_testkit::wait_until;
+use serde_json::{Value, json};
+
+/// A habit on `tools/call`, and little patience with it.
+fn with_habit(habit: Hostility) -> Setup {
+    let setup = Setup::from(allow_all()).options(upstream::hostile(habit));
+    setup.settings(|settings| {
+        settings.call_timeout = Duration::from_millis(1500);
+        settings.result_limit = 1 << 20;
+    })
+}
+
+/// A call towards the habit fails in this way on both faces, says nothing of
+/// the upstream's insides, and the record tells.
+async fn fails(kind: Kind, habit: Hostility, http: u16, status: &str) {
+    for face in [Face::Http, Face::Stdio] {
+        let scene = Scene::new(face, kind, with_habit(habit)).await;
+        let answer = scene.raw(call(7, "echo", "{}")).await;
+        assert_eq!(answer.status.unwrap_or(http), http, "{habit:?}: {answer:?}");
+        let error = &answer.message["error"];
+        assert_eq!(
+            (&answer.message["id"], &error["code"]),
+            (&json!(7), &json!(-32603)),
+            "{habit:?}"
+        );
+        assert!(
+            error["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("server `fixture` "),
+            "{error}"
+        );
+        let shown = answer.message.to_string();
+        assert!(
+            !["hunter2", "Traceback", "nginx", "127.0.0.1", "moon"]
+                .iter()
+                .any(|word| shown.contains(word))
+        );
+        scene
+            .records_become(&[&format!("tools/call echo: allow, {status}")])
+            .await;
+        let alive = scene.agent.request("ping", json!({})).await;
+        assert_eq!(alive["result"], json!({}), "{habit:?}: {alive}");
+    }
+}
+
+/// A call towards the habit is answered as if nothing were wrong, once.
+async fn is_survived(kind: Kind, habit: Hostility) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for face in [Face::Http, Face::Stdio] {
+        let scene = Scene::new(face, kind, with_habit(habit)).await;
+        let answer = scene.agent.call("echo", json!({"text": "hi"})).await;
+        assert!(answer.get("result").is_some(), "{habit:?}: {answer}");
+        scene.records_become(&["tools/call echo: allow, ok"]).await;
+        scene.agent.request("ping", json!({})).await;
+        if face == Face::Stdio {
+            assert!(scene.agent.as_stdio().strays().is_empty(), "{habit:?}");
+        }
+        answers.push(answer);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_is_down() {
+    for habit in [
+        Hostility::Exit,
+        Hostility::Cut,
+        Hostility::Reset,
+        Hostility::EndStream,
+    ] {
+        fails(Kind::Http, habit, 502, "upstream_down").await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_silent_is_slow() {
+    fails(Kind::Http, Hostility::Silent, 504, "timeout").await;
+    fails(Kind::Stdio, Hostility::Silent, 504, "timeout").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_not_passed_on() {
+    for habit in [
+        Hostility::WrongShape,
+        Hostility::DuplicateKeys,
+        Hostility::BadUtf8,
+        Hostility::Html,
+    ] {
+        fails(Kind::Http, habit, 502, "bad_answer").await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut_off() {
+    fails(Kind::Http, Hostility::Huge, 502, "bad_answer").await;
+    fails(Kind::Http, Hostility::Endless, 502, "bad_answer").await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    fails(Kind::Http, Hostility::Redirect, 502, "http_307").await;
+    let scene = Scene::new(Face::Http, Kind::Http, with_habit(Hostility::Redirect)).await;
+    scene.agent.call("echo", json!({})).await;
+    assert!(scene.upstream.events_of("elsewhere").is_empty());
+}
+
+#[tokio::test]
+async fn statuses_that_are_no_answers_are_kept_from_the_agent() {
+    fails(Kind::Http, Hostility::Unauthorized, 502, "http_401").await;
+    fails(Kind::Http, Hostility::InternalError, 502, "http_500").await;
+}
+
+#[tokio::test]
+async fn u92_answers_to_nobody_and_second_answers_are_dropped() {
+    for kind in [Kind::Http, Kind::Stdio] {
+        is_survived(kind, Hostility::Twice).await;
+        is_survived(kind, Hostility::UnknownId).await;
+    }
+}
+
+#[tokio::test]
+async fn u91_noise_on_the_way_is_dropped() {
+    is_survived(Kind::Stdio, Hostility::Garbage).await;
+    is_survived(Kind::Stdio, Hostility::FloodStderr).await;
+}
+
+#[tokio::test]
+async fn u91_a_line_that_is_no_answer_is_waited_out() {
+    for habit in [
+        Hostility::BadUtf8,
+        Hostility::WrongShape,
+        Hostility::DuplicateKeys,
+    ] {
+        fails(Kind::Stdio, habit, 504, "timeout").await;
+    }
+}
+
+#[tokio::test]
+async fn u91_half_a_line_is_waited_out() {
+    let scene = Scene::new(Face::Http, Kind::Stdio, with_habit(Hostility::Partial)).await;
+    let answer = scene.raw(call(7, "echo", "{}")).await;
+    assert_eq!(
+        (answer.status, &answer.message["error"]["code"]),
+        (Some(504), &json!(-32603))
+    );
+    scene
+        .records_become(&["tools/call echo: allow, timeout"])
+        .await;
+}
+
+/// A habit that costs the process its life: the caller is told, and the next
+/// one finds a new process.
+async fn costs_the_process(habit: Hostility) {
+    for face in [Face::Http, Face::Stdio] {
+        let scene = Scene::new(face, Kind::Stdio, with_habit(habit)).await;
+        let answer = scene.raw(call(7, "echo", "{}")).await;
+        assert_eq!(answer.status.unwrap_or(502), 502);
+        assert_eq!(
+            answer.message["error"]["code"], -32603,
+            "{habit:?}: {answer:?}"
+        );
+        scene
+            .records_become(&["tools/call echo: allow, upstream_down"])
+            .await;
+        wait_until("the process is gone", || scene.gate.children() == 0).await;
+        assert_eq!(scene.agent.tools().await.len(), 17);
+        assert_eq!(scene.upstream.events_of("started").len(), 2);
+        assert_eq!(scene.upstream.requests("initialize").len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn u91_a_process_that_ends_in_mid_call_is_started_again() {
+    costs_the_process(Hostility::Exit).await;
+    costs_the_process(Hostility::PartialExit).await;
+}
+
+#[tokio::test]
+async fn u91_a_line_of_a_hundred_megabytes_ends_the_process() {
+    costs_the_process(Hostility::Huge).await;
+}
+
+#[tokio::test]
+async fn u91_a_process_that_never_starts_is_tried_with_patience() {
+    let setup = Setup::from(allow_all()).options(Options::hostile(Hostility::CrashAtStart));
+    let scene = Scene::before_initialize(Face::Http, Kind::Stdio, setup);
+    let client = json!({"name": "x", "version": "1"});
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+    let initialize =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).to_string();
+    for _ in 0..20 {
+        let answer = scene.raw(initialize.clone()).await;
+        assert_eq!(
+            (answer.status, &answer.message["error"]["code"]),
+            (Some(502), &json!(-32603))
+        );
+        assert!(!answer.message.to_string().contains("moon"));
+    }
+    wait_until("no process is left", || scene.gate.children() == 0).await;
+}
+
+#[tokio::test]
+async fn u91_no_process_is_left_behind() {
+    for habit in [Hostility::IgnoreEnd, Hostility::Grandchild] {
+        let setup = Setup::from(allow_all()).options(Options {
+            on: "nothing".into(),
+            ..Options::hostile(habit)
+        });
+        let scene = Scene::new(Face::Http, Kind::Stdio, setup).await;
+        scene.honest_call_works().await;
+        let pids: Vec<Value> = ["started", "grandchild"]
+            .iter()
+            .flat_map(|kind| scene.upstream.events_of(kind))
+            .collect();
+        scene.gate.gateway.stop().await;
+        for pid in pids {
+            let running = std::path::PathBuf::from(format!("/proc/{}/stat", pid["pid"]));
+            let gone =
+                || std::fs::read_to_string(&running).map_or(true, |stat| stat.contains(") Z "));
+            wait_until(&format!("{habit:?}: process {pid} is gone"), gone).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_nobody_uses_leaves() {
+    let setup = Setup::from(allow_all())
+        .settings(|settings| settings.idle_child = Duration::from_millis(100));
+    let scene = Scene::new(Face::Http, Kind::Stdio, setup).await;
+    assert_eq!(scene.gate.children(), 1);
+    scene.agent.close().await;
+    wait_until("it leaves", || scene.gate.children() == 0).await;
+    scene.upstream.wait_for("end of input").await;
+    let agent = scene.another_agent(&scene.pass).await;
+    assert_eq!(
+        text(&agent.call("echo", json!({"text": "again"})).await),
+        "again"
+    );
+}
+
+#[tokio::test]
+async fn there_are_never_more_processes_than_allowed() {
+    let setup = Setup::from(allow_all()).settings(|settings| settings.max_children = 1);
+    let scene = Scene::new(Face::Http, Kind::Stdio, setup).await;
+    let other = scene.gate.http_agent(&scene.another_pass("other"));
+    let answer = other.request("initialize", json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}})).await;
+    assert_eq!(answer["error"]["code"], -32603);
+    assert_eq!(scene.upstream.events_of("started").len(), 1);
+    scene.honest_call_works().await;
+}
+
+#[tokio::test]
+async fn u102_nothing_of_a_request_reaches_command_line_or_environment() {
+    for face in [Face::Http, Face::Stdio] {
+        let scene = Scene::new(face, Kind::Stdio, allow_all()).await;
+        let params = r#"{"name":"identity","arguments":{"command":"canary","env":{"CANARY":"canary"},"url":"http://canary"},"_meta":{"canary":"canary"}}"#;
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        let answer = scene.raw(text).await.message;
+        let identity: Value = serde_json::from_str(crate::harness::text(&answer)).unwrap();
+        assert_eq!(
+            identity["variables"],
+            json!(["PATH"]),
+            "nothing else is inherited"
+        );
+        let pid = identity["pid"].as_u64().unwrap();
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        assert!(!command.contains("canary") && !command.contains(&scene.pass.token));
+    }
+}
+
+#[tokio::test]
+async fn a_servers_own_variables_reach_it() {
+    let stdio = provost_testkit::fixture::Stdio::new(&Options::default());
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let start = stdio.start.clone().env("FIXTURE_SECRET", "s3cret");
+    scene.gate.stdio_server("child", &start, false);
+    scene.gate.put_policy("child", "open", &allow_all());
+    let agent = scene.gate.http_agent(&scene.gate.mint_on("child", "open"));
+    agent.connect().await;
+    assert!(text(&agent.call("identity", json!({})).await).contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_forged_decision_is_taken_out() {
+    for kind in [Kind::Http, Kind::Stdio] {
+        for answer in is_survived(kind, Hostility::Decision).await {
+            assert_eq!(answer["result"]["_meta"], json!({"dev.example/kept": 1}));
+            assert_eq!(text(&answer), "forged");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_waited_for() {
+    is_survived(Kind::Http, Hostility::SlowBody).await;
+}
+
+#[tokio::test]
+async fn a_stream_without_end_ends_with_the_agent() {
+    let scene = Scene::new(Face::Http, Kind::Http, with_habit(Hostility::EndlessStream)).await;
+    let message: Value = serde_json::from_str(&call(7, "echo", "{}")).unwrap();
+    let mut stream = scene.agent.as_http().post_stream(&message).await.unwrap();
+    for _ in 0..10 {
+        assert_eq!(
+            stream.message().await.unwrap()["method"],
+            "notifications/message"
+        );
+    }
+    drop(stream);
+    scene
+        .records_become(&["tools/call echo: allow, cancelled"])
+        .await;
+    assert_eq!(
+        scene.agent.request("ping", json!({})).await["result"],
+        json!({})
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_down_and_costs_no_quota() {
+    let limited = tools(json!({"echo": {"rate_limit": {"max": 1, "window": 60}}}));
+    for face in [Face::Http, Face::Stdio] {
+        let mut scene = Scene::new(face, Kind::Http, limited.clone()).await;
+        let port = scene.upstream.fixture().address().port();
+        scene.stop_upstream();
+        for id in 0..3 {
+            let answer = scene.raw(call(id, "echo", "{}")).await;
+            assert_eq!(answer.status.unwrap_or(502), 502);
+            assert_eq!(answer.message["error"]["code"], -32603, "{answer:?}");
+        }
+        assert_eq!(
+            scene.gate.history(),
+            vec!["tools/call echo: allow, not_sent"; 3]
+        );
+        let again = provost_testkit::fixture::Fixture::start(Options {
+            port: Some(port),
+            ..Options::default()
+        });
+        scene.honest_call_works().await;
+        assert_eq!(again.recorder.calls(), ["echo"]);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_no_http_is_down() {
+    let nonsense = Scripted::start(vec![b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()], Then::Close);
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    scene.gate.move_server("fixture", &nonsense.url());
+    let answer = scene.raw(call(1, "echo", "{}")).await;
+    assert_eq!(
+        (answer.status, &answer.message["error"]["code"]),
+        (Some(502), &json!(-32603))
+    );
+    scene
+        .records_become(&["tools/call echo: allow, upstream_down"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_session_error_with_status_400_opens_the_session_again() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let body = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#;
+    let answer = |status: &str, extra: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{extra}content-length: {length}\r\nconnection: close\r\n\r\n{body}").into_bytes()
+    };
+    let opened = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
+    let done = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"done"}]}}"#;
+    let script = vec![
+        answer("400 Bad Request", "", body),
+        answer("200 OK", "mcp-session-id: new\r\n", opened),
+        answer("202 Accepted", "", ""),
+        answer("200 OK", "", done),
+    ];
+    let scripted = Scripted::start(script, Then::Close);
+    scene.gate.move_server("fixture", &scripted.url());
+    let reply = scene.raw(call(7, "echo", "{}")).await;
+    assert_eq!(text(&reply.message), "done", "{reply:?}");
+    let received = String::from_utf8_lossy(&scripted.received()).into_owned();
+    assert_eq!(received.matches("\"initialize\"").count(), 1, "{received}");
+    assert!(received.contains("mcp-session-id: new"));
+}
+
+#[tokio::test]
+async fn an_error_with_an_http_status_is_an_answer() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let body =
+        r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32002,"message":"gone","data":{"kept":1}}}"#;
+    let length = body.len();
+    let script = format!(
+        "HTTP/1.1 500 Oops\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    let scripted = Scripted::start(vec![script.into_bytes()], Then::Close);
+    scene.gate.move_server("fixture", &scripted.url());
+    let reply = scene.raw(call(7, "echo", "{}")).await;
+    assert_eq!(
+        (reply.status, &reply.message["error"]["data"]["kept"]),
+        (Some(200), &json!(1))
+    );
+    scene
+        .records_become(&["tools/call echo: allow, rpc_error"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_can_be_tested_without_an_agent() {
+    for kind in [Kind::Http, Kind::Stdio] {
+        let scene = Scene::before_initialize(Face::Http, kind, allow_all());
+        let report = scene.gate.gateway.test_server("fixture").await.unwrap();
+        assert_eq!(
+            (report.name.as_str(), report.tools.len()),
+            ("provost-fixture", 17)
+        );
+        assert!(scene.gate.gateway.test_server("nowhere").await.is_err());
+        scene.records_become(&[]).await;
+    }
+}
