@@ -105,8 +105,10 @@ impl Folder {
 
     fn fold_locked(&self, state: &mut State) -> Result<u64, StoreError> {
         let mut entries = 0;
+        // What comes meanwhile is for the next time: a query must not run
+        // after those who append.
+        let end = self.journal.end();
         loop {
-            let end = self.journal.end();
             let chunk = read::chunk(self.journal.directory(), &state.at.end, &end)
                 .map_err(|error| StoreError::Read(Arc::new(error)))?;
             let Some(chunk) = chunk else {
@@ -126,7 +128,7 @@ impl Folder {
     }
 
     fn fold_chunk(&self, state: &mut State, chunk: &read::Chunk) -> Result<u64, StoreError> {
-        let mut batch = batch::Batch::default();
+        let mut batch = batch::Batch::for_bytes(chunk.bytes.len());
         for line in chunk.lines() {
             if !state.unusable.contains(&(chunk.segment, line.offset)) {
                 batch.add(&line, &mut state.ledger, &mut state.at);

@@ -42,6 +42,17 @@ struct Ending {
 // === impl Batch ===
 
 impl<'a> Batch<'a> {
+    /// Room for the calls of so many bytes: rows are large, and growing
+    /// copies them.
+    pub(super) fn for_bytes(bytes: usize) -> Self {
+        let calls = bytes / 512;
+        Self {
+            calls: Vec::with_capacity(calls),
+            open: HashMap::with_capacity(calls),
+            ..Self::default()
+        }
+    }
+
     /// Takes one entry: counts it and keeps its row.
     pub(super) fn add(&mut self, raw: &RawLine<'a>, ledger: &mut Ledger, at: &mut Folded) {
         let Some((line, mac)) =
@@ -139,7 +150,7 @@ impl<'a> Batch<'a> {
                 line.message.as_ref().map(Str::as_str),
                 keys,
                 line.retry.map(int),
-                row.ending.map(|ending| ending.status.to_string()),
+                row.ending.map(|ending| ending.status.name()),
                 row.ending.and_then(|ending| ending.http),
                 row.ending.and_then(|ending| ending.latency).map(int),
                 shadow,
@@ -156,7 +167,7 @@ impl<'a> Batch<'a> {
         for ending in &self.late {
             update.execute(params![
                 ending.call.number().to_be_bytes(),
-                ending.status.to_string(),
+                ending.status.name(),
                 ending.http,
                 ending.latency.map(int),
             ])?;

@@ -248,6 +248,12 @@ impl Status {
         })
     }
 
+    /// What `Display` shows, mostly without allocating.
+    pub(crate) fn name(self) -> Cow<'static, str> {
+        self.word()
+            .map_or_else(|| Cow::Owned(self.to_string()), Cow::Borrowed)
+    }
+
     /// Writes what `Display` shows, without its machinery.
     pub(super) fn write(self, out: &mut Vec<u8>) {
         match self.word() {

@@ -37,14 +37,22 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<u32>> {
     Ok(segments)
 }
 
-/// Makes the file of a new segment. One that exists is never written over.
+/// Makes the file of a new segment. One that holds an entry is never written
+/// over; one that a full disk left without is made again.
 pub(super) fn create(directory: &Path, segment: u32) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path(directory, segment))
+    let path = path(directory, segment);
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create_new(true).mode(0o600);
+    match options.open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if memchr::memchr(b'\n', &std::fs::read(&path)?).is_some() {
+                return Err(error);
+            }
+            std::fs::remove_file(&path)?;
+            options.open(&path)
+        }
+        made => made,
+    }
 }
 
 /// Opens the last segment to go on with it.

@@ -191,16 +191,18 @@ impl Walk {
         };
         let number = decode::number(payload);
         if let (Some(number), true) = (number, self.follows(payload, &mac)) {
-            self.arrive(place, number);
+            let in_order = self.arrive(place, number);
             self.remember(mac);
-            self.last = Some((number, mac));
-            self.intact += 1;
-            self.ends_intact = true;
-            show(Seen {
-                number,
-                mac,
-                payload,
-            });
+            if in_order {
+                self.last = Some((number, mac));
+                self.intact += 1;
+                show(Seen {
+                    number,
+                    mac,
+                    payload,
+                });
+            }
+            self.ends_intact = in_order;
             return;
         }
         self.reject(place, number);
@@ -239,13 +241,18 @@ impl Walk {
         self.key.is_some()
     }
 
-    /// An intact entry: says what was wrong before it.
-    fn arrive(&mut self, place: Place, number: u64) {
+    /// An entry that was written: says what was wrong before it, and whether
+    /// it is where it belongs.
+    fn arrive(&mut self, place: Place, number: u64) -> bool {
         self.settle(Some(number));
         let expected = self.expected.unwrap_or(number);
         if number < expected {
+            // Here a second time, or too late: it must not count twice.
+            self.unusable.insert((place.segment, place.offset));
             self.note(place, DamageKind::Misplaced { number });
-        } else if number > expected {
+            return false;
+        }
+        if number > expected {
             self.note(
                 place,
                 DamageKind::Missing {
@@ -254,7 +261,8 @@ impl Walk {
                 },
             );
         }
-        self.expected = Some(expected.max(number + 1));
+        self.expected = Some(number + 1);
+        true
     }
 
     /// Decides what the bad lines are, now that the entry after them is known

@@ -1,10 +1,10 @@
 //! A disk that is full, for real: the kernel refuses to let files grow.
 
-use provost_store::Store;
+use provost_store::{NewServer, Store, Transport};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child;
-use crate::harness::{append_intent, charge, counter, intent, scratch};
+use crate::harness::{admin, append_intent, charge, counter, intent, scratch};
 
 /// What the child does: its files cannot grow beyond what the shell allowed.
 pub(crate) fn fill(store: &Store, say: impl Fn(&str)) {
@@ -28,6 +28,18 @@ pub(crate) fn fill(store: &Store, say: impl Fn(&str)) {
             scope.spawn(|| assert!((0..25).all(|_| append(9_999).is_err())));
         }
     });
+    // A change of the control plane is refused as well.
+    let server = NewServer {
+        name: "github".to_owned(),
+        transport: Transport::Http {
+            url: "https://mcp.example/mcp".to_owned(),
+        },
+        headers: Vec::new(),
+        env: Vec::new(),
+        description: None,
+    };
+    assert!(store.add_server(&admin(), server.clone()).is_err());
+    assert!(store.servers().unwrap().is_empty());
     let limit = getrlimit(Resource::Fsize);
     setrlimit(
         Resource::Fsize,
@@ -39,6 +51,7 @@ pub(crate) fn fill(store: &Store, say: impl Fn(&str)) {
     .unwrap();
     append(written + 1).unwrap();
     append(written + 2).unwrap();
+    store.add_server(&admin(), server).unwrap();
     say(&format!("wrote {}", written + 2));
 }
 
@@ -68,6 +81,7 @@ fn n104_a_full_disk_refuses_and_heals() {
     assert!(verified.intact(), "{:?}", verified.damage);
     let records = store.records(&Default::default()).unwrap();
     assert_eq!(records.len(), count);
+    assert_eq!(store.servers().unwrap().len(), 1);
     assert!(records.iter().all(|record| record.call.number() != 9_999));
     append_intent(&store, 1);
 }

@@ -134,3 +134,14 @@ fn lines_without_a_known_key_are_not_believed() {
     walk.finish();
     assert_eq!(walk.damage[0].kind, DamageKind::KeyMissing { version: 1 });
 }
+
+#[test]
+fn an_entry_that_stands_there_twice_is_shown_once() {
+    let mut lines = segment(5);
+    lines.insert(4, lines[2].clone());
+    let (walk, seen) = walk(&lines);
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(walk.damage.len(), 1);
+    assert_eq!(walk.damage[0].kind, DamageKind::Misplaced { number: 3 });
+    assert_eq!(walk.unusable.len(), 1);
+}
