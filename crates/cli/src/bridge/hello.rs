@@ -9,7 +9,7 @@ use crate::admin::WireSecret;
 use crate::failure::{Failure, Outcome};
 
 /// The longest first line: an environment and a policy fit easily.
-pub(crate) const MAX_LINE: u64 = 8 << 20;
+pub(crate) const MAX_LINE: u64 = 32 << 20;
 
 /// Who connects, and why.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Watches a policy file: every save is seen, also those that rename a new file over the old one.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
@@ -10,6 +10,7 @@ use crate::failure::{Failure, Outcome};
 
 /// Editors write in several steps; this long after the last one the file is read.
 const SETTLE: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// Tells when the text of one file has changed.
 pub(crate) struct PolicyWatch {
@@ -64,7 +65,12 @@ impl PolicyWatch {
             if self.events.recv().await.is_none() {
                 return std::future::pending().await;
             }
-            while let Ok(Some(())) = tokio::time::timeout(SETTLE, self.events.recv()).await {}
+            // Other files of the directory may change without end, so the wait has one.
+            let latest = Instant::now() + LONGEST;
+            while Instant::now() < latest
+                && let Ok(Some(())) = tokio::time::timeout(SETTLE, self.events.recv()).await
+            {
+            }
             // A file that is just being replaced, or not UTF-8, is looked at again with the next event.
             match std::fs::read_to_string(&self.path) {
                 Ok(text) if text != self.text => {

@@ -30,8 +30,11 @@ impl Daemon {
     fn begin(self, context: &Context) -> Outcome {
         daemon::start_logging(context.environment.log.as_deref(), context.global.verbose)?;
         let limits = config::File::default().limits(&config::variable)?;
+        let places = context.places()?;
+        // No patience here: whoever started this looks whether another daemon has come up meanwhile.
         let beginning = Beginning {
-            places: context.places()?,
+            store: daemon::try_open_store(&places)?,
+            places,
             limits,
             listen: None,
             ready: Box::new(|_| report(&Started::Ready)),

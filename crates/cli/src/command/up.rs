@@ -2,17 +2,25 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use http_body_util::BodyExt;
+use provost_store::Store;
 
 use super::Context;
 use crate::admin::{Control, DaemonStatus, connect_admin, post, send};
-use crate::daemon::{self, Beginning, Listen, Signals, config};
+use crate::daemon::{self, Beginning, Listen, PATIENCE, Signals, config};
+use crate::exit::Kind;
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
-use crate::runtime::block_on;
+use crate::runtime::{block_on, blocking};
 use crate::terminal::style;
+
+/// How long a running daemon may take to say how it is.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Between two looks at a data directory that somebody else has open.
+const BREATH: Duration = Duration::from_millis(30);
 
 /// Run the gateway as a service, in the foreground
 #[derive(Debug, Args)]
@@ -90,17 +98,46 @@ impl Up {
         let limits = file.limits(&config::variable)?;
         daemon::start_logging(context.environment.log.as_deref(), context.global.verbose)?;
         block_on(async move {
-            if let Some(status) = running(&places).await? {
-                return take_over(&places, &status, listen).await;
+            match begin(&places).await? {
+                Start::Follow(status) => take_over(&places, &status, listen).await,
+                Start::Serve(store) => {
+                    daemon::run(Beginning {
+                        places,
+                        store,
+                        limits,
+                        listen: Some(listen),
+                        ready: Box::new(|daemon| banner(&daemon.places, &daemon.status())),
+                    })
+                    .await
+                }
             }
-            daemon::run(Beginning {
-                places,
-                limits,
-                listen: Some(listen),
-                ready: Box::new(|daemon| banner(&daemon.places, &daemon.status())),
-            })
-            .await
         })
+    }
+}
+
+/// What this process is to do.
+enum Start {
+    /// Be the daemon.
+    Serve(Store),
+    /// Follow the daemon there is.
+    Follow(DaemonStatus),
+}
+
+/// Looks for a daemon, or becomes it; one that is just starting or leaving is waited for.
+async fn begin(places: &Places) -> Outcome<Start> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = running(places).await? {
+            return Ok(Start::Follow(status));
+        }
+        let at = places.clone();
+        match blocking(move || daemon::try_open_store(&at)).await {
+            Ok(store) => return Ok(Start::Serve(store)),
+            Err(failure) if failure.kind == Kind::Conflict && Instant::now() < deadline => {
+                tokio::time::sleep(BREATH).await;
+            }
+            Err(failure) => return Err(failure),
+        }
     }
 }
 
@@ -108,11 +145,17 @@ async fn running(places: &Places) -> Outcome<Option<DaemonStatus>> {
     let Some(stream) = connect_admin(places).await? else {
         return Ok(None);
     };
-    let status: Outcome<DaemonStatus> = post(stream, "/v1/control", &Control::Status).await;
+    let asked = post::<DaemonStatus>(stream, "/v1/control", &Control::Status);
+    let Ok(status) = tokio::time::timeout(ANSWER, asked).await else {
+        return Err(
+            Failure::unavailable("the daemon that runs here does not answer")
+                .hint("`provost doctor` says which process it is; end that one"),
+        );
+    };
     match status {
         Ok(status) => Ok(Some(status)),
         // It was just leaving; opening the store waits for it.
-        Err(failure) if failure.kind == crate::exit::Kind::Unavailable => Ok(None),
+        Err(failure) if failure.kind == Kind::Unavailable => Ok(None),
         Err(failure) => Err(failure),
     }
 }

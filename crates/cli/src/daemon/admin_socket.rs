@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::{get, post};
@@ -26,6 +26,8 @@ const FOLLOW_TICK: Duration = Duration::from_millis(100);
 /// How much of an export waits for a slow reader.
 const EXPORT_CHUNKS: usize = 8;
 const CHUNK: usize = 64 * 1024;
+/// The largest policy, escaped as JSON in a request, fits.
+const LARGEST_REQUEST: usize = 128 << 20;
 
 /// Accepts connections of this user only.
 struct OwnUser(UnixListener);
@@ -47,6 +49,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>) {
             "/metrics",
             get(|State(daemon): Shared| async move { daemon.engine.metrics() }),
         )
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
         .with_state(daemon);
     let served =
         axum::serve(OwnUser(listener), router).with_graceful_shutdown(ended.cancelled_owned());

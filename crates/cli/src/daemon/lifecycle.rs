@@ -15,7 +15,7 @@ use super::config::Limits;
 use super::local_run::LocalRuns;
 use super::serve::{Engine, Listen};
 use super::signals::{Signals, end_at_once};
-use super::{admin_socket, agent_socket, open_store};
+use super::{admin_socket, agent_socket};
 use crate::admin::{Control, DaemonStatus, Restored, restore, store_failure};
 use crate::failure::{Failure, Outcome};
 use crate::locations::{Places, own_directory};
@@ -32,6 +32,8 @@ const ADMIN_DEADLINE: Duration = Duration::from_secs(2);
 /// How a daemon begins.
 pub(crate) struct Beginning {
     pub(crate) places: Places,
+    /// Open: whoever has it is the daemon.
+    pub(crate) store: Store,
     pub(crate) limits: Limits,
     /// The agents' listener; a daemon that started itself has none.
     pub(crate) listen: Option<Listen>,
@@ -120,12 +122,11 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
     let mut signals = Signals::listen()?;
     let Beginning {
         places,
+        store,
         limits,
         listen,
         ready,
     } = beginning;
-    let at = places.clone();
-    let store = blocking(move || open_store(&at)).await?;
     own_directory(&places.data)?;
     places.prepare_sockets()?;
     let daemon = Arc::new(Daemon {

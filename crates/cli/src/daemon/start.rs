@@ -21,6 +21,9 @@ use crate::runtime::blocking;
 /// without a daemon, or a daemon that is starting or leaving.
 const BREATH: Duration = Duration::from_millis(30);
 
+/// A daemon begins a new log when the last one is larger.
+const LARGEST_LOG: u64 = 10 << 20;
+
 /// What a starting daemon says on stdout, once.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +83,10 @@ fn lock(path: &std::path::Path) -> Outcome<File> {
 async fn start(places: &Places) -> Outcome<Started> {
     let fail = |error: std::io::Error| Failure::unavailable("cannot start a daemon").because(error);
     let log_path = places.daemon_log();
+    if std::fs::metadata(&log_path).is_ok_and(|log| log.len() > LARGEST_LOG) {
+        // One old log is kept. A log that cannot be renamed only grows on.
+        drop(std::fs::rename(&log_path, log_path.with_extension("log.1")));
+    }
     let log = OpenOptions::new()
         .create(true)
         .append(true)

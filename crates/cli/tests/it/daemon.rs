@@ -263,3 +263,49 @@ async fn flags_beat_variables_beat_the_file() {
     place.file("provost.toml", "servers = []\n");
     insta::assert_snapshot!(place.normal(&refused(&[], None)));
 }
+
+#[tokio::test]
+async fn up_and_runs_at_the_same_moment_end_with_one_daemon_that_stays() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let fixture = fixture_program();
+    let run = [
+        "run",
+        "--policy",
+        "policy.json",
+        "--",
+        fixture.to_str().unwrap(),
+        "stdio",
+    ];
+    let clients: Vec<_> = (0..3).map(|_| Client::stdio(&place.start(&run))).collect();
+    let mut up = place.up(&[]).await;
+    for client in &clients {
+        client.connect().await;
+    }
+    assert!(place.daemon_pid().is_some());
+    up.signal(Signal::TERM);
+    assert_eq!(up.ended().await, Some(0), "{}", up.log());
+}
+
+#[tokio::test]
+async fn a_large_policy_goes_through_the_daemon() {
+    let place = Place::new();
+    place.ok(&["server", "add", "far", "--url", "http://127.0.0.1:9/"]);
+    let _up = place.up(&[]).await;
+    let tools: Vec<_> = (0..60_000)
+        .map(|n| format!("\"a_tool_with_a_rather_long_name_{n}\": {{}}"))
+        .collect();
+    let policy = place.file(
+        "large.json",
+        &format!(
+            "{{ \"version\": \"1\", \"default\": \"deny\", \"tools\": {{ {} }} }}",
+            tools.join(",\n")
+        ),
+    );
+    let ran = place.run(&["policy", "put", "far", "large", &policy]);
+    assert!(
+        ran.code == 0 || ran.stderr.contains("large.json"),
+        "{}",
+        ran.stderr
+    );
+}
