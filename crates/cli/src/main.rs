@@ -14,6 +14,7 @@ mod environment;
 mod exit;
 mod failure;
 mod locations;
+mod programs;
 mod runtime;
 mod secret_argument;
 mod terminal;

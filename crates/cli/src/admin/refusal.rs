@@ -89,7 +89,10 @@ pub(crate) fn open_failure(error: &OpenError, places: &Places) -> Failure {
     .because(error);
     match error.hint() {
         Some(hint) => failure.hint(hint),
-        None => failure,
+        None if matches!(error, OpenError::Database { .. }) => {
+            failure.hint("is another program using the database? is the disk full?")
+        }
+        None => failure.hint("`provost doctor` looks at disk and files"),
     }
 }
 

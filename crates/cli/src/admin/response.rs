@@ -48,6 +48,8 @@ pub(crate) enum Response {
 pub(crate) struct ServerView {
     pub(crate) id: String,
     pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
     pub(crate) transport: Transport,
     pub(crate) headers: Vec<String>,
     pub(crate) environment: Vec<String>,

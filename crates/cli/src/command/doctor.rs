@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{Context, unexpected};
 use crate::admin::{Admin, Control, DaemonStatus, Inspection, Request, Response};
 use crate::failure::{Failure, Outcome};
+use crate::programs::find;
 use crate::terminal::{escape, style};
 
 /// How long the listener may take to accept.
@@ -383,8 +384,8 @@ fn store(findings: &mut Findings, admin: &Admin, daemon_runs: bool) {
 
 fn programs(findings: &mut Findings, context: &Context) {
     for (program, purpose, install) in PROGRAMS {
-        match find(program, context.environment.path.as_deref()) {
-            Some(path) => findings.ok(program, path),
+        match find(program, Path::new("/"), context.environment.path.as_deref()) {
+            Some(path) => findings.ok(program, path.display().to_string()),
             None => findings.add(
                 Health::Warning,
                 program,
@@ -393,15 +394,4 @@ fn programs(findings: &mut Findings, context: &Context) {
             ),
         }
     }
-}
-
-fn find(program: &str, path: Option<&std::ffi::OsStr>) -> Option<String> {
-    let executable = |file: &Path| {
-        std::fs::metadata(file)
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
-    std::env::split_paths(path?)
-        .map(|directory| directory.join(program))
-        .find(|file| executable(file))
-        .map(|file| file.display().to_string())
 }

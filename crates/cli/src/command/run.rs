@@ -18,6 +18,7 @@ use crate::diagnostics;
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
+use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
 use crate::terminal::style;
@@ -63,7 +64,7 @@ impl Run {
         };
         check(&self.policy, &text).map_err(refused)?;
         let places = context.places()?;
-        let upstream = self.upstream()?;
+        let upstream = self.upstream(context)?;
         let hello = Hello::Run(RunHello {
             policy_path: path.clone(),
             policy: text.clone(),
@@ -89,7 +90,7 @@ impl Run {
         })
     }
 
-    fn upstream(self) -> Outcome<RunUpstream> {
+    fn upstream(self, context: &Context) -> Outcome<RunUpstream> {
         if let Some(url) = self.url {
             if self.headers.iter().any(|header| header.ends_with("=-")) {
                 return Err(Failure::usage("stdin is the agent's here")
@@ -118,6 +119,15 @@ impl Run {
         let directory = std::env::current_dir().map_err(|error| {
             Failure::unavailable("this directory cannot be named").because(error)
         })?;
+        let program = self.command.first().map_or("", String::as_str);
+        // The daemon would find out too, but there the agent only sees that nothing answers.
+        if programs::find(program, &directory, context.environment.path.as_deref()).is_none() {
+            return Err(
+                Failure::not_found(format!("there is no program `{program}`"))
+                    .because("nothing was started")
+                    .hint("is it installed, and in the PATH of this process?"),
+            );
+        }
         Ok(RunUpstream::Child(Child {
             command: self.command,
             directory,

@@ -265,7 +265,7 @@ fn print(out: &mut dyn Write, view: &ServerView) -> io::Result<()> {
     let mut line = |name: &str, value: &str| {
         writeln!(
             out,
-            "{}{name:<12}{} {}",
+            "{}{name:<11}{} {}",
             style::FAINT,
             anstyle::Reset,
             escape(value)
@@ -273,6 +273,9 @@ fn print(out: &mut dyn Write, view: &ServerView) -> io::Result<()> {
     };
     line("name", &view.name)?;
     line("id", &view.id)?;
+    if let Some(description) = &view.description {
+        line("description", description)?;
+    }
     line("kind", kind)?;
     line("where", &place)?;
     if let Transport::Stdio {

@@ -260,3 +260,18 @@ async fn follow_streams_records_as_they_come() {
         );
     }
 }
+
+#[test]
+fn a_command_that_is_not_there_is_told_at_once() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    insta::assert_snapshot!(place.story(&[
+        "run",
+        "--policy",
+        "policy.json",
+        "--",
+        "no-such-program",
+        "x"
+    ]));
+    assert!(!place.data().exists());
+}

@@ -84,6 +84,7 @@ fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
     Ok(ServerView {
         id: server.id.to_string(),
         name: name.to_owned(),
+        description: server.description.clone(),
         transport: shown(&server.transport),
         headers: keys(&server.headers),
         environment: keys(&server.env),
