@@ -3,11 +3,13 @@
 //! All of it is closed-loop: a connection sends its next request when the answer to the last one is complete.
 
 mod connection;
+mod gateway;
 mod load;
 mod nginx;
 mod report;
 mod upstream;
 
+pub use gateway::{Audit, Gateway};
 pub use load::{Load, Measured, Target, measure};
 pub use nginx::Nginx;
 pub use report::{Row, json, table};

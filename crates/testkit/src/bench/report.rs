@@ -13,6 +13,8 @@ pub struct Row {
     pub connections: usize,
     /// What was measured, of the median round.
     pub measured: Measured,
+    /// All calls that were sent, in all rounds.
+    pub sent: u64,
 }
 
 impl Row {
@@ -23,10 +25,12 @@ impl Row {
     pub fn median(target: &str, connections: usize, mut rounds: Vec<Measured>) -> Row {
         rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
         let middle = rounds.len() / 2;
+        let sent = rounds.iter().map(|round| round.sent).sum();
         Row {
             target: target.to_owned(),
             connections,
             measured: rounds.swap_remove(middle),
+            sent,
         }
     }
 }

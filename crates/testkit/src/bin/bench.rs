@@ -9,7 +9,7 @@
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use provost_testkit::bench::{
-    Echo, Load, Measured, Nginx, Row, Target, json, measure, serve_echo, table,
+    Echo, Gateway, Load, Measured, Nginx, Row, Target, json, measure, serve_echo, table,
 };
 use std::time::Duration;
 
@@ -65,6 +65,9 @@ struct Bench {
     /// The tool to call on the gateways given with --target
     #[arg(long, default_value = "echo")]
     tool: String,
+    /// Go without Provost: only direct, nginx and what is given
+    #[arg(long)]
+    no_provost: bool,
     /// Go without nginx
     #[arg(long)]
     no_nginx: bool,
@@ -98,10 +101,20 @@ fn bench(options: &Bench) -> Result<()> {
             ..Target::new("nginx", &nginx.url())
         });
     }
+    let provost = if options.no_provost {
+        None
+    } else {
+        let program = std::env::current_exe()?.with_file_name("provost");
+        Some(Gateway::start(&program, &echo.url()).context("Provost does not start")?)
+    };
+    targets.extend(provost.iter().map(Gateway::target));
     for given in &options.target {
         targets.push(gateway(given, options)?);
     }
     let rows = run(&targets, options)?;
+    if let Some(provost) = &provost {
+        audit(provost, &rows)?;
+    }
     if options.json {
         println!("{}", json(&rows));
     } else {
@@ -110,6 +123,29 @@ fn bench(options: &Bench) -> Result<()> {
             table(&rows, if nginx.is_some() { "nginx" } else { "direct" })
         );
     }
+    Ok(())
+}
+
+/// After the calls: the chain is intact, and every call has its two entries.
+fn audit(provost: &Gateway, rows: &[Row]) -> Result<()> {
+    let audit = provost.audit()?;
+    let calls: u64 = rows
+        .iter()
+        .filter(|row| row.target == "provost")
+        .map(|row| row.sent)
+        .sum();
+    // Starting, and each new segment, writes an entry that belongs to no call.
+    let others = audit.entries.checked_sub(2 * calls);
+    let few = 2 * audit.segments + 4;
+    anyhow::ensure!(
+        others.is_some_and(|others| others <= few),
+        "{} entries for {calls} calls",
+        audit.entries
+    );
+    eprintln!(
+        "bench: the chain is intact, {} entries for {calls} calls",
+        audit.entries
+    );
     Ok(())
 }
 
