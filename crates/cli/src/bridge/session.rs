@@ -7,7 +7,7 @@ use tokio::net::UnixStream;
 
 use super::hello::{Hello, MAX_LINE, Welcome, read_line};
 use crate::admin::{Reply, connect};
-use crate::daemon::connect_or_start;
+use crate::daemon::{Signals, connect_or_start, end_at_once};
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 
@@ -17,10 +17,19 @@ const ANSWER: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Connects to the daemon of these places, which is started when there is none, and says hello.
+/// A signal ends the process, as it would without us.
 pub(crate) async fn open_session(
     places: &Places,
     hello: &Hello,
+    signals: &mut Signals,
 ) -> Outcome<(BufReader<UnixStream>, Welcome)> {
+    tokio::select! {
+        opened = try_open(places, hello) => opened,
+        signal = signals.next() => end_at_once(signal),
+    }
+}
+
+async fn try_open(places: &Places, hello: &Hello) -> Outcome<(BufReader<UnixStream>, Welcome)> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let stream = connect_or_start(places, deadline).await?;

@@ -40,7 +40,7 @@ impl Connect {
         let places = context.places()?;
         block_on(async {
             let mut signals = Signals::listen()?;
-            let (stream, _) = open_session(&places, &hello).await?;
+            let (stream, _) = open_session(&places, &hello, &mut signals).await?;
             finish(
                 pump(
                     tokio::io::stdin(),

@@ -72,7 +72,7 @@ impl Run {
         });
         block_on(async {
             let mut signals = Signals::listen()?;
-            let (stream, welcome) = open_session(&places, &hello).await?;
+            let (stream, welcome) = open_session(&places, &hello, &mut signals).await?;
             let watching = welcome
                 .run
                 .map(|run| tokio::spawn(watch(places, path, text, run)));

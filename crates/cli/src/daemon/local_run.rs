@@ -150,7 +150,8 @@ fn parts(upstream: RunUpstream) -> Outcome<Parts> {
             let transport = Transport::Stdio {
                 command,
                 args: words.collect(),
-                cwd: Some(child.directory.clone()),
+                // Each agent brings its own directory; here it would only differ from run to run.
+                cwd: None,
                 shared: false,
             };
             // The environment goes to the child only; it is not kept.

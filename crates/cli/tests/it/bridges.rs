@@ -275,3 +275,33 @@ fn a_command_that_is_not_there_is_told_at_once() {
     ]));
     assert!(!place.data().exists());
 }
+
+#[tokio::test]
+async fn runs_from_different_directories_do_not_disturb_each_other() {
+    let place = Place::new();
+    let policy = place.file("policy.json", POLICY);
+    let fixture = fixture_program();
+    let words = [
+        "run",
+        "--policy",
+        &policy,
+        "--",
+        fixture.to_str().unwrap(),
+        "stdio",
+    ];
+    let first = Client::stdio(&place.start(&words));
+    first.connect().await;
+    let mut elsewhere = place.start(&words);
+    elsewhere.cwd = Some(std::env::temp_dir());
+    let second = Client::stdio(&elsewhere);
+    second.connect().await;
+    for client in [&first, &second, &first] {
+        assert!(!refused(
+            &call(client, "add", json!({ "a": 1, "b": 2 })).await
+        ));
+    }
+    // One grant, one count.
+    assert!(refused(
+        &call(&second, "add", json!({ "a": 1, "b": 2 })).await
+    ));
+}
