@@ -327,3 +327,41 @@ async fn a_removed_server_is_gone(scene: Scene) {
     }
 }
 everywhere!(a_removed_server_is_gone, allow_all());
+
+async fn a_call_sees_one_version_from_beginning_to_end(scene: Scene) {
+    let calls = (0..4).map(|_| {
+        let agent = scene.agent.clone();
+        tokio::spawn(async move {
+            for _ in 0..50 {
+                agent.call("echo", json!({})).await;
+            }
+        })
+    });
+    let calls: Vec<_> = calls.collect();
+    for turn in 0.. {
+        if calls.iter().all(tokio::task::JoinHandle::is_finished) {
+            break;
+        }
+        let action = if turn % 2 == 0 { "deny" } else { "allow" };
+        scene.policy(tools(
+            json!({"echo": {"action": action, "reason": turn.to_string()}}),
+        ));
+        tokio::task::yield_now().await;
+    }
+    let records = scene.gate.records();
+    assert_eq!(records.len(), 200);
+    for record in &records {
+        let denies = record.version.unwrap() % 2 == 0;
+        assert_eq!(
+            record.decision.as_str(),
+            if denies { "deny" } else { "allow" },
+            "{record:?}"
+        );
+    }
+    let allowed = records
+        .iter()
+        .filter(|record| record.decision.as_str() == "allow")
+        .count();
+    assert_eq!(scene.upstream.calls().len(), allowed);
+}
+both_faces!(a_call_sees_one_version_from_beginning_to_end, allow_all());

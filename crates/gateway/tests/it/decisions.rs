@@ -1,6 +1,7 @@
 //! What policies decide about tools reaches agent, upstream and record alike.
 
 use crate::harness::*;
+use provost_testkit::client::Client;
 use serde_json::{Value, json};
 
 async fn an_allowed_call_is_forwarded_and_recorded(scene: Scene) {
@@ -301,3 +302,69 @@ everywhere!(
         "rpc_error": {"limits": [{"counter": "kept", "window": "hour", "max": 1}]},
     }))
 );
+
+async fn nobody_is_asked_about_what_a_limit_refuses(scene: Scene) {
+    scene.honest_call_works().await;
+    let answer = scene.agent.call("add", json!({})).await;
+    assert_eq!(decision(&answer)["decision"], "deny");
+    assert_eq!(rule(&answer), "/all_tools/limits/calls");
+}
+both_faces!(
+    nobody_is_asked_about_what_a_limit_refuses,
+    json!({
+        "version": "1", "default": "allow", "tools": {"add": {"action": "require_approval"}},
+        "all_tools": {"limits": [{"counter": "calls", "window": "hour", "max": 1}]},
+    })
+);
+
+async fn a_question_to_a_person_costs_no_quota(scene: Scene) {
+    for _ in 0..3 {
+        assert_eq!(
+            decision(&scene.agent.call("add", json!({})).await)["decision"],
+            "ask"
+        );
+    }
+    scene.honest_call_works().await;
+}
+both_faces!(
+    a_question_to_a_person_costs_no_quota,
+    json!({
+        "version": "1", "default": "allow", "tools": {"add": {"action": "require_approval"}},
+        "all_tools": {"limits": [{"counter": "calls", "window": "hour", "max": 1}]},
+    })
+);
+
+fn one_an_hour(scope: &str) -> Value {
+    tools(
+        json!({"echo": {"limits": [{"counter": "c", "window": "hour", "max": 1, "scope": scope}]}}),
+    )
+}
+
+async fn scope_says_who_shares_a_limit(scene: Scene) {
+    scene.honest_call_works().await;
+    let refused = async |agent: &Client| {
+        let answer = agent.call("echo", json!({"text": "x"})).await;
+        answer["result"]["isError"] == true
+    };
+    let same = scene.another_agent(&scene.pass).await;
+    let other = scene.another_agent(&scene.another_pass("other")).await;
+    assert!(refused(&scene.agent).await);
+    let shared = (refused(&same).await, refused(&other).await);
+    let scope = scene.gate.store.policy("fixture", "rules", None).unwrap();
+    let expected = match &*scope.text {
+        text if text.contains("session") => (false, false),
+        text if text.contains("server") => (true, true),
+        _ => (true, false),
+    };
+    assert_eq!(shared, expected, "{}", scope.text);
+}
+
+#[tokio::test]
+async fn scope_says_who_shares_a_limit_on_both_faces() {
+    for scope in ["grant", "server", "session"] {
+        for face in [Face::Http, Face::Stdio] {
+            scope_says_who_shares_a_limit(Scene::new(face, Kind::Http, one_an_hour(scope)).await)
+                .await;
+        }
+    }
+}

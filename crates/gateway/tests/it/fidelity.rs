@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::harness::*;
 use provost_testkit::fixture::{Options, Replies};
+use provost_testkit::tcp::{self, Scripted, Then};
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
 
@@ -312,3 +313,64 @@ async fn slow_and_quick_calls_do_not_wait_for_each_other(scene: Scene) {
     slow.abort();
 }
 everywhere!(slow_and_quick_calls_do_not_wait_for_each_other, allow_all());
+
+#[tokio::test]
+async fn content_that_nobody_knows_passes() {
+    let result = r#"{"content":[{"type":"hologram","beam":{"deep":[1.0e1]}},{"type":"text","text":"t","annotations":{"x":1}}],"structuredContent":[1,"two"],"resultType":"vendor","extra":null}"#;
+    let body = format!(r#"{{"jsonrpc":"2.0","result":{result},"id":7}}"#);
+    let script = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let scripted = Scripted::start(vec![script.into_bytes()], Then::Close);
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    scene.gate.move_server("fixture", &scripted.url());
+    let reply = scene
+        .agent
+        .as_http()
+        .post_raw(call(7, "echo", "{}"))
+        .await
+        .unwrap();
+    assert_eq!(reply.text(), body);
+}
+
+#[tokio::test]
+async fn an_upstream_that_closes_each_connection_is_reached_again() {
+    let body = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"ok"}]}}"#;
+    let script = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let scripted = Scripted::start(vec![script.into_bytes()], Then::Close);
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    scene.gate.move_server("fixture", &scripted.url());
+    for _ in 0..20 {
+        let answer = scene.raw(call(7, "echo", "{}")).await;
+        assert_eq!(text(&answer.message), "ok", "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_connection_carries_many_messages() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let headers = scene.agent.as_http().headers();
+    let headers: String = headers
+        .iter()
+        .map(|(n, v)| format!("{n}: {v}\r\n"))
+        .collect();
+    let one = |id: u32, more: &str| {
+        let body = call(id, "echo", r#"{"text":"hi"}"#);
+        let length = body.len();
+        format!(
+            "POST /mcp/fixture HTTP/1.1\r\nhost: localhost\r\n{headers}content-type: application/json\r\n{more}content-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let bytes = one(1, "") + &one(2, "") + &one(3, "connection: close\r\n");
+    let address = scene.gate.address;
+    let answer = tokio::task::spawn_blocking(move || {
+        tcp::exchange(address, bytes.as_bytes(), Duration::from_secs(5)).unwrap()
+    });
+    let answer = answer.await.unwrap();
+    assert_eq!(tcp::statuses(&answer), [200, 200, 200]);
+    assert_eq!(scene.upstream.calls().len(), 3);
+}

@@ -13,6 +13,7 @@
 mod harness;
 
 mod changes;
+mod crowded;
 mod decisions;
 mod doors;
 mod envelope;
@@ -21,7 +22,9 @@ mod isolation;
 mod journal;
 mod methods;
 mod questions;
+mod run;
 mod sessions;
 mod smuggled;
 mod stopping;
+mod tls;
 mod upstreams;

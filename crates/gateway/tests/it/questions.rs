@@ -3,6 +3,8 @@
 
 use crate::harness::*;
 use provost_testkit::client::polite;
+use provost_testkit::process::Start;
+use provost_testkit::tcp::{Scripted, Then};
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
 
@@ -217,3 +219,106 @@ async fn the_agents_own_notifications_pass(scene: Scene) {
     assert!(scene.upstream.saw(r#""params":{"kept":100.0}"#));
 }
 everywhere!(the_agents_own_notifications_pass, allow_all());
+
+/// A server that asks `questions` on the stream of a call, whatever is called.
+fn inquisitor(questions: &[&str]) -> Scripted {
+    let events: String = questions.iter().map(|q| format!("data: {q}\n\n")).collect();
+    let body =
+        format!("{events}data: {{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{{\"content\":[]}}}}\n\n");
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close";
+    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let accepted = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    Scripted::start(
+        vec![answer.into_bytes(), accepted.as_bytes().to_vec()],
+        Then::Close,
+    )
+}
+
+#[tokio::test]
+async fn an_id_that_is_used_twice_is_judged_twice() {
+    let no_roots = json!({"version": "1", "default": "allow", "methods": {"deny": ["roots/list"]}});
+    let scene = Scene::new(Face::Http, Kind::Http, no_roots).await;
+    let scripted = inquisitor(&[
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"sampling/createMessage","params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"elicitation/create","params":{}}"#,
+    ]);
+    scene.gate.move_server("fixture", &scripted.url());
+    let reply = scene
+        .agent
+        .as_http()
+        .post_raw(call(7, "echo", "{}"))
+        .await
+        .unwrap();
+    let methods: Vec<_> = reply
+        .messages()
+        .iter()
+        .map(|m| m["method"].clone())
+        .collect();
+    let expected = json!(["ping", "sampling/createMessage", "elicitation/create", null]);
+    assert_eq!(json!(methods), expected);
+    scene
+        .records_become(&[
+            "tools/call echo: allow, ok",
+            "roots/list: deny by (method)",
+            "sampling/createMessage: allow, cancelled",
+            "elicitation/create: allow, unknown",
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn a_question_that_its_server_cancels_is_over() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let scripted = inquisitor(&[
+        r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}"#,
+    ]);
+    scene.gate.move_server("fixture", &scripted.url());
+    let reply = scene
+        .agent
+        .as_http()
+        .post_raw(call(7, "echo", "{}"))
+        .await
+        .unwrap();
+    assert_eq!(
+        reply.messages().len(),
+        3,
+        "a cancellation of nothing is dropped"
+    );
+    scene
+        .records_become(&["tools/call echo: allow, ok", "roots/list: allow, cancelled"])
+        .await;
+    let late = scene
+        .raw(r#"{"jsonrpc":"2.0","id":1,"result":{"roots":[]}}"#)
+        .await;
+    assert_eq!(late.message["error"]["code"], -32600);
+}
+
+#[tokio::test]
+async fn a_question_that_can_reach_nobody_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let heard = place.path().join("heard");
+    let opened = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
+    let question = r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#;
+    let script = format!(
+        "read a; echo '{opened}'; read b; echo '{question}'; read c; echo \"$c\" > {}; cat",
+        heard.display()
+    );
+    let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    scene.gate.stdio_server("asks", &start, false);
+    scene.gate.put_policy("asks", "open", &allow_all());
+    let agent = scene.gate.http_agent(&scene.gate.mint_on("asks", "open"));
+    agent.connect().await;
+    let answer = || std::fs::read_to_string(&heard).unwrap_or_default();
+    wait_until("the server is answered", || answer().ends_with('\n')).await;
+    let answer: Value = serde_json::from_str(&answer()).unwrap();
+    assert_eq!(
+        (&answer["id"], &answer["error"]["code"]),
+        (&json!("q"), &json!(-32603))
+    );
+    scene.records_become(&["roots/list: allow, not_sent"]).await;
+}

@@ -308,3 +308,44 @@ async fn a_session_that_nobody_uses_ends() {
     wait_until("it is swept away", || !open()).await;
     assert_eq!(scene.raw(call(1, "echo", "{}")).await.status, Some(404));
 }
+
+#[tokio::test]
+async fn a_grant_has_so_many_sessions_and_the_idlest_makes_room() {
+    let scene = over_http().await;
+    let url = scene.gate.url("fixture");
+    let token = format!("Bearer {}", scene.pass.token);
+    for id in 0..1024 {
+        let headers = [("authorization", token.as_str())];
+        let reply = provost_testkit::http::post(&url, &headers, initialize(id).to_string()).await;
+        assert_eq!(reply.unwrap().status, 200);
+    }
+    assert!(
+        scene
+            .gate
+            .gateway
+            .metrics()
+            .contains("provost_sessions 1024")
+    );
+    assert_eq!(
+        scene.raw(call(1, "echo", "{}")).await.status,
+        Some(404),
+        "the first one left"
+    );
+}
+
+#[tokio::test]
+async fn anothers_event_id_replays_nothing() {
+    let scene = with_streams().await;
+    let secret = json!({"text": "canary"});
+    assert_eq!(text(&scene.agent.call("echo", secret).await), "canary");
+    let other = scene.another_agent(&scene.another_pass("other")).await;
+    let mut stream = other.as_http().get(Some("1-0")).await.unwrap();
+    scene
+        .upstream
+        .fixture()
+        .notify("notifications/prompts/list_changed", json!({}));
+    scene.upstream.fixture().close_streams();
+    while let Some(event) = within("the end of the stream", stream.next()).await {
+        assert!(!event.data.contains("canary"), "{event:?}");
+    }
+}

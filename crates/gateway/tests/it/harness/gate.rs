@@ -239,13 +239,16 @@ impl TestGateway {
 
     /// An agent over stdio.
     pub(crate) fn stdio_agent(&self, pass: &Pass) -> Client {
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        let gateway = self.gateway.clone();
-        let agent = StdioAgent {
+        self.stdio_agent_as(StdioAgent {
             grant: pass.grant.clone(),
             server: pass.server.clone(),
             child: None,
-        };
+        })
+    }
+
+    pub(crate) fn stdio_agent_as(&self, agent: StdioAgent) -> Client {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let gateway = self.gateway.clone();
         tokio::spawn(async move { gateway.serve_stdio(theirs, agent).await });
         Client::over(ours)
     }

@@ -1,0 +1,102 @@
+//! Many at once, and some who do not listen: bounded, and nobody else waits.
+
+use std::time::Duration;
+
+use crate::harness::*;
+use provost_testkit::wait_until;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+fn errors(scene: &Scene) -> Vec<Value> {
+    let strays = scene.agent.as_stdio().strays();
+    strays
+        .into_iter()
+        .filter(|answer| answer.get("error").is_some())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_stdio_agent_with_too_many_requests_is_told_and_can_still_cancel() {
+    let scene = Scene::new(Face::Stdio, Kind::Stdio, allow_all()).await;
+    let link = scene.agent.as_stdio();
+    for id in 10_000..11_030 {
+        link.write(call(id, "slow", r#"{"ms":60000}"#)).unwrap();
+    }
+    wait_until("what is too much is refused", || errors(&scene).len() == 6).await;
+    assert_eq!(errors(&scene)[0]["error"]["code"], -32603);
+    for id in 10_000..11_030 {
+        scene.agent.cancel(id).await;
+    }
+    wait_until("all are cancelled", || {
+        scene.upstream.events_of("cancelled").len() == 1024
+    })
+    .await;
+    scene.honest_call_works().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_read_keeps_nobody_waiting() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let (ours, theirs) = tokio::io::duplex(1024);
+    let gateway = scene.gate.gateway.clone();
+    let agent = provost_gateway::StdioAgent {
+        grant: scene.pass.grant.clone(),
+        server: scene.pass.server.clone(),
+        child: None,
+    };
+    let served = tokio::spawn(async move { gateway.serve_stdio(theirs, agent).await });
+    let (output, mut input) = tokio::io::split(ours);
+    let mut output = BufReader::new(output);
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"deaf","version":"1"}}}"#;
+    input
+        .write_all(format!("{initialize}\n").as_bytes())
+        .await
+        .unwrap();
+    // The first line is the last one it reads.
+    output.read_line(&mut String::new()).await.unwrap();
+    let deaf = tokio::spawn(async move {
+        for id in 2..2000 {
+            let line = call(id, "big", r#"{"bytes":20000}"#) + "\n";
+            if input.write_all(line.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    });
+    wait_until("the upstream is busy for it", || {
+        scene.upstream.calls().len() > 100
+    })
+    .await;
+    let other = scene.gate.stdio_agent(&scene.another_pass("other"));
+    let story = async {
+        other.connect().await;
+        for _ in 0..20 {
+            assert_eq!(text(&other.call("echo", json!({"text": "x"})).await), "x");
+            scene.honest_call_works().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), story)
+        .await
+        .expect("nobody waits");
+    deaf.abort();
+    served.abort();
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_read_its_stream_keeps_nobody_waiting() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let _never_read = scene.agent.as_http().get(None).await.unwrap();
+    let other = scene.another_agent(&scene.another_pass("other")).await;
+    other.listen().await;
+    let data = json!({"level": "info", "data": "x".repeat(50_000)});
+    for _ in 0..400 {
+        scene
+            .upstream
+            .fixture()
+            .notify("notifications/message", data.clone());
+    }
+    wait_until("the other hears it all", || {
+        other.received("notifications/message").len() == 400
+    })
+    .await;
+    scene.honest_call_works().await;
+}
