@@ -18,7 +18,7 @@ use crate::StoreError;
 use crate::clock::Clock;
 use crate::database::{Commit, Database, begin, int, uint};
 use crate::guard::lock;
-use crate::journal::{End, Journal};
+use crate::journal::{End, Journal, QuickReader};
 
 /// How long entries may gather before they are folded.
 const GATHER: Duration = Duration::from_secs(2);
@@ -38,6 +38,7 @@ pub(crate) struct Folder {
 pub(crate) struct State {
     ledger: Ledger,
     at: Folded,
+    reader: QuickReader,
     /// Damaged lines that were found when the journal was opened.
     unusable: HashSet<(u32, u64)>,
 }
@@ -80,6 +81,7 @@ impl Folder {
             state: Mutex::new(State {
                 ledger,
                 at,
+                reader: QuickReader::default(),
                 unusable,
             }),
         })
@@ -131,7 +133,7 @@ impl Folder {
         let mut batch = batch::Batch::for_bytes(chunk.bytes.len());
         for line in chunk.lines() {
             if !state.unusable.contains(&(chunk.segment, line.offset)) {
-                batch.add(&line, &mut state.ledger, &mut state.at);
+                batch.add(&line, state);
             }
         }
         state.at.end.segment = chunk.segment;

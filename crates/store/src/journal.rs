@@ -9,6 +9,7 @@ mod chain;
 mod decode;
 mod encode;
 mod entry;
+mod quick;
 mod recover;
 mod segment;
 mod sync;
@@ -25,10 +26,11 @@ use provost_policy::Moment;
 
 pub(crate) use chain::{ChainKey, Mac, parse_mac};
 pub(crate) use decode::{
-    Charged, CheckpointLine, Header, Kind, Line, Link, ShadowLine, Str, header, line, moment,
+    Charged, CheckpointLine, Header, Kind, Line, Link, ShadowLine, Str, header, moment,
 };
 pub(crate) use encode::is_hidden;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
+pub(crate) use quick::QuickReader;
 pub(crate) use recover::{Recovered, recover};
 pub(crate) use segment::{list as segments, path as segment_path};
 pub(crate) use sync::Syncer;

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use provost_policy::ledger::Ledger;
 use rusqlite::{Transaction, params};
 
-use super::Folded;
+use super::State;
 use super::read::RawLine;
 use crate::database::int;
-use crate::journal::{Charged, Decision, Kind, Line, ShadowLine, Str, line, split_line};
+use crate::journal::{Charged, Decision, Kind, Line, ShadowLine, Str, split_line};
 use crate::{CallId, ShadowRecord, Status, StoreError};
 
 /// Rows that wait for the transaction.
@@ -54,9 +54,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Takes one entry: counts it and keeps its row.
-    pub(super) fn add(&mut self, raw: &RawLine<'a>, ledger: &mut Ledger, at: &mut Folded) {
+    pub(super) fn add(&mut self, raw: &RawLine<'a>, state: &mut State) {
+        let State {
+            ledger, at, reader, ..
+        } = state;
         let Some((line, mac)) =
-            split_line(raw.text).and_then(|(payload, mac)| Some((line(payload)?, mac)))
+            split_line(raw.text).and_then(|(payload, mac)| Some((reader.line(payload)?, mac)))
         else {
             tracing::warn!(
                 offset = raw.offset,
@@ -130,9 +133,6 @@ impl<'a> Batch<'a> {
         )?;
         for row in &self.calls {
             let line = &row.line;
-            let keys = (!line.keys.is_empty())
-                .then(|| super::to_json(&line.keys))
-                .transpose()?;
             let shadow = line.shadow.as_ref().map(shadow_json).transpose()?;
             insert.execute(params![
                 int(line.number),
@@ -148,7 +148,7 @@ impl<'a> Batch<'a> {
                 row.decision.as_str(),
                 line.rule.as_ref().map(Str::as_str),
                 line.message.as_ref().map(Str::as_str),
-                keys,
+                line.keys.as_ref().map(Str::as_str),
                 line.retry.map(int),
                 row.ending.map(|ending| ending.status.name()),
                 row.ending.and_then(|ending| ending.http),

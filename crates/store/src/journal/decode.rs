@@ -7,6 +7,7 @@ use provost_policy::{Amount, CounterId, Moment};
 use serde::Deserialize;
 
 use super::chain::{Mac, parse_mac};
+use super::encode;
 use super::entry::{Decision, Refund, Status};
 use crate::CallId;
 
@@ -39,8 +40,9 @@ pub(crate) struct Line<'a> {
     pub(crate) version: Option<u32>,
     #[serde(borrow)]
     pub(crate) rule: Option<Str<'a>>,
-    #[serde(default, borrow)]
-    pub(crate) keys: Vec<Str<'a>>,
+    /// A JSON list of texts, as it is kept in the database.
+    #[serde(default, deserialize_with = "list_as_text")]
+    pub(crate) keys: Option<Str<'a>>,
     #[serde(default)]
     pub(crate) charges: Vec<Charged>,
     #[serde(borrow)]
@@ -134,7 +136,40 @@ pub(crate) struct CheckpointLine {
 
 // === impl Line ===
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    /// An entry that has nothing yet but what every entry has.
+    pub(super) fn new(number: u64, kind: Kind, at: (u64, u64)) -> Self {
+        Self {
+            number,
+            kind,
+            at,
+            call: None,
+            grant: None,
+            label: None,
+            server: None,
+            method: None,
+            tool: None,
+            policy: None,
+            version: None,
+            rule: None,
+            keys: None,
+            charges: Vec::new(),
+            shadow: None,
+            decision: None,
+            message: None,
+            retry: None,
+            status: None,
+            http: None,
+            latency: None,
+            refund: Vec::new(),
+            who: None,
+            what: None,
+            target: None,
+            detail: None,
+            revision: None,
+        }
+    }
+
     /// When it was written.
     pub(crate) fn moment(&self) -> Moment {
         Moment {
@@ -185,6 +220,16 @@ pub(crate) fn moment(payload: &[u8]) -> Option<Moment> {
         steady: steady.parse().ok()?,
         wall: wall.parse().ok()?,
     })
+}
+
+fn list_as_text<'de, 'a, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Str<'a>>, D::Error> {
+    let list = Vec::<String>::deserialize(deserializer)?;
+    let mut text = Vec::new();
+    encode::texts(&mut text, &list);
+    let text = String::from_utf8(text).map_err(serde::de::Error::custom)?;
+    Ok(Some(Str(Cow::Owned(text))))
 }
 
 fn mac_from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Mac, D::Error> {

@@ -118,7 +118,7 @@ fn write_keys(out: &mut Vec<u8>, keys: &[Cow<'_, str>]) {
         return;
     }
     field(out, "keys");
-    list(out, keys, |out, key| text(out, key));
+    texts(out, keys);
 }
 
 /// Charges of one counter are one charge, the largest, as the ledger takes
@@ -194,6 +194,11 @@ fn write_amount(out: &mut Vec<u8>, amount: Amount) {
         _ => out.extend_from_slice(amount.to_string().as_bytes()),
     }
     out.push(b'"');
+}
+
+/// A list of texts.
+pub(super) fn texts(out: &mut Vec<u8>, items: &[impl AsRef<str>]) {
+    list(out, items, |out, item| text(out, item.as_ref()));
 }
 
 /// A list of things, with commas between them.
