@@ -51,15 +51,18 @@ pub(crate) fn restore(places: &Places, archive: &Path, replace: bool) -> Outcome
 }
 
 fn put_aside(places: &Places) -> Outcome<PathBuf> {
-    let mut name = places.data.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".before-restore-{}", when::now()));
-    let aside = places.data.with_file_name(name);
-    std::fs::rename(&places.data, &aside).map_err(|error| {
+    let fail = |error: std::io::Error| {
         Failure::unavailable(format!("cannot put `{}` aside", places.data.display()))
             .because(error)
             .hint("nothing was changed")
-    })?;
-    own_directory(&places.data)?;
+    };
+    // A link to the data directory stays; what it leads to is put aside.
+    let real = std::fs::canonicalize(&places.data).map_err(fail)?;
+    let mut name = real.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".before-restore-{}", when::now()));
+    let aside = real.with_file_name(name);
+    std::fs::rename(&real, &aside).map_err(fail)?;
+    own_directory(&real)?;
     Ok(aside)
 }
 
@@ -69,6 +72,7 @@ fn bring_back(places: &Places, aside: &Path) -> Outcome {
             .because(error)
             .hint(format!("move it to `{}` by hand", places.data.display()))
     };
-    std::fs::remove_dir_all(&places.data).map_err(fail)?;
-    std::fs::rename(aside, &places.data).map_err(fail)
+    let real = std::fs::canonicalize(&places.data).map_err(fail)?;
+    std::fs::remove_dir_all(&real).map_err(fail)?;
+    std::fs::rename(aside, &real).map_err(fail)
 }

@@ -38,6 +38,8 @@ fn tour(place: &Place) -> String {
             "--url",
             "https://mcp.example.com/other",
         ],
+        vec!["server", "set", "far", "--unset", "X-Key"],
+        vec!["server", "set", "far", "--unset", "Authorization"],
         vec!["server", "show", "nowhere"],
         vec!["policy", "list"],
         vec!["policy", "put", "files", "small", &policy],
@@ -107,12 +109,7 @@ fn administration_without_a_daemon() {
 async fn a_daemon_changes_nothing_about_the_answers() {
     let (alone, served) = (Place::new(), Place::new());
     let _up = served.up(&[]).await;
-    let (mut alone, mut served) = (tour(&alone), tour(&served));
-    // A daemon's own start is an entry too.
-    let entries = regex::Regex::new(r"\d+ entries").unwrap();
-    for story in [&mut alone, &mut served] {
-        *story = entries.replace_all(story, "[N] entries").into_owned();
-    }
+    let (alone, served) = (tour(&alone), tour(&served));
     assert_eq!(alone, served);
 }
 

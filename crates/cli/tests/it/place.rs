@@ -149,6 +149,7 @@ impl Place {
             (r"127\.0\.0\.1:\d+", "[ADDRESS]"),
             (r"\bkey-[0-9a-f]{16}\b", "[KEY]"),
             (r"\boffset \d+", "offset [N]"),
+            (r"\b\d+ entries\b", "[N] entries"),
             (r"\bprocess \d+", "process [PID]"),
             (r"\b\d+ ms\b", "[MS] ms"),
             (r"\b1\d{15}\b", "[MICROS]"),

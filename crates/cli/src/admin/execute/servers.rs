@@ -41,9 +41,34 @@ pub(super) fn set(store: &Store, who: &Actor, name: &str, change: Change) -> Out
     let server = store.server(name).map_err(change_failure)?;
     let transport = change.transport.unwrap_or_else(|| shown(&server.transport));
     check_pairs(&transport, &change.headers, &change.environment)?;
+    let known = |name: &String| {
+        server
+            .headers
+            .iter()
+            .chain(&server.env)
+            .any(|(key, _)| key == name)
+    };
+    if let Some(unknown) = change.unset.iter().find(|name| !known(name)) {
+        return Err(Failure::not_found(format!(
+            "server `{name}` has no header or variable `{unknown}`"
+        ))
+        .hint(format!("`provost server show {name}` lists them")));
+    }
+    // What belongs to the other kind of server does not stay behind unseen.
+    let is_http = matches!(transport, Transport::Http { .. });
+    let headers = if is_http {
+        merged(server.headers, change.headers, &change.unset)
+    } else {
+        Vec::new()
+    };
+    let env = if is_http {
+        Vec::new()
+    } else {
+        merged(server.env, change.environment, &change.unset)
+    };
     let change = ServerChange {
-        headers: Some(merged(server.headers, change.headers, &change.unset)),
-        env: Some(merged(server.env, change.environment, &change.unset)),
+        headers: Some(headers),
+        env: Some(env),
         transport: Some(stored(transport)?),
         description: None,
     };
