@@ -79,8 +79,14 @@ impl Route {
                         kind: FaultKind::SessionLost,
                         ..
                     }) => {
-                        self.reopen(worker, http, generation).await?;
-                        self.post(worker, http, permit, message.verbatim()).await
+                        // The upstream has read the message once, whatever it said.
+                        let sent = |fault: Fault| Fault {
+                            sent: true,
+                            ..fault
+                        };
+                        self.reopen(worker, http, generation).await.map_err(sent)?;
+                        let again = self.post(worker, http, permit, message.verbatim());
+                        again.await.map_err(sent)
                     }
                     other => other,
                 }

@@ -365,3 +365,14 @@ async fn a_call_sees_one_version_from_beginning_to_end(scene: Scene) {
     assert_eq!(scene.upstream.calls().len(), allowed);
 }
 both_faces!(a_call_sees_one_version_from_beginning_to_end, allow_all());
+
+async fn a_deleted_policy_leaves_its_grants_with_none(scene: Scene) {
+    scene.honest_call_works().await;
+    scene.gate.delete_policy("fixture", "rules");
+    assert_eq!(
+        rule(&scene.agent.call("echo", json!({})).await),
+        "(no policy)"
+    );
+    assert!(scene.agent.tools().await.is_empty());
+}
+both_faces!(a_deleted_policy_leaves_its_grants_with_none, allow_all());

@@ -465,3 +465,20 @@ async fn a_caller_without_a_token_is_counted_and_leaves_no_record() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_agent_that_does_not_say_what_it_accepts_is_served() {
+    let scene = scene().await;
+    let json = ("content-type", "application/json");
+    for headers in [
+        vec![json],
+        vec![json, ("accept", "application/json")],
+        vec![json, ("accept", "*/*")],
+    ] {
+        let reply = send(&scene, "POST", &headers, PING).await;
+        assert_eq!(
+            (reply.status, &reply.message()["result"]),
+            (200, &serde_json::json!({}))
+        );
+    }
+}

@@ -84,6 +84,11 @@ everywhere!(results_come_back_byte_for_byte, allow_all());
 async fn large_results_pass(scene: Scene) {
     let answer = scene.agent.call("big", json!({"bytes": 3_000_000})).await;
     assert_eq!(text(&answer).len(), 3_000_000);
+    let long = "y".repeat(3_000_000);
+    assert_eq!(
+        text(&scene.agent.call("echo", json!({"text": long})).await),
+        long
+    );
 }
 everywhere!(large_results_pass, allow_all());
 

@@ -47,6 +47,26 @@ fn a_reply_is_given_even_if_its_outcome_cannot_be_recorded() {
     in_a_process("outcome");
 }
 
+async fn the_intent_is_written_before_the_upstream_hears(scene: Scene) {
+    let agent = scene.agent.clone();
+    let slow = tokio::spawn(async move { agent.call("slow", json!({"ms": 60_000})).await });
+    scene.upstream.wait_for_calls(1).await;
+    // Read as another process would: from the files.
+    let segments = std::fs::read_dir(scene.gate.data().join("journal")).unwrap();
+    let texts = segments.map(|segment| std::fs::read(segment.unwrap().path()).unwrap());
+    let text = String::from_utf8_lossy(&texts.collect::<Vec<_>>().concat()).into_owned();
+    assert!(
+        text.contains("\"slow\"") && text.contains(scene.pass.grant.as_str()),
+        "{text}"
+    );
+    assert!(
+        !text.contains("60000") && !text.contains(&scene.pass.token),
+        "no values, no tokens"
+    );
+    slow.abort();
+}
+everywhere!(the_intent_is_written_before_the_upstream_hears, allow_all());
+
 /// Not a promise of its own: the body of every child.
 #[tokio::test]
 async fn story() {

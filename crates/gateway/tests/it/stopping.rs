@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::harness::*;
+use provost_testkit::fixture::{Fixture, Options};
 use provost_testkit::wait::within;
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
@@ -107,3 +108,26 @@ both_faces!(
     counters_come_back_after_a_restart,
     tools(json!({"echo": {"rate_limit": {"max": 3, "window": 600}}}))
 );
+
+#[tokio::test]
+async fn what_came_back_is_still_back_after_a_restart() {
+    let limited = tools(json!({"echo": {"rate_limit": {"max": 1, "window": 600}}}));
+    let mut scene = Scene::new(Face::Http, Kind::Http, limited).await;
+    let port = scene.upstream.fixture().address().port();
+    scene.stop_upstream();
+    assert_eq!(scene.raw(call(1, "echo", "{}")).await.status, Some(502));
+    let gate = scene.gate.restart(gate::settings()).await;
+    let options = Options {
+        port: Some(port),
+        ..Options::default()
+    };
+    let again = Fixture::start(options);
+    let agent = gate.http_agent(&scene.pass);
+    agent.connect().await;
+    assert_eq!(text(&agent.call("echo", json!({"text": "x"})).await), "x");
+    assert_eq!(
+        rule(&agent.call("echo", json!({})).await),
+        "/tools/echo/limits/echo_rate"
+    );
+    assert_eq!(again.recorder.calls(), ["echo"]);
+}

@@ -424,3 +424,32 @@ async fn a_server_can_be_tested_without_an_agent() {
         scene.records_become(&[]).await;
     }
 }
+
+/// A server that takes a call, forgets the session, and will not open another.
+#[tokio::test]
+async fn a_server_cannot_lift_a_limit_by_forgetting_sessions() {
+    let limited = tools(json!({"echo": {"rate_limit": {"max": 1, "window": 60}}}));
+    let scene = Scene::new(Face::Http, Kind::Http, limited).await;
+    let gone = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec();
+    let scripted = Scripted::start(vec![gone], Then::Close);
+    scene.gate.move_server("fixture", &scripted.url());
+    let answer = scene.raw(call(1, "echo", "{}")).await;
+    assert_eq!(
+        (answer.status, &answer.message["error"]["code"]),
+        (Some(502), &json!(-32603))
+    );
+    let again = scene.raw(call(2, "echo", "{}")).await.message;
+    assert_eq!(rule(&again), "/tools/echo/limits/echo_rate");
+    scene
+        .records_become(&[
+            "tools/call echo: allow, http_404",
+            "tools/call echo: deny by /tools/echo/limits/echo_rate",
+        ])
+        .await;
+    let received = String::from_utf8_lossy(&scripted.received()).into_owned();
+    assert_eq!(
+        received.matches("tools/call").count(),
+        1,
+        "nothing is sent twice"
+    );
+}

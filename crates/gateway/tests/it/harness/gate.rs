@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use provost_gateway::{Gateway, Listen, Settings, StdioAgent};
 use provost_store::{
-    Actor, Attachment, Decision, Filter, GrantId, Locations, NewGrant, NewServer, Order, Record,
-    Secret, ServerChange, ServerId, Store, Transport,
+    Actor, Attachment, Decision, Deletion, Filter, GrantId, Locations, NewGrant, NewServer, Order,
+    Record, Secret, ServerChange, ServerId, Store, Transport,
 };
 use provost_testkit::client::Client;
 use provost_testkit::process::Start;
@@ -220,6 +220,13 @@ impl TestGateway {
             ..ServerChange::default()
         };
         self.store.set_server(&who(), name, change).unwrap();
+        self.gateway.reload().unwrap();
+    }
+
+    /// Deletes a policy although grants use it.
+    pub(crate) fn delete_policy(&self, server: &str, name: &str) {
+        let how = Deletion::EvenIfUsed;
+        self.store.delete_policy(&who(), server, name, how).unwrap();
         self.gateway.reload().unwrap();
     }
 
