@@ -1,9 +1,10 @@
-//! The listener for agents: one socket, accepted on all worker threads.
+//! The listener for agents: one socket, shared out among all worker threads.
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -12,6 +13,7 @@ use hyper_util::server::conn::auto;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -71,26 +73,38 @@ pub(crate) fn open(
         address,
         ..listen.clone()
     }));
-    for (number, runtime) in threads.workers().iter().enumerate() {
-        let socket = socket.try_clone().map_err(bind)?;
-        let listener = {
-            let _runtime = runtime.enter();
-            TcpListener::from_std(socket).map_err(bind)?
-        };
-        let worker = Worker {
-            number,
-            shared: Arc::clone(shared),
-        };
-        let accept = accept(listener, worker, Arc::clone(&guard), tls.clone());
-        let stop = stop.clone();
-        runtime.spawn(async move {
-            tokio::select! {
-                () = accept => {}
-                () = stop.cancelled() => {}
-            }
-        });
-    }
+    let listener = {
+        let _background = shared.background.enter();
+        TcpListener::from_std(socket).map_err(bind)?
+    };
+    let seats = threads.workers().iter().enumerate();
+    let seats = seats
+        .map(|(number, runtime)| Seat {
+            worker: Worker {
+                number,
+                shared: Arc::clone(shared),
+            },
+            runtime: runtime.clone(),
+            connections: Arc::default(),
+        })
+        .collect();
+    let accept = accept(listener, seats, guard, tls);
+    let stop = stop.clone();
+    shared.background.spawn(async move {
+        tokio::select! {
+            () = accept => {}
+            () = stop.cancelled() => {}
+        }
+    });
     Ok(address)
+}
+
+/// A worker thread as the acceptor sees it.
+struct Seat {
+    worker: Worker,
+    runtime: Handle,
+    /// Connections it serves now.
+    connections: Arc<AtomicUsize>,
 }
 
 fn bound(address: SocketAddr) -> std::io::Result<StdListener> {
@@ -106,18 +120,31 @@ fn bound(address: SocketAddr) -> std::io::Result<StdListener> {
     Ok(socket.into())
 }
 
+/// Accepts, and gives each connection to the worker that has the fewest: were
+/// all workers to accept for themselves, one that is awake would take them all.
 async fn accept(
     listener: TcpListener,
-    worker: Worker,
+    seats: Vec<Seat>,
     guard: Arc<Guard>,
     tls: Option<TlsAcceptor>,
 ) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        let accepted = listener.accept().await;
+        // A socket belongs to the runtime it was made in, so it is made again there.
+        match accepted.and_then(|(stream, _)| stream.into_std()) {
+            Ok(stream) => {
+                let fewest = |seat: &&Seat| seat.connections.load(Ordering::Relaxed);
+                let Some(seat) = seats.iter().min_by_key(fewest) else {
+                    return;
+                };
+                seat.connections.fetch_add(1, Ordering::Relaxed);
+                let connections = Arc::clone(&seat.connections);
                 let connection =
-                    connection(stream, worker.clone(), Arc::clone(&guard), tls.clone());
-                tokio::spawn(connection);
+                    connection(stream, seat.worker.clone(), Arc::clone(&guard), tls.clone());
+                seat.runtime.spawn(async move {
+                    connection.await;
+                    connections.fetch_sub(1, Ordering::Relaxed);
+                });
             }
             Err(error) => {
                 // Out of file descriptors, most likely: others have to end first.
@@ -129,15 +156,15 @@ async fn accept(
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: StdStream,
     worker: Worker,
     guard: Arc<Guard>,
     tls: Option<TlsAcceptor>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "A connection was gone before it was served");
-        return;
-    }
+    let stream = match TcpStream::from_std(stream).and_then(|s| s.set_nodelay(true).map(|()| s)) {
+        Ok(stream) => stream,
+        Err(error) => return debug!(%error, "A connection was gone before it was served"),
+    };
     match tls {
         None => serve(stream, worker, guard).await,
         Some(tls) => match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
