@@ -7,7 +7,7 @@ use bytes::Bytes;
 use provost_policy::json::Value;
 
 use crate::answer::DECISION_KEY;
-use crate::envelope::{Id, IdKey};
+use crate::envelope::{self, Id, IdKey};
 use crate::splice::{self, Splice};
 
 /// The bytes that were judged, ready to be sent.
@@ -63,6 +63,19 @@ impl Outgoing {
     /// The agent's progress token, as JSON text.
     pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_ref().map(|(_, token)| token.as_str())
+    }
+
+    /// Whether two `initialize` open the same: revision and capabilities.
+    pub(crate) fn opens_like(&self, other: &Self) -> bool {
+        let (Ok(this), Ok(other)) = (envelope::parse(&self.text), envelope::parse(&other.text))
+        else {
+            return false;
+        };
+        let same = |name| {
+            let raw = |root: Value<'_>| Some(root.get("params")?.get(name)?.raw().to_owned());
+            raw(this.root()) == raw(other.root())
+        };
+        same("protocolVersion") && same("capabilities")
     }
 
     /// The message for an upstream session that is this agent's alone.

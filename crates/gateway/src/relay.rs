@@ -23,6 +23,9 @@ use crate::stage::settle::{self, Ending};
 use crate::upstream::{Exchange, Fault, FaultKind, http};
 use crate::worker::Worker;
 
+/// How long a failure waits for an agent to read it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// What may follow an answer on its stream before the connection is given up.
 const DREGS: usize = 16 * 1024;
 
@@ -221,12 +224,14 @@ impl Flight {
                     // The session is only known with the answer, which comes by itself.
                     continue;
                 }
-                way.pass(Event {
+                let event = Event {
                     id,
                     retry,
                     message: None,
-                })
-                .await;
+                };
+                if let Err(broken) = self.pass(worker, &mut way, event).await {
+                    return self.broken(worker, broken, way).await;
+                }
                 continue;
             };
             match inbound::sort(worker, &self.route, text).await {
@@ -239,12 +244,13 @@ impl Flight {
                         }
                         Way::Lines(lines) => self.reply(worker, text, Outlet::Stdio(lines)),
                         mut way => {
-                            way.pass(Event {
+                            let event = Event {
                                 id,
                                 retry,
                                 message: Some(text),
-                            })
-                            .await
+                            };
+                            // It is settled: what is left is the agent's to read.
+                            drop(self.pass(worker, &mut way, event).await);
                         }
                     };
                 }
@@ -254,15 +260,33 @@ impl Flight {
                     let _heard = self.route.session.deliver(text);
                 }
                 Sorted::Answer { text, .. } | Sorted::Deliver(text) => {
-                    way.pass(Event {
+                    let event = Event {
                         id,
                         retry,
                         message: Some(text),
-                    })
-                    .await;
+                    };
+                    if let Err(broken) = self.pass(worker, &mut way, event).await {
+                        return self.broken(worker, broken, way).await;
+                    }
                 }
                 Sorted::Nothing => {}
             }
+        }
+    }
+
+    /// Passes an event on. An agent that does not read holds its call for as
+    /// long as an upstream may, and not when the call is over for other reasons.
+    async fn pass(&self, worker: &Worker, way: &mut Way, event: Event) -> Result<(), Broken> {
+        if let (Way::Stream(_) | Way::Unopened(_), Some(id)) = (&*way, &event.id) {
+            self.route.session.note_answer_event(id);
+        }
+        tokio::select! {
+            biased;
+            () = way.pass(event) => Ok(()),
+            () = self.cancelled.cancelled() => Err(Broken::Cancelled),
+            () = self.route.session.ended.cancelled() => Err(Broken::Ended),
+            () = worker.shared.abandoned.cancelled() => Err(Broken::Ended),
+            () = tokio::time::sleep(worker.shared.settings.call_timeout) => Err(Broken::Gone),
         }
     }
 
@@ -547,8 +571,15 @@ impl Way {
     async fn fail(self, failure: &Failure, id: &str) {
         match self {
             Self::Unopened(outlet) => outlet.fail(failure, Some(id)),
-            Self::Stream(stream) => drop(stream.send(Event::of(failure.body(Some(id)))).await),
-            Self::Lines(lines) => drop(lines.send(failure.body(Some(id))).await),
+            // An agent that does not read misses it.
+            Self::Stream(stream) => {
+                let last = stream.send(Event::of(failure.body(Some(id))));
+                drop(tokio::time::timeout(LAST_WORDS, last).await);
+            }
+            Self::Lines(lines) => {
+                let last = lines.send(failure.body(Some(id)));
+                drop(tokio::time::timeout(LAST_WORDS, last).await);
+            }
         }
     }
 

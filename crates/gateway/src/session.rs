@@ -3,7 +3,8 @@
 //! A session belongs to the grant that opened it and to nobody else. Its lock
 //! is a std mutex: sections are look-ups and inserts, never held across an await.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -75,6 +76,10 @@ pub(crate) struct State {
     /// Whether the upstream's own stream flows to a stdio agent.
     follows: bool,
     stream: Option<GetStream>,
+    /// Hashes of the last event ids on streams of answers.
+    answer_events: VecDeque<u64>,
+    /// Open streams of answers that are resumed.
+    beside: usize,
     streams: u64,
     last_used: Option<Instant>,
 }
@@ -118,6 +123,14 @@ struct GetStream {
 /// A second GET stream without `Last-Event-ID`.
 #[derive(Debug)]
 pub(crate) struct StreamTaken;
+
+/// An open stream of a resumed answer; gives its place back.
+pub(crate) struct Beside(Arc<Session>);
+
+/// Answers one agent may resume at a time.
+const MOST_BESIDE: usize = 64;
+/// Event ids remembered for a session.
+const MOST_EVENTS: usize = 1024;
 
 /// The receiving end of a GET stream.
 pub(crate) struct Opened {
@@ -176,7 +189,7 @@ impl Session {
     pub(crate) fn listens(&self) -> bool {
         let state = self.state();
         let stream = state.stream.as_ref();
-        stream.is_some_and(|stream| !stream.events.is_closed())
+        state.beside > 0 || stream.is_some_and(|stream| !stream.events.is_closed())
     }
 
     /// Notes that the upstream's stream flows to the agent; `false` when it did.
@@ -256,6 +269,38 @@ impl Session {
         })
     }
 
+    /// Opens a stream for an answer that the agent lost: beside the GET stream,
+    /// which is for what belongs to no answer.
+    pub(crate) fn open_beside(self: &Arc<Self>) -> Result<(Opened, Beside), StreamTaken> {
+        let mut state = self.state();
+        if state.beside >= MOST_BESIDE {
+            return Err(StreamTaken);
+        }
+        state.beside += 1;
+        let (sender, events) = mpsc::channel(OUTBOUND);
+        let opened = Opened {
+            number: 0,
+            events,
+            sender,
+            taken_over: CancellationToken::new(),
+        };
+        Ok((opened, Beside(Arc::clone(self))))
+    }
+
+    /// Notes an event id that went out on the stream of an answer.
+    pub(crate) fn note_answer_event(&self, id: &str) {
+        let mut state = self.state();
+        if state.answer_events.len() >= MOST_EVENTS {
+            state.answer_events.pop_front();
+        }
+        state.answer_events.push_back(hashed(id));
+    }
+
+    /// Whether the event went out on the stream of an answer.
+    pub(crate) fn is_answer_event(&self, id: &str) -> bool {
+        self.state().answer_events.contains(&hashed(id))
+    }
+
     /// Forgets a GET stream that ended, unless another took its place.
     pub(crate) fn close_stream(&self, number: u64) {
         let mut state = self.state();
@@ -267,6 +312,18 @@ impl Session {
             state.stream = None;
         }
         state.last_used = Some(Instant::now());
+    }
+}
+
+fn hashed(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.0.state().beside -= 1;
     }
 }
 

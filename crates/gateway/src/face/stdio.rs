@@ -35,7 +35,7 @@ pub(crate) async fn serve<S>(
 {
     let (read, write) = tokio::io::split(stream);
     let (lines, outbound) = mpsc::channel(OUTBOUND);
-    let writer = tokio::spawn(write_lines(write, outbound));
+    let mut writer = tokio::spawn(write_lines(write, outbound));
     let session = Arc::new(Session::new(
         agent.grant.0.clone(),
         agent.server.0.clone(),
@@ -63,8 +63,12 @@ pub(crate) async fn serve<S>(
     worker.shared.stdio.remove(&session);
     drop(lines);
     drop(session);
-    // Ends when the last sender of a line is gone.
-    drop(writer.await);
+    // Ends when the last sender of a line is gone. An agent that does not read
+    // keeps nobody.
+    let last_words = worker.shared.settings.stop_deadline;
+    if tokio::time::timeout(last_words, &mut writer).await.is_err() {
+        writer.abort();
+    }
 }
 
 async fn read_lines<R: AsyncRead + Unpin>(

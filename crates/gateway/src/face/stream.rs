@@ -27,6 +27,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 enum Resumes {
     /// The agent, who sees the upstream's event ids.
     Agent,
+    /// The agent, and what comes is one answer.
+    AgentTheAnswer,
     /// Nobody but us.
     Us,
 }
@@ -70,15 +72,26 @@ pub(super) fn open(
     session: Arc<Session>,
     last_event: Option<&str>,
 ) -> Result<Response<Out>, Response<Out>> {
+    let of_an_answer = last_event.is_some_and(|id| session.is_answer_event(id));
+    let (opened, place) = if of_an_answer {
+        let (opened, place) = session.open_beside().map_err(|_| conflict())?;
+        (opened, Some(place))
+    } else {
+        let opened = session.open_stream(last_event.is_some());
+        (opened.map_err(|_| conflict())?, None)
+    };
     let Opened {
         number,
         events,
         sender,
         taken_over,
-    } = session
-        .open_stream(last_event.is_some())
-        .map_err(|_| conflict())?;
+    } = opened;
     let last_event = last_event.map(str::to_owned);
+    let resumes = if of_an_answer {
+        Resumes::AgentTheAnswer
+    } else {
+        Resumes::Agent
+    };
     let relay = {
         let worker = worker.clone();
         let session = Arc::clone(&session);
@@ -88,13 +101,14 @@ pub(super) fn open(
                 session: Arc::clone(&session),
             };
             tokio::select! {
-                () = carry(&worker, &route, last_event, &sender, Resumes::Agent) => {}
+                () = carry(&worker, &route, last_event, &sender, resumes) => {}
                 () = sender.closed() => {}
                 () = taken_over.cancelled() => {}
                 () = session.ended.cancelled() => {}
                 () = worker.shared.stopping.cancelled() => {}
             }
             session.close_stream(number);
+            drop(place);
         }
     };
     tokio::spawn(relay);
@@ -115,8 +129,8 @@ async fn carry(
         match route.stream(worker, last_event.as_deref()).await {
             Ok(Some(answer)) => {
                 let before = last_event.clone();
-                relay(worker, route, answer, &mut last_event, to).await;
-                if last_event.is_some() && resumes == Resumes::Agent {
+                relay(worker, route, answer, &mut last_event, to, resumes).await;
+                if last_event.is_some() && resumes != Resumes::Us {
                     // It knows from where.
                     return;
                 }
@@ -147,6 +161,7 @@ async fn relay(
     mut answer: http::Answer,
     last_event: &mut Option<String>,
     to: &mpsc::Sender<Event>,
+    resumes: Resumes,
 ) {
     let mut reader = Reader::new(worker.shared.settings.result_limit);
     while let Some(chunk) = answer.next_whenever().await {
@@ -154,8 +169,11 @@ async fn relay(
             return;
         };
         for Event { id, retry, message } in events {
-            if id.is_some() {
-                last_event.clone_from(&id);
+            if let Some(id) = &id {
+                if resumes == Resumes::AgentTheAnswer {
+                    route.session.note_answer_event(id);
+                }
+                *last_event = Some(id.clone());
             }
             let message = match message {
                 None => None,

@@ -281,7 +281,12 @@ impl Child {
             state.process.as_ref().and(state.opened.clone())
         };
         if let Some(opened) = opened {
-            return restore(&opened.answer, message.id());
+            if opened.message.opens_like(message) || self.sessions().len() > 1 {
+                return restore(&opened.answer, message.id());
+            }
+            // Nobody else uses it, and this agent can do other things than the
+            // one that opened it.
+            self.kill();
         }
         self.start_process()?;
         let answer = self.ask(session, permit, message).await?;
@@ -339,10 +344,7 @@ impl Child {
             .as_ref()
             .map(|process| process.input.clone());
         let input = input.ok_or_else(Fault::not_sent)?;
-        input
-            .send(splice::one_line(message))
-            .await
-            .map_err(|_| Fault::broken())
+        self.write(&input, splice::one_line(message)).await
     }
 
     /// Tells the process that the agent cancelled a request.
@@ -460,15 +462,27 @@ impl Child {
             state.waiting.insert(number, waiting);
             (number, input)
         };
-        if input
-            .send(splice::one_line(message.numbered(number)))
-            .await
-            .is_err()
-        {
+        let line = splice::one_line(message.numbered(number));
+        if let Err(fault) = self.write(&input, line).await {
             self.state().waiting.remove(&number);
-            return Err(Fault::not_sent());
+            return Err(fault);
         }
         Ok(lines)
+    }
+
+    /// Hands a line to the process. One that does not read has room for some;
+    /// what finds none has never left.
+    async fn write(&self, input: &mpsc::Sender<Bytes>, line: Bytes) -> Result<(), Fault> {
+        match input.try_send(line) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Fault::not_sent()),
+            Err(TrySendError::Full(line)) => {
+                match tokio::time::timeout(self.bounds.start, input.send(line)).await {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(_)) | Err(_) => Err(Fault::not_sent()),
+                }
+            }
+        }
     }
 
     fn start_process(self: &Arc<Self>) -> Result<(), Fault> {

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use crate::harness::*;
+use provost_testkit::process::Start;
+use provost_testkit::wait::within;
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::task::JoinHandle;
 
 fn errors(scene: &Scene) -> Vec<Value> {
     let strays = scene.agent.as_stdio().strays();
@@ -34,9 +37,15 @@ async fn a_stdio_agent_with_too_many_requests_is_told_and_can_still_cancel() {
     scene.honest_call_works().await;
 }
 
-#[tokio::test]
-async fn an_agent_that_does_not_read_keeps_nobody_waiting() {
-    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+/// An agent that reads the answer to `initialize` and nothing after it: its
+/// input, what it never reads, and the end of its service.
+async fn deaf(
+    scene: &Scene,
+) -> (
+    impl AsyncWriteExt + Unpin + Send + 'static,
+    impl Send,
+    JoinHandle<()>,
+) {
     let (ours, theirs) = tokio::io::duplex(1024);
     let gateway = scene.gate.gateway.clone();
     let agent = provost_gateway::StdioAgent {
@@ -52,8 +61,45 @@ async fn an_agent_that_does_not_read_keeps_nobody_waiting() {
         .write_all(format!("{initialize}\n").as_bytes())
         .await
         .unwrap();
-    // The first line is the last one it reads.
     output.read_line(&mut String::new()).await.unwrap();
+    (input, output, served)
+}
+
+/// A call that tells more than anybody reads.
+fn talkative() -> String {
+    let params = r#"{"name":"slow","arguments":{"ms":1,"steps":3000},"_meta":{"progressToken":1}}"#;
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{params}}}\n")
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_reads_ends() {
+    let setup = Setup::from(allow_all()).settings(|s| s.call_timeout = Duration::from_secs(1));
+    let scene = Scene::new(Face::Http, Kind::Http, setup).await;
+    let (mut input, _never_read, served) = deaf(&scene).await;
+    input.write_all(talkative().as_bytes()).await.unwrap();
+    scene
+        .records_become(&["tools/call slow: allow, cancelled"])
+        .await;
+    served.abort();
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_read_can_be_revoked() {
+    let setup = Setup::from(allow_all()).settings(|s| s.stop_deadline = Duration::from_millis(500));
+    let scene = Scene::new(Face::Http, Kind::Http, setup).await;
+    let (mut input, _never_read, served) = deaf(&scene).await;
+    input.write_all(talkative().as_bytes()).await.unwrap();
+    scene.upstream.wait_for_calls(1).await;
+    scene.gate.revoke(&scene.pass);
+    within("the end of the agent", served).await.unwrap();
+    let last = scene.gate.history();
+    assert_eq!(last, ["tools/call slow: allow, cancelled"]);
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_read_keeps_nobody_waiting() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let (mut input, _never_read, served) = deaf(&scene).await;
     let deaf = tokio::spawn(async move {
         for id in 2..2000 {
             let line = call(id, "big", r#"{"bytes":20000}"#) + "\n";
@@ -98,5 +144,29 @@ async fn an_agent_that_does_not_read_its_stream_keeps_nobody_waiting() {
         other.received("notifications/message").len() == 400
     })
     .await;
+    scene.honest_call_works().await;
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_read_is_slow_or_down() {
+    let opened = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
+    let script = format!("read a; echo '{opened}'; exec sleep 600");
+    let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
+    let setup = Setup::from(allow_all()).settings(|s| s.call_timeout = Duration::from_secs(1));
+    let scene = Scene::new(Face::Http, Kind::Http, setup).await;
+    scene.gate.stdio_server("stuck", &start, false);
+    scene.gate.put_policy("stuck", "open", &allow_all());
+    let agent = scene.gate.http_agent(&scene.gate.mint_on("stuck", "open"));
+    agent.connect().await;
+    let text = "x".repeat(100_000);
+    let calls: Vec<_> = (0..100)
+        .map(|_| {
+            let (agent, text) = (agent.clone(), text.clone());
+            tokio::spawn(async move { agent.call("echo", json!({"text": text})).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap()["error"]["code"], -32603);
+    }
     scene.honest_call_works().await;
 }

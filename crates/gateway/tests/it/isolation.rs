@@ -318,3 +318,30 @@ async fn a_process_that_was_killed_is_started_again_unnoticed() {
         assert_eq!(scene.upstream.requests("resources/subscribe").len(), 2);
     }
 }
+
+#[tokio::test]
+async fn a_process_is_opened_as_its_agent_asks() {
+    let scene = Scene::new(Face::Http, Kind::Stdio, allow_all()).await;
+    scene.agent.close().await;
+    let same = scene.another_agent(&scene.pass).await;
+    assert_eq!(scene.upstream.events_of("started").len(), 1);
+    let beside = scene.gate.http_agent(&scene.pass);
+    assert_eq!(
+        beside.connect_as("2024-11-05").await["protocolVersion"],
+        "2025-11-25"
+    );
+    assert_eq!(
+        scene.upstream.events_of("started").len(),
+        1,
+        "others use it"
+    );
+    same.close().await;
+    beside.close().await;
+    let other = scene.gate.http_agent(&scene.pass);
+    assert_eq!(
+        other.connect_as("2024-11-05").await["protocolVersion"],
+        "2024-11-05"
+    );
+    assert_eq!(text(&other.call("echo", json!({"text": "x"})).await), "x");
+    assert_eq!(scene.upstream.events_of("started").len(), 2);
+}

@@ -349,3 +349,50 @@ async fn anothers_event_id_replays_nothing() {
         assert!(!event.data.contains("canary"), "{event:?}");
     }
 }
+
+#[tokio::test]
+async fn a_lost_answer_comes_beside_the_general_stream() {
+    let scene = with_streams().await;
+    let link = scene.agent.as_http();
+    let mut general = link.get(None).await.unwrap();
+    let params = json!({"name": "slow", "arguments": {"ms": 400}});
+    let message = json!({"jsonrpc": "2.0", "id": 50, "method": "tools/call", "params": params});
+    let mut stream = link.post_stream(&message).await.unwrap();
+    let first = within("the priming event", stream.next()).await.unwrap();
+    drop(stream);
+    let mut resumed = link.get(first.id.as_deref()).await.unwrap();
+    assert_eq!(resumed.status, 200);
+    scene
+        .upstream
+        .fixture()
+        .notify("notifications/prompts/list_changed", json!({}));
+    let heard = general.message().await.expect("the general stream goes on");
+    assert_eq!(heard["method"], "notifications/prompts/list_changed");
+    assert_eq!(text(&resumed.message().await.unwrap()), "slept");
+    assert!(
+        within("the end of the answer", resumed.next())
+            .await
+            .is_none()
+    );
+    assert_eq!(
+        link.get(None).await.unwrap().status,
+        409,
+        "the general stream is still there"
+    );
+}
+
+#[tokio::test]
+async fn a_call_whose_agent_is_away_can_be_cancelled() {
+    let scene = with_streams().await;
+    let link = scene.agent.as_http();
+    let params = json!({"name": "slow", "arguments": {"ms": 60_000}});
+    let message = json!({"jsonrpc": "2.0", "id": 50, "method": "tools/call", "params": params});
+    let mut stream = link.post_stream(&message).await.unwrap();
+    within("the priming event", stream.next()).await.unwrap();
+    drop(stream);
+    scene.agent.cancel(50).await;
+    scene.upstream.wait_for("cancelled").await;
+    scene
+        .records_become(&["tools/call slow: allow, cancelled"])
+        .await;
+}
