@@ -104,15 +104,18 @@ pub(crate) fn is_syntax(error: &JsonError) -> bool {
     }
 }
 
-/// Reads the text of one message. The document borrows `text`.
+/// Reads the text of one message of an agent. The document borrows `text`.
 pub(crate) fn parse(text: &[u8]) -> Result<Document<'_>, Malformed> {
-    Ok(json::read(
-        text,
-        Bounds {
-            depth: 128,
-            nodes: 200_000,
-        },
-    )?)
+    Ok(json::read(text, bounds(200_000))?)
+}
+
+/// The same for an upstream, whose results may be large.
+pub(crate) fn parse_upstream(text: &[u8]) -> Result<Document<'_>, Malformed> {
+    Ok(json::read(text, bounds(2_000_000))?)
+}
+
+const fn bounds(nodes: u32) -> Bounds {
+    Bounds { depth: 128, nodes }
 }
 
 /// Reads the envelope of a parsed message.

@@ -101,7 +101,7 @@ fn announces_changes(result: Value<'_>) -> Option<Splice> {
             with: "true".to_owned(),
         }),
         None => {
-            let inner = tools.raw().trim_end_matches('}').trim_end();
+            let inner = tools.raw().strip_suffix('}')?.trim_end();
             let comma = if tools.is_empty() { "" } else { "," };
             Some(Splice {
                 at: tools.span(),

@@ -47,7 +47,7 @@ pub(crate) async fn sort(worker: &Worker, route: &Route, text: Bytes) -> Sorted 
         return Sorted::Nothing;
     };
     let refused = {
-        let Ok(parsed) = envelope::parse(&text) else {
+        let Ok(parsed) = envelope::parse_upstream(&text) else {
             warn!(server.name = %server, bytes = text.len(), "Server `{server}` sent a message that cannot be read");
             return Sorted::Nothing;
         };
@@ -117,7 +117,7 @@ pub(crate) fn answer_to(
 ) -> Option<Bytes> {
     let shared = &worker.shared;
     let directory = shared.directory.load();
-    let parsed = envelope::parse(&text).ok()?;
+    let parsed = envelope::parse_upstream(&text).ok()?;
     let answer = match envelope::read(&parsed) {
         Ok(Message::Response { id, answer }) if id.key() == *key => answer,
         // An error that was found before the id was read has id null, or none.
@@ -165,18 +165,23 @@ fn finish(
         };
         settle::settle(&worker.shared, &holding.grant.server_name, kept, ending);
     }
-    let Answer::Result(result) = answer else {
-        return text.clone();
+    let splices = match answer {
+        Answer::Error(error) => decision_mark(parsed, error.get("data"))
+            .into_iter()
+            .collect(),
+        Answer::Result(result) => {
+            let session = &route.session;
+            let mut splices = filter::result(worker, session, holding, pending.transform, result);
+            splices.extend(decision_mark(parsed, result.get("_meta")));
+            splices
+        }
     };
-    let mut splices = filter::result(worker, &route.session, holding, pending.transform, result);
-    splices.extend(decision_mark(parsed, result));
     splice::apply(text.clone(), splices)
 }
 
 /// A decision that the upstream made up is taken out: only we make them.
-fn decision_mark(parsed: &Document<'_>, result: Value<'_>) -> Option<Splice> {
-    let ours = result
-        .get("_meta")?
+fn decision_mark(parsed: &Document<'_>, place: Option<Value<'_>>) -> Option<Splice> {
+    let ours = place?
         .members()
         .find(|member| member.name() == DECISION_KEY)?;
     Some(splice::without_member(
@@ -230,7 +235,7 @@ fn settle_question(worker: &Worker, holding: &Holding, question: Option<Question
 /// A question that passed but reached no agent: whoever asked must not wait.
 pub(crate) async fn undelivered(worker: &Worker, route: &Route, holding: &Holding, text: &Bytes) {
     let refused = {
-        let Ok(parsed) = envelope::parse(text) else {
+        let Ok(parsed) = envelope::parse_upstream(text) else {
             return;
         };
         let Ok(Message::Request { id, .. }) = envelope::read(&parsed) else {

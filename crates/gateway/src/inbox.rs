@@ -75,7 +75,7 @@ async fn put(worker: &Worker, session: Arc<Session>, message: Bytes) {
 /// A resource that changed concerns those who subscribed to it, and a task of a
 /// process that several grants share concerns its owner.
 fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) -> bool {
-    let Ok(parsed) = envelope::parse(message) else {
+    let Ok(parsed) = envelope::parse_upstream(message) else {
         return false;
     };
     match envelope::read(&parsed) {

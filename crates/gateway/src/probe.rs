@@ -165,7 +165,7 @@ fn outgoing(id: usize, method: &str, params: &str) -> Result<Outgoing, ServerFau
     let text = Bytes::from(format!(
         r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#
     ));
-    let parsed = envelope::parse(&text).map_err(|_| ServerFault::NotMcp)?;
+    let parsed = envelope::parse_upstream(&text).map_err(|_| ServerFault::NotMcp)?;
     match envelope::read(&parsed) {
         Ok(Message::Request { id, params, .. }) => Ok(Outgoing::new(&text, id, params)),
         _ => Err(ServerFault::NotMcp),
@@ -179,7 +179,7 @@ async fn read_answer<T>(
     take: impl Fn(Value<'_>) -> T,
 ) -> Result<T, ServerFault> {
     let read = |text: &Bytes| -> Option<Result<T, ServerFault>> {
-        let parsed = envelope::parse(text).ok()?;
+        let parsed = envelope::parse_upstream(text).ok()?;
         match envelope::read(&parsed).ok()? {
             Message::Response {
                 answer: Answer::Result(result),

@@ -387,7 +387,7 @@ async fn first_answer(mut answer: http::Answer, worker: &Worker) -> Option<Bytes
             .into_iter()
             .filter_map(|event| event.message);
         for message in messages {
-            let parsed = envelope::parse(&message).ok()?;
+            let parsed = envelope::parse_upstream(&message).ok()?;
             if matches!(envelope::read(&parsed), Ok(Message::Response { .. })) {
                 drop(parsed);
                 return Some(message);
@@ -398,7 +398,7 @@ async fn first_answer(mut answer: http::Answer, worker: &Worker) -> Option<Bytes
 }
 
 fn is_result(message: &Bytes) -> bool {
-    envelope::parse(message).is_ok_and(|parsed| {
+    envelope::parse_upstream(message).is_ok_and(|parsed| {
         let read = envelope::read(&parsed);
         matches!(
             read,
@@ -412,13 +412,13 @@ fn is_result(message: &Bytes) -> bool {
 
 /// Whether a body is a JSON-RPC error, with an id or (before the id was read) without.
 fn is_error(body: &Bytes) -> bool {
-    envelope::parse(body).is_ok_and(|parsed| parsed.root().get("error").is_some())
+    envelope::parse_upstream(body).is_ok_and(|parsed| parsed.root().get("error").is_some())
 }
 
 /// Whether a 400 is about the session: several servers answer so where the
 /// specification wants a 404.
 fn speaks_of_session(body: &Bytes) -> bool {
-    let Ok(parsed) = envelope::parse(body) else {
+    let Ok(parsed) = envelope::parse_upstream(body) else {
         return false;
     };
     let message = parsed

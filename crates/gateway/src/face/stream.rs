@@ -138,6 +138,10 @@ async fn carry(
                     pause = Duration::from_secs(1);
                 }
             }
+            // The rest of an answer is gone: the agent's stream ends without it.
+            Ok(None) if resumes == Resumes::AgentTheAnswer => return,
+            // It does not know the event any more: then from now on.
+            Ok(None) if last_event.take().is_some() => continue,
             // No stream upstream: ours stays open for what we have to say.
             Ok(None) => return std::future::pending().await,
             Err(Fault {

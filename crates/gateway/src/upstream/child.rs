@@ -290,7 +290,7 @@ impl Child {
         }
         self.start_process()?;
         let answer = self.ask(session, permit, message).await?;
-        let parsed = envelope::parse(&answer).map_err(|_| Fault::lies())?;
+        let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
         let accepted = matches!(
             envelope::read(&parsed),
             Ok(Message::Response {
@@ -541,7 +541,7 @@ impl Child {
 
     /// Sorts one line by what it belongs to.
     fn route(self: &Arc<Self>, generation: u64, line: Bytes) {
-        let Ok(parsed) = envelope::parse(&line) else {
+        let Ok(parsed) = envelope::parse_upstream(&line) else {
             warn!(server.name = %self.spec.name, bytes = line.len(),
                 "Server `{}` wrote a line that is no message; it is dropped", self.spec.name);
             return;
@@ -711,13 +711,13 @@ fn pause(failures: u32) -> Duration {
 }
 
 fn is_answer(line: &Bytes) -> bool {
-    envelope::parse(line)
+    envelope::parse_upstream(line)
         .is_ok_and(|parsed| matches!(envelope::read(&parsed), Ok(Message::Response { .. })))
 }
 
 /// An answer with another request's id.
 fn restore(answer: &Bytes, id: &str) -> Result<Bytes, Fault> {
-    let parsed = envelope::parse(answer).map_err(|_| Fault::lies())?;
+    let parsed = envelope::parse_upstream(answer).map_err(|_| Fault::lies())?;
     let Ok(Message::Response { id: old, .. }) = envelope::read(&parsed) else {
         return Err(Fault::lies());
     };

@@ -396,3 +396,54 @@ async fn a_call_whose_agent_is_away_can_be_cancelled() {
         .records_become(&["tools/call slow: allow, cancelled"])
         .await;
 }
+
+#[tokio::test]
+async fn the_general_stream_goes_on_after_the_upstream_forgot_the_session() {
+    for face in [Face::Http, Face::Stdio] {
+        let scene = Scene::new(face, Kind::Http, allow_all()).await;
+        scene.agent.listen().await;
+        let fixture = scene.upstream.fixture();
+        let heard = || {
+            scene
+                .agent
+                .received("notifications/prompts/list_changed")
+                .len()
+        };
+        let tell = || fixture.notify("notifications/prompts/list_changed", json!({}));
+        if face == Face::Stdio {
+            // What it heard before has an event id that the next session does not know.
+            tell();
+            wait_until("it is heard", || heard() == 1).await;
+        }
+        let before = heard();
+        fixture.expire_sessions();
+        wait_until("a new session is open", || {
+            scene.upstream.requests("initialize").len() == 2
+        })
+        .await;
+        wait_until("it is heard again", || {
+            tell();
+            heard() > before
+        })
+        .await;
+        scene.honest_call_works().await;
+    }
+}
+
+#[tokio::test]
+async fn two_openings_at_once_are_one_session() {
+    let scene = Scene::before_initialize(Face::Stdio, Kind::Http, allow_all());
+    let link = scene.agent.as_stdio();
+    link.write(initialize(1).to_string()).unwrap();
+    link.write(initialize(2).to_string()).unwrap();
+    wait_until("both are answered", || link.strays().len() == 2).await;
+    let refused = link
+        .strays()
+        .iter()
+        .filter(|a| a["error"]["code"] == -32600)
+        .count();
+    assert_eq!(
+        (refused, scene.upstream.requests("initialize").len()),
+        (1, 1)
+    );
+}
