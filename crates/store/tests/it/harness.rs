@@ -53,10 +53,17 @@ impl Scratch {
         segment(&self.locations, number)
     }
 
-    /// A copy of everything as it is on the disk now.
+    /// A copy of everything as it is on the disk now: what a crash leaves.
     pub(crate) fn copy(&self) -> Scratch {
         let copy = scratch();
+        // Nobody commits while database and log are copied.
+        let database = rusqlite::Connection::open(self.locations.data.join("provost.db")).unwrap();
+        database
+            .busy_timeout(std::time::Duration::from_secs(5))
+            .unwrap();
+        database.execute_batch("BEGIN IMMEDIATE").unwrap();
         copy_tree(self.directory.path(), copy.directory.path());
+        database.execute_batch("ROLLBACK").unwrap();
         copy
     }
 }

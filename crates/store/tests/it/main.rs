@@ -20,3 +20,4 @@ mod keys;
 mod open;
 mod property;
 mod retention;
+mod soak;
