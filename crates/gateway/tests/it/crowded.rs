@@ -27,6 +27,7 @@ async fn a_stdio_agent_with_too_many_requests_is_told_and_can_still_cancel() {
     }
     wait_until("what is too much is refused", || errors(&scene).len() == 6).await;
     assert_eq!(errors(&scene)[0]["error"]["code"], -32603);
+    scene.upstream.wait_for_calls(1024).await;
     for id in 10_000..11_030 {
         scene.agent.cancel(id).await;
     }
