@@ -4,6 +4,8 @@ use bytes::Bytes;
 use provost_policy::judge::Refusal;
 use serde_json::{Value, json};
 
+use crate::brief::{SENTENCE, brief};
+
 /// Key of the member in `_meta` (or `data`) that explains a decision.
 pub(crate) const DECISION_KEY: &str = "dev.provost/decision";
 
@@ -33,7 +35,7 @@ impl Failure {
         Self {
             http,
             code,
-            message: message.into(),
+            message: brief(&message.into(), SENTENCE).into_owned(),
             data: None,
         }
     }
@@ -63,7 +65,9 @@ impl Failure {
                 asked.escape_debug()
             ),
         );
-        failure.data = Some(json!({ "supported": crate::protocol::VERSIONS, "requested": asked }));
+        let requested = brief(asked, SENTENCE);
+        failure.data =
+            Some(json!({ "supported": crate::protocol::VERSIONS, "requested": requested }));
         failure
     }
 

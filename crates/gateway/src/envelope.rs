@@ -151,7 +151,7 @@ pub(crate) fn read<'d>(document: &'d Document<'_>) -> Result<Message<'d>, Malfor
         .filter(|id| id_problem(*id).is_none())
         .map(|id| id.raw().to_owned());
     if let Some(name) = unknown {
-        return refuse(format!("unknown member `{name}`"), shown);
+        return refuse(format!("unknown member `{}`", name.escape_debug()), shown);
     }
     if version.and_then(Value::as_str).as_deref() != Some("2.0") {
         return refuse("`jsonrpc` must be \"2.0\"", shown);
@@ -219,9 +219,11 @@ const DECIDING: [&str; 4] = ["name", "arguments", "uri", "_meta"];
 
 fn params_problem(params: Value<'_>) -> Option<String> {
     if let Some(key) = json::folded_duplicate(params) {
+        let key = key.escape_debug();
         return Some(format!("`params` has two members that read as `{key}`"));
     }
     let key = json::lookalike(params, &DECIDING)?;
+    let key = key.escape_debug();
     Some(format!(
         "`params` has a member `{key}` that only looks like a known one"
     ))

@@ -25,6 +25,9 @@ use crate::stage::settle::{self, Ending};
 use crate::stage::{Stop, judge, limits, record};
 use crate::worker::Worker;
 
+/// Questions of an upstream that may be open in one session.
+const MOST_QUESTIONS: usize = 1024;
+
 /// What becomes of one message of an upstream.
 pub(crate) enum Sorted {
     /// The answer to a request of the session, settled and filtered.
@@ -208,6 +211,9 @@ fn question(
             .questions
             .insert(key, Question { kept: None });
         return Ok(());
+    }
+    if route.session.state().questions.len() >= MOST_QUESTIONS {
+        return Err(Failure::busy("too many questions are open already"));
     }
     let asked = ask(worker, route, holding, method);
     let kept = asked.map_err(|stop| match stop {

@@ -13,6 +13,9 @@ use crate::route::Route;
 use crate::session::Session;
 use crate::stage::Stop;
 
+/// Subscriptions remembered for a session; enough for any honest agent.
+const MOST_SUBSCRIPTIONS: usize = 10_000;
+
 /// A housekeeping request on its way; lists are filtered on the way back.
 pub(super) fn flight(
     agent: &Agent,
@@ -68,8 +71,11 @@ pub(super) fn remember(
     match method {
         "logging/setLevel" => session.state().level = Some(message.clone()),
         "resources/subscribe" => {
-            if let Some(uri) = uri() {
-                session.state().subscriptions.insert(uri, message.clone());
+            let mut state = session.state();
+            if let Some(uri) = uri()
+                && state.subscriptions.len() < MOST_SUBSCRIPTIONS
+            {
+                state.subscriptions.insert(uri, message.clone());
             }
         }
         "resources/unsubscribe" => {

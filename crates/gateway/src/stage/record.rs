@@ -13,9 +13,13 @@ use tracing::{error, info};
 
 use super::Stop;
 use super::judge::ShadowSaid;
+use crate::brief::{NAME, SENTENCE, brief};
 use crate::directory::Holding;
 use crate::permit::Permit;
 use crate::worker::Shared;
+
+/// Keys of arguments in one record; nobody reads more.
+const MOST_KEYS: usize = 256;
 
 /// What a record says of a call, whatever becomes of it.
 pub(crate) struct Subject<'c> {
@@ -36,14 +40,15 @@ pub(crate) fn intent(
     now: Moment,
 ) -> Result<Permit, Stop> {
     let grant = &subject.holding.grant;
+    let tool = subject.tool.map(|tool| brief(tool, NAME));
     let entry = Entry::Intent(Intent {
         call: subject.call,
         at: now,
         grant: grant.id.as_str(),
         grant_label: &grant.label,
         server: &grant.server_name,
-        method: subject.method,
-        tool: subject.tool,
+        method: &brief(subject.method, NAME),
+        tool: tool.as_deref(),
         policy: allowed.policy.as_ref().map(|policy| policy.name.as_str()),
         version: allowed.policy.as_ref().map(|policy| policy.version),
         rule: allowed.rule.as_ref().map(AsRef::as_ref),
@@ -65,26 +70,28 @@ pub(crate) fn refusal(
     now: Moment,
 ) -> Result<(), Stop> {
     let grant = &subject.holding.grant;
+    let tool = subject.tool.map(|tool| brief(tool, NAME));
     let entry = Entry::Refused(Refused {
         call: subject.call,
         at: now,
         grant: grant.id.as_str(),
         grant_label: &grant.label,
         server: &grant.server_name,
-        method: subject.method,
-        tool: subject.tool,
+        method: &brief(subject.method, NAME),
+        tool: tool.as_deref(),
         policy: refusal.policy.as_ref().map(|policy| policy.name.as_str()),
         version: refusal.policy.as_ref().map(|policy| policy.version),
         rule: refusal.rule.as_str(),
         keys: &subject.keys,
         decision,
-        message: &refusal.message,
+        message: &brief(&refusal.message, SENTENCE),
         retry_after_ms: refusal.retry_after_ms,
         shadow: subject.shadow.as_ref().and_then(shadow),
     });
     append(shared, &entry)?;
     shared.metrics.decided(&grant.server_name, decision);
-    let what = subject.tool.unwrap_or(subject.method).escape_debug();
+    let what = brief(subject.tool.unwrap_or(subject.method), NAME);
+    let what = what.escape_debug();
     info!(server.name = %grant.server_name, grant.label = %grant.label, rule.id = %refusal.rule,
         "Refused `{what}` by rule `{}`", refusal.rule);
     Ok(())
@@ -120,6 +127,13 @@ pub(crate) fn keys<'d>(arguments: Option<Value<'d>>) -> Vec<Cow<'d, str>> {
     };
     let mut keys: Vec<_> = arguments.members().map(|member| member.name()).collect();
     keys.sort_unstable();
+    if keys.len() > MOST_KEYS {
+        keys.truncate(MOST_KEYS);
+        keys.push(Cow::Borrowed("…"));
+    }
+    for key in keys.iter_mut().filter(|key| key.len() > NAME) {
+        *key = Cow::Owned(brief(key, NAME).into_owned());
+    }
     keys
 }
 

@@ -27,4 +27,5 @@ mod sessions;
 mod smuggled;
 mod stopping;
 mod tls;
+mod traces;
 mod upstreams;

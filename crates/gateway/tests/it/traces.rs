@@ -1,0 +1,175 @@
+//! What a gateway leaves behind: records, counts and logs, bounded, escaped, and
+//! without anything secret.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use crate::harness::*;
+use provost_testkit::process::Start;
+use serde_json::json;
+
+#[tokio::test]
+async fn counts_are_by_decision_and_name_no_tool() {
+    let scene = Scene::new(
+        Face::Http,
+        Kind::Http,
+        tools(json!({"add": {"action": "deny"}, "slow": {"action": "require_approval"}})),
+    )
+    .await;
+    scene.honest_call_works().await;
+    scene.honest_call_works().await;
+    scene.agent.call("add", json!({})).await;
+    scene.agent.call("slow", json!({})).await;
+    for n in 0..50 {
+        scene.agent.call(&format!("random_{n}"), json!({})).await;
+    }
+    let metrics = scene.gate.gateway.metrics();
+    for (decision, count) in [("allow", 52), ("deny", 1), ("ask", 1)] {
+        let line =
+            format!("provost_calls_total{{server=\"fixture\",decision=\"{decision}\"}} {count}");
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
+    assert!(
+        !metrics.contains("random") && !metrics.contains("echo") && !metrics.contains("agent\"")
+    );
+    let names = metrics
+        .lines()
+        .filter(|line| line.starts_with("# TYPE "))
+        .count();
+    let helps = metrics
+        .lines()
+        .filter(|line| line.starts_with("# HELP "))
+        .count();
+    assert!(names > 5 && names == helps);
+}
+
+async fn long_names_leave_short_traces(scene: Scene) {
+    let long = "n".repeat(1 << 20);
+    let keys: Vec<String> = (0..5000).map(|n| format!("\"key{n:04}\":0")).collect();
+    let texts = [
+        call(1, &long, "{}"),
+        call(1, "add", &format!("{{\"{long}\":1}}")),
+        call(1, "add", &format!("{{{}}}", keys.join(","))),
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{long}"}}"#),
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{long}":1}}"#),
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"{long}":1,"{long}":2}}}}"#),
+    ];
+    for text in texts {
+        let answer = scene.raw(text).await;
+        assert!(answer.message.to_string().len() < 5_000);
+    }
+    let records = scene.gate.records();
+    assert_eq!(records.len(), 6);
+    for record in &records {
+        assert!(format!("{record:?}").len() < 10_000, "{record:?}");
+    }
+    assert_eq!(records[2].keys.len(), 257);
+    scene.honest_call_works().await;
+}
+both_faces!(
+    long_names_leave_short_traces,
+    json!({"version": "1", "default": "allow", "tools": {"add": {"action": "deny"}}, "hide": ["nnnn*"]})
+);
+
+async fn records_hold_names_of_arguments_and_no_values(scene: Scene) {
+    let arguments = json!({"password": "canary-1", "nested": {"inner": "canary-2"}});
+    scene.agent.call("echo", arguments.clone()).await;
+    scene.agent.call("add", arguments).await;
+    let records = scene.gate.records();
+    assert!(
+        records
+            .iter()
+            .all(|record| record.keys == ["nested", "password"])
+    );
+    let mut export = Vec::new();
+    let format = provost_store::ExportFormat::Jsonl;
+    scene.gate.store.audit_export(format, &mut export).unwrap();
+    let text = String::from_utf8(export).unwrap();
+    assert!(text.contains("password") && !text.contains("canary") && !text.contains("inner"));
+}
+both_faces!(
+    records_hold_names_of_arguments_and_no_values,
+    tools(json!({"add": {"action": "deny"}}))
+);
+
+/// Everything that is logged by this process, as a terminal would get it.
+fn log() -> Arc<Mutex<Vec<u8>>> {
+    static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
+    let start = || {
+        let log: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let writer = Arc::clone(&log);
+        tracing_subscriber::fmt()
+            .with_env_filter("provost_gateway=trace,provost_store=trace,provost_policy=trace")
+            .with_ansi(false)
+            .with_writer(move || Log(Arc::clone(&writer)))
+            .init();
+        log
+    };
+    Arc::clone(LOG.get_or_init(start))
+}
+
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn logs_hold_no_secrets_and_cannot_be_forged() {
+    let log = log();
+    let evil = r"x\u001b[31m\nERROR forged-line\r\u202egnp.exe";
+    for (face, kind) in [(Face::Http, Kind::Http), (Face::Stdio, Kind::Stdio)] {
+        let scene = Scene::new(face, kind, tools(json!({"add": {"action": "deny"}}))).await;
+        scene
+            .agent
+            .call("echo", json!({"text": "canary-argument"}))
+            .await;
+        scene
+            .agent
+            .call("add", json!({"text": "canary-argument"}))
+            .await;
+        for text in [
+            call(1, evil, "{}"),
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{evil}"}}"#),
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{evil}":1}}"#),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a{evil}":1,"a{evil}":2}}}}"#
+            ),
+            format!(r#"{{"jsonrpc":"2.0","method":"{evil}"}}"#),
+        ] {
+            scene.raw(text).await;
+        }
+        scene.gate.revoke(&scene.pass);
+        let text = String::from_utf8_lossy(&log.lock().unwrap()).into_owned();
+        assert!(!text.contains("canary-argument") && !text.contains(&scene.pass.token));
+    }
+    let script = r#"printf 'boo\033[31m\rERROR forged-line\n' >&2; printf '{"jsonrpc":"2.0","method":"x\\u001b[2J\\nERROR forged-line"}\n'; printf '{"\\u001b[2J\\nforged-line":1}\n'; cat"#;
+    let setup = Setup::from(allow_all()).settings(|s| s.call_timeout = Duration::from_secs(1));
+    let scene = Scene::new(Face::Http, Kind::Http, setup).await;
+    let start = Start::program("/bin/sh").args(["-c", script]);
+    scene.gate.stdio_server("evil", &start, false);
+    drop(scene.gate.gateway.test_server("evil").await);
+    let text = String::from_utf8_lossy(&log.lock().unwrap()).into_owned();
+    assert!(
+        text.contains("boo"),
+        "the server's own words are logged: {text}"
+    );
+    let bad = |line: &&str| {
+        line.starts_with("ERROR forged") || line.contains(['\u{1b}', '\r', '\u{202e}'])
+    };
+    let bad: Vec<&str> = text.lines().filter(bad).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    let forged = text.lines().filter(|line| line.contains("forged-line"));
+    assert!(
+        forged.clone().all(|line| line.starts_with("20")),
+        "each begins as a log line does"
+    );
+}
