@@ -18,6 +18,7 @@ mod decisions;
 mod doors;
 mod envelope;
 mod fidelity;
+mod fuzz;
 mod isolation;
 mod journal;
 mod methods;
