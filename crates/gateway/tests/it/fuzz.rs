@@ -247,7 +247,8 @@ async fn a_damaged_answer_is_an_answer_or_a_failure() {
     };
     let bodies: Vec<Vec<u8>> = (0..600).map(|_| damaged(&mut dice)).collect();
     let wire = |body: &Vec<u8>| {
-        let kind = ["application/json", "text/event-stream"][usize::from(body.len() % 7 == 0)];
+        let kind =
+            ["application/json", "text/event-stream"][usize::from(body.len().is_multiple_of(7))];
         let body = match kind {
             "application/json" => body.clone(),
             _ => [b"data: ", body.as_slice(), b"\n\n"].concat(),
@@ -277,13 +278,8 @@ async fn a_damaged_answer_is_an_answer_or_a_failure() {
         );
         let message = reply.message();
         assert_eq!(message["id"], 7, "{shown}");
-        assert!(
-            !reply
-                .text()
-                .contains("dev.provost/decision\":{\"decision\":\"allow\"")
-                || !shown.contains("_meta"),
-            "{shown}"
-        );
+        let mark = message["result"]["_meta"].get(DECISION);
+        assert_eq!(mark, None, "{shown}");
         passed += usize::from(message.get("result").is_some());
     }
     assert!(passed > 100 && passed < 550, "{passed}");
