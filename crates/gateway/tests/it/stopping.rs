@@ -39,7 +39,7 @@ async fn a_call_that_takes_too_long_is_cancelled(scene: Scene) {
 everywhere!(
     a_call_that_takes_too_long_is_cancelled,
     Setup::from(one_at_a_time())
-        .settings(|settings| settings.stop_deadline = Duration::from_millis(300))
+        .settings(|settings| settings.stop_deadline = Duration::from_millis(1500))
 );
 
 async fn nothing_new_is_taken_while_it_stops(scene: Scene) {
