@@ -297,21 +297,18 @@ impl Gateway {
         shared.stopping.cancel();
         shared.calls.close();
         let deadline = shared.settings.stop_deadline;
-        if tokio::time::timeout(deadline, shared.calls.wait())
-            .await
-            .is_err()
-        {
+        let finished = tokio::time::timeout(deadline, shared.calls.wait()).await;
+        // Upstreams hear that their sessions are over, if they listen.
+        let mut farewell = FAREWELL.min(deadline);
+        if finished.is_err() {
             warn!(calls = shared.calls.len(), "Calls in flight are cancelled");
-            shared.abandoned.cancel();
-            drop(tokio::time::timeout(deadline, shared.calls.wait()).await);
+            farewell = deadline;
         }
-        shared.abandoned.cancel();
         let worker = Worker::background(shared);
         for session in shared.all_sessions() {
             worker.end(&session);
         }
-        // Upstreams hear that their sessions are over, if they listen.
-        drop(tokio::time::timeout(FAREWELL.min(deadline), shared.calls.wait()).await);
+        drop(tokio::time::timeout(farewell, shared.calls.wait()).await);
         if let Some(children) = shared.children.get() {
             children.stop_all().await;
         }

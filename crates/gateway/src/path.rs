@@ -52,6 +52,9 @@ struct Request<'d> {
 }
 
 /// One message of an agent, to its end.
+///
+/// What is rare is boxed, here and below: a task is as large as its largest
+/// branch, and every call would pay for moving it.
 pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet: Outlet) {
     let parsed = match envelope::parse(&text) {
         Ok(parsed) => parsed,
@@ -69,10 +72,13 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
             self::request(worker, agent, request, outlet).await;
         }
         Ok(Message::Notification { method, params }) => {
-            notify::notification(worker, agent, &text, &method, params, outlet).await;
+            Box::pin(notify::notification(
+                worker, agent, &text, &method, params, outlet,
+            ))
+            .await;
         }
         Ok(Message::Response { id, .. }) => {
-            notify::answer(worker, agent, &text, id, outlet).await;
+            Box::pin(notify::answer(worker, agent, &text, id, outlet)).await;
         }
     }
 }
@@ -80,7 +86,7 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
 async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: Outlet) {
     let kind = protocol::request_kind(&request.method);
     if kind == RequestKind::Housekeeping(protocol::Housekeeping::Initialize) {
-        return initialize::initialize(worker, agent, &request, outlet).await;
+        return Box::pin(initialize::initialize(worker, agent, &request, outlet)).await;
     }
     // Everything but opening a session needs one that is open.
     let Some(session) = agent.session.clone().filter(|session| session.is_open()) else {

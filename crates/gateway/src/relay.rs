@@ -150,7 +150,7 @@ impl Flight {
     ) {
         let forward = async {
             match self.transform {
-                Transform::Initialize => self.route.open(worker, &permit, &message).await,
+                Transform::Initialize => Box::pin(self.route.open(worker, &permit, &message)).await,
                 _ => self.route.request(worker, &permit, &message).await,
             }
         };
@@ -160,17 +160,18 @@ impl Flight {
             () = outlet.gone() => Err(Broken::Gone),
             () = self.cancelled.cancelled() => Err(Broken::Cancelled),
             () = self.route.session.ended.cancelled() => Err(Broken::Ended),
-            () = worker.shared.abandoned.cancelled() => Err(Broken::Ended),
         };
         match exchange {
             // The usual case: one message, no stream, nothing to wait for.
             Ok(Exchange::Message(text)) => self.only(worker, text, outlet).await,
-            Ok(Exchange::Lines(lines)) => self.many(worker, Source::Lines(lines), outlet).await,
+            Ok(Exchange::Lines(lines)) => {
+                Box::pin(self.many(worker, Source::Lines(lines), outlet)).await;
+            }
             Ok(Exchange::Events(answer)) => {
                 let source = Source::events(worker, answer);
-                self.many(worker, source, outlet).await;
+                Box::pin(self.many(worker, source, outlet)).await;
             }
-            Err(broken) => self.broken(worker, broken, Way::new(outlet)).await,
+            Err(broken) => Box::pin(self.broken(worker, broken, Way::new(outlet))).await,
         }
     }
 
@@ -179,7 +180,7 @@ impl Flight {
             Some(answer) => self.reply(worker, answer, outlet),
             None => {
                 let way = Way::new(outlet);
-                self.broken(worker, Broken::Fault(Fault::lies()), way).await;
+                Box::pin(self.broken(worker, Broken::Fault(Fault::lies()), way)).await;
             }
         }
     }
@@ -199,7 +200,6 @@ impl Flight {
                 () = way.gone() => return self.broken(worker, if resumable && !ours { Broken::Resumable } else { Broken::Gone }, way).await,
                 () = self.cancelled.cancelled() => return self.broken(worker, Broken::Cancelled, way).await,
                 () = self.route.session.ended.cancelled() => return self.broken(worker, Broken::Ended, way).await,
-                () = worker.shared.abandoned.cancelled() => return self.broken(worker, Broken::Ended, way).await,
             };
             let event = match next {
                 Ok(Some(event)) => event,
@@ -285,7 +285,6 @@ impl Flight {
             () = way.pass(event) => Ok(()),
             () = self.cancelled.cancelled() => Err(Broken::Cancelled),
             () = self.route.session.ended.cancelled() => Err(Broken::Ended),
-            () = worker.shared.abandoned.cancelled() => Err(Broken::Ended),
             () = tokio::time::sleep(worker.shared.settings.call_timeout) => Err(Broken::Gone),
         }
     }

@@ -69,7 +69,7 @@ impl Route {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec)?;
                 Ok(Exchange::Lines(
-                    child.request(&self.session, permit, message).await?,
+                    Box::pin(child.request(&self.session, permit, message)).await?,
                 ))
             }
             Upstream::Http(http) => {
@@ -84,7 +84,9 @@ impl Route {
                             sent: true,
                             ..fault
                         };
-                        self.reopen(worker, http, generation).await.map_err(sent)?;
+                        Box::pin(self.reopen(worker, http, generation))
+                            .await
+                            .map_err(sent)?;
                         let again = self.post(worker, http, permit, message.verbatim());
                         again.await.map_err(sent)
                     }
@@ -110,7 +112,7 @@ impl Route {
                         kind: FaultKind::SessionLost,
                         ..
                     }) => {
-                        self.reopen(worker, http, generation).await?;
+                        Box::pin(self.reopen(worker, http, generation)).await?;
                         self.post(worker, http, permit, message).await.map(drop)
                     }
                     other => other.map(drop),
@@ -193,7 +195,7 @@ impl Route {
         match self.upstream()? {
             Upstream::Http(http) => {
                 let generation = self.session.state().generation;
-                self.reopen(worker, http, generation).await
+                Box::pin(self.reopen(worker, http, generation)).await
             }
             Upstream::Stdio(_) => Ok(()),
         }

@@ -42,8 +42,6 @@ pub(crate) struct Shared {
     pub(crate) background: Handle,
     /// Cancelled when no new messages are taken.
     pub(crate) stopping: CancellationToken,
-    /// Cancelled when those in flight have had their time.
-    pub(crate) abandoned: CancellationToken,
     /// Every call on its way; a graceful stop waits for them.
     pub(crate) calls: TaskTracker,
 }
@@ -86,7 +84,6 @@ impl Shared {
             children: OnceLock::new(),
             background,
             stopping: CancellationToken::new(),
-            abandoned: CancellationToken::new(),
             calls: TaskTracker::new(),
         }
     }

@@ -48,7 +48,6 @@ pub(crate) async fn serve<S>(
         biased;
         () = session.ended.cancelled() => {}
         () = read_lines(worker, read, &session, &lines, &calls) => {}
-        () = worker.shared.abandoned.cancelled() => {}
     }
     // The agent closed its end, and may still read the answers it waits for.
     calls.close();

@@ -233,7 +233,7 @@ impl HttpUpstream {
         loop {
             let (mut sender, fresh) = match self.take_idle(worker) {
                 Some(sender) => (sender, false),
-                None => (self.connect().await?, true),
+                None => (Box::pin(self.connect()).await?, true),
             };
             if sender.ready().await.is_err() {
                 if fresh {
