@@ -17,6 +17,7 @@ mod metrics;
 mod outgoing;
 mod outlet;
 mod path;
+mod patience;
 mod permit;
 mod probe;
 mod protocol;

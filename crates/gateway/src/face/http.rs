@@ -18,6 +18,7 @@ use crate::answer::Failure;
 use crate::directory::Holding;
 use crate::outlet::{Outlet, Reply};
 use crate::path::{self, Agent};
+use crate::patience;
 use crate::protocol;
 use crate::session::Session;
 use crate::upstream::http::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
@@ -148,14 +149,7 @@ async fn post(
     if let Some(session) = &session {
         session.touch();
     }
-    let (reply_to, reply) = oneshot::channel();
-    // On a task of its own: a call does not end because a connection does.
-    let task = {
-        let worker = worker.clone();
-        let agent = Agent { holding, session };
-        async move { path::message(&worker, &agent, body, Outlet::Http(reply_to)).await }
-    };
-    worker.shared.calls.spawn(task);
+    let reply = launch(worker, Agent { holding, session }, body);
     Ok(match reply.await {
         Ok(Reply::Accepted) => plain(StatusCode::ACCEPTED),
         Ok(Reply::Message {
@@ -173,6 +167,19 @@ async fn post(
         // The task is gone without an answer: a fault of ours, and no permission.
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
     })
+}
+
+/// Starts the walk on a task of its own: a call does not end because a
+/// connection does. Boxed and apart from `post`, because the task is large and
+/// would be moved several times.
+fn launch(worker: &Worker, agent: Agent, body: Bytes) -> oneshot::Receiver<Reply> {
+    let (reply_to, reply) = oneshot::channel();
+    let task = {
+        let worker = worker.clone();
+        async move { path::message(&worker, &agent, body, Outlet::Http(reply_to)).await }
+    };
+    worker.shared.calls.spawn(Box::pin(task));
+    reply
 }
 
 /// Reads a body of bounded size in bounded time.
@@ -206,7 +213,7 @@ async fn read(worker: &Worker, mut body: Incoming) -> Result<Bytes, Response<Out
         }
         Ok(whole)
     };
-    match tokio::time::timeout(worker.shared.settings.request_timeout, whole).await {
+    match patience::within(worker.shared.settings.request_timeout, whole).await {
         Ok(read) => read,
         Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT)),
     }

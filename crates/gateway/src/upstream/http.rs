@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tracing::{debug, trace};
 
+use crate::patience;
 use crate::permit::Permit;
 use crate::upstream::Fault;
 
@@ -387,7 +388,7 @@ impl Answer {
                 }
             }
         };
-        tokio::time::timeout(self.wait, next)
+        patience::within(self.wait, next)
             .await
             .map_err(|_| Fault::slow())?
     }

@@ -1,0 +1,24 @@
+//! Waiting with a limit, cheaply: what is there already costs no timer.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::error::Elapsed;
+
+/// The future's output, or an error after `limit`. A timer is only set when the
+/// future is not ready at once.
+pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let ready = poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    });
+    match ready.await {
+        Some(output) => Ok(output),
+        None => tokio::time::timeout(limit, future).await,
+    }
+}
