@@ -47,9 +47,13 @@ pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
 /// How often the leader writes for others before somebody else leads.
 const ROUNDS: u32 = 8;
 
-/// How long a follower looks before it sleeps: a few writes. Measured: with
-/// fewer, two threads sleep and wake each other for most entries.
-const SPINS: u32 = 1_000;
+/// How long a follower looks before it gives way: about one write.
+const SPINS: u32 = 300;
+
+/// How often a follower gives way before it sleeps: a leader that does not
+/// finish has most likely lost its core, perhaps to this very thread. Measured:
+/// without, two threads sleep and wake each other for most entries.
+const YIELDS: u32 = 32;
 
 /// The writing end of the journal. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -353,6 +357,12 @@ impl Journal {
                 break;
             }
             std::hint::spin_loop();
+        }
+        for _ in 0..YIELDS {
+            if batch.first.get().is_some() {
+                break;
+            }
+            std::thread::yield_now();
         }
         let mut state = lock(&self.0.state);
         loop {
