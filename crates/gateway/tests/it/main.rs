@@ -24,6 +24,7 @@ mod journal;
 mod methods;
 mod questions;
 mod run;
+mod servers;
 mod sessions;
 mod smuggled;
 mod stopping;

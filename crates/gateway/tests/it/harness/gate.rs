@@ -106,6 +106,40 @@ impl TestGateway {
         );
     }
 
+    /// Registers a server over HTTP with headers of its own.
+    pub(crate) fn http_server_with(&self, name: &str, url: &str, headers: &[(&str, &str)]) {
+        self.http_server(name, url);
+        self.set_headers(name, headers);
+    }
+
+    pub(crate) fn set_headers(&self, name: &str, headers: &[(&str, &str)]) {
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), Secret::new(*value));
+        let headers = Some(headers.iter().map(pair).collect());
+        self.change(
+            name,
+            ServerChange {
+                headers,
+                ..ServerChange::default()
+            },
+        );
+    }
+
+    pub(crate) fn set_program(&self, name: &str, start: &Start) {
+        let transport = Some(program(start, false));
+        self.change(
+            name,
+            ServerChange {
+                transport,
+                ..ServerChange::default()
+            },
+        );
+    }
+
+    fn change(&self, name: &str, change: ServerChange) {
+        self.store.set_server(&who(), name, change).unwrap();
+        self.gateway.reload().unwrap();
+    }
+
     /// Registers a program as a server.
     pub(crate) fn stdio_server(&self, name: &str, start: &Start, shared: bool) {
         let env = start
@@ -113,12 +147,7 @@ impl TestGateway {
             .iter()
             .map(|(k, v)| (k.clone(), Secret::new(v.clone())))
             .collect();
-        let transport = Transport::Stdio {
-            command: start.program.to_str().unwrap().to_owned(),
-            args: start.args.clone(),
-            cwd: start.cwd.clone(),
-            shared,
-        };
+        let transport = program(start, shared);
         self.server(name, transport, env);
     }
 
@@ -215,12 +244,13 @@ impl TestGateway {
         let transport = Some(Transport::Http {
             url: url.to_owned(),
         });
-        let change = ServerChange {
-            transport,
-            ..ServerChange::default()
-        };
-        self.store.set_server(&who(), name, change).unwrap();
-        self.gateway.reload().unwrap();
+        self.change(
+            name,
+            ServerChange {
+                transport,
+                ..ServerChange::default()
+            },
+        );
     }
 
     /// Deletes a policy although grants use it.
@@ -283,6 +313,15 @@ impl TestGateway {
             .find(|line| line.starts_with("provost_server_processes "));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
             .unwrap_or_default()
+    }
+}
+
+fn program(start: &Start, shared: bool) -> Transport {
+    Transport::Stdio {
+        command: start.program.to_str().unwrap().to_owned(),
+        args: start.args.clone(),
+        cwd: start.cwd.clone(),
+        shared,
     }
 }
 
