@@ -14,11 +14,12 @@ use tokio::process::ChildStdout;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, trace, warn};
+use tracing::{debug, info, trace, warn};
 
 use super::line::{End, Lines};
 use super::process::{self, Program, Running};
 use super::{Fault, FaultKind};
+use crate::answer::Failure;
 use crate::envelope::{self, Answer, IdKey, Message};
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
@@ -607,25 +608,43 @@ impl Child {
                 let sessions = self.sessions();
                 self.inbox.take(self, sessions, line.clone());
             }
-            Message::Request { .. } => {
-                let asked = self.asked();
-                self.inbox
-                    .take(self, asked.into_iter().collect(), line.clone());
-            }
+            Message::Request { id, .. } => match self.asked() {
+                Some(asked) => self.inbox.take(self, vec![asked], line.clone()),
+                None => self.refuse(id.raw()),
+            },
         }
     }
 
     /// The session a request of the process is most likely about: the one whose
-    /// request went in last, else any.
+    /// request went in last, else any. Nobody, when it may be about another grant:
+    /// what is asked may come from its calls.
     fn asked(&self) -> Option<Arc<Session>> {
         let state = self.state();
-        let last = state
+        let mut waiting: Vec<(u64, Arc<Session>)> = state
             .waiting
             .iter()
-            .filter_map(|(number, waiting)| Some((number, waiting.session.upgrade()?)))
-            .max_by_key(|(number, _)| **number);
-        last.map(|(_, session)| session)
-            .or_else(|| state.sessions.iter().rev().find_map(Weak::upgrade))
+            .filter_map(|(number, waiting)| Some((*number, waiting.session.upgrade()?)))
+            .collect();
+        waiting.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        let mut asked: Vec<Arc<Session>> = waiting.into_iter().map(|(_, asked)| asked).collect();
+        if asked.is_empty() {
+            asked.extend(state.sessions.iter().rev().filter_map(Weak::upgrade));
+        }
+        let first = asked.first()?;
+        let one = asked.iter().all(|other| other.grant == first.grant);
+        one.then(|| Arc::clone(first))
+    }
+
+    /// Answers a question that nobody can be asked.
+    fn refuse(self: &Arc<Self>, id: &str) {
+        debug!(server.name = %self.spec.name, "Server `{}` asked, and it is not clear whom", self.spec.name);
+        let answer = Failure::agent_away().body(Some(id));
+        let child = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let permit = Permit::own("a question of the upstream is for nobody");
+            // A process that is gone needs no answer.
+            let _ = child.notify(&permit, answer).await;
+        });
     }
 
     /// Puts a message on the stream of the session's youngest request, so that

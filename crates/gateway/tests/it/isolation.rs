@@ -345,3 +345,16 @@ async fn a_process_is_opened_as_its_agent_asks() {
     assert_eq!(text(&other.call("echo", json!({"text": "x"})).await), "x");
     assert_eq!(scene.upstream.events_of("started").len(), 2);
 }
+
+#[tokio::test]
+async fn a_question_of_a_shared_process_that_may_be_anothers_reaches_nobody() {
+    let scene = Scene::new(Face::Http, Kind::Stdio, Setup::from(allow_all()).shared()).await;
+    let other = scene.another_agent(&scene.another_pass("other")).await;
+    let agent = scene.agent.clone();
+    let busy = tokio::spawn(async move { agent.call("slow", json!({"ms": 60_000})).await });
+    scene.upstream.wait_for_calls(1).await;
+    let answer = other.call("sample", json!({"message": "canary"})).await;
+    assert!(text(&answer).contains("cannot be asked"), "{answer}");
+    assert!(scene.agent.inbox().is_empty() && other.inbox().is_empty());
+    busy.abort();
+}
