@@ -138,9 +138,11 @@ impl Gateway {
                 .min(std::time::Duration::from_secs(60)),
         };
         let inbox = inbox::new(Worker::background(&shared));
-        let children = Children::new(threads.background(), inbox, bounds);
+        let children = Arc::new(Children::new(threads.background(), inbox, bounds));
+        let sweep = Arc::clone(&children).sweep(shared.stopping.clone());
+        threads.background().spawn(sweep);
         // Set once, here, before anything can read it.
-        drop(shared.children.set(Arc::new(children)));
+        drop(shared.children.set(children));
         let gateway = Self(Arc::new(Inner {
             shared,
             threads,

@@ -117,7 +117,6 @@ impl Worker {
     /// Ends a session: its streams, what is still in flight (whoever takes a
     /// request out of the list settles it), and the upstream's side.
     pub(crate) fn end(&self, session: &Arc<Session>) {
-        session.ended.cancel();
         let (pending, questions) = {
             let mut state = session.state();
             if std::mem::replace(&mut state.over, true) {
@@ -128,6 +127,9 @@ impl Worker {
                 std::mem::take(&mut state.questions),
             )
         };
+        // Only now: what is in flight must find that somebody else took it, or
+        // its cancellation would race with the end of the upstream's session.
+        session.ended.cancel();
         let site = {
             let directory = self.shared.directory.load();
             directory.site(&ServerId(session.server.clone())).cloned()

@@ -1,5 +1,5 @@
-//! Child processes as upstreams: who shares one, what is on its way through it,
-//! and how it comes back when it dies.
+//! One child process as an upstream: what is on its way through it, and how it
+//! comes back when it dies.
 //!
 //! Several sessions may share one process, so ids and progress tokens are
 //! replaced by numbers of our own on the way in and restored on the way out.
@@ -61,14 +61,6 @@ pub(crate) trait Inbox: Send + Sync + 'static {
     fn take(&self, child: &Arc<Child>, sessions: Vec<Arc<Session>>, message: Bytes);
 }
 
-/// All child processes.
-pub(crate) struct Children {
-    runtime: Handle,
-    inbox: Arc<dyn Inbox>,
-    bounds: ChildBounds,
-    by_key: Mutex<HashMap<(Text, Holder), Arc<Child>>>,
-}
-
 /// What bounds child processes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChildBounds {
@@ -104,6 +96,8 @@ struct State {
     next: u64,
     waiting: HashMap<u64, Waiting>,
     sessions: Vec<Weak<Session>>,
+    /// Since when nobody uses it, as far as somebody looked.
+    idle_since: Option<Instant>,
     /// How the running process was opened, to open the next one alike.
     opened: Option<OpenedBy>,
 }
@@ -124,146 +118,46 @@ struct Waiting {
     sink: mpsc::Sender<Bytes>,
 }
 
-// === impl Children ===
-
-impl Children {
-    pub(crate) fn new(runtime: Handle, inbox: Arc<dyn Inbox>, bounds: ChildBounds) -> Self {
-        Self {
-            runtime,
-            inbox,
-            bounds,
-            by_key: Mutex::default(),
-        }
-    }
-
-    /// The process for this holder, with the session among its users.
-    pub(crate) fn attach(
-        &self,
-        spec: &Arc<ChildSpec>,
-        holder: Holder,
-        session: &Arc<Session>,
-    ) -> Result<Arc<Child>, Fault> {
-        let key = (spec.server.clone(), holder.clone());
-        let (child, replaced) = {
-            let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = children.get(&key).cloned();
-            match known {
-                Some(child) if child.spec == *spec => (child, None),
-                replaced => {
-                    if replaced.is_none() && children.len() >= self.bounds.most {
-                        warn!(
-                            most = self.bounds.most,
-                            "No room for another server process"
-                        );
-                        return Err(Fault::not_sent());
-                    }
-                    let child = Arc::new(Child {
-                        spec: Arc::clone(spec),
-                        holder,
-                        runtime: self.runtime.clone(),
-                        inbox: Arc::clone(&self.inbox),
-                        bounds: self.bounds,
-                        state: Mutex::default(),
-                        opening: tokio::sync::Mutex::new(()),
-                    });
-                    children.insert(key, Arc::clone(&child));
-                    (child, replaced)
-                }
-            }
-        };
-        if let Some(replaced) = replaced {
-            replaced.stop();
-        }
-        let mut state = child.state();
-        if !state
-            .sessions
-            .iter()
-            .any(|known| known.as_ptr() == Arc::as_ptr(session))
-        {
-            state.sessions.push(Arc::downgrade(session));
-        }
-        drop(state);
-        Ok(child)
-    }
-
-    /// The session ended: a process that nobody uses any more leaves after its
-    /// idle time, one agent's own process at once.
-    pub(crate) fn detach(self: &Arc<Self>, server: &Text, holder: Holder, session: &Session) {
-        let key = (server.clone(), holder);
-        let child = {
-            let children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-            children.get(&key).cloned()
-        };
-        let Some(child) = child else { return };
-        if !child.leave(session) {
-            return;
-        }
-        if matches!(key.1, Holder::Agent(_)) {
-            self.remove(&key, &child);
-            return;
-        }
-        let children = Arc::clone(self);
-        self.runtime.spawn(async move {
-            tokio::time::sleep(child.bounds.idle).await;
-            if child.unused() {
-                children.remove(&key, &child);
-            }
-        });
-    }
-
-    fn remove(&self, key: &(Text, Holder), child: &Arc<Child>) {
-        let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        if children
-            .get(key)
-            .is_some_and(|known| Arc::ptr_eq(known, child))
-        {
-            children.remove(key);
-        }
-        drop(children);
-        child.stop();
-    }
-
-    /// Ends the processes of servers that are gone or changed.
-    pub(crate) fn retain(&self, stays: impl Fn(&Arc<ChildSpec>, &Holder) -> bool) {
-        let gone: Vec<Arc<Child>> = {
-            let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-            let keys: Vec<_> = children
-                .iter()
-                .filter(|(_, child)| !stays(&child.spec, &child.holder))
-                .map(|(key, _)| key.clone())
-                .collect();
-            keys.iter().filter_map(|key| children.remove(key)).collect()
-        };
-        for child in gone {
-            child.stop();
-        }
-    }
-
-    /// Ends every process and waits, for a short while, until they are gone.
-    pub(crate) async fn stop_all(&self) {
-        let all: Vec<Arc<Child>> = {
-            let mut children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-            children.drain().map(|(_, child)| child).collect()
-        };
-        let gone: Vec<_> = all.iter().filter_map(|child| child.stop()).collect();
-        for gone in gone {
-            drop(tokio::time::timeout(process::LONGEST_END, gone.cancelled()).await);
-        }
-    }
-
-    /// How many processes are running.
-    pub(crate) fn running(&self) -> usize {
-        let children = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        children
-            .values()
-            .filter(|child| child.state().process.is_some())
-            .count()
-    }
-}
-
 // === impl Child ===
 
 impl Child {
+    pub(crate) fn new(
+        spec: Arc<ChildSpec>,
+        holder: Holder,
+        runtime: Handle,
+        inbox: Arc<dyn Inbox>,
+        bounds: ChildBounds,
+    ) -> Self {
+        Self {
+            spec,
+            holder,
+            runtime,
+            inbox,
+            bounds,
+            state: Mutex::default(),
+            opening: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// What is started, and for whom.
+    pub(crate) fn of(&self) -> (&Arc<ChildSpec>, &Holder) {
+        (&self.spec, &self.holder)
+    }
+
+    /// Whether the process runs.
+    pub(crate) fn runs(&self) -> bool {
+        self.state().process.is_some()
+    }
+
+    /// Adds a session to those that use it.
+    pub(crate) fn join(&self, session: &Arc<Session>) {
+        let mut state = self.state();
+        let known = |other: &Weak<Session>| other.as_ptr() == Arc::as_ptr(session);
+        if !state.sessions.iter().any(known) {
+            state.sessions.push(Arc::downgrade(session));
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -671,7 +565,7 @@ impl Child {
     }
 
     /// Whether nobody uses the process after this session left.
-    fn leave(&self, session: &Session) -> bool {
+    pub(crate) fn leave(&self, session: &Session) -> bool {
         let mut state = self.state();
         state
             .sessions
@@ -679,8 +573,21 @@ impl Child {
         state.sessions.is_empty()
     }
 
-    fn unused(&self) -> bool {
+    /// Whether nobody uses the process.
+    pub(crate) fn unused(&self) -> bool {
         self.sessions().is_empty()
+    }
+
+    /// Whether nobody has used it for its idle time.
+    pub(crate) fn long_unused(&self) -> bool {
+        let unused = self.unused();
+        let mut state = self.state();
+        if !unused {
+            state.idle_since = None;
+            return false;
+        }
+        let since = *state.idle_since.get_or_insert_with(Instant::now);
+        since.elapsed() >= self.bounds.idle
     }
 
     /// The process ended: whoever waited for it is told by the end of its channel.
@@ -707,7 +614,7 @@ impl Child {
     }
 
     /// Ends the process for good; the token says when it is gone.
-    fn stop(&self) -> Option<CancellationToken> {
+    pub(crate) fn stop(&self) -> Option<CancellationToken> {
         let mut state = self.state();
         state.generation += 1;
         state.waiting.clear();

@@ -1,6 +1,7 @@
 //! The servers behind the gateway. A closed set: HTTP, and child processes.
 
 pub(crate) mod child;
+pub(crate) mod children;
 pub(crate) mod http;
 pub(crate) mod line;
 pub(crate) mod process;
@@ -10,7 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub(crate) use child::{ChildSpec, Children};
+pub(crate) use child::ChildSpec;
+pub(crate) use children::Children;
 pub(crate) use http::HttpUpstream;
 
 /// How one server is reached.

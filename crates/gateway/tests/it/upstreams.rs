@@ -515,3 +515,34 @@ async fn a_result_with_many_parts_passes() {
         .unwrap();
     assert!(reply.text() == body, "HTTP {}", reply.status);
 }
+
+#[tokio::test]
+async fn a_process_that_nobody_uses_makes_room_for_another() {
+    let setup = Setup::from(allow_all()).settings(|settings| settings.max_children = 1);
+    let scene = Scene::new(Face::Http, Kind::Stdio, setup).await;
+    scene.agent.close().await;
+    let other = scene.another_agent(&scene.another_pass("other")).await;
+    assert_eq!(text(&other.call("echo", json!({"text": "x"})).await), "x");
+    assert_eq!(scene.upstream.events_of("started").len(), 2);
+    wait_until("one is left", || scene.gate.children() == 1).await;
+}
+
+#[tokio::test]
+async fn a_process_that_nobody_could_open_leaves() {
+    let options = Options {
+        on: "initialize".into(),
+        ..Options::hostile(Hostility::Silent)
+    };
+    let setup = Setup::from(allow_all())
+        .options(options)
+        .settings(|settings| {
+            settings.call_timeout = Duration::from_secs(20);
+            settings.idle_child = Duration::from_millis(100);
+        });
+    let scene = Scene::before_initialize(Face::Http, Kind::Stdio, setup);
+    let agent = scene.agent.clone();
+    let opening = tokio::spawn(async move { agent.connect().await });
+    scene.upstream.wait_for("started").await;
+    opening.abort();
+    wait_until("the process is gone", || scene.gate.children() == 0).await;
+}
