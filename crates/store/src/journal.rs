@@ -81,6 +81,8 @@ pub enum JournalError {
 struct Shared {
     directory: PathBuf,
     state: Mutex<State>,
+    /// Held over the whole of a sync; taken before `state`.
+    syncing: Mutex<()>,
     /// A batch is done, or the writer is free.
     done: Condvar,
     /// There is something to sync.
@@ -163,6 +165,7 @@ impl Journal {
         Ok(Self(Arc::new(Shared {
             directory: directory.to_owned(),
             state: Mutex::new(state),
+            syncing: Mutex::new(()),
             done: Condvar::new(),
             to_sync: Condvar::new(),
             to_fold: Condvar::new(),

@@ -46,6 +46,9 @@ impl Syncer {
 impl Journal {
     /// Brings everything that was appended to the disk.
     pub(crate) fn sync(&self) -> Result<(), JournalError> {
+        // What another thread is bringing there is not there yet: without
+        // this, nothing left to sync would look like everything synced.
+        let _alone = lock(&self.0.syncing);
         let (file, rolled) = {
             let mut state = lock(&self.0.state);
             if !state.unsynced && state.sync_failed.is_none() {
@@ -126,3 +129,6 @@ impl Journal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
