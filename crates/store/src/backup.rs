@@ -197,6 +197,22 @@ pub fn restore(archive: &Path, locations: &Locations) -> Result<RestoreReport, R
     Ok(RestoreReport { head, key_restored })
 }
 
+/// The database's copy while a backup is made.
+fn copy_path(data: &Path) -> PathBuf {
+    data.join("backup.db")
+}
+
+/// Removes what is left of a copy: also that of a process that was stopped.
+pub(crate) fn remove_copy(data: &Path) {
+    let copy = copy_path(data);
+    for beside in ["", "-journal", "-wal", "-shm"] {
+        let mut name = copy.clone().into_os_string();
+        name.push(beside);
+        // Most often there is none.
+        std::fs::remove_file(name).ok();
+    }
+}
+
 /// Where a member goes. Only names we write ourselves: an archive must not be
 /// able to write elsewhere.
 fn place_of(name: &str, data: &Path) -> Option<PathBuf> {
@@ -286,7 +302,8 @@ impl Store {
             }
         };
         let mut writing = archive::Writing::create(archive).map_err(at("created"))?;
-        let copy = self.0.locations.data.join("backup.db");
+        let copy = copy_path(&self.0.locations.data);
+        remove_copy(&self.0.locations.data);
         let written = self
             .copy_database(&copy)
             .map_err(BackupError::Store)
@@ -295,7 +312,7 @@ impl Store {
                     .map_err(at("written"))
                     .map(|()| end)
             });
-        std::fs::remove_file(&copy).ok();
+        remove_copy(&self.0.locations.data);
         let finished = written.and_then(|end| {
             let head = Head {
                 number: end.number,
@@ -325,7 +342,13 @@ impl Store {
 
     /// Copies the database, and tells where the journal ended meanwhile.
     fn copy_database(&self, copy: &Path) -> Result<End, StoreError> {
-        std::fs::remove_file(copy).ok();
+        // SQLite would make it, and what it keeps beside it, as the umask says.
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(copy);
+        made.map_err(|error| StoreError::Read(std::sync::Arc::new(error)))?;
         let mut to = Connection::open(copy)?;
         // Changes of the control plane wait, so that database and journal
         // agree about the last one. Calls do not.

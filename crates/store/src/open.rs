@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
+use crate::backup::remove_copy;
 use crate::change::read_revision;
 use crate::clock::{Boot, Clock, KeptLine, wall};
 use crate::database::{Database, database_path, meta, set_meta, uint};
@@ -155,6 +156,7 @@ impl Store {
         let data = &locations.data;
         create_private_dir(data)?;
         let lock = lock_directory(data)?;
+        remove_copy(data);
         let (id, keys) = open_keys(locations)?;
         let database = Arc::new(Database::open(data)?);
         let directory = journal_directory(data);

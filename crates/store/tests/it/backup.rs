@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use provost_policy::Amount;
@@ -195,4 +196,47 @@ fn any_tar_can_list_a_backup() {
     );
     assert!(text.ends_with("key\nmanifest\n"), "{text}");
     assert!(Path::new(&archive).exists());
+}
+
+#[test]
+fn a_copy_that_was_left_behind_goes_at_the_next_start() {
+    let (scratch, store, _) = filled();
+    store.close();
+    let left = ["backup.db", "backup.db-wal", "backup.db-shm"];
+    for name in left {
+        std::fs::write(scratch.locations.data.join(name), "secrets").unwrap();
+    }
+    let store = scratch.open_small();
+    for name in left {
+        assert!(!scratch.locations.data.join(name).exists(), "{name}");
+    }
+    let archive = scratch.directory.path().join("backup.tar");
+    store.backup(&archive, WithKey::No).unwrap();
+    assert!(!scratch.locations.data.join("backup.db").exists());
+}
+
+#[test]
+fn the_copy_is_nobody_elses_to_read_while_it_is_made() {
+    let (scratch, store, _) = filled();
+    let copy = scratch.locations.data.join("backup.db");
+    let (over, modes) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                if let Ok(found) = std::fs::metadata(&copy) {
+                    modes
+                        .lock()
+                        .unwrap()
+                        .push(found.permissions().mode() & 0o777);
+                }
+            }
+        });
+        for round in 0..20 {
+            let archive = scratch.directory.path().join(format!("{round}.tar"));
+            store.backup(&archive, WithKey::No).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let modes = modes.into_inner().unwrap();
+    assert!(!modes.is_empty() && modes.iter().all(|mode| *mode == 0o600));
 }
