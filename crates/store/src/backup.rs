@@ -202,6 +202,13 @@ fn copy_path(data: &Path) -> PathBuf {
     data.join("backup.db")
 }
 
+/// SQLite would make it, and what it keeps beside it, as the umask says.
+fn make_copy(copy: &Path) -> std::io::Result<()> {
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true).mode(0o600);
+    new.open(copy).map(drop)
+}
+
 /// Removes what is left of a copy: also that of a process that was stopped.
 pub(crate) fn remove_copy(data: &Path) {
     let copy = copy_path(data);
@@ -304,9 +311,13 @@ impl Store {
         let mut writing = archive::Writing::create(archive).map_err(at("created"))?;
         let copy = copy_path(&self.0.locations.data);
         remove_copy(&self.0.locations.data);
-        let written = self
-            .copy_database(&copy)
-            .map_err(BackupError::Store)
+        let made = make_copy(&copy).map_err(|source| BackupError::Io {
+            path: copy.clone(),
+            action: "created",
+            source,
+        });
+        let written = made
+            .and_then(|()| self.copy_database(&copy).map_err(BackupError::Store))
             .and_then(|end| {
                 self.write_members(&mut writing, &copy, &end, key)
                     .map_err(at("written"))
@@ -342,13 +353,6 @@ impl Store {
 
     /// Copies the database, and tells where the journal ended meanwhile.
     fn copy_database(&self, copy: &Path) -> Result<End, StoreError> {
-        // SQLite would make it, and what it keeps beside it, as the umask says.
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(copy);
-        made.map_err(|error| StoreError::Read(std::sync::Arc::new(error)))?;
         let mut to = Connection::open(copy)?;
         // Changes of the control plane wait, so that database and journal
         // agree about the last one. Calls do not.

@@ -39,6 +39,8 @@ pub(crate) struct State {
     ledger: Ledger,
     at: Folded,
     reader: QuickReader,
+    /// It counted what was not saved: it has to be loaded again.
+    stale: bool,
     /// Damaged lines that were found when the journal was opened.
     unusable: HashSet<(u32, u64)>,
 }
@@ -65,15 +67,6 @@ impl Folder {
         unusable: HashSet<(u32, u64)>,
     ) -> Result<Self, StoreError> {
         let (ledger, at) = load(&database.reading())?;
-        let at = at.unwrap_or(Folded {
-            end: End {
-                segment: 0,
-                offset: 0,
-                number: 0,
-                mac: [0; 32],
-            },
-            steady: 0,
-        });
         Ok(Self {
             journal,
             database,
@@ -82,6 +75,7 @@ impl Folder {
                 ledger,
                 at,
                 reader: QuickReader::default(),
+                stale: false,
                 unusable,
             }),
         })
@@ -106,6 +100,7 @@ impl Folder {
     }
 
     fn fold_locked(&self, state: &mut State) -> Result<u64, StoreError> {
+        self.reload(state)?;
         let mut entries = 0;
         // What comes meanwhile is for the next time: a query must not run
         // after those who append.
@@ -116,17 +111,20 @@ impl Folder {
             let Some(chunk) = chunk else {
                 return Ok(entries);
             };
-            match self.fold_chunk(state, &chunk) {
-                Ok(count) => entries += count,
-                Err(error) => {
-                    // The replica counted what was not saved.
-                    let (ledger, at) = load(&self.database.reading())?;
-                    state.ledger = ledger;
-                    state.at = at.unwrap_or(state.at);
-                    return Err(error);
-                }
-            }
+            // Until it is saved; whatever fails, nothing may go on from here.
+            state.stale = true;
+            entries += self.fold_chunk(state, &chunk)?;
+            state.stale = false;
         }
+    }
+
+    /// Goes back to what was saved, if something was not.
+    fn reload(&self, state: &mut State) -> Result<(), StoreError> {
+        if state.stale {
+            (state.ledger, state.at) = load(&self.database.reading())?;
+            state.stale = false;
+        }
+        Ok(())
     }
 
     fn fold_chunk(&self, state: &mut State, chunk: &read::Chunk) -> Result<u64, StoreError> {
@@ -152,6 +150,7 @@ impl Folder {
     /// Forgets counters in which nothing counts any more.
     fn expire(&self) -> Result<(), StoreError> {
         let mut state = lock(&self.state);
+        self.reload(&mut state)?;
         let dropped = state.ledger.expire(self.clock.now());
         if dropped.is_empty() {
             return Ok(());
@@ -169,8 +168,9 @@ impl Folder {
     }
 }
 
-/// Reads the counters' snapshot and the position it belongs to.
-pub(crate) fn load(connection: &Connection) -> Result<(Ledger, Option<Folded>), StoreError> {
+/// Reads the counters' snapshot and the position it belongs to; the beginning
+/// if nothing was folded yet.
+pub(crate) fn load(connection: &Connection) -> Result<(Ledger, Folded), StoreError> {
     let mut counters = Vec::new();
     let mut statement = connection.prepare("SELECT state FROM counters")?;
     let mut rows = statement.query([])?;
@@ -180,7 +180,16 @@ pub(crate) fn load(connection: &Connection) -> Result<(Ledger, Option<Folded>), 
             .map_err(|error| StoreError::Unexpected(format!("a counter: {error}")))?;
         counters.push(state);
     }
-    Ok((Ledger::restore(counters), position(connection)?))
+    let at = position(connection)?.unwrap_or(Folded {
+        end: End {
+            segment: 0,
+            offset: 0,
+            number: 0,
+            mac: [0; 32],
+        },
+        steady: 0,
+    });
+    Ok((Ledger::restore(counters), at))
 }
 
 /// How far the journal is folded, if it ever was.

@@ -358,3 +358,27 @@ fn segments_roll_while_threads_append() {
     assert_eq!(used(&store), Amount::whole(200));
     assert!(store.audit_verify(None).unwrap().intact());
 }
+
+#[test]
+fn what_could_not_be_folded_is_folded_later() {
+    let scratch = scratch();
+    let store = scratch.open();
+    append_call(&store, 1);
+    assert_eq!(store.records(&Filter::default()).unwrap().len(), 1);
+    let database = rusqlite::Connection::open(scratch.locations.data.join("provost.db")).unwrap();
+    // Neither does the commit get through, nor can be read what it left.
+    database
+        .execute_batch(
+            "CREATE TRIGGER no BEFORE INSERT ON folded BEGIN SELECT RAISE(ABORT, 'no'); END;
+             INSERT INTO counters VALUES ('x', 'no counter');",
+        )
+        .unwrap();
+    append_call(&store, 2);
+    store.records(&Filter::default()).unwrap_err();
+    store.records(&Filter::default()).unwrap_err();
+    database
+        .execute_batch("DROP TRIGGER no; DELETE FROM counters WHERE id = 'x';")
+        .unwrap();
+    assert_eq!(store.records(&Filter::default()).unwrap().len(), 2);
+    assert_eq!(used(&store), Amount::whole(2));
+}
