@@ -92,7 +92,17 @@ pub(crate) async fn connect_admin(places: &Places) -> Outcome<Option<UnixStream>
 pub(crate) async fn connect(path: &Path) -> Outcome<Option<UnixStream>> {
     use std::io::ErrorKind;
     match UnixStream::connect(path).await {
-        Ok(stream) => Ok(Some(stream)),
+        Ok(stream) => {
+            let owner = stream.peer_cred().map_err(|error| {
+                Failure::unavailable(format!(
+                    "nobody is known behind socket `{}`",
+                    path.display()
+                ))
+                .because(error)
+            })?;
+            let own = rustix::process::getuid().as_raw();
+            check_owner(path, owner.uid(), own).map(|()| Some(stream))
+        }
         // Not there, or stale: the process that bound it is gone.
         Err(error)
             if matches!(
@@ -109,6 +119,22 @@ pub(crate) async fn connect(path: &Path) -> Outcome<Option<UnixStream>> {
         .because(error)
         .hint("only the user who started the daemon can talk to it")),
     }
+}
+
+/// Only a daemon of this very user is told anything: in a shared directory another user may have
+/// put a socket where ours belongs.
+fn check_owner(path: &Path, owner: u32, own: u32) -> Outcome {
+    if owner == own {
+        return Ok(());
+    }
+    Err(Failure::refused(format!(
+        "socket `{}` belongs to another user",
+        path.display()
+    ))
+    .because(format!(
+        "user {owner} listens there, this command runs as user {own}; nothing was sent"
+    ))
+    .hint("run it as the user of the daemon, or remove the socket"))
 }
 
 /// Sends one request and reads the whole answer.
@@ -157,4 +183,18 @@ pub(crate) async fn send(
 
 fn gone() -> Failure {
     Failure::unavailable("the daemon went away").hint("try again; `provost doctor` says how it is")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_another_user_is_refused() {
+        let path = Path::new("/tmp/provost-1000/admin.sock");
+        assert_eq!(check_owner(path, 1000, 1000), Ok(()));
+        let refused = check_owner(path, 1001, 1000).unwrap_err();
+        assert_eq!(refused.kind, Kind::Refused);
+        assert!(refused.causes.concat().contains("user 1001 listens there"));
+    }
 }
