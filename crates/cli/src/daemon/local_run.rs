@@ -165,18 +165,20 @@ fn parts(upstream: RunUpstream) -> Outcome<Parts> {
     }
 }
 
-/// A name that is the same for the same policy path and the same upstream.
+/// A name that is the same for the same policy path and the same upstream with the same headers:
+/// two runs with different credentials must not share a server.
 fn server_name(policy: &Path, upstream: &RunUpstream) -> String {
-    let (word, parts): (&str, Vec<&str>) = match upstream {
+    let (word, parts): (&str, Vec<Vec<u8>>) = match upstream {
         RunUpstream::Child(child) => {
             let command = child.command.first().map_or("", String::as_str);
             let word = Path::new(command)
                 .file_name()
                 .and_then(|name| name.to_str())
                 .unwrap_or("");
-            (word, child.command.iter().map(String::as_str).collect())
+            let words = child.command.iter();
+            (word, words.map(|word| word.clone().into_bytes()).collect())
         }
-        RunUpstream::Http { url, .. } => ("http", vec![url.as_str()]),
+        RunUpstream::Http { url, headers } => ("http", http_parts(url, headers)),
     };
     let mut hash = Sha256::new();
     hash.update(policy.as_os_str().as_encoded_bytes());
@@ -202,6 +204,23 @@ fn server_name(policy: &Path, upstream: &RunUpstream) -> String {
     } else {
         format!("run-{word}-{digest}")
     }
+}
+
+/// What tells one endpoint from another. Of a header's value only a hash takes part; the order and
+/// the case of the headers' names say nothing.
+fn http_parts(url: &str, headers: &[(String, WireSecret)]) -> Vec<Vec<u8>> {
+    let mut hashed: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| {
+            let value = Sha256::digest(value.0.expose());
+            (name.to_ascii_lowercase().into_bytes(), value.to_vec())
+        })
+        .collect();
+    hashed.sort();
+    let headers = hashed.into_iter().flat_map(|(name, value)| [name, value]);
+    std::iter::once(url.as_bytes().to_vec())
+        .chain(headers)
+        .collect()
 }
 
 fn random_key() -> Outcome<String> {
@@ -260,6 +279,22 @@ mod tests {
         assert_eq!(name("/p", &["npx", "a"]), name("/p", &["npx", "a"]));
         assert_ne!(name("/p", &["npx", "a"]), name("/q", &["npx", "a"]));
         assert_ne!(name("/p", &["npx", "a b"]), name("/p", &["npx", "a", "b"]));
+    }
+
+    #[test]
+    fn runs_with_different_headers_have_servers_of_their_own() {
+        let name = |headers: &[(&str, &str)]| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), WireSecret(Secret::new(*value))))
+                .collect();
+            let url = "https://mcp.example.com/mcp".to_owned();
+            server_name(Path::new("/p"), &RunUpstream::Http { url, headers })
+        };
+        let alice = name(&[("Authorization", "alice"), ("x-a", "1")]);
+        assert_eq!(alice, name(&[("X-A", "1"), ("authorization", "alice")]));
+        assert_ne!(alice, name(&[("Authorization", "bob"), ("x-a", "1")]));
+        assert_ne!(alice, name(&[]));
     }
 
     #[test]
