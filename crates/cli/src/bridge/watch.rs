@@ -15,7 +15,10 @@ const LONGEST: Duration = Duration::from_millis(500);
 /// Tells when the text of one file has changed.
 pub(crate) struct PolicyWatch {
     path: PathBuf,
-    text: String,
+    /// The last text that was seen; `None` when it has to be told again.
+    text: Option<String>,
+    /// A save between the first reading and the start of the watch gave no event.
+    unread: bool,
     events: mpsc::Receiver<()>,
     // Watches as long as it lives.
     _watcher: RecommendedWatcher,
@@ -53,7 +56,8 @@ impl PolicyWatch {
         }
         Ok(PolicyWatch {
             path: path.to_owned(),
-            text,
+            text: Some(text),
+            unread: true,
             events,
             _watcher: watcher,
         })
@@ -62,24 +66,35 @@ impl PolicyWatch {
     /// Waits for a text that differs from the last one.
     pub(crate) async fn changed(&mut self) -> String {
         loop {
-            if self.events.recv().await.is_none() {
-                return std::future::pending().await;
-            }
-            // Other files of the directory may change without end, so the wait has one.
-            let latest = Instant::now() + LONGEST;
-            while Instant::now() < latest
-                && let Ok(Some(())) = tokio::time::timeout(SETTLE, self.events.recv()).await
-            {
+            if !std::mem::take(&mut self.unread) {
+                self.wait().await;
             }
             // A file that is just being replaced, or not UTF-8, is looked at again with the next event.
             match std::fs::read_to_string(&self.path) {
-                Ok(text) if text != self.text => {
-                    self.text.clone_from(&text);
+                Ok(text) if self.text.as_ref() != Some(&text) => {
+                    self.text = Some(text.clone());
                     return text;
                 }
                 _ => {}
             }
         }
+    }
+
+    /// The last text reached nobody: it counts as changed at the next event, whatever it is.
+    pub(crate) fn not_taken(&mut self) {
+        self.text = None;
+    }
+
+    /// Waits until something has happened beside the file, and nothing more does.
+    async fn wait(&mut self) {
+        if self.events.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        // Other files of the directory may change without end, so the wait has one.
+        let latest = Instant::now() + LONGEST;
+        while Instant::now() < latest
+            && let Ok(Some(())) = tokio::time::timeout(SETTLE, self.events.recv()).await
+        {}
     }
 }
 
@@ -114,5 +129,17 @@ mod tests {
             std::fs::rename(&beside, &file).unwrap();
             assert_eq!(next(&mut watch).await, text);
         }
+    }
+
+    #[tokio::test]
+    async fn a_save_before_the_watch_is_seen_and_a_text_that_was_not_taken_is_told_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("policy.json");
+        std::fs::write(&file, "2").unwrap();
+        let mut watch = PolicyWatch::start(&file, "1".into()).unwrap();
+        assert_eq!(next(&mut watch).await, "2");
+        watch.not_taken();
+        std::fs::write(&file, "2").unwrap();
+        assert_eq!(next(&mut watch).await, "2");
     }
 }

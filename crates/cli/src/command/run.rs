@@ -34,7 +34,7 @@ In `.mcp.json`, put the words before the command that stands there:
   { \"command\": \"provost\", \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
 
 The command runs in this directory with this environment, less PROVOST_*. Counters belong to the
-policy's path and the command, and survive restarts. A saved policy holds from the next call on;
+policy's path and the command (or the URL and its headers), and survive restarts. A saved policy holds from the next call on;
 one with errors is reported on stderr, and the last good one stays in force.")]
 pub(crate) struct Run {
     /// The policy
@@ -164,7 +164,10 @@ async fn watch(places: Places, path: PathBuf, text: String, run: WireSecret) {
                 "the changed policy is in force as version {}",
                 welcome.version.unwrap_or_default()
             )),
-            Err(failure) => report(&failure),
+            Err(failure) => {
+                watch.not_taken();
+                report(&failure);
+            }
         }
     }
 }
