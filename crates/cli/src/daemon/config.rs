@@ -105,7 +105,7 @@ impl File {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             Failure::usage(format!("configuration file `{}` was refused", path.display()))
-                .because(format!("line {line}: {}", error.message()))
+                .because(format!("line {line}: {}", error.message().replace('\n', ", ")))
                 .hint("`provost up --help` lists the keys; servers, policies and grants are not configured here")
         })
     }

@@ -115,3 +115,16 @@ fn an_address_nobody_can_connect_to_is_not_shown_to_agents() {
     .unwrap();
     assert_eq!(listen.url(listen.address), "http://mcp.example.com:7300");
 }
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_on_one_line() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("bad.toml");
+    for text in ["listen = \"a\"\nworkers = = 3\n", "\n[[\n", "workers 3"] {
+        std::fs::write(&path, text).unwrap();
+        let refused = File::read(Some(&path)).unwrap_err();
+        let causes = refused.causes.concat();
+        assert!(causes.starts_with("line "), "{causes}");
+        assert!(!causes.contains('\n'), "{causes}");
+    }
+}
