@@ -5,7 +5,8 @@
 //! damaged line the walk finds its way again: the next line may follow from
 //! the mac that stands in the damaged line, from the one it should have, or
 //! from one a few lines before. What each bad line *is* gets decided when the
-//! next intact entry shows how many were in between.
+//! next intact entry shows how many were in between. No number is taken from
+//! a line whose mac does not hold, not even the first.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -31,7 +32,10 @@ pub(crate) struct Walk {
     /// Where every line that is not intact begins.
     pub(crate) unusable: HashSet<(u32, u64)>,
     pub(crate) damage: Vec<Damage>,
-    /// The first header, whose predecessor nobody has seen.
+    /// What the very first line says, until its mac is checked.
+    claimed: Option<Header>,
+    /// The first header, whose predecessor nobody has seen; `None` if it is
+    /// damaged.
     pub(crate) first: Option<Header>,
     /// The last intact entry.
     pub(crate) last: Option<(u64, Mac)>,
@@ -75,6 +79,7 @@ impl Walk {
             bad: Vec::new(),
             unusable: HashSet::new(),
             damage: Vec::new(),
+            claimed: None,
             first: None,
             last: None,
             intact: 0,
@@ -169,18 +174,18 @@ impl Walk {
                 });
             }
         }
-        if self.expected.is_none() {
-            self.recent.push_back(header.prev.mac);
-            self.expected = Some(header.prev.number + 1);
-            self.first = Some(header);
-        } else if self.recent.iter().all(|mac| *mac != header.prev.mac) {
+        if self.recent.iter().all(|mac| *mac != header.prev.mac) {
             // The end of the segment before is gone. The header's own word
             // for it counts only if its mac holds, which `step` finds out.
             self.remember(header.prev.mac);
         }
+        if self.expected.is_none() && self.bad.is_empty() {
+            self.claimed = Some(header);
+        }
     }
 
     fn step(&mut self, place: Place, text: &[u8], show: &mut impl FnMut(Seen<'_>)) {
+        let claimed = self.claimed.take();
         let Some((payload, mac)) = split(text) else {
             self.reject(place, None);
             // The mac's own text may be what is damaged.
@@ -193,6 +198,9 @@ impl Walk {
         if let (Some(number), true) = (number, self.follows(payload, &mac)) {
             let in_order = self.arrive(place, number);
             self.remember(mac);
+            if claimed.is_some() {
+                self.first = claimed;
+            }
             if in_order {
                 self.last = Some((number, mac));
                 self.intact += 1;
@@ -261,7 +269,7 @@ impl Walk {
                 },
             );
         }
-        self.expected = Some(number + 1);
+        self.expected = Some(number.saturating_add(1));
         true
     }
 
@@ -272,9 +280,11 @@ impl Walk {
             return;
         }
         let bad = std::mem::take(&mut self.bad);
-        let mut expected = self.expected.unwrap_or(1);
         let limit = next.unwrap_or(u64::MAX);
         let room = bad.len() as u64;
+        // Nothing intact came before: they are counted back from what comes.
+        let first = || next.map_or(1, |next| next.saturating_sub(room).max(1));
+        let mut expected = self.expected.unwrap_or_else(first);
         // As many lines as numbers: they are those entries, whatever they say.
         let fits = next.is_some_and(|next| next.checked_sub(expected) == Some(room));
         for Bad { place, claims } in bad {

@@ -145,3 +145,20 @@ fn an_entry_that_stands_there_twice_is_shown_once() {
     assert_eq!(walk.damage[0].kind, DamageKind::Misplaced { number: 3 });
     assert_eq!(walk.unusable.len(), 1);
 }
+
+#[test]
+fn a_first_header_that_was_altered_is_not_believed() {
+    for claim in [u64::MAX, 5_000] {
+        let mut lines = segment(5);
+        let header = String::from_utf8(lines[0].clone()).unwrap();
+        let forged = header.replace("\"prev\":{\"n\":0,", &format!("\"prev\":{{\"n\":{claim},"));
+        assert_ne!(forged, header);
+        lines[0] = forged.into_bytes();
+        let (walk, seen) = walk(&lines);
+        assert_eq!(seen, [2, 3, 4, 5, 6]);
+        assert_eq!(walk.damage.len(), 1, "{:?}", walk.damage);
+        assert_eq!(walk.damage[0].kind, DamageKind::Altered);
+        assert!(walk.first.is_none());
+        assert_eq!(walk.next_number(), 7);
+    }
+}
