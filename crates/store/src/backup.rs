@@ -14,7 +14,6 @@ use zeroize::Zeroizing;
 use archive::Manifest;
 
 use crate::database::{SCHEMA, database_path};
-use crate::guard::lock;
 use crate::journal::{End, segment_path, segments};
 use crate::keys::{key_path, write_private};
 use crate::open::{id_path, journal_directory};
@@ -295,7 +294,7 @@ impl Store {
     /// The archive is read back and checked before this returns.
     pub fn backup(&self, archive: &Path, key: WithKey) -> Result<BackupReport, BackupError> {
         // Retention and key rotation must not happen in between.
-        let _alone = lock(&self.0.maintenance);
+        let _alone = self.alone()?;
         let what = match key {
             WithKey::No => "backup",
             WithKey::Yes => "backup.with-key",

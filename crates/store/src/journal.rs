@@ -248,6 +248,9 @@ impl Journal {
     pub(crate) fn roll(&self, key: Option<ChainKey>) -> Result<(), JournalError> {
         let mut state = lock(&self.0.state);
         let mut writer = loop {
+            if state.closed {
+                return Err(JournalError::Closed);
+            }
             if let Some(writer) = state.writer.take() {
                 break writer;
             }

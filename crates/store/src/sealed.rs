@@ -135,7 +135,7 @@ impl Store {
     /// the next start.
     pub fn rotate_key(&self, who: &Actor) -> Result<u32, ChangeError> {
         let inner = &self.0;
-        let _alone = crate::guard::lock(&inner.maintenance);
+        let _alone = self.alone()?;
         let version = inner.keys.rotate()?;
         self.reseal_all(who, version)?;
         if let Some(key) = inner.keys.newest_chain() {

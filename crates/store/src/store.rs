@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use provost_policy::ledger::Ledger;
 
@@ -13,7 +13,7 @@ use crate::fold::{FoldThread, Folder};
 use crate::guard::{lock, read, write};
 use crate::journal::{Journal, Syncer};
 use crate::keys::Keyring;
-use crate::{Locations, OpenReport, StoreError};
+use crate::{JournalError, Locations, OpenReport, StoreError};
 
 /// One open data directory. Cheap to clone; the last clone that goes away
 /// closes it. Blocks: nothing here but [`Store::journal`] and
@@ -96,6 +96,15 @@ impl Store {
         self.0.close();
     }
 
+    /// Begins maintenance, alone; refused once the store is closed.
+    pub(crate) fn alone(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        let alone = lock(&self.0.maintenance);
+        if lock(&self.0.running).is_none() {
+            return Err(JournalError::Closed.into());
+        }
+        Ok(alone)
+    }
+
     pub(crate) fn tell_change(&self) {
         for told in read(&self.0.listeners).iter() {
             told();
@@ -124,6 +133,9 @@ impl Inner {
         if let Err(error) = self.folder.fold() {
             tracing::warn!(error = %error, "the journal's end was not folded; the next start does it");
         }
+        // What retention, backup or a key's rotation has begun is finished
+        // while the directory is still ours; what comes later is refused.
+        let _alone = lock(&self.maintenance);
         drop(running.lock);
     }
 }

@@ -5,7 +5,6 @@ use std::io::{self, BufRead, BufReader};
 
 use crate::database::{Commit, begin, int};
 use crate::fold::to_json;
-use crate::guard::lock;
 use crate::journal::{Header, header, moment, segment_path, segments, split_line};
 use crate::{Actor, Head, Pruned, Store, StoreError};
 
@@ -22,7 +21,7 @@ impl Store {
     /// counters' state, so nothing that still counts is lost with an entry.
     pub fn prune(&self, who: &Actor, older_than: u64) -> Result<Pruned, StoreError> {
         let inner = &self.0;
-        let _alone = lock(&inner.maintenance);
+        let _alone = self.alone()?;
         let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
         let counters = to_json(&inner.folder.counters()?)?;
         let folded = inner.folder.at().end;

@@ -94,3 +94,40 @@ fn old_keys_stay_as_long_as_their_segments() {
     let verified = store.audit_verify(None).unwrap();
     assert!(verified.intact(), "{:?}", verified.damage);
 }
+
+#[test]
+fn nothing_goes_once_the_store_is_closed() {
+    let (scratch, store, limit) = with_old_segments();
+    store.close();
+    let segments = || {
+        std::fs::read_dir(scratch.locations.data.join("journal"))
+            .unwrap()
+            .count()
+    };
+    let before = segments();
+    store.prune(&admin(), limit).unwrap_err();
+    store.rotate_key(&admin()).unwrap_err();
+    assert_eq!(segments(), before);
+}
+
+#[test]
+fn closing_waits_for_what_is_being_removed() {
+    for _ in 0..10 {
+        let (scratch, store, limit) = with_old_segments();
+        let pruned = std::thread::scope(|scope| {
+            let pruning = scope.spawn(|| store.prune(&admin(), limit));
+            store.close();
+            // Another process may have it now.
+            let again = scratch.open_small();
+            let there = scratch.segment(1).exists();
+            let pruned = pruning.join().unwrap();
+            assert_eq!(scratch.segment(1).exists(), there);
+            drop(again);
+            pruned
+        });
+        let store = scratch.open_small();
+        let verified = store.audit_verify(None).unwrap();
+        assert!(verified.intact(), "{pruned:?} {:?}", verified.damage);
+        assert_eq!(used(&store), Amount::whole(45));
+    }
+}
