@@ -88,12 +88,17 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     if kind == RequestKind::Housekeeping(protocol::Housekeeping::Initialize) {
         return Box::pin(initialize::initialize(worker, agent, &request, outlet)).await;
     }
-    // Everything but opening a session needs one that is open.
-    let Some(session) = agent.session.clone().filter(|session| session.is_open()) else {
+    // Everything but opening a session needs one.
+    let Some(session) = agent.session.clone() else {
         let stop = early(worker, agent, &request, kind);
         return refuse(stop, &request, kind, outlet);
     };
     let flight = match kind {
+        RequestKind::Housekeeping(_) | RequestKind::Task(TaskMethod::List)
+            if !session.is_open() =>
+        {
+            Err(Stop::Failed(Failure::no_session()))
+        }
         RequestKind::Housekeeping(kind) => housekeeping::flight(agent, &session, &request, kind),
         RequestKind::Task(TaskMethod::List) => housekeeping::own_tasks(agent, &session, &request),
         RequestKind::CallTool
@@ -163,7 +168,7 @@ fn govern(
     };
     let cleared = in_order(worker, session, request, &call)
         .and_then(|()| own_task(worker, agent, request, kind))
-        .and_then(|()| clear(worker, &caller, &call, &mut subject, now));
+        .and_then(|()| clear(worker, session, &caller, &call, &mut subject, now));
     match cleared {
         Ok((permit, kept)) => take_off(worker, agent, session, request, kind, permit, kept),
         Err(Stop::Refused { decision, refusal }) => {
@@ -185,6 +190,7 @@ fn govern(
 /// Judge → look at limits → hold → reserve → record intent.
 fn clear(
     worker: &Worker,
+    session: &Session,
     caller: &Caller,
     call: &Call<'_>,
     subject: &mut Subject<'_>,
@@ -205,6 +211,11 @@ fn clear(
             return Err(judge::hold(asked));
         }
     };
+    // A stdio agent has a session before it opens it: what a policy refuses is
+    // told even then, but nothing goes anywhere.
+    if !session.is_open() {
+        return Err(Stop::Malformed(Failure::no_session()));
+    }
     // Before forwarding: a crash must over-count, never under-count.
     limits::reserve(shared, &allowed.charges, now)?;
     if let Some(said) = &mut subject.shadow {

@@ -50,13 +50,13 @@ async fn nothing_goes_before_initialize(scene: Scene) {
         assert_eq!(answer.message["error"]["code"], -32600, "{answer:?}");
     }
     assert!(scene.upstream.bytes().is_empty());
-    assert_eq!(
-        scene.gate.history(),
-        [
-            "tools/call: deny by (envelope)",
-            "resources/read: deny by (envelope)"
-        ]
-    );
+    // Without a session nobody looks into the message.
+    let call = match scene.face {
+        Face::Http => "tools/call: deny by (envelope)",
+        Face::Stdio => "tools/call echo: deny by (envelope)",
+    };
+    let read = "resources/read: deny by (envelope)";
+    assert_eq!(scene.gate.history(), [call, read]);
     scene.agent.connect().await;
     scene.honest_call_works().await;
 }
@@ -68,6 +68,15 @@ async fn nothing_goes_before_initialize_anywhere() {
             nothing_goes_before_initialize(Scene::before_initialize(face, kind, allow_all())).await;
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_policy_refuses_is_told_before_initialize_too() {
+    let policy = tools(json!({"echo": {"action": "deny", "reason": "not on Fridays"}}));
+    let scene = Scene::before_initialize(Face::Stdio, Kind::Stdio, policy);
+    let answer = scene.raw(call(1, "echo", "{}")).await.message;
+    assert_eq!(text(&answer), "[POLICY DENIED] not on Fridays");
+    assert!(scene.upstream.bytes().is_empty() && scene.gate.children() == 0);
 }
 
 async fn notifications_before_initialize_go_nowhere(scene: Scene) {
