@@ -107,9 +107,15 @@ pub struct ShadowRecord {
 
 impl Store {
     /// Records that match, folded up to this moment.
+    ///
+    /// They are all in memory at once, so ask for many in pages: with a
+    /// [`Filter::limit`], the oldest first, and [`Filter::after`] the number
+    /// of the last one of the page before.
     pub fn records(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
         self.0.folder.fold()?;
-        let connection = self.0.database.reading();
+        // It may look through every row, and the gateway's view of the control
+        // plane must not wait for that.
+        let connection = self.0.database.reading_alone()?;
         let mut records = Vec::new();
         each_record(&connection, filter, |record| {
             records.push(record);
@@ -240,3 +246,6 @@ impl Filter {
         (parts.join(" AND "), values)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -382,3 +382,29 @@ fn what_could_not_be_folded_is_folded_later() {
     assert_eq!(store.records(&Filter::default()).unwrap().len(), 2);
     assert_eq!(used(&store), Amount::whole(2));
 }
+
+#[test]
+fn pages_follow_one_another() {
+    let scratch = scratch();
+    let store = scratch.open();
+    for call in 1..=25 {
+        append_call(&store, call);
+    }
+    let mut page = Filter {
+        order: Order::OldestFirst,
+        limit: 10,
+        ..Filter::default()
+    };
+    let mut sizes = Vec::new();
+    let mut all = Vec::new();
+    loop {
+        let records = store.records(&page).unwrap();
+        sizes.push(records.len());
+        let Some(last) = records.last() else { break };
+        page.after = Some(last.number);
+        all.extend(records);
+    }
+    assert_eq!(sizes, [10, 10, 5, 0]);
+    all.reverse();
+    assert_eq!(all, store.records(&Filter::default()).unwrap());
+}
