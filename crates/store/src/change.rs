@@ -165,9 +165,7 @@ impl ChangeError {
             }
             Self::NoPolicy { .. } => Some("`provost policy list` shows the policies"),
             Self::NoVersion { .. } => Some("`provost policy history` shows the versions"),
-            Self::PolicyInUse { .. } => Some(
-                "attach another policy first, or force it: grants left with none deny everything",
-            ),
+            Self::PolicyInUse { .. } => Some("attach another policy to them first"),
             Self::NoGrant { .. } => Some("`provost grant list` shows the grants"),
             Self::GrantExists { .. } => {
                 Some("choose another label, or revoke or rotate the other grant")

@@ -17,7 +17,9 @@ use crate::{Actor, ChangeError, PolicyVersion, ServerId, Store, StoreError};
 pub enum Deletion {
     /// Refused while a live grant uses it.
     IfUnused,
-    /// Grants left with neither policy nor shadow deny everything.
+    /// Taken from grants that use it. Whoever it was enforced for is left
+    /// with nothing and denied everything: a draft that observes goes too,
+    /// since alone it would let every call pass.
     EvenIfUsed,
 }
 
@@ -106,7 +108,10 @@ impl Store {
                     labels,
                 });
             }
-            tx.execute("UPDATE grants SET policy = NULL WHERE policy = ?1", [id])?;
+            tx.execute(
+                "UPDATE grants SET policy = NULL, shadow = NULL WHERE policy = ?1",
+                [id],
+            )?;
             tx.execute("UPDATE grants SET shadow = NULL WHERE shadow = ?1", [id])?;
             tx.execute(
                 "UPDATE policies SET deleted = ?2 WHERE id = ?1",

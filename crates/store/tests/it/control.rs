@@ -241,6 +241,31 @@ fn a_policy_in_use_is_deleted_only_by_force_and_its_versions_go_on() {
 }
 
 #[test]
+fn a_draft_is_not_left_alone_when_the_policy_goes() {
+    let (_scratch, store) = open();
+    for name in ["team", "draft"] {
+        store
+            .put_policy(&admin(), "github", name, POLICY, None)
+            .unwrap();
+    }
+    let minted = store
+        .mint_grant(
+            &admin(),
+            NewGrant {
+                attachment: with(Some("team"), Some("draft")),
+                ..grant("ci")
+            },
+        )
+        .unwrap();
+    store
+        .delete_policy(&admin(), "github", "team", Deletion::EvenIfUsed)
+        .unwrap();
+    let directory = store.directory().unwrap();
+    let left = directory.grant(&minted.grant.id).unwrap();
+    assert!(left.policy.is_none() && left.shadow.is_none());
+}
+
+#[test]
 fn a_token_opens_its_grant_until_it_is_rotated_or_revoked() {
     let (_scratch, store) = open();
     store
