@@ -224,13 +224,13 @@ fn clear(
     let permit = record::intent(shared, subject, &allowed, now)
         // Nothing was sent and nothing was recorded, so nothing was used.
         .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
-    let shadow = subject
-        .shadow
-        .iter()
-        .flat_map(|said| said.charges.iter().cloned());
+    let mut charges = allowed.charges;
+    if let Some(said) = &subject.shadow {
+        charges.extend_from_slice(&said.charges);
+    }
     let kept = Kept {
         call: subject.call,
-        charges: allowed.charges.into_iter().chain(shadow).collect(),
+        charges,
         at: now,
         started: Instant::now(),
     };
@@ -260,17 +260,16 @@ fn take_off(
         site: Arc::clone(&agent.holding.site),
         session: Arc::clone(session),
     };
-    let flight = Flight::new(route, &message, transform, Some(kept.clone())).inspect_err(|_| {
-        let ending = Ending {
-            status: Status::NotSent,
-            upstream_status: None,
-        };
-        settle::settle(
-            &worker.shared,
-            &agent.holding.grant.server_name,
-            &kept,
-            ending,
-        );
+    let flight = Flight::new(route, &message, transform, Some(kept)).map_err(|in_flight| {
+        if let Some(kept) = &in_flight.0 {
+            let ending = Ending {
+                status: Status::NotSent,
+                upstream_status: None,
+            };
+            let server = &agent.holding.grant.server_name;
+            settle::settle(&worker.shared, server, kept, ending);
+        }
+        Stop::from(in_flight)
     })?;
     Ok((flight, permit, message))
 }

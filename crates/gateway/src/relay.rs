@@ -65,6 +65,9 @@ struct Trail {
     retry: Option<u64>,
 }
 
+/// A request with this id is in flight already; what was kept comes back.
+pub(crate) struct InFlight(pub(crate) Option<Kept>);
+
 /// Where the messages of an exchange come from.
 #[expect(
     clippy::large_enum_variant,
@@ -111,14 +114,12 @@ impl Flight {
         message: &Outgoing,
         transform: Transform,
         kept: Option<Kept>,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, InFlight> {
         let key = message.key().clone();
         let cancelled = CancellationToken::new();
         let mut state = route.session.state();
         if state.in_flight.contains_key(&key) {
-            drop(state);
-            let failure = Failure::invalid_request("a request with this `id` is in flight already");
-            return Err(Stop::Failed(failure));
+            return Err(InFlight(kept));
         }
         state.requests += 1;
         let number = state.requests;
@@ -471,6 +472,16 @@ fn fault_ending(fault: Fault, server: &str) -> (Status, Option<u16>, Failure) {
         FaultKind::Slow => (Status::Timeout, None, Failure::upstream_slow(server)),
         FaultKind::Lies => (Status::BadAnswer, None, Failure::upstream_lies(server)),
         FaultKind::Status(status) => (Status::Http(status), Some(status), down),
+    }
+}
+
+// === impl InFlight ===
+
+impl From<InFlight> for Stop {
+    fn from(_: InFlight) -> Self {
+        Self::Failed(Failure::invalid_request(
+            "a request with this `id` is in flight already",
+        ))
     }
 }
 
