@@ -204,16 +204,14 @@ fn question(
     method: &str,
 ) -> Result<(), Failure> {
     let key = id.key();
-    if method == "ping" {
-        route
-            .session
-            .state()
-            .questions
-            .insert(key, Question { kept: None });
-        return Ok(());
-    }
     if route.session.state().questions.len() >= MOST_QUESTIONS {
         return Err(Failure::busy("too many questions are open already"));
+    }
+    if method == "ping" {
+        let question = Question { kept: None };
+        let before = route.session.state().questions.insert(key, question);
+        settle_question(worker, holding, before, Status::Cancelled);
+        return Ok(());
     }
     let asked = ask(worker, route, holding, method);
     let kept = asked.map_err(|stop| match stop {

@@ -13,6 +13,7 @@ use crate::envelope::{self, Message};
 use crate::inbound::{self, Sorted};
 use crate::route::Route;
 use crate::session::Session;
+use crate::stage::judge;
 use crate::upstream::Upstream;
 use crate::upstream::child::{Child, Holder, Inbox};
 use crate::worker::{Shared, Worker};
@@ -51,6 +52,10 @@ impl Inbox for ToSessions {
             }
         });
     }
+
+    fn may_subscribe(&self, session: &Session) -> bool {
+        judge::may_subscribe(&self.worker.shared, session)
+    }
 }
 
 async fn put(worker: &Worker, session: Arc<Session>, message: Bytes) {
@@ -88,10 +93,7 @@ fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) 
             uri.is_some_and(|uri| {
                 let state = session.state();
                 // Servers may name a part of what was subscribed to.
-                state
-                    .subscriptions
-                    .keys()
-                    .any(|known| uri.starts_with(known.as_str()))
+                state.subscriptions.keys().any(|known| is_part(&uri, known))
             })
         }
         Ok(Message::Notification { method, params })
@@ -105,6 +107,14 @@ fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) 
         Ok(_) => true,
         Err(_) => false,
     }
+}
+
+/// Whether a resource is the one that was subscribed to, or below it.
+fn is_part(uri: &str, known: &str) -> bool {
+    let rest = uri.strip_prefix(known);
+    let below =
+        |rest: &str| rest.is_empty() || rest.starts_with(['/', '#', '?']) || known.ends_with('/');
+    !known.is_empty() && rest.is_some_and(below)
 }
 
 /// Sessions of grants that are gone end; agents that see another list are told.

@@ -18,6 +18,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use provost_policy::json::{Kind, Value};
 use provost_policy::judge::{Allowed, Refusal, Verdict};
+use provost_policy::method::{MethodKind, method_kind};
 use provost_policy::{Call, Caller, Moment, RuleId};
 use provost_store::{Decision, Status};
 
@@ -100,11 +101,10 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
             Err(Stop::Failed(Failure::no_session()))
         }
         RequestKind::Housekeeping(kind) => housekeeping::flight(agent, &session, &request, kind),
-        RequestKind::Task(TaskMethod::List) => housekeeping::own_tasks(agent, &session, &request),
         RequestKind::CallTool
         | RequestKind::Method
         | RequestKind::Unknown
-        | RequestKind::Task(TaskMethod::One) => govern(worker, agent, &session, &request, kind),
+        | RequestKind::Task(_) => govern(worker, agent, &session, &request, kind),
     };
     match flight {
         Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
@@ -116,11 +116,11 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
 fn early(worker: &Worker, agent: &Agent, request: &Request<'_>, kind: RequestKind) -> Stop {
     let failure = Failure::no_session();
     let recorded = match kind {
-        RequestKind::Housekeeping(_) | RequestKind::Task(TaskMethod::List) => Ok(()),
+        RequestKind::Housekeeping(_) => Ok(()),
         RequestKind::CallTool
         | RequestKind::Method
         | RequestKind::Unknown
-        | RequestKind::Task(TaskMethod::One) => {
+        | RequestKind::Task(_) => {
             record_envelope(worker, agent, &request.method, failure.message())
         }
     };
@@ -167,6 +167,7 @@ fn govern(
         shadow: judge::shadow(shared, &agent.holding, &caller, &call, now),
     };
     let cleared = in_order(worker, session, request, &call)
+        .and_then(|()| of_this_era(request, kind))
         .and_then(|()| own_task(worker, agent, request, kind))
         .and_then(|()| clear(worker, session, &caller, &call, &mut subject, now));
     match cleared {
@@ -223,7 +224,12 @@ fn clear(
     }
     let permit = record::intent(shared, subject, &allowed, now)
         // Nothing was sent and nothing was recorded, so nothing was used.
-        .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
+        .inspect_err(|_| {
+            settle::give_back(shared, &allowed.charges, now);
+            if let Some(said) = &subject.shadow {
+                settle::give_back(shared, &said.charges, now);
+            }
+        })?;
     let mut charges = allowed.charges;
     if let Some(said) = &subject.shadow {
         charges.extend_from_slice(&said.charges);
@@ -249,8 +255,9 @@ fn take_off(
 ) -> Result<Cleared, Stop> {
     let transform = match kind {
         RequestKind::CallTool => Transform::Call,
+        RequestKind::Task(TaskMethod::List) => Transform::Tasks,
         RequestKind::Housekeeping(_)
-        | RequestKind::Task(_)
+        | RequestKind::Task(TaskMethod::One)
         | RequestKind::Method
         | RequestKind::Unknown => Transform::Plain,
     };
@@ -306,6 +313,9 @@ fn in_order(
     if worker.shared.stopping.is_cancelled() {
         return Err(Stop::Failed(Failure::busy("the gateway is stopping")));
     }
+    if session.ended.is_cancelled() {
+        return Err(Stop::Failed(Failure::unknown_session()));
+    }
     let state = session.state();
     if state.in_flight.contains_key(&request.id.key()) {
         let failure = Failure::invalid_request("a request with this `id` is in flight already");
@@ -335,6 +345,24 @@ fn in_order(
             },
         }),
     }
+}
+
+/// A method of another era has no meaning in this one: what a policy says of it
+/// there allows nothing here.
+fn of_this_era(request: &Request<'_>, kind: RequestKind) -> Result<(), Stop> {
+    if kind != RequestKind::Unknown || method_kind(&request.method) == MethodKind::Unknown {
+        return Ok(());
+    }
+    Err(Stop::Refused {
+        decision: Decision::Deny,
+        refusal: Refusal {
+            rule: RuleId::METHOD,
+            policy: None,
+            message: "the method is not one that agents send in this era of the protocol"
+                .to_owned(),
+            retry_after_ms: None,
+        },
+    })
 }
 
 /// `tasks/get`, `tasks/result` and `tasks/cancel` reach only the caller's own.

@@ -328,7 +328,7 @@ impl Flight {
             let session = &self.route.session;
             // The version is noted only from a result.
             if session.state().version.is_none() {
-                session.state().opening = None;
+                self.not_opened(worker);
             } else if !session.is_stdio() {
                 opened = Some(session.id.clone());
                 let evicted = worker.shared.sessions.insert(Arc::clone(session));
@@ -361,11 +361,27 @@ impl Flight {
         self.give_up(worker, why, way).await;
     }
 
+    /// A session that was not opened leaves nothing behind. A stdio agent may
+    /// try again on the same stream.
+    fn not_opened(&self, worker: &Worker) {
+        self.route.session.state().opening = None;
+        if !self.route.session.is_stdio() {
+            worker.end(&self.route.session);
+        }
+    }
+
     /// Settles and answers a request that got no answer.
     async fn give_up(self, worker: &Worker, why: Broken, way: Way) {
-        let pending = self.route.session.state().in_flight.remove(&self.key);
+        let pending = {
+            let mut state = self.route.session.state();
+            let own = state.in_flight.get(&self.key);
+            let own = own.is_some_and(|pending| pending.number == self.number);
+            // An agent may use an id again; what is in flight under it then is
+            // another request.
+            own.then(|| state.in_flight.remove(&self.key)).flatten()
+        };
         if self.transform == Transform::Initialize {
-            self.route.session.state().opening = None;
+            self.not_opened(worker);
         }
         let server = &self.route.site.server.name;
         let (status, upstream_status, failure) = match why {
@@ -383,33 +399,31 @@ impl Flight {
             };
             settle::settle(&worker.shared, server, &kept, ending);
         }
-        match why {
+        let reason = match why {
             // Whoever ended the session took its requests and cancels them.
-            Broken::Ended if taken => {}
-            Broken::Gone | Broken::Ended => {
-                self.route
-                    .cancel(worker, &self.key, "the agent is gone")
-                    .await
+            Broken::Ended if taken => None,
+            Broken::Gone | Broken::Ended => Some("the agent is gone"),
+            Broken::Cancelled => Some("cancelled by the agent"),
+            Broken::Fault(fault) if fault.kind == FaultKind::Slow => Some("no answer in time"),
+            Broken::Fault(_) | Broken::Resumable => None,
+        };
+        let answer = async {
+            match why {
+                // Cancelled requests are not answered.
+                Broken::Cancelled => way.end(),
+                Broken::Fault(_) | Broken::Gone | Broken::Ended | Broken::Resumable => {
+                    way.fail(&failure, &self.id).await;
+                }
             }
-            Broken::Cancelled => {
-                self.route
-                    .cancel(worker, &self.key, "cancelled by the agent")
-                    .await
+        };
+        let cancel = async {
+            if let Some(reason) = reason {
+                self.route.cancel(worker, &self.key, reason).await;
             }
-            Broken::Fault(fault) if fault.kind == FaultKind::Slow => {
-                self.route
-                    .cancel(worker, &self.key, "no answer in time")
-                    .await;
-            }
-            Broken::Fault(_) | Broken::Resumable => {}
-        }
-        match why {
-            // Cancelled requests are not answered.
-            Broken::Cancelled => way.end(),
-            Broken::Fault(_) | Broken::Gone | Broken::Ended | Broken::Resumable => {
-                way.fail(&failure, &self.id).await;
-            }
-        }
+        };
+        // Neither waits for the other: an upstream that is slow to answer is
+        // slow to hear, too.
+        tokio::join!(answer, cancel);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::outgoing::Outgoing;
 use crate::permit::Permit;
 use crate::session::Session;
 use crate::sse;
+use crate::stage::judge;
 use crate::upstream::child::{Child, ChildSpec, Holder};
 use crate::upstream::http::{self, HttpUpstream, SESSION_ID, SessionHeaders};
 use crate::upstream::{Exchange, Fault, FaultKind, Upstream};
@@ -347,7 +348,8 @@ impl Route {
 
     /// Repeats what the agent had arranged in the session that was lost.
     async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>, permit: &Permit) {
-        for message in self.session.standing() {
+        let subscribed = judge::may_subscribe(&worker.shared, &self.session);
+        for message in self.session.standing(subscribed) {
             match self.post(worker, http, permit, message.verbatim()).await {
                 Ok(Exchange::Events(answer)) => drop(first_answer(answer, worker).await),
                 Ok(Exchange::Message(_) | Exchange::Lines(_)) => {}

@@ -199,10 +199,11 @@ impl Session {
 
     /// What the agent arranged for as long as its session lives: to be asked for
     /// again where the upstream forgot it.
-    pub(crate) fn standing(&self) -> Vec<Outgoing> {
+    /// Subscriptions are governed, and only asked for while that is `subscribed`.
+    pub(crate) fn standing(&self, subscribed: bool) -> Vec<Outgoing> {
         let state = self.state();
-        let level = state.level.iter();
-        level.chain(state.subscriptions.values()).cloned().collect()
+        let subscriptions = state.subscriptions.values().filter(|_| subscribed);
+        state.level.iter().chain(subscriptions).cloned().collect()
     }
 
     /// Notes that the agent was heard of just now.

@@ -126,7 +126,9 @@ async fn post(
     holding: Arc<Holding>,
     request: Request<Incoming>,
 ) -> Result<Response<Out>, Response<Out>> {
-    let headers = request.headers();
+    let seen = worker.shared.directory.load_full();
+    let (head, body) = request.into_parts();
+    let headers = &head.headers;
     let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let coded = headers
@@ -145,7 +147,13 @@ async fn post(
         Some(_) => Some(known_session(worker, &holding, headers)?),
         None => None,
     };
-    let body = read(worker, request.into_body()).await?;
+    let body = read(worker, body).await?;
+    // A body may come slowly: what changed meanwhile holds for it.
+    let holding = if Arc::ptr_eq(&seen, &worker.shared.directory.load()) {
+        holding
+    } else {
+        identify(worker, headers)?
+    };
     if let Some(session) = &session {
         session.touch();
     }

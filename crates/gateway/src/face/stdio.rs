@@ -23,6 +23,9 @@ const IN_FLIGHT: usize = 1024;
 /// With it an agent says that it is ready.
 const INITIALIZED: &[u8] = b"notifications/initialized";
 
+/// Notifications and answers that may be on their way when there is no place.
+const SPARE: usize = 64;
+
 /// Serves one agent until its stream ends.
 pub(crate) async fn serve<S>(
     worker: &Worker,
@@ -80,8 +83,14 @@ async fn read_lines<R: AsyncRead + Unpin>(
     let shared = &worker.shared;
     let mut messages = Lines::new(read, shared.settings.body_limit);
     let places = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
+    let spare = Arc::new(tokio::sync::Semaphore::new(SPARE));
     let mut announced = false;
     loop {
+        // An agent that does not read its answers is not read either.
+        match lines.reserve().await {
+            Ok(room) => drop(room),
+            Err(_) => return,
+        }
         let text = match messages.next().await {
             Ok(text) => text,
             Err(End::Closed) => return,
@@ -110,7 +119,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
             Ok(place) => Some(place),
             // Answers and cancellations always get through: they make room.
             Err(_) => match request_id(&text) {
-                None => None,
+                None => Arc::clone(&spare).acquire_owned().await.ok(),
                 Some(id) => {
                     let failure = Failure::busy("too many requests are on their way");
                     drop(lines.send(failure.body(Some(&id))).await);
@@ -123,6 +132,8 @@ async fn read_lines<R: AsyncRead + Unpin>(
             session: Some(Arc::clone(session)),
         };
         let outlet = Outlet::Stdio(lines.clone());
+        // Until the session is open, one message at a time.
+        let opening = !session.is_open();
         let announces = !announced && memchr::memmem::find(&text, INITIALIZED).is_some();
         let worker = worker.clone();
         let call = async move {
@@ -130,9 +141,9 @@ async fn read_lines<R: AsyncRead + Unpin>(
             drop(place);
         };
         let call = calls.spawn(shared.calls.track_future(call));
-        if announces {
+        if announces || opening {
             // What follows must not overtake it on another connection.
-            announced = true;
+            announced |= announces;
             drop(call.await);
         }
     }

@@ -45,21 +45,6 @@ pub(super) fn flight(
     Ok((flight, Permit::housekeeping(kind), message))
 }
 
-/// `tasks/list`: everybody may, and gets the caller's own.
-pub(super) fn own_tasks(
-    agent: &Agent,
-    session: &Arc<Session>,
-    request: &Request<'_>,
-) -> Result<Cleared, Stop> {
-    let message = Outgoing::new(request.text, request.id, request.params);
-    let route = Route {
-        site: Arc::clone(&agent.holding.site),
-        session: Arc::clone(session),
-    };
-    let flight = Flight::new(route, &message, Transform::Tasks, None)?;
-    Ok((flight, Permit::own("the caller's own tasks"), message))
-}
-
 /// Keeps what has to be asked for again when an upstream session is lost.
 pub(super) fn remember(
     session: &Session,

@@ -1,11 +1,14 @@
 //! Judge: what the enforced policies say, and what a shadow would have said.
 
+use provost_policy::json;
 use provost_policy::judge::{self, Allowed, Asked, Enforced, Refusal, Verdict};
+use provost_policy::method::{MethodKind, method_kind};
 use provost_policy::{Call, Caller, Charge, Moment, RuleId};
 use provost_store::Decision;
 
 use super::Stop;
 use crate::directory::{Holding, Rules};
+use crate::session::Session;
 use crate::worker::Shared;
 
 /// What a shadow policy said.
@@ -31,6 +34,14 @@ pub(crate) fn judge(holding: &Holding, caller: &Caller, call: &Call<'_>) -> Verd
             let chain: Vec<Enforced<'_>> = links.iter().map(|link| link.enforced()).collect();
             judge::judge(&chain, call, caller)
         }
+        Rules::Observed if unsound(call).is_some() => Verdict::Deny(Refusal {
+            rule: unsound(call).unwrap_or(RuleId::METHOD),
+            policy: None,
+            message:
+                "the protocol does not know the method, or the arguments can be read in two ways"
+                    .to_owned(),
+            retry_after_ms: None,
+        }),
         Rules::Observed => Verdict::Allow(Allowed {
             rule: None,
             policy: None,
@@ -39,6 +50,17 @@ pub(crate) fn judge(holding: &Holding, caller: &Caller, call: &Call<'_>) -> Verd
         // An empty chain is denied: `(no policy)`.
         Rules::Nothing => judge::judge(&[], call, caller),
     }
+}
+
+/// What binds a grant that is only observed, too: a known method, and arguments
+/// that mean one thing.
+fn unsound(call: &Call<'_>) -> Option<RuleId> {
+    if method_kind(call.method) == MethodKind::Unknown {
+        return Some(RuleId::METHOD);
+    }
+    call.arguments
+        .and_then(json::folded_duplicate)
+        .map(|_| RuleId::ENVELOPE)
 }
 
 /// What the shadow says. It is never enforced, asks nobody, and counts for itself.
@@ -95,6 +117,25 @@ pub(crate) fn reserve_shadow(shared: &Shared, said: &mut ShadowSaid, now: Moment
         said.message = Some(refusal.message);
         said.charges.clear();
     }
+}
+
+/// Whether what a session subscribed to may be asked for again.
+pub(crate) fn may_subscribe(shared: &Shared, session: &Session) -> bool {
+    let directory = shared.directory.load();
+    let Some(holding) = directory.holding(&session.grant, shared.clock.now().wall) else {
+        return false;
+    };
+    let call = Call {
+        method: "resources/subscribe",
+        tool: None,
+        arguments: None,
+    };
+    let caller = Caller {
+        grant: session.grant.clone(),
+        server: session.server.clone(),
+        session: Some(session.id.clone()),
+    };
+    matches!(judge(holding, &caller, &call), Verdict::Allow(_))
 }
 
 /// Hold: a question for a person. Nobody can be asked yet, so the answer is no,

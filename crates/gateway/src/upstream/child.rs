@@ -30,6 +30,8 @@ use crate::splice::{self, Splice};
 const WAITING: usize = 256;
 /// Longest wait between two starts of a program that keeps dying.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long the output of a process that ended is read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A process that lived this long starts again at once.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -59,6 +61,9 @@ pub(crate) trait Inbox: Send + Sync + 'static {
     /// A notification or a request of the upstream. `asked` is the session to
     /// which a request is put; notifications go to all of `sessions`.
     fn take(&self, child: &Arc<Child>, sessions: Vec<Arc<Session>>, message: Bytes);
+
+    /// Whether the session's policy still lets it subscribe to resources.
+    fn may_subscribe(&self, session: &Session) -> bool;
 }
 
 /// What bounds child processes.
@@ -89,6 +94,9 @@ pub(crate) struct Child {
 #[derive(Default)]
 struct State {
     process: Option<Running>,
+    /// Whether the process has been opened to its end; one that has not takes
+    /// no requests of agents.
+    ready: bool,
     /// Counts processes; a late message of an earlier one is ignored.
     generation: u64,
     started: Option<Instant>,
@@ -173,16 +181,16 @@ impl Child {
         let _opening = self.opening.lock().await;
         let opened = {
             let state = self.state();
-            state.process.as_ref().and(state.opened.clone())
+            let ready = state.process.is_some() && state.ready;
+            ready.then(|| state.opened.clone()).flatten()
         };
         if let Some(opened) = opened {
             if opened.message.opens_like(message) || self.sessions().len() > 1 {
                 return restore(&opened.answer, message.id());
             }
-            // Nobody else uses it, and this agent can do other things than the
-            // one that opened it.
-            self.kill();
         }
+        // It can do other things than this agent, or was left half open.
+        self.kill();
         self.start_process()?;
         let answer = self.ask(session, permit, message).await?;
         let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
@@ -194,11 +202,13 @@ impl Child {
             })
         );
         if accepted {
-            self.state().opened = Some(OpenedBy {
+            let mut state = self.state();
+            state.opened = Some(OpenedBy {
                 message: message.clone(),
                 answer: answer.clone(),
                 announced: false,
             });
+            state.ready = true;
         }
         Ok(answer)
     }
@@ -224,10 +234,21 @@ impl Child {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<mpsc::Receiver<Bytes>, Fault> {
-        if self.state().process.is_none() {
-            self.reopen(session).await?;
+        if !self.is_ready() {
+            // On a task of its own: an agent that goes away in the midst of it
+            // must not leave a process that is half open.
+            let (child, session) = (Arc::clone(self), Arc::clone(session));
+            let reopening = self
+                .runtime
+                .spawn(async move { child.reopen(&session).await });
+            reopening.await.unwrap_or_else(|_| Err(Fault::not_sent()))?;
         }
         self.send(session, permit, message).await
+    }
+
+    fn is_ready(&self) -> bool {
+        let state = self.state();
+        state.process.is_some() && state.ready
     }
 
     /// Sends a notification or an answer, as it is.
@@ -263,14 +284,18 @@ impl Child {
     /// Starts a new process and opens it like the one before.
     async fn reopen(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
         let _opening = self.opening.lock().await;
-        let opened = {
-            let state = self.state();
-            if state.process.is_some() {
-                return Ok(());
-            }
-            state.opened.clone()
-        };
-        let Some(opened) = opened else {
+        if self.is_ready() {
+            return Ok(());
+        }
+        let opened = self
+            .state()
+            .opened
+            .as_ref()
+            .map(|opened| opened.message.clone());
+        // A server that was changed has no process before it; it is opened as
+        // this session was.
+        let opening = opened.or_else(|| session.state().opening.clone());
+        let Some(opening) = opening else {
             return Err(Fault {
                 kind: FaultKind::SessionLost,
                 sent: false,
@@ -278,7 +303,8 @@ impl Child {
         };
         self.start_process()?;
         let permit = Permit::own("a server process is opened again");
-        self.ask(session, &permit, &opened.message)
+        let answer = self
+            .ask(session, &permit, &opening)
             .await
             .map_err(|fault| Fault {
                 // The agent's own message has not been sent.
@@ -288,6 +314,15 @@ impl Child {
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         self.notify(&permit, Bytes::from_static(initialized.as_bytes()))
             .await?;
+        {
+            let mut state = self.state();
+            state.opened = Some(OpenedBy {
+                message: opening,
+                answer,
+                announced: true,
+            });
+            state.ready = true;
+        }
         self.repeat_standing(&permit).await;
         Ok(())
     }
@@ -295,7 +330,8 @@ impl Child {
     /// Repeats what the agents had arranged in the process that is gone.
     async fn repeat_standing(self: &Arc<Self>, permit: &Permit) {
         for session in self.sessions() {
-            for message in session.standing() {
+            let subscribed = self.inbox.may_subscribe(&session);
+            for message in session.standing(subscribed) {
                 let Ok(mut lines) = self.send(&session, permit, &message).await else {
                     return;
                 };
@@ -402,16 +438,21 @@ impl Child {
             Fault::not_sent()
         })?;
         info!(server.name = %self.spec.name, "Started server `{}`", self.spec.name);
-        let stop = running.stop.clone();
+        let (stop, gone) = (running.stop.clone(), running.gone.clone());
         let generation = {
             let mut state = self.state();
             state.generation += 1;
             state.process = Some(running);
+            state.ready = false;
             state.generation
         };
         let child = Arc::clone(self);
         self.runtime.spawn(async move {
-            child.read(generation, stdout).await;
+            tokio::select! {
+                () = child.read(generation, stdout) => {}
+                // What it started may hold its output open for ever.
+                () = last_words(gone) => {}
+            }
             stop.cancel();
             child.died(generation);
         });
@@ -608,7 +649,10 @@ impl Child {
     }
 
     fn kill(&self) {
-        if let Some(process) = self.state().process.take() {
+        let mut state = self.state();
+        state.generation += 1;
+        state.waiting.clear();
+        if let Some(process) = state.process.take() {
             process.stop.cancel();
         }
     }
@@ -623,6 +667,12 @@ impl Child {
         process.stop.cancel();
         Some(process.gone)
     }
+}
+
+/// A process that ended has its last words read, for a moment.
+async fn last_words(gone: CancellationToken) {
+    gone.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// How long to wait before the next start after so many that failed.

@@ -236,7 +236,9 @@ impl HttpUpstream {
                 Some(sender) => (sender, false),
                 None => (Box::pin(self.connect()).await?, true),
             };
-            if sender.ready().await.is_err() {
+            // One that was given back before it had sent everything may never be.
+            let ready = patience::within(self.timeouts.connect, sender.ready()).await;
+            if !matches!(ready, Ok(Ok(()))) {
                 if fresh {
                     return Err(Fault::not_sent());
                 }

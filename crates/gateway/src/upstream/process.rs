@@ -95,6 +95,8 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: Can
             written = write_line(&mut stdin, &line) => written,
         };
         if written.is_err() {
+            // One that cannot be talked to is replaced.
+            stop.cancel();
             return;
         }
     }
