@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::StoreError;
 use crate::clock::Clock;
-use crate::database::{Commit, Database, begin, int, uint};
+use crate::database::{Commit, Database, begin, int, set_meta, uint};
 use crate::guard::lock;
 use crate::journal::{End, Journal, QuickReader};
 
@@ -87,16 +87,22 @@ impl Folder {
         self.fold_locked(&mut state)
     }
 
-    /// The counters as of the journal's end.
-    pub(crate) fn counters(&self) -> Result<Vec<CounterState>, StoreError> {
+    /// The counters as of the journal's end, and where that is.
+    pub(crate) fn counters(&self) -> Result<(Vec<CounterState>, End), StoreError> {
         let mut state = lock(&self.state);
         self.fold_locked(&mut state)?;
-        Ok(state.ledger.snapshot())
+        Ok((state.ledger.snapshot(), state.at.end))
     }
 
-    /// How far it is.
-    pub(crate) fn at(&self) -> Folded {
-        lock(&self.state).at
+    /// Makes sure that the disk keeps what is folded; `reason` is the number
+    /// of the entry it is done for.
+    pub(crate) fn keep(&self, reason: u64) -> Result<(), StoreError> {
+        let mut connection = self.database.writing();
+        let transaction = begin(&mut connection, Commit::Durable)?;
+        // SQLite syncs nothing for a commit that changes nothing.
+        set_meta(&transaction, "kept", &reason.to_string())?;
+        transaction.commit()?;
+        Ok(())
     }
 
     fn fold_locked(&self, state: &mut State) -> Result<u64, StoreError> {

@@ -64,7 +64,8 @@ impl Store {
     /// The counters as of the journal's end: the snapshot and what came
     /// after it. Asked once, at start; nothing is in flight in it.
     pub fn ledger(&self) -> Result<Ledger, StoreError> {
-        Ok(Ledger::restore(self.0.folder.counters()?))
+        let (counters, _) = self.0.folder.counters()?;
+        Ok(Ledger::restore(counters))
     }
 
     /// What opening found.

@@ -23,8 +23,8 @@ impl Store {
         let inner = &self.0;
         let _alone = self.alone()?;
         let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
-        let counters = to_json(&inner.folder.counters()?)?;
-        let folded = inner.folder.at().end;
+        let (counters, folded) = inner.folder.counters()?;
+        let counters = to_json(&counters)?;
         let directory = inner.journal.directory();
 
         let numbers = segments(directory).map_err(read)?;
@@ -58,13 +58,15 @@ impl Store {
         };
         self.record_act(who, "audit.prune", &format!("up to entry {}", up_to.number))?;
         let at = inner.clock.now();
-        inner.journal.append_checkpoint(
+        let checkpoint = inner.journal.append_checkpoint(
             at,
             (up_to.number, &up_to.mac),
             folded.number,
             counters.as_bytes(),
         )?;
         inner.journal.sync()?;
+        // A power cut must not take back what was folded from what now goes.
+        inner.folder.keep(checkpoint.number)?;
         for segment in &old {
             std::fs::remove_file(segment_path(directory, *segment)).map_err(read)?;
         }
