@@ -223,30 +223,27 @@ fn revoke(context: &Context, name: Name) -> Outcome {
 /// Prints a token, once, with what a client needs beside it.
 fn show_token(context: &Context, request: Request) -> Outcome {
     let admin = context.admin()?;
+    // Before the change: afterwards nothing may come between the token and its only printing.
+    let base = endpoint(&admin);
     let minted = minted(admin.ask(request)?)?;
-    let url = endpoint(&admin, &minted.grant.server)?;
+    let url = format!("{base}/mcp/{}", minted.grant.server);
     let body = serde_json::json!({ "token": minted.token, "url": url, "grant": minted.grant });
     context.output.show(&body, |out| print(out, &minted, &url))
 }
 
-/// The URL agents use: that of the running daemon, otherwise where it will be.
-fn endpoint(admin: &crate::admin::Admin, server: &str) -> Outcome<String> {
-    let running = if admin.daemon_runs()? {
-        admin.control::<DaemonStatus>(&Control::Status)?.listen
-    } else {
-        None
+/// Where agents are served: the address of the running daemon, otherwise where it will be.
+fn endpoint(admin: &crate::admin::Admin) -> String {
+    // A daemon that cannot say it, or none, is no reason not to mint.
+    let running = match admin.daemon_runs() {
+        Ok(true) => admin.control::<DaemonStatus>(&Control::Status).ok(),
+        Ok(false) | Err(_) => None,
     };
-    let base = match running {
-        Some(url) => url,
-        None => {
-            let listen =
-                config::File::default().listen(&config::Flags::default(), &config::variable);
-            listen
-                .map(|listen| listen.url(listen.address))
-                .unwrap_or_else(|_| format!("http://{}", config::DEFAULT_LISTEN))
-        }
-    };
-    Ok(format!("{base}/mcp/{server}"))
+    running.and_then(|status| status.listen).unwrap_or_else(|| {
+        let listen = config::File::default().listen(&config::Flags::default(), &config::variable);
+        listen
+            .map(|listen| listen.url(listen.address))
+            .unwrap_or_else(|_| format!("http://{}", config::DEFAULT_LISTEN))
+    })
 }
 
 fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
@@ -268,15 +265,10 @@ fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
         writeln!(out, "{faint}expires{reset}  {}", when::show_local(expires))?;
     }
     warnings(out, std::slice::from_ref(grant))?;
-    writeln!(out, "\nthe token is shown this once. For Claude Code:\n")?;
     writeln!(
         out,
-        "  claude mcp add --transport http {server} {} --header \"Authorization: Bearer {token}\"",
-        escape(url)
-    )?;
-    writeln!(
-        out,
-        "\nor in `.mcp.json`, with the token in the variable PROVOST_GRANT:\n"
+        "\nthe token is shown this once. Keep it in the variable PROVOST_GRANT or in a file of mode 600,\n\
+         not on a command line. For Claude Code, in `.mcp.json`, with the variable:\n"
     )?;
     let snippet = serde_json::json!({ "mcpServers": { grant.server.as_str(): {
         "type": "http", "url": url, "headers": { "Authorization": "Bearer ${PROVOST_GRANT}" },
@@ -284,7 +276,12 @@ fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
     let snippet = serde_json::to_string_pretty(&snippet).unwrap_or_default();
     snippet
         .lines()
-        .try_for_each(|line| writeln!(out, "  {}", escape(line)))
+        .try_for_each(|line| writeln!(out, "  {}", escape(line)))?;
+    writeln!(out, "\nor over stdio, with the file:\n")?;
+    writeln!(
+        out,
+        "  claude mcp add {server} -- provost connect {server} --grant-file FILE"
+    )
 }
 
 fn minted(response: Response) -> Outcome<Minted> {

@@ -88,7 +88,7 @@ impl Listen {
         let host = self
             .allowed_hosts
             .first()
-            .map_or("localhost", String::as_str);
+            .map_or("127.0.0.1", String::as_str);
         format!("{scheme}://{host}:{}", address.port())
     }
 }
