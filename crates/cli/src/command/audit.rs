@@ -1,13 +1,18 @@
 //! `provost audit`.
 
-use std::io::Write;
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 
 use super::{Context, unexpected};
-use crate::admin::{AuditFormat, Request, Response, connect_admin, send, store_failure};
+use crate::admin::{
+    Admin, AuditFormat, Reply, Request, Response, connect_admin, send, store_failure,
+};
 use crate::daemon::export_format;
 use crate::exit::Kind;
 use crate::failure::{Failure, Outcome};
@@ -134,17 +139,29 @@ impl Verify {
 impl Export {
     fn run(self, context: &Context) -> Outcome {
         let admin = context.admin()?;
-        let mut out: Box<dyn Write> = match &self.output {
-            Some(path) => {
-                Box::new(std::fs::File::create_new(path).map_err(|error| refused(path, error))?)
-            }
-            None => Box::new(std::io::stdout().lock()),
+        let Some(path) = &self.output else {
+            return self.write(&admin, std::io::stdout().lock());
         };
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| refused(path, error))?;
+        self.write(&admin, file).inspect_err(|_| {
+            // Half an export must not be taken for a whole one. If it stays, the error says so anyway.
+            drop(std::fs::remove_file(path));
+        })
+    }
+
+    fn write(&self, admin: &Admin, out: impl Write) -> Outcome {
+        let mut out = BufWriter::new(out);
         let through_daemon = block_on(async {
             let Some(stream) = connect_admin(admin.places()).await? else {
                 return Ok(false);
             };
-            let mut body = send(stream, "/v1/export", &self.format).await?.into_body();
+            let answer = send(stream, "/v1/export", &self.format).await?;
+            let mut body = whole_or_failure(answer).await?;
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| {
                     Failure::unavailable("the export is not whole: the daemon broke it off")
@@ -159,11 +176,27 @@ impl Export {
         if !through_daemon {
             let store = admin.open()?;
             store
-                .audit_export(export_format(self.format), &mut *out)
+                .audit_export(export_format(self.format), &mut out)
                 .map_err(|error| store_failure(&error))?;
         }
         out.flush().map_err(cannot_write)
     }
+}
+
+/// The body of an export; the daemon's refusal is JSON, which an export never is.
+async fn whole_or_failure(answer: hyper::Response<Incoming>) -> Outcome<Incoming> {
+    let status = answer.status();
+    let kind = answer.headers().get(hyper::header::CONTENT_TYPE);
+    let is_export = kind.is_none_or(|kind| kind != "application/json");
+    if status.is_success() && is_export {
+        return Ok(answer.into_body());
+    }
+    let failed = || {
+        Failure::unavailable("the daemon exports nothing").because(format!("it answered {status}"))
+    };
+    let body = answer.into_body().collect().await.map_err(|_| failed())?;
+    let reply = serde_json::from_slice::<Reply<()>>(&body.to_bytes()).map_err(|_| failed())?;
+    reply.into_result().and_then(|()| Err(failed()))
 }
 
 fn refused(path: &std::path::Path, error: std::io::Error) -> Failure {
