@@ -25,8 +25,9 @@ use crate::exit::Kind;
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 
-/// How long a command waits for another one that has the store open.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a command waits for whoever has the store open without a socket: another short command,
+/// or a daemon that finishes the calls in flight.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens the store in this process; waits a moment when another short command has it.
 pub(crate) fn open_store(places: &Places) -> Outcome<Store> {
