@@ -53,6 +53,13 @@ async fn one(stream: UnixStream, daemon: Arc<Daemon>, _client: Client) {
         Ok(Ok(None)) | Err(_) => return debug!("A client left before it said hello"),
         Ok(Err(failure)) => Err(failure),
     };
+    if daemon.stop.is_cancelled() {
+        // No answer at all: the client sees that this daemon is leaving, and finds the next one.
+        if let Ok(Greeted { run: Some(run), .. }) = result {
+            daemon.runs.forget(&run);
+        }
+        return;
+    }
     let (reply, agent, run) = match result {
         Ok(Greeted {
             welcome,

@@ -161,6 +161,8 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
         () = daemon.stop.cancelled() => info!("Stopping as asked"),
         () = no_client_left(&daemon) => info!("Stopping: the last client left"),
     }
+    // Whatever the reason: an agent that is greeted from here on must not be served by this engine.
+    daemon.stop.cancel();
     if let Some(retention) = retention {
         retention.abort();
     }
