@@ -1,5 +1,6 @@
 //! The way to the store: through the daemon when one runs, otherwise directly.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ use crate::exit::Kind;
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::runtime::block_on;
+use crate::terminal::{escape, style};
 
 /// Administration of one data directory.
 pub(crate) struct Admin {
@@ -53,7 +55,10 @@ impl Admin {
             // Whoever has the store without a socket is a short command like this one, or a
             // daemon that is just starting or leaving.
             match daemon::try_open_store(&self.places) {
-                Ok(store) => return execute(&store, request),
+                Ok(store) => {
+                    name_damage(&store);
+                    return execute(&store, request);
+                }
                 Err(failure) if failure.kind == Kind::Conflict && Instant::now() < deadline => {
                     daemon::wait_a_moment();
                 }
@@ -79,8 +84,28 @@ impl Admin {
 
     /// Opens the store in this process.
     pub(crate) fn open(&self) -> Outcome<Store> {
-        daemon::open_store(&self.places)
+        daemon::open_store(&self.places).inspect(name_damage)
     }
+}
+
+/// Names what opening found damaged: without a daemon there is no log that says it.
+fn name_damage(store: &Store) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    let damage = &store.report().damage;
+    let Some(first) = damage.first() else { return };
+    ONCE.call_once(|| {
+        let (colour, reset) = (style::WARNING, anstyle::Reset);
+        let more = match damage.len() {
+            1 => String::new(),
+            places => format!("; {places} places in all"),
+        };
+        // Nothing can be done about a closed stderr.
+        drop(writeln!(
+            anstream::stderr().lock(),
+            "{colour}warning{reset}: the journal is damaged: {}{more}",
+            escape(&first.to_string())
+        ));
+    });
 }
 
 /// Connects to the daemon's admin socket; `None` when nobody listens there.

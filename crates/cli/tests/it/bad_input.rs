@@ -103,10 +103,38 @@ fn a_damaged_journal_is_named_and_the_rest_is_used() {
         .path();
     let text = std::fs::read_to_string(&journal).unwrap();
     std::fs::write(&journal, text.replacen("policy.put", "policy.putt", 1)).unwrap();
-    place.ok(&["grant", "list"]);
+    let listed = place.run(&["grant", "list"]);
+    assert_eq!(listed.code, 0);
+    let warning = "warning: the journal is damaged: segment 1, line 6";
+    assert!(listed.stderr.starts_with(warning), "{}", listed.stderr);
     let verified = place.run(&["audit", "verify"]);
     assert_eq!(verified.code, 6, "{}{}", verified.stdout, verified.stderr);
     insta::assert_snapshot!(place.tell(&["audit", "verify"], &verified));
+}
+
+#[test]
+fn an_export_is_private_and_whole_or_not_there() {
+    let place = Place::new();
+    place.furnish();
+    place.ok(&["audit", "export", "--output", "whole.jsonl"]);
+    let whole = place.path().join("whole.jsonl");
+    let mode = std::fs::metadata(&whole).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let text = std::fs::read_to_string(&whole).unwrap();
+    assert!(place.ok(&["audit", "export"]).starts_with(&text));
+    // What is there already is neither overwritten nor removed.
+    assert_eq!(
+        place
+            .run(&["audit", "export", "--output", "whole.jsonl"])
+            .code,
+        4
+    );
+    assert_eq!(std::fs::read_to_string(&whole).unwrap(), text);
+    std::fs::remove_dir_all(place.data()).unwrap();
+    place.file("data", "");
+    let failed = place.run(&["audit", "export", "--output", "half.jsonl"]);
+    assert_ne!(failed.code, 0);
+    assert!(!place.path().join("half.jsonl").exists());
 }
 
 #[test]
