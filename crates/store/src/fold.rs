@@ -16,9 +16,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::StoreError;
 use crate::clock::Clock;
-use crate::database::{Commit, Database, begin, int, set_meta, uint};
+use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
 use crate::guard::lock;
-use crate::journal::{End, Journal, QuickReader};
+use crate::journal::{Checkpoint, End, Journal, QuickReader};
 
 /// How long entries may gather before they are folded.
 const GATHER: Duration = Duration::from_secs(2);
@@ -38,6 +38,9 @@ pub(crate) struct Folder {
 pub(crate) struct State {
     ledger: Ledger,
     at: Folded,
+    /// Entries up to this one are counted, although they may not be folded:
+    /// the counters were taken from a checkpoint.
+    counted: u64,
     reader: QuickReader,
     /// It counted what was not saved: it has to be loaded again.
     stale: bool,
@@ -66,7 +69,7 @@ impl Folder {
         clock: Clock,
         unusable: HashSet<(u32, u64)>,
     ) -> Result<Self, StoreError> {
-        let (ledger, at) = load(&database.reading())?;
+        let (ledger, at, counted) = load(&database.reading())?;
         Ok(Self {
             journal,
             database,
@@ -74,6 +77,7 @@ impl Folder {
             state: Mutex::new(State {
                 ledger,
                 at,
+                counted,
                 reader: QuickReader::default(),
                 stale: false,
                 unusable,
@@ -127,7 +131,7 @@ impl Folder {
     /// Goes back to what was saved, if something was not.
     fn reload(&self, state: &mut State) -> Result<(), StoreError> {
         if state.stale {
-            (state.ledger, state.at) = load(&self.database.reading())?;
+            (state.ledger, state.at, state.counted) = load(&self.database.reading())?;
             state.stale = false;
         }
         Ok(())
@@ -174,9 +178,9 @@ impl Folder {
     }
 }
 
-/// Reads the counters' snapshot and the position it belongs to; the beginning
-/// if nothing was folded yet.
-pub(crate) fn load(connection: &Connection) -> Result<(Ledger, Folded), StoreError> {
+/// Reads the counters' snapshot, the position it belongs to (the beginning if
+/// nothing was folded yet), and up to which entry all is counted anyway.
+pub(crate) fn load(connection: &Connection) -> Result<(Ledger, Folded, u64), StoreError> {
     let mut counters = Vec::new();
     let mut statement = connection.prepare("SELECT state FROM counters")?;
     let mut rows = statement.query([])?;
@@ -195,7 +199,23 @@ pub(crate) fn load(connection: &Connection) -> Result<(Ledger, Folded), StoreErr
         },
         steady: 0,
     });
-    Ok((Ledger::restore(counters), at))
+    let counted = meta(connection, "counted")?.and_then(|text| text.parse().ok());
+    Ok((Ledger::restore(counters), at, counted.unwrap_or(0)))
+}
+
+/// Takes the counters of a checkpoint: the database does not know what came
+/// before it, and the journal has it no more. Until entries after it are
+/// folded, the next start does the same again.
+pub(crate) fn take_over(database: &Database, from: &Checkpoint) -> Result<(), StoreError> {
+    let mut connection = database.writing();
+    let transaction = begin(&mut connection, Commit::Durable)?;
+    transaction.execute("DELETE FROM counters", [])?;
+    for counter in &from.counters {
+        save_counter(&transaction, counter)?;
+    }
+    set_meta(&transaction, "counted", &from.folded.to_string())?;
+    transaction.commit()?;
+    Ok(())
 }
 
 /// How far the journal is folded, if it ever was.

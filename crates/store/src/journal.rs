@@ -26,7 +26,8 @@ use provost_policy::Moment;
 
 pub(crate) use chain::{ChainKey, Mac, parse_mac};
 pub(crate) use decode::{
-    Charged, CheckpointLine, Header, Kind, Line, Link, ShadowLine, Str, header, moment,
+    Charged, Checkpoint, CheckpointLine, Header, Kind, Line, Link, ShadowLine, Str, header,
+    is_checkpoint, moment,
 };
 pub(crate) use encode::is_hidden;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};

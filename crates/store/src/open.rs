@@ -174,6 +174,13 @@ impl Store {
         let folded = fold::position(&database.reading()).map_err(in_database)?;
         let found =
             recover(&directory, &keys.chain(), folded.map(|at| at.end)).map_err(in_journal)?;
+        let known = folded.map_or(0, |at| at.end.number);
+        if let Some(checkpoint) = found.checkpoint_after(known) {
+            tracing::warn!(
+                "the database is older than what retention removed; counters are taken from the journal's checkpoint"
+            );
+            fold::take_over(&database, &checkpoint)?;
+        }
         let last_steady = found.last_steady.max(folded.map_or(0, |at| at.steady));
         let clock = resume_clock(&database, last_steady).map_err(in_database)?;
         let key = keys.newest_chain().ok_or_else(|| no_key(locations, &id))?;

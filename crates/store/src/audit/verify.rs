@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Damage, DamageKind, Head, Verified, VerifyError};
 use crate::guard::lock;
 use crate::journal::{
-    ChainKey, CheckpointLine, End, Header, Link, Seen, Walk, segment_path, segments,
+    ChainKey, CheckpointLine, End, Header, Link, Seen, Walk, is_checkpoint, segment_path, segments,
 };
 use crate::{Store, StoreError};
 
@@ -148,11 +148,7 @@ impl Wanted {
         if self.end.is_some_and(|end| end.number == seen.number) {
             self.found_end = Some(seen.mac);
         }
-        let start = seen
-            .payload
-            .get(..48.min(seen.payload.len()))
-            .unwrap_or_default();
-        if memchr::memmem::find(start, b"\"t\":\"checkpoint\"").is_some()
+        if is_checkpoint(seen.payload)
             && let Ok(checkpoint) = serde_json::from_slice::<CheckpointLine>(seen.payload)
         {
             self.pruned.push(checkpoint.pruned);

@@ -56,7 +56,11 @@ impl<'a> Batch<'a> {
     /// Takes one entry: counts it and keeps its row.
     pub(super) fn add(&mut self, raw: &RawLine<'a>, state: &mut State) {
         let State {
-            ledger, at, reader, ..
+            ledger,
+            at,
+            counted,
+            reader,
+            ..
         } = state;
         let Some((line, mac)) =
             split_line(raw.text).and_then(|(payload, mac)| Some((reader.line(payload)?, mac)))
@@ -70,17 +74,26 @@ impl<'a> Batch<'a> {
         self.entries += 1;
         at.end.number = line.number;
         at.end.mac = mac;
+        let counts = line.number > *counted;
         at.steady = at.steady.max(line.at.0);
         match line.kind {
             Kind::Intent | Kind::Refused => {
-                count(&line, ledger);
+                if counts {
+                    charge(&line, ledger);
+                }
                 self.add_call(line);
             }
-            Kind::Outcome => self.add_outcome(&line, ledger),
+            Kind::Outcome => {
+                if counts {
+                    refund(&line, ledger);
+                }
+                self.add_outcome(&line);
+            }
             Kind::Start | Kind::Stop | Kind::Admin | Kind::Change | Kind::Undone => {
                 self.acts.push(line)
             }
-            // What a checkpoint stands for is folded already.
+            // What a checkpoint stands for is folded already, or was taken
+            // over from it when the journal was opened.
             Kind::Segment | Kind::Checkpoint => {}
         }
     }
@@ -104,10 +117,7 @@ impl<'a> Batch<'a> {
         });
     }
 
-    fn add_outcome(&mut self, line: &Line<'a>, ledger: &mut Ledger) {
-        for refund in &line.refund {
-            ledger.refund(&refund.counter, refund.amount, refund.at);
-        }
+    fn add_outcome(&mut self, line: &Line<'a>) {
         let Some(call) = line.call else { return };
         let status = line.status.unwrap_or(Status::Unknown);
         let ending = Ending {
@@ -204,7 +214,7 @@ impl<'a> Batch<'a> {
 
 /// Counts what the entry says was charged; concurrent charges end with the
 /// process, which the ledger knows.
-fn count(line: &Line<'_>, ledger: &mut Ledger) {
+fn charge(line: &Line<'_>, ledger: &mut Ledger) {
     let at = line.moment();
     let shadow = line
         .shadow
@@ -212,6 +222,13 @@ fn count(line: &Line<'_>, ledger: &mut Ledger) {
         .map_or(&[][..], |shadow| &shadow.charges);
     for Charged { counter, amount } in line.charges.iter().chain(shadow) {
         ledger.replay(counter, *amount, at);
+    }
+}
+
+/// Gives back what the entry says did not count after all.
+fn refund(line: &Line<'_>, ledger: &mut Ledger) {
+    for refund in &line.refund {
+        ledger.refund(&refund.counter, refund.amount, refund.at);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use memchr::memmem;
+use provost_policy::ledger::CounterState;
 use provost_policy::{Amount, CounterId, Moment};
 use serde::Deserialize;
 
@@ -134,6 +135,15 @@ pub(crate) struct CheckpointLine {
     pub(crate) pruned: Link,
 }
 
+/// A checkpoint with the counters it carries.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Checkpoint {
+    pub(crate) pruned: Link,
+    /// The last entry that is counted in the counters.
+    pub(crate) folded: u64,
+    pub(crate) counters: Vec<CounterState>,
+}
+
 // === impl Line ===
 
 impl<'a> Line<'a> {
@@ -198,6 +208,13 @@ pub(crate) fn header(payload: &[u8]) -> Option<Header> {
     is_header
         .then(|| serde_json::from_slice(payload).ok())
         .flatten()
+}
+
+/// Whether an entry is a checkpoint.
+pub(crate) fn is_checkpoint(payload: &[u8]) -> bool {
+    payload
+        .get(..48.min(payload.len()))
+        .is_some_and(|start| memmem::find(start, b"\"t\":\"checkpoint\"").is_some())
 }
 
 /// The number a payload carries, without reading the rest.

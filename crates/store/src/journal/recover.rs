@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::chain::ChainKey;
-use super::decode;
+use super::decode::{self, Checkpoint};
 use super::segment;
 use super::walk::Walk;
 use super::writer::End;
@@ -27,6 +27,8 @@ pub(crate) struct Recovered {
     pub(crate) unusable: HashSet<(u32, u64)>,
     /// The latest moment of an entry.
     pub(crate) last_steady: u64,
+    /// The last checkpoint's entry.
+    checkpoint: Option<Vec<u8>>,
 }
 
 /// Reads the journal from the segment that was folded last (`folded`) to its
@@ -55,6 +57,7 @@ pub(crate) fn recover(
         damage: Vec::new(),
         unusable: HashSet::new(),
         last_steady: 0,
+        checkpoint: None,
     };
     found.cut_torn_end(directory, &mut segments)?;
     let mut start = folded
@@ -82,6 +85,12 @@ impl Recovered {
     /// Whether the last segment can be gone on with.
     pub(super) fn goes_on(&self, key: &ChainKey) -> bool {
         self.open_key == Some(key.version)
+    }
+
+    /// The last checkpoint, if retention took away what comes after `folded`.
+    pub(crate) fn checkpoint_after(&self, folded: u64) -> Option<Checkpoint> {
+        let checkpoint = serde_json::from_slice::<Checkpoint>(self.checkpoint.as_ref()?);
+        checkpoint.ok().filter(|it| it.pruned.number > folded)
     }
 
     /// Cuts off what is no whole line at the end of the last segment.
@@ -121,10 +130,15 @@ impl Recovered {
             expected = Some(number + 1);
             let bytes = std::fs::read(segment::path(directory, number))?;
             let mut last_steady = self.last_steady;
+            let mut checkpoint = None;
             let torn = walk.segment(number, &bytes, |seen| {
                 last_steady =
                     last_steady.max(decode::moment(seen.payload).map_or(0, |at| at.steady));
+                if decode::is_checkpoint(seen.payload) {
+                    checkpoint = Some(seen.payload.to_vec());
+                }
             });
+            self.checkpoint = checkpoint.or(self.checkpoint.take());
             self.last_steady = last_steady;
             let whole = bytes.len() as u64 - torn;
             if torn > 0 {

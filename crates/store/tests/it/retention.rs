@@ -131,3 +131,39 @@ fn closing_waits_for_what_is_being_removed() {
         assert_eq!(used(&store), Amount::whole(45));
     }
 }
+
+#[test]
+fn an_older_database_counts_from_the_checkpoint_on() {
+    let scratch = scratch();
+    let store = scratch.open_small();
+    append_call(&store, 1);
+    store.close();
+    let database = scratch.locations.data.join("provost.db");
+    let old = std::fs::read(&database).unwrap();
+
+    let store = scratch.open_small();
+    for call in 2..=40 {
+        append_call(&store, call);
+    }
+    let limit = store.clock().now().wall + 1;
+    for call in 41..=50 {
+        append_call(&store, call);
+    }
+    let up_to = store.prune(&admin(), limit).unwrap().up_to.unwrap();
+    assert!(!scratch.segment(1).exists());
+    for call in 51..=60 {
+        append_call(&store, call);
+    }
+    assert_eq!(used(&store), Amount::whole(60));
+    store.close();
+    std::fs::write(&database, old).unwrap();
+
+    for _ in 0..2 {
+        let store = scratch.open_small();
+        assert_eq!(used(&store), Amount::whole(60));
+        let records = store.records(&Filter::default()).unwrap();
+        assert!(records.iter().any(|record| record.number > up_to.number));
+        assert!(store.audit_verify(None).unwrap().intact());
+        store.close();
+    }
+}
