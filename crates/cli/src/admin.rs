@@ -9,7 +9,7 @@ mod restore;
 mod wire_secret;
 
 pub(crate) use client::{Admin, connect, connect_admin, post, send};
-pub(crate) use execute::{execute, select, stored_http};
+pub(crate) use execute::{PAGE, execute, select, stored_http};
 pub(crate) use refusal::{change_failure, open_failure, restore_failure, store_failure};
 pub(crate) use request::{
     AuditFormat, Control, GrantName, LogQuery, Observe, Reply, Request, Shadow, Transport,

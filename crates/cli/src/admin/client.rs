@@ -41,6 +41,18 @@ impl Admin {
 
     /// Executes a request: the daemon does it when one runs, otherwise this process.
     pub(crate) fn ask(&self, request: Request) -> Outcome<Response> {
+        self.ask_keeping(&mut None, request)
+    }
+
+    /// Executes one of several requests: a store this process has to open stays open for the next.
+    pub(crate) fn ask_keeping(
+        &self,
+        kept: &mut Option<Store>,
+        request: Request,
+    ) -> Outcome<Response> {
+        if let Some(store) = kept {
+            return execute(store, request);
+        }
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answered = block_on(async {
@@ -57,7 +69,7 @@ impl Admin {
             match daemon::try_open_store(&self.places) {
                 Ok(store) => {
                     name_damage(&store);
-                    return execute(&store, request);
+                    return execute(kept.insert(store), request);
                 }
                 Err(failure) if failure.kind == Kind::Conflict && Instant::now() < deadline => {
                     daemon::wait_a_moment();

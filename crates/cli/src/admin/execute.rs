@@ -117,5 +117,5 @@ pub(crate) fn execute(store: &Store, request: Request) -> Result<Response, Failu
 }
 
 /// Records as a follower gets them: oldest first, after what it has.
-pub(crate) use records::select;
+pub(crate) use records::{PAGE, select};
 pub(crate) use servers::stored_http;

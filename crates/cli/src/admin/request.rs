@@ -160,9 +160,12 @@ pub(crate) struct LogQuery {
     pub(crate) decision: Option<String>,
     /// Nothing older.
     pub(crate) since: Option<Micros>,
-    /// Only what was folded after this record.
+    /// Only what comes after this record: the next ones, oldest first.
     pub(crate) after: Option<u64>,
-    /// At most so many, the newest.
+    /// Only what comes before this record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<u64>,
+    /// At most so many, the newest; never more than [`PAGE`](super::PAGE).
     pub(crate) limit: Option<u32>,
 }
 

@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum};
 use http_body_util::BodyExt;
 
 use super::{Context, unexpected};
-use crate::admin::{LogQuery, RecordView, Reply, Request, Response, connect_admin, send};
+use crate::admin::{
+    Admin, LogQuery, PAGE, RecordView, Reply, Request, Response, connect_admin, send,
+};
 use crate::daemon;
 use crate::failure::{Failure, Outcome};
 use crate::runtime::block_on;
@@ -43,7 +45,7 @@ pub(crate) struct Log {
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// At most so many, the newest [default: 50, or all with `--since`]
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 }
 
@@ -68,10 +70,7 @@ impl Log {
         if follow {
             return block_on(follow_records(context.output, admin.places(), &query));
         }
-        let records = match admin.ask(Request::Log(query))? {
-            Response::Records(records) => records,
-            other => return Err(unexpected(&other)),
-        };
+        let records = all(&admin, query)?;
         if context.output.is_json() {
             return context
                 .output
@@ -106,9 +105,44 @@ impl Log {
             decision,
             since,
             after: None,
+            before: None,
             limit,
         })
     }
+}
+
+/// Everything a query selects, oldest first, asked for page by page: without a limit from the oldest
+/// on, with one from the newest back.
+fn all(admin: &Admin, mut query: LogQuery) -> Outcome<Vec<RecordView>> {
+    let mut store = None;
+    let mut left = query.limit;
+    if left.is_none() {
+        query.after = Some(0);
+    }
+    let mut pages = Vec::new();
+    loop {
+        let asked = left.map_or(PAGE, |left| left.min(PAGE));
+        query.limit = Some(asked);
+        let page = match admin.ask_keeping(&mut store, Request::Log(query.clone()))? {
+            Response::Records(page) => page,
+            other => return Err(unexpected(&other)),
+        };
+        left = left.map(|left| left.saturating_sub(asked));
+        let last = page.len() < asked as usize || left == Some(0);
+        if left.is_none() {
+            query.after = page.last().map(|record| record.number);
+        } else {
+            query.before = page.first().map(|record| record.number);
+        }
+        pages.push(page);
+        if last {
+            break;
+        }
+    }
+    if left.is_some() {
+        pages.reverse();
+    }
+    Ok(pages.into_iter().flatten().collect())
 }
 
 fn json_line(out: &mut dyn Write, record: &RecordView) -> io::Result<()> {

@@ -17,7 +17,9 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::lifecycle::{Daemon, Restoring, wanted};
-use crate::admin::{AuditFormat, Control, LogQuery, Reply, Request, Response, execute, select};
+use crate::admin::{
+    AuditFormat, Control, LogQuery, PAGE, Reply, Request, Response, execute, select,
+};
 use crate::failure::{Failure, Outcome};
 use crate::runtime::blocking;
 
@@ -158,6 +160,10 @@ async fn send_records(
     sender: &mpsc::Sender<Result<Bytes, Infallible>>,
 ) -> Outcome {
     let mut seen = None;
+    if query.limit.is_none() {
+        // Everything: from the oldest on, page by page.
+        query.after = query.after.or(Some(0));
+    }
     let mut tick = tokio::time::interval(FOLLOW_TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -170,20 +176,24 @@ async fn send_records(
             continue;
         }
         seen = Some(head);
-        let (at, asked) = (store.clone(), query.clone());
-        let records = blocking(move || select(&at, &asked)).await?;
-        // A call without an outcome is shown once, as it is; later lines are later calls.
-        query.after = Some(
-            records
-                .last()
-                .map_or(query.after.unwrap_or(0), |record| record.number)
-                .max(query.after.unwrap_or(0)),
-        );
-        query.limit = None;
-        if !records.is_empty() {
-            let text: Vec<u8> = records.iter().flat_map(line).collect();
-            if sender.send(Ok(Bytes::from(text))).await.is_err() {
-                return Ok(());
+        loop {
+            let (at, asked) = (store.clone(), query.clone());
+            let records = blocking(move || select(&at, &asked)).await?;
+            let more = records.len() >= PAGE as usize;
+            // A call without an outcome is shown once, as it is; later lines are later calls. What
+            // was looked at up to the head and not selected is never looked at again.
+            let shown = records.last().map_or(0, |record| record.number);
+            let reached = if more { shown } else { shown.max(head) };
+            query.after = Some(reached.max(query.after.unwrap_or(0)));
+            query.limit = None;
+            if !records.is_empty() {
+                let text: Vec<u8> = records.iter().flat_map(line).collect();
+                if sender.send(Ok(Bytes::from(text))).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if !more {
+                break;
             }
         }
     }

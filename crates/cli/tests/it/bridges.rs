@@ -261,6 +261,32 @@ async fn follow_streams_records_as_they_come() {
     }
 }
 
+#[tokio::test]
+async fn more_records_than_one_answer_holds_are_all_shown() {
+    let place = Place::new();
+    let token = place.furnish();
+    let connect = place
+        .start(&["connect", "files"])
+        .env("PROVOST_GRANT", &token);
+    let client = Client::stdio(&connect);
+    client.connect().await;
+    for _ in 0..1_050 {
+        call(&client, "fail", json!({})).await;
+    }
+    let numbers = |words: &[&str]| -> Vec<u64> {
+        let shown = place.ok(&[&["log", "--tool", "fail", "--json"], words].concat());
+        let number = |line| serde_json::from_str::<Value>(line).unwrap()["number"].as_u64();
+        shown.lines().map(|line| number(line).unwrap()).collect()
+    };
+    let all = numbers(&["--since", "1h"]);
+    assert_eq!(all.len(), 1_050);
+    assert!(all.is_sorted());
+    assert_eq!(numbers(&["-n", "1020"]), all[30..]);
+    drop(client);
+    // And without the daemon.
+    assert_eq!(numbers(&["-n", "2000"]), all);
+}
+
 #[test]
 fn a_command_that_is_not_there_is_told_at_once() {
     let place = Place::new();

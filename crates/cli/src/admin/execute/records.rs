@@ -6,11 +6,16 @@ use crate::admin::{AuditView, LogQuery, RecordView, Response, store_failure};
 use crate::failure::{Failure, Outcome};
 use crate::when;
 
+/// The most records of one answer; whoever wants more asks again.
+pub(crate) const PAGE: u32 = 1_000;
+
 pub(super) fn log(store: &Store, query: LogQuery) -> Outcome<Response> {
     if let Some(server) = &query.server {
         // A mistyped name must not look like silence. Records outlive their server, so only
         // a name that nothing knows is refused.
-        if store.server(server).is_err()
+        let first_page = query.after.unwrap_or(0) == 0 && query.before.is_none();
+        if first_page
+            && store.server(server).is_err()
             && select(
                 store,
                 &LogQuery {
@@ -48,12 +53,10 @@ pub(crate) fn select(store: &Store, query: &LogQuery) -> Outcome<Vec<RecordView>
         since: query.since,
         until: None,
         after: query.after,
-        before: None,
+        before: query.before,
         order,
-        limit: query
-            .limit
-            .and_then(|limit| usize::try_from(limit).ok())
-            .unwrap_or(0),
+        // To the store, 0 is no limit.
+        limit: query.limit.unwrap_or(PAGE).clamp(1, PAGE) as usize,
     };
     let mut records = store
         .records(&filter)
