@@ -235,6 +235,22 @@ everywhere!(
     Setup::observed(json!({"version": "1", "default": "deny", "hide": "*"}))
 );
 
+async fn an_observed_grant_still_speaks_the_protocol(scene: Scene) {
+    let unknown = scene.agent.request("vendor/foo", json!({})).await;
+    assert_eq!(rule(&unknown), "(method)");
+    let twice = scene
+        .agent
+        .call("echo", json!({"path": "/ok", "PATH": "/etc/shadow"}))
+        .await;
+    assert_eq!(rule(&twice), "(envelope)");
+    assert!(scene.upstream.calls().is_empty() && !scene.upstream.saw("vendor/foo"));
+    scene.honest_call_works().await;
+}
+everywhere!(
+    an_observed_grant_still_speaks_the_protocol,
+    Setup::observed(json!({"version": "1", "default": "deny"}))
+);
+
 async fn a_draft_beside_the_policy_is_recorded_and_not_enforced(scene: Scene) {
     scene.honest_call_works().await;
     scene.honest_call_works().await;

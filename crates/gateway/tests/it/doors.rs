@@ -6,6 +6,7 @@ use provost_store::NewGrant;
 use provost_testkit::http::{self, Reply};
 use provost_testkit::{tcp, wait_until};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -285,6 +286,33 @@ async fn a_body_that_never_comes_is_given_up() {
     );
     assert_eq!(statuses(&scene, head.as_bytes()).await, [408]);
     scene.honest_call_works().await;
+}
+
+/// The gateway asks for the body, so it knows who is there; then that changes.
+#[tokio::test]
+async fn what_is_revoked_while_a_body_comes_is_refused() {
+    let scene = Scene::new(Face::Http, Kind::Http, Setup::from(allow_all())).await;
+    let body = call(1, "echo", "{}");
+    let head = format!(
+        "POST /mcp/fixture HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nmcp-session-id: {}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        scene.gate.address,
+        scene.pass.token,
+        scene.agent.as_http().session().unwrap(),
+        body.len()
+    );
+    let mut socket = tokio::net::TcpStream::connect(scene.gate.address)
+        .await
+        .unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    socket.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    scene.gate.revoke(&scene.pass);
+    socket.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(tcp::statuses(&answer), [401]);
+    assert!(scene.upstream.calls().is_empty());
 }
 
 /// The statuses of all answers to raw bytes.

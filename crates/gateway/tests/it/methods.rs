@@ -225,3 +225,24 @@ async fn every_legacy_revision_is_spoken_on_both_faces() {
     every_legacy_revision_is_spoken(Face::Http).await;
     every_legacy_revision_is_spoken(Face::Stdio).await;
 }
+
+/// What a policy may say of these in another era allows nothing in this one.
+async fn methods_of_another_era_do_not_pass(scene: Scene) {
+    for method in [
+        "tasks/update",
+        "subscriptions/listen",
+        "server/discover",
+        "sampling/createMessage",
+        "roots/list",
+    ] {
+        let answer = scene.agent.request(method, json!({"taskId": "1"})).await;
+        assert_eq!(
+            (&answer["error"]["code"], rule(&answer)),
+            (&json!(-32601), "(method)"),
+            "{method}"
+        );
+        assert!(scene.upstream.requests(method).is_empty());
+    }
+    scene.honest_call_works().await;
+}
+everywhere!(methods_of_another_era_do_not_pass, allow_all());

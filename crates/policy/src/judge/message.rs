@@ -143,10 +143,8 @@ pub(super) fn asked(reasons: &[Text], call: &Call<'_>) -> String {
 pub(super) fn limit_reached(charge: &Charge, retry_after_ms: Option<u64>) -> String {
     let (name, max) = (&charge.counter.counter, charge.max);
     if charge.amount > charge.max {
-        return format!(
-            "{} is more than the limit `{name}` allows at all: {max}",
-            charge.amount
-        );
+        // The amount may come from an argument, and those are never recorded.
+        return format!("this is more than the limit `{name}` allows at all: {max}");
     }
     match charge.counter.window {
         Window::Concurrent => {

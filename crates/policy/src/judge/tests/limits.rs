@@ -235,6 +235,6 @@ fn a_full_limit_is_refused_with_words() {
     );
     assert_eq!(
         refused(r#""window":"day","max":500,"increment_from":"args.n""#, 0),
-        "700 is more than the limit `c` allows at all: 500"
+        "this is more than the limit `c` allows at all: 500"
     );
 }
