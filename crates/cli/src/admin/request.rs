@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::WireSecret;
+use crate::daemon::config::Limits;
 use crate::failure::Failure;
 use crate::when::Micros;
 
@@ -192,6 +193,8 @@ pub(crate) enum Control {
         behind_proxy: bool,
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
+        /// What must be so already: a running daemon changes no limits.
+        limits: Box<Limits>,
     },
     /// Finish the calls in flight and end.
     Stop,

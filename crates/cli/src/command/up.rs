@@ -61,7 +61,8 @@ Examples:
 SIGTERM and Ctrl-C finish the calls in flight, then end; a second one ends at once.
 
 When `provost run` or `provost connect` has started a daemon on the data directory already, that
-one opens the listener and stays, and this command follows it: Ctrl-C ends it just the same.
+one opens the listener and stays, and this command follows it: Ctrl-C ends it just the same. Limits
+it was not started with are refused then.
 
 Keys of the configuration file, with default and variable (flags win, then variables):
   listen           \"127.0.0.1:7300\"  PROVOST_LISTEN           address for agents
@@ -99,7 +100,7 @@ impl Up {
         daemon::start_logging(context.environment.log.as_deref(), context.global.verbose)?;
         block_on(async move {
             match begin(&places).await? {
-                Start::Follow(status) => take_over(&places, &status, listen).await,
+                Start::Follow(status) => take_over(&places, &status, listen, limits).await,
                 Start::Serve(store) => {
                     daemon::run(Beginning {
                         places,
@@ -161,7 +162,12 @@ async fn running(places: &Places) -> Outcome<Option<DaemonStatus>> {
 }
 
 /// A daemon that started itself opens the listener and stays; this process follows it to its end.
-async fn take_over(places: &Places, status: &DaemonStatus, listen: Listen) -> Outcome {
+async fn take_over(
+    places: &Places,
+    status: &DaemonStatus,
+    listen: Listen,
+    limits: config::Limits,
+) -> Outcome {
     if let Some(url) = &status.listen {
         return Err(daemon::already_up(places, status.pid, url));
     }
@@ -178,6 +184,7 @@ async fn take_over(places: &Places, status: &DaemonStatus, listen: Listen) -> Ou
         behind_proxy: listen.behind_proxy,
         allowed_hosts: listen.allowed_hosts,
         allowed_origins: listen.allowed_origins,
+        limits: Box::new(limits),
     };
     let stream = connect_admin(places).await?.ok_or_else(gone)?;
     let mut attached = send(stream, "/v1/attached", &()).await?.into_body();

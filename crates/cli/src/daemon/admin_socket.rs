@@ -97,6 +97,9 @@ async fn control(State(daemon): Shared, body: Bytes) -> HttpResponse {
 }
 
 fn open_listener(daemon: &Daemon, control: Control) -> Outcome<crate::admin::DaemonStatus> {
+    if let Control::Listen { limits, .. } = &control {
+        daemon.check_limits(limits)?;
+    }
     if let Some(listen) = wanted(control)? {
         daemon.listen(&listen)?;
     }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::serve::Listen;
 use crate::environment::Environment;
@@ -67,7 +67,8 @@ pub(crate) struct Flags {
 }
 
 /// Limits of the gateway; `None` leaves the gateway's own default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
     pub(crate) body: Option<usize>,
     pub(crate) result: Option<usize>,
@@ -205,6 +206,42 @@ impl File {
             stop_deadline: length("PROVOST_STOP_DEADLINE", &self.stop_deadline)?,
             retention: length("PROVOST_RETENTION", &self.retention)?,
         })
+    }
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// The settings given here that `running` does not have, by their keys in the file.
+    pub(crate) fn missing_in(&self, running: &Limits) -> Vec<&'static str> {
+        fn missing<T: PartialEq>(wish: &Option<T>, has: &Option<T>) -> bool {
+            wish.is_some() && wish != has
+        }
+        let settings = [
+            ("body_limit", missing(&self.body, &running.body)),
+            ("result_limit", missing(&self.result, &running.result)),
+            (
+                "call_timeout",
+                missing(&self.call_timeout, &running.call_timeout),
+            ),
+            (
+                "connect_timeout",
+                missing(&self.connect_timeout, &running.connect_timeout),
+            ),
+            ("idle_child", missing(&self.idle_child, &running.idle_child)),
+            (
+                "max_children",
+                missing(&self.max_children, &running.max_children),
+            ),
+            ("workers", missing(&self.workers, &running.workers)),
+            (
+                "stop_deadline",
+                missing(&self.stop_deadline, &running.stop_deadline),
+            ),
+            ("retention", missing(&self.retention, &running.retention)),
+        ];
+        let missing = settings.into_iter().filter(|(_, missing)| *missing);
+        missing.map(|(key, _)| key).collect()
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct Daemon {
     pub(crate) restore: Mutex<Option<Restoring>>,
     /// The open listener and its URL. A std mutex: never held across an await.
     listener: Mutex<Option<(Listen, String)>>,
+    /// The limits it was started with.
+    limits: Limits,
     self_started: AtomicBool,
     /// Whether it was started without a listener.
     was_taken_over: bool,
@@ -88,6 +90,23 @@ impl Daemon {
             clients: *self.clients.borrow(),
             trouble: self.engine.ready().err(),
         }
+    }
+
+    /// Refuses limits that this daemon was not started with: it cannot change them any more.
+    pub(crate) fn check_limits(&self, wish: &Limits) -> Outcome {
+        let missing = wish.missing_in(&self.limits);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let pid = std::process::id();
+        Err(Failure::conflict(format!(
+            "the daemon that runs here (process {pid}) cannot take over `{}`",
+            missing.join("`, `")
+        ))
+        .because("it started itself for `provost run` or `provost connect`; limits are set when a daemon starts")
+        .hint(format!(
+            "end process {pid} and start `up` before its agents come back, or leave these settings out"
+        )))
     }
 
     /// Opens the agents' listener; from here on the daemon stays without clients.
@@ -140,6 +159,7 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
         ended: CancellationToken::new(),
         restore: Mutex::new(None),
         listener: Mutex::new(None),
+        limits: limits.clone(),
         places,
         store,
     });
@@ -203,7 +223,8 @@ fn start_again(daemon: &Daemon) -> Failure {
             .arg("--config-dir")
             .arg(&daemon.places.config)
             .arg("up")
-            .args(listen.arguments()),
+            .args(listen.arguments())
+            .envs(listen.variables()),
         None => command.args(std::env::args_os().skip(1)),
     };
     Failure::unavailable("the daemon stopped and cannot start again").because(command.exec())
@@ -321,6 +342,7 @@ pub(crate) fn wanted(control: Control) -> Outcome<Option<Listen>> {
         behind_proxy,
         allowed_hosts,
         allowed_origins,
+        limits: _,
     } = control
     else {
         return Ok(None);

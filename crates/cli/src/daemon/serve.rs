@@ -78,6 +78,14 @@ impl Listen {
         arguments
     }
 
+    /// What no argument of `up` says, as variables.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+        [
+            ("PROVOST_ALLOWED_HOSTS", self.allowed_hosts.join(",")),
+            ("PROVOST_ALLOWED_ORIGINS", self.allowed_origins.join(",")),
+        ]
+    }
+
     /// The URL of this listener, with the address it really has.
     pub(crate) fn url(&self, address: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };

@@ -179,6 +179,65 @@ async fn up_takes_over_a_daemon_that_started_itself() {
 }
 
 #[tokio::test]
+async fn limits_that_a_running_daemon_cannot_take_over_are_refused() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let limits = place.file("provost.toml", "call_timeout = \"1m\"\nworkers = 1\n");
+    let fixture = fixture_program();
+    let client = Client::stdio(&place.start(&[
+        "run",
+        "--policy",
+        "policy.json",
+        "--",
+        fixture.to_str().unwrap(),
+        "stdio",
+    ]));
+    client.connect().await;
+    let ran = place.run(&["up", "--listen", "127.0.0.1:0", "--config", &limits]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("cannot take over `call_timeout`, `workers`"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_command_waits_for_a_daemon_that_finishes_its_calls() {
+    let place = Place::new();
+    let policy = r#"{ "version": "1", "default": "deny", "tools": { "slow": {} } }"#;
+    place.file("policy.json", policy);
+    let fixture = fixture_program();
+    let client = Client::stdio(&place.start(&[
+        "run",
+        "--policy",
+        "policy.json",
+        "--",
+        fixture.to_str().unwrap(),
+        "stdio",
+    ]));
+    client.connect().await;
+    let pid = place.daemon_pid().expect("a daemon runs");
+    let call = tokio::spawn(async move {
+        let slow = serde_json::json!({ "name": "slow", "arguments": { "ms": 7_000 } });
+        client.request("tools/call", slow).await
+    });
+    wait_until("the call is under way", || {
+        place.ok(&["log", "--json"]).contains("slow")
+    })
+    .await;
+    send(pid, Signal::TERM);
+    wait_until("the daemon is stopping", || {
+        !place.data().join("admin.sock").exists()
+    })
+    .await;
+    place.ok(&["server", "list"]);
+    let answer = call.await.unwrap();
+    assert!(answer.to_string().contains("content"), "{answer}");
+}
+
+#[tokio::test]
 async fn several_runs_at_once_share_one_daemon() {
     let place = Place::new();
     place.file("policy.json", POLICY);
