@@ -1,12 +1,15 @@
-//! Restoring an archive: what was there is put aside, and comes back when the archive is not sound.
+//! Restoring an archive: beside what is there, which is put aside once the archive has proven sound.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::restore_failure;
+use crate::daemon::{PATIENCE, wait_a_moment};
 use crate::failure::{Failure, Outcome};
-use crate::locations::{Places, own_directory};
+use crate::locations::Places;
 use crate::when;
 
 /// What was restored.
@@ -20,8 +23,7 @@ pub(crate) struct Restored {
     pub(crate) put_aside: Option<PathBuf>,
 }
 
-/// Restores an archive. The store must not be open, unless by this very process, which then only
-/// ends: what it has open moves with the directory.
+/// Restores an archive. The store must not be open: a daemon closes it first.
 pub(crate) fn restore(places: &Places, archive: &Path, replace: bool) -> Outcome<Restored> {
     if !archive.exists() {
         return Err(Failure::not_found(format!(
@@ -29,28 +31,21 @@ pub(crate) fn restore(places: &Places, archive: &Path, replace: bool) -> Outcome
             archive.display()
         )));
     }
-    let aside = if replace && places.data.exists() {
-        Some(put_aside(places)?)
-    } else {
-        None
-    };
-    match provost_store::restore(archive, &places.store()) {
-        Ok(report) => Ok(Restored {
-            head: report.head.to_string(),
-            key_restored: report.key_restored,
-            put_aside: aside,
-        }),
-        Err(error) => {
-            let failure = restore_failure(&error);
-            match aside.map(|aside| bring_back(places, &aside)).transpose() {
-                Ok(_) => Err(failure),
-                Err(worse) => Err(worse.because(failure.message)),
-            }
-        }
+    if replace && places.data.exists() {
+        return swap(places, archive);
     }
+    let report = provost_store::restore(archive, &places.store())
+        .map_err(|error| restore_failure(&error))?;
+    Ok(Restored {
+        head: report.head.to_string(),
+        key_restored: report.key_restored,
+        put_aside: None,
+    })
 }
 
-fn put_aside(places: &Places) -> Outcome<PathBuf> {
+/// Restores beside what is there, then swaps: until the archive has proven sound nothing is moved,
+/// and nobody opens the store meanwhile.
+fn swap(places: &Places, archive: &Path) -> Outcome<Restored> {
     let fail = |error: std::io::Error| {
         Failure::unavailable(format!("cannot put `{}` aside", places.data.display()))
             .because(error)
@@ -58,21 +53,69 @@ fn put_aside(places: &Places) -> Outcome<PathBuf> {
     };
     // A link to the data directory stays; what it leads to is put aside.
     let real = std::fs::canonicalize(&places.data).map_err(fail)?;
-    let mut name = real.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".before-restore-{}", when::now()));
-    let aside = real.with_file_name(name);
-    std::fs::rename(&real, &aside).map_err(fail)?;
-    own_directory(&real)?;
-    Ok(aside)
+    let _lock = hold(&real)?;
+    let beside = |word: &str| {
+        let mut name = real.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{word}-{}", when::now()));
+        real.with_file_name(name)
+    };
+    let (fresh, aside) = (beside("restoring"), beside("before-restore"));
+    let locations = provost_store::Locations {
+        data: fresh.clone(),
+        config: places.config.clone(),
+    };
+    let swapped = provost_store::restore(archive, &locations)
+        .map_err(|error| restore_failure(&error))
+        .and_then(|report| {
+            std::fs::rename(&real, &aside).map_err(fail)?;
+            match std::fs::rename(&fresh, &real) {
+                Ok(()) => Ok(report),
+                Err(error) => Err(bring_back(&aside, &real).err().unwrap_or(fail(error))),
+            }
+        });
+    let report = swapped.inspect_err(|_| {
+        // What is left of an archive that was not sound is of no use, and does no harm.
+        drop(std::fs::remove_dir_all(&fresh));
+    })?;
+    Ok(Restored {
+        head: report.head.to_string(),
+        key_restored: report.key_restored,
+        put_aside: Some(aside),
+    })
 }
 
-fn bring_back(places: &Places, aside: &Path) -> Outcome {
-    let fail = |error: std::io::Error| {
+/// Holds the lock of a data directory, as whoever opens the store does; waits for a short command.
+fn hold(data: &Path) -> Outcome<Option<File>> {
+    let path = data.join("lock");
+    let fail =
+        |error| Failure::unavailable(format!("cannot lock `{}`", path.display())).because(error);
+    let file = match OpenOptions::new().write(true).open(&path) {
+        Ok(file) => file,
+        // Nobody has ever opened a store here.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(error)),
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => wait_a_moment(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::conflict(format!(
+                    "another process works on `{}`",
+                    data.display()
+                ))
+                .hint("nothing was changed; try again"));
+            }
+            Err(TryLockError::Error(error)) => return Err(fail(error)),
+        }
+    }
+}
+
+fn bring_back(aside: &Path, real: &Path) -> Outcome {
+    std::fs::rename(aside, real).map_err(|error| {
         Failure::unavailable(format!("cannot bring back `{}`", aside.display()))
             .because(error)
-            .hint(format!("move it to `{}` by hand", places.data.display()))
-    };
-    let real = std::fs::canonicalize(&places.data).map_err(fail)?;
-    std::fs::remove_dir_all(&real).map_err(fail)?;
-    std::fs::rename(aside, &real).map_err(fail)
+            .hint(format!("move it to `{}` by hand", real.display()))
+    })
 }

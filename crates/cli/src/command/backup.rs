@@ -33,8 +33,7 @@ Examples:
   provost restore provost.backup
   provost --data /srv/provost restore --replace provost.backup
 
-With `--replace`, what is in the data directory is put aside first, and comes back if the archive
-turns out not to be sound. A running daemon finishes its calls, restores, and starts again.")]
+With `--replace`, what is in the data directory is put aside once the archive has proven sound. A running daemon finishes its calls, restores, and starts again.")]
 pub(crate) struct Restore {
     /// The archive
     archive: PathBuf,
