@@ -184,10 +184,10 @@ impl Child {
             let ready = state.process.is_some() && state.ready;
             ready.then(|| state.opened.clone()).flatten()
         };
-        if let Some(opened) = opened {
-            if opened.message.opens_like(message) || self.sessions().len() > 1 {
-                return restore(&opened.answer, message.id());
-            }
+        if let Some(opened) = opened
+            && (opened.message.opens_like(message) || self.sessions().len() > 1)
+        {
+            return restore(&opened.answer, message.id());
         }
         // It can do other things than this agent, or was left half open.
         self.kill();
