@@ -13,6 +13,7 @@ use provost_store::{GrantId, PolicyVersion, Server, ServerId, Transport};
 use tokio_rustls::TlsConnector;
 use tracing::error;
 
+use crate::metrics::{Counts, Metrics};
 use crate::settings::Settings;
 use crate::upstream::Upstream;
 use crate::upstream::child::ChildSpec;
@@ -35,6 +36,7 @@ pub(crate) struct Site {
     pub(crate) server: Arc<Server>,
     /// None when its settings cannot be used; each call is then refused.
     pub(crate) upstream: Option<Upstream>,
+    pub(crate) counts: Arc<Counts>,
 }
 
 /// One grant and what it may do.
@@ -75,6 +77,7 @@ impl Directory {
         source: provost_store::Directory,
         before: &Directory,
         settings: &Settings,
+        metrics: &Metrics,
         tls: &dyn Fn() -> Option<TlsConnector>,
     ) -> Self {
         let mut next = Self {
@@ -90,6 +93,7 @@ impl Directory {
             let site = known.cloned().unwrap_or_else(|| {
                 Arc::new(Site {
                     upstream: upstream(&server, settings, tls),
+                    counts: metrics.server(&server.name),
                     server: server.clone(),
                 })
             });

@@ -21,8 +21,7 @@ use crate::route::Route;
 use crate::session::{Kept, Pending, Question};
 use crate::splice::{self, Splice};
 use crate::stage::record::Subject;
-use crate::stage::settle::{self, Ending};
-use crate::stage::{Stop, judge, limits, record};
+use crate::stage::{Stop, judge, limits, record, settle};
 use crate::worker::Worker;
 
 /// Questions of an upstream that may be open in one session.
@@ -82,7 +81,7 @@ pub(crate) async fn sort(worker: &Worker, route: &Route, text: Bytes) -> Sorted 
                     // Nothing that this agent was asked.
                     return Sorted::Nothing;
                 }
-                settle_question(worker, &holding, question, Status::Cancelled);
+                settle_question(worker, question, Status::Cancelled);
                 return Sorted::Deliver(text.clone());
             }
             Ok(Message::Notification { method, .. }) => {
@@ -162,11 +161,7 @@ fn finish(
         Answer::Result(_) => Status::Ok,
     };
     if let Some(kept) = &pending.kept {
-        let ending = Ending {
-            status,
-            upstream_status: None,
-        };
-        settle::settle(&worker.shared, &holding.grant.server_name, kept, ending);
+        settle::settle(&worker.shared, kept, status);
     }
     let splices = match answer {
         Answer::Error(error) => decision_mark(parsed, error.get("data"))
@@ -210,7 +205,7 @@ fn question(
     if method == "ping" {
         let question = Question { kept: None };
         let before = route.session.state().questions.insert(key, question);
-        settle_question(worker, holding, before, Status::Cancelled);
+        settle_question(worker, before, Status::Cancelled);
         return Ok(());
     }
     let asked = ask(worker, route, holding, method);
@@ -222,22 +217,18 @@ fn question(
     let question = Question { kept: Some(kept) };
     let before = route.session.state().questions.insert(key, question);
     // An id that is used twice: the first question can no longer be answered.
-    settle_question(worker, holding, before, Status::Cancelled);
+    settle_question(worker, before, Status::Cancelled);
     Ok(())
 }
 
-fn settle_question(worker: &Worker, holding: &Holding, question: Option<Question>, status: Status) {
+fn settle_question(worker: &Worker, question: Option<Question>, status: Status) {
     if let Some(kept) = question.and_then(|question| question.kept) {
-        let ending = Ending {
-            status,
-            upstream_status: None,
-        };
-        settle::settle(&worker.shared, &holding.grant.server_name, &kept, ending);
+        settle::settle(&worker.shared, &kept, status);
     }
 }
 
 /// A question that passed but reached no agent: whoever asked must not wait.
-pub(crate) async fn undelivered(worker: &Worker, route: &Route, holding: &Holding, text: &Bytes) {
+pub(crate) async fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
     let refused = {
         let Ok(parsed) = envelope::parse_upstream(text) else {
             return;
@@ -246,7 +237,7 @@ pub(crate) async fn undelivered(worker: &Worker, route: &Route, holding: &Holdin
             return;
         };
         let question = route.session.state().questions.remove(&id.key());
-        settle_question(worker, holding, question, Status::NotSent);
+        settle_question(worker, question, Status::NotSent);
         Failure::agent_away().body(Some(id.raw()))
     };
     let permit = Permit::own("a question of the upstream reaches nobody");
@@ -301,6 +292,7 @@ fn ask(worker: &Worker, route: &Route, holding: &Arc<Holding>, method: &str) -> 
             charges: allowed.charges,
             at: now,
             started: Instant::now(),
+            counts: Arc::clone(&holding.site.counts),
         })
     })();
     if let Err(Stop::Refused { decision, refusal }) = &walked {

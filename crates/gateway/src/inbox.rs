@@ -73,7 +73,7 @@ async fn put(worker: &Worker, session: Arc<Session>, message: Bytes) {
         && !session.deliver(message.clone())
     {
         debug!("An agent has no stream open for a message of its server");
-        inbound::undelivered(worker, &route, holding, &message).await;
+        inbound::undelivered(worker, &route, &message).await;
     }
 }
 

@@ -176,7 +176,13 @@ impl Gateway {
         let source = shared.store.directory()?;
         let before = shared.directory.load_full();
         let connector = || self.0.tls.get();
-        let next = Directory::compile(source, &before, &shared.settings, &connector);
+        let next = Directory::compile(
+            source,
+            &before,
+            &shared.settings,
+            &shared.metrics,
+            &connector,
+        );
         shared.directory.store(Arc::new(next));
         let after = shared.directory.load_full();
         inbox::after_reload(shared, &before, &after);

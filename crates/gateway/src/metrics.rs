@@ -17,7 +17,7 @@ const BUCKETS: [u64; 10] = [
 /// All counts.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    // A std mutex: a look-up of an `Arc`, then the counting itself is atomic.
+    // A std mutex, never on the path of a call: that has its `Counts` already.
     by_server: Mutex<BTreeMap<Text, Arc<Counts>>>,
     pub(crate) unauthenticated: AtomicU64,
     pub(crate) malformed: AtomicU64,
@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
 }
 
 /// The counts of one server.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Counts {
     allowed: AtomicU64,
     denied: AtomicU64,
@@ -45,30 +45,8 @@ pub(crate) struct Gauges {
 // === impl Metrics ===
 
 impl Metrics {
-    pub(crate) fn decided(&self, server: &Text, decision: Decision) {
-        let counts = self.server(server);
-        let counter = match decision {
-            Decision::Allow => &counts.allowed,
-            Decision::Deny => &counts.denied,
-            Decision::Ask => &counts.asked,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn ended(&self, server: &Text, status: Status, latency_us: u64) {
-        let counts = self.server(server);
-        if !matches!(status, Status::Ok | Status::ToolError | Status::RpcError) {
-            counts.failed.fetch_add(1, Ordering::Relaxed);
-        }
-        counts.latency_sum.fetch_add(latency_us, Ordering::Relaxed);
-        counts.latency_count.fetch_add(1, Ordering::Relaxed);
-        let bucket = BUCKETS.iter().position(|bound| latency_us <= *bound);
-        if let Some(bucket) = bucket.and_then(|index| counts.latency.get(index)) {
-            bucket.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn server(&self, server: &Text) -> Arc<Counts> {
+    /// The counts of a server; looked up once for each of its definitions.
+    pub(crate) fn server(&self, server: &Text) -> Arc<Counts> {
         let mut servers = self
             .by_server
             .lock()
@@ -203,6 +181,31 @@ impl Metrics {
             let _ = writeln!(out, "{name} {value}");
         }
         out
+    }
+}
+
+// === impl Counts ===
+
+impl Counts {
+    pub(crate) fn decided(&self, decision: Decision) {
+        let counter = match decision {
+            Decision::Allow => &self.allowed,
+            Decision::Deny => &self.denied,
+            Decision::Ask => &self.asked,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self, status: Status, latency_us: u64) {
+        if !matches!(status, Status::Ok | Status::ToolError | Status::RpcError) {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.latency_sum.fetch_add(latency_us, Ordering::Relaxed);
+        self.latency_count.fetch_add(1, Ordering::Relaxed);
+        let bucket = BUCKETS.iter().position(|bound| latency_us <= *bound);
+        if let Some(bucket) = bucket.and_then(|index| self.latency.get(index)) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -33,8 +33,7 @@ use crate::relay::{Flight, Transform};
 use crate::route::Route;
 use crate::session::{Kept, Session};
 use crate::stage::record::Subject;
-use crate::stage::settle::{self, Ending};
-use crate::stage::{Stop, judge, limits, record};
+use crate::stage::{Stop, judge, limits, record, settle};
 use crate::worker::Worker;
 
 /// Who sent a message: what its token opened, and its session if it has one.
@@ -239,6 +238,7 @@ fn clear(
         charges,
         at: now,
         started: Instant::now(),
+        counts: Arc::clone(&subject.holding.site.counts),
     };
     Ok((permit, kept))
 }
@@ -269,12 +269,7 @@ fn take_off(
     };
     let flight = Flight::new(route, &message, transform, Some(kept)).map_err(|in_flight| {
         if let Some(kept) = &in_flight.0 {
-            let ending = Ending {
-                status: Status::NotSent,
-                upstream_status: None,
-            };
-            let server = &agent.holding.grant.server_name;
-            settle::settle(&worker.shared, server, kept, ending);
+            settle::settle(&worker.shared, kept, Status::NotSent);
         }
         Stop::from(in_flight)
     })?;

@@ -19,7 +19,7 @@ use crate::route::Route;
 use crate::session::{Kept, OUTBOUND, Pending};
 use crate::sse::{Event, Reader};
 use crate::stage::Stop;
-use crate::stage::settle::{self, Ending};
+use crate::stage::settle;
 use crate::upstream::{Exchange, Fault, FaultKind, http};
 use crate::worker::Worker;
 
@@ -384,20 +384,16 @@ impl Flight {
             self.not_opened(worker);
         }
         let server = &self.route.site.server.name;
-        let (status, upstream_status, failure) = match why {
+        let (status, failure) = match why {
             Broken::Fault(fault) => fault_ending(fault, server),
             Broken::Gone | Broken::Resumable | Broken::Ended => {
-                (Status::Cancelled, None, Failure::busy("the session ended"))
+                (Status::Cancelled, Failure::busy("the session ended"))
             }
-            Broken::Cancelled => (Status::Cancelled, None, Failure::busy("cancelled")),
+            Broken::Cancelled => (Status::Cancelled, Failure::busy("cancelled")),
         };
         let taken = pending.is_none();
         if let Some(kept) = pending.and_then(|pending| pending.kept) {
-            let ending = Ending {
-                status,
-                upstream_status,
-            };
-            settle::settle(&worker.shared, server, &kept, ending);
+            settle::settle(&worker.shared, &kept, status);
         }
         let reason = match why {
             // Whoever ended the session took its requests and cancels them.
@@ -478,14 +474,14 @@ impl Trail {
     }
 }
 
-fn fault_ending(fault: Fault, server: &str) -> (Status, Option<u16>, Failure) {
+fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
     let down = Failure::upstream_down(server);
     match fault.kind {
-        _ if !fault.sent => (Status::NotSent, None, down),
-        FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, None, down),
-        FaultKind::Slow => (Status::Timeout, None, Failure::upstream_slow(server)),
-        FaultKind::Lies => (Status::BadAnswer, None, Failure::upstream_lies(server)),
-        FaultKind::Status(status) => (Status::Http(status), Some(status), down),
+        _ if !fault.sent => (Status::NotSent, down),
+        FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, down),
+        FaultKind::Slow => (Status::Timeout, Failure::upstream_slow(server)),
+        FaultKind::Lies => (Status::BadAnswer, Failure::upstream_lies(server)),
+        FaultKind::Status(status) => (Status::Http(status), down),
     }
 }
 

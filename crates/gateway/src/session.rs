@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::IdKey;
+use crate::metrics::Counts;
 use crate::outgoing::Outgoing;
 use crate::relay::Transform;
 use crate::sse::Event;
@@ -104,6 +105,8 @@ pub(crate) struct Kept {
     /// When the limits were charged.
     pub(crate) at: Moment,
     pub(crate) started: Instant,
+    /// Where its end is counted.
+    pub(crate) counts: Arc<Counts>,
 }
 
 /// A request of the upstream that was let through to the agent.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use provost_policy::Text;
@@ -17,10 +18,13 @@ use crate::metrics::Metrics;
 use crate::route::Route;
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
-use crate::stage::settle::{self, Ending};
+use crate::stage::settle;
 use crate::tasks::TaskOwners;
 use crate::upstream::Children;
 use crate::upstream::child::ChildSpec;
+
+/// How long the upstream of an ended session is told of what was in flight.
+const CANCELLING: Duration = Duration::from_secs(10);
 
 /// What the whole gateway shares.
 pub(crate) struct Shared {
@@ -134,18 +138,11 @@ impl Worker {
             let directory = self.shared.directory.load();
             directory.site(&ServerId(session.server.clone())).cloned()
         };
-        let name = site
-            .as_ref()
-            .map_or(&session.server, |site| &site.server.name);
         let unanswered: Vec<IdKey> = pending.keys().cloned().collect();
         let kept = pending.into_values().filter_map(|pending| pending.kept);
         let asked = questions.into_values().filter_map(|question| question.kept);
         for kept in kept.chain(asked) {
-            let ending = Ending {
-                status: Status::Cancelled,
-                upstream_status: None,
-            };
-            settle::settle(&self.shared, name, &kept, ending);
+            settle::settle(&self.shared, &kept, Status::Cancelled);
         }
         if let Some(site) = site {
             let worker = Self::background(&self.shared);
@@ -153,9 +150,13 @@ impl Worker {
             let farewell = async move {
                 let route = Route { site, session };
                 // In this order: a closed session takes no cancellations.
-                for key in unanswered {
-                    route.cancel(&worker, &key, "the session ended").await;
-                }
+                let cancel = async {
+                    for key in unanswered {
+                        route.cancel(&worker, &key, "the session ended").await;
+                    }
+                };
+                // An upstream that is slow to listen is not told everything.
+                drop(tokio::time::timeout(CANCELLING, cancel).await);
                 route.close(&worker).await;
             };
             let calls = &self.shared.calls;

@@ -15,7 +15,7 @@ use super::body::Out;
 use super::guard::Guard;
 use super::stream;
 use crate::answer::Failure;
-use crate::directory::Holding;
+use crate::directory::{Directory, Holding};
 use crate::outlet::{Outlet, Reply};
 use crate::path::{self, Agent};
 use crate::patience;
@@ -51,7 +51,8 @@ async fn answer(
     if name.is_empty() || name.contains('/') {
         return Err(plain(StatusCode::NOT_FOUND));
     }
-    let holding = identify(worker, request.headers())?;
+    let directory = worker.shared.directory.load_full();
+    let holding = identify(worker, &directory, request.headers())?;
     let server = &holding.grant;
     if name != server.server_name.as_str() && name != server.server.as_str() {
         // A server that does not exist looks the same as one that is not yours.
@@ -59,7 +60,7 @@ async fn answer(
     }
     version(request.headers())?;
     match *request.method() {
-        Method::POST => post(worker, holding, request).await,
+        Method::POST => post(worker, &directory, holding, request).await,
         Method::GET => {
             let session = known_session(worker, &holding, request.headers())?;
             let last_event = text(request.headers(), &LAST_EVENT_ID);
@@ -81,7 +82,11 @@ async fn answer(
 }
 
 /// Identify: the grant that the bearer token opens.
-fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Holding>, Response<Out>> {
+fn identify(
+    worker: &Worker,
+    directory: &Directory,
+    headers: &HeaderMap,
+) -> Result<Arc<Holding>, Response<Out>> {
     let shared = &worker.shared;
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let token = values
@@ -92,8 +97,7 @@ fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Holding>, Respon
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     let wall = shared.clock.now().wall;
-    let holding =
-        token.and_then(|token| shared.directory.load().authenticate(token, wall).cloned());
+    let holding = token.and_then(|token| directory.authenticate(token, wall).cloned());
     holding.ok_or_else(|| {
         shared
             .metrics
@@ -123,10 +127,10 @@ fn version(headers: &HeaderMap) -> Result<(), Response<Out>> {
 
 async fn post(
     worker: &Worker,
+    seen: &Arc<Directory>,
     holding: Arc<Holding>,
     request: Request<Incoming>,
 ) -> Result<Response<Out>, Response<Out>> {
-    let seen = worker.shared.directory.load_full();
     let (head, body) = request.into_parts();
     let headers = &head.headers;
     let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
@@ -149,10 +153,11 @@ async fn post(
     };
     let body = read(worker, body).await?;
     // A body may come slowly: what changed meanwhile holds for it.
-    let holding = if Arc::ptr_eq(&seen, &worker.shared.directory.load()) {
+    let now = worker.shared.directory.load();
+    let holding = if Arc::ptr_eq(seen, &now) {
         holding
     } else {
-        identify(worker, headers)?
+        identify(worker, &now, headers)?
     };
     if let Some(session) = &session {
         session.touch();

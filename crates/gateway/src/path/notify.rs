@@ -16,7 +16,7 @@ use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
 use crate::protocol::{self, KnownNotification};
 use crate::route::Route;
-use crate::stage::settle::{self, Ending};
+use crate::stage::settle;
 use crate::worker::Worker;
 
 /// A notification: passes if the era knows it from agents. A request without an
@@ -116,16 +116,7 @@ pub(super) async fn answer(
             (Ok(()), true) => Status::RpcError,
             (Ok(()), false) => Status::Ok,
         };
-        let ending = Ending {
-            status,
-            upstream_status: None,
-        };
-        settle::settle(
-            &worker.shared,
-            &agent.holding.grant.server_name,
-            kept,
-            ending,
-        );
+        settle::settle(&worker.shared, kept, status);
     }
     match sent {
         Ok(()) => outlet.send(Reply::Accepted),

@@ -57,7 +57,7 @@ pub(crate) fn intent(
         shadow: subject.shadow.as_ref().and_then(shadow),
     });
     append(shared, &entry)?;
-    shared.metrics.decided(&grant.server_name, Decision::Allow);
+    subject.holding.site.counts.decided(Decision::Allow);
     Ok(Permit::recorded(allowed.rule.clone()))
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn refusal(
         shadow: subject.shadow.as_ref().and_then(shadow),
     });
     append(shared, &entry)?;
-    shared.metrics.decided(&grant.server_name, decision);
+    subject.holding.site.counts.decided(decision);
     let what = brief(subject.tool.unwrap_or(subject.method), NAME);
     let what = what.escape_debug();
     info!(server.name = %grant.server_name, grant.label = %grant.label, rule.id = %refusal.rule,

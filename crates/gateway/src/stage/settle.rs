@@ -2,31 +2,23 @@
 
 use std::time::Instant;
 
-use provost_policy::{Charge, Moment, RefundRule, Text, Window};
+use provost_policy::{Charge, Moment, RefundRule, Window};
 use provost_store::{Entry, Outcome, Refund, Status};
 use tracing::error;
 
 use crate::session::Kept;
 use crate::worker::Shared;
 
-/// How an exchange ended, for limits and record.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ending {
-    pub(crate) status: Status,
-    pub(crate) upstream_status: Option<u16>,
-}
-
 /// Settles the counters and writes the outcome. If it cannot be written the
 /// reply is still given: the intent without an outcome shows as unknown, and
 /// the next call is refused by its own intent.
-pub(crate) fn settle(shared: &Shared, server: &Text, kept: &Kept, ending: Ending) {
-    let refunds = refunds(kept, ending.status);
-    if !kept.charges.is_empty() {
+pub(crate) fn settle(shared: &Shared, kept: &Kept, status: Status) {
+    let refunds = refunds(kept, status);
+    let concurrent = |charge: &Charge| charge.counter.window == Window::Concurrent;
+    if !refunds.is_empty() || kept.charges.iter().any(concurrent) {
         let mut ledger = shared.ledger();
-        for charge in first_of_each(&kept.charges) {
-            if charge.counter.window == Window::Concurrent {
-                ledger.release(&charge.counter, charge.amount);
-            }
+        for charge in first_of_each(&kept.charges).filter(|charge| concurrent(charge)) {
+            ledger.release(&charge.counter, charge.amount);
         }
         for refund in &refunds {
             ledger.refund(&refund.counter, refund.amount, refund.at);
@@ -39,15 +31,18 @@ pub(crate) fn settle(shared: &Shared, server: &Text, kept: &Kept, ending: Ending
     let outcome = Entry::Outcome(Outcome {
         call: kept.call,
         at: shared.clock.now(),
-        status: ending.status,
-        upstream_status: ending.upstream_status,
+        status,
+        upstream_status: match status {
+            Status::Http(code) => Some(code),
+            _ => None,
+        },
         latency_us,
         refund: &refunds,
     });
     if let Err(problem) = shared.journal.append(&outcome) {
         error!(error = %problem, call = %kept.call, "The outcome of a call was not recorded");
     }
-    shared.metrics.ended(server, ending.status, latency_us);
+    kept.counts.ended(status, latency_us);
 }
 
 /// Undoes a reservation of which there is no record.
@@ -76,6 +71,9 @@ fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
             false
         }
     };
+    if !not_sent && !failed {
+        return Vec::new();
+    }
     // Where policies share a counter, the strictest of them decides.
     let all_refund = |charge: &Charge| {
         let mut same = kept
@@ -86,7 +84,7 @@ fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
     };
     first_of_each(&kept.charges)
         .filter(|charge| charge.counter.window != Window::Concurrent)
-        .filter(|charge| not_sent || (failed && all_refund(charge)))
+        .filter(|charge| not_sent || all_refund(charge))
         .map(|charge| Refund {
             counter: charge.counter.clone(),
             amount: charge.amount,

@@ -189,9 +189,9 @@ impl Child {
         {
             return restore(&opened.answer, message.id());
         }
-        // It can do other things than this agent, or was left half open.
-        self.kill();
-        self.start_process()?;
+        // The one that runs can do other things than this agent, or was left
+        // half open.
+        self.replace_process()?;
         let answer = self.ask(session, permit, message).await?;
         let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
         let accepted = matches!(
@@ -301,7 +301,7 @@ impl Child {
                 sent: false,
             });
         };
-        self.start_process()?;
+        self.replace_process()?;
         let permit = Permit::own("a server process is opened again");
         let answer = self
             .ask(session, &permit, &opening)
@@ -416,10 +416,9 @@ impl Child {
         }
     }
 
-    fn start_process(self: &Arc<Self>) -> Result<(), Fault> {
-        if self.state().process.is_some() {
-            return Ok(());
-        }
+    /// Starts a process in place of the one that runs, if one does.
+    fn replace_process(self: &Arc<Self>) -> Result<(), Fault> {
+        self.kill();
         {
             let mut state = self.state();
             let pause = pause(state.failures);
