@@ -44,7 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use provost_store::{GrantId, ServerId, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 pub use listener::ListenError;
 pub use probe::{ServerFault, ServerReport};
@@ -204,7 +204,7 @@ impl Gateway {
         }
         let address = listener::open(&self.0.shared, &self.0.threads, listen, &self.0.accepting)?;
         *listening = Some(address);
-        info!(%address, "Listening for agents on {address}");
+        debug!(%address, "Listening for agents");
         Ok(address)
     }
 

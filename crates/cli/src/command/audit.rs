@@ -17,7 +17,7 @@ use crate::daemon::export_format;
 use crate::exit::Kind;
 use crate::failure::{Failure, Outcome};
 use crate::runtime::block_on;
-use crate::terminal::{escape, style};
+use crate::terminal::{counted, escape, style};
 
 /// Prove that the history is complete and unchanged
 #[derive(Debug, Subcommand)]
@@ -96,10 +96,10 @@ impl Verify {
             if audit.intact {
                 writeln!(
                     out,
-                    "{}intact{reset}: {} entries in {} segments",
+                    "{}intact{reset}: {} in {}",
                     style::GOOD,
-                    audit.entries,
-                    audit.segments
+                    counted(audit.entries, "entry"),
+                    counted(audit.segments, "segment")
                 )?;
             } else {
                 writeln!(

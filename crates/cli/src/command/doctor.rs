@@ -13,7 +13,7 @@ use super::{Context, unexpected};
 use crate::admin::{Admin, Control, DaemonStatus, Inspection, Request, Response};
 use crate::failure::{Failure, Outcome};
 use crate::programs::find;
-use crate::terminal::{escape, style};
+use crate::terminal::{counted, escape, style};
 
 /// How long the listener may take to accept.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -368,8 +368,11 @@ fn store(findings: &mut Findings, admin: &Admin, daemon_runs: bool) {
     findings.ok(
         "store",
         format!(
-            "{by}: {} servers, {} policies, {} grants, {} entries in the journal",
-            inspection.servers, inspection.policies, inspection.grants, inspection.journal_entries
+            "{by}: {}, {}, {}, {} in the journal",
+            counted(inspection.servers, "server"),
+            counted(inspection.policies, "policy"),
+            counted(inspection.grants, "grant"),
+            counted(inspection.journal_entries, "entry")
         ),
     );
     for trouble in inspection.troubles {

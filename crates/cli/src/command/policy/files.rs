@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Check, Explain, Import, Test, read_file, shown};
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
-use crate::terminal::{Output, escape, escape_block, style};
+use crate::terminal::{Output, counted, escape, escape_block, style};
 
 /// What was found in one file.
 #[derive(Debug, Serialize)]
@@ -76,19 +76,15 @@ fn summary(out: &mut dyn Write, checked: &Checked) -> std::io::Result<()> {
     )?;
     match (errors, warnings) {
         (0, 0) => writeln!(out),
-        (0, warnings) => writeln!(out, ", {warnings} warning{}", plural(warnings)),
-        (errors, 0) => writeln!(out, ", {errors} error{}", plural(errors)),
+        (0, warnings) => writeln!(out, ", {}", counted(warnings, "warning")),
+        (errors, 0) => writeln!(out, ", {}", counted(errors, "error")),
         (errors, warnings) => writeln!(
             out,
-            ", {errors} error{}, {warnings} warning{}",
-            plural(errors),
-            plural(warnings)
+            ", {}, {}",
+            counted(errors, "error"),
+            counted(warnings, "warning")
         ),
     }
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }
 
 /// Names of tools: an array of names or of tools, or what `tools/list` answers, wrapped or not.
@@ -199,7 +195,7 @@ pub(super) fn explain(output: Output, explain: &Explain) -> Outcome {
     // Nobody calls here, so grant and server only need names.
     let (name, grant, server) = (
         Text::from(shown(&explain.file)),
-        Text::from("this grant"),
+        Text::from("any"),
         Text::from("this server"),
     );
     let enforced = [Enforced {
