@@ -50,6 +50,11 @@ impl Failure {
         Self::new(400, INVALID_REQUEST, message)
     }
 
+    /// Two requests with one id cannot be told apart.
+    pub(crate) fn id_in_use() -> Self {
+        Self::invalid_request("a request with this `id` is in flight already")
+    }
+
     /// A known method with parameters that cannot be accepted.
     pub(crate) fn invalid_params(message: impl Into<String>) -> Self {
         Self::new(200, INVALID_PARAMS, message)

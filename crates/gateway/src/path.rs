@@ -313,8 +313,7 @@ fn in_order(
     }
     let state = session.state();
     if state.in_flight.contains_key(&request.id.key()) {
-        let failure = Failure::invalid_request("a request with this `id` is in flight already");
-        return Err(Stop::Malformed(failure));
+        return Err(Stop::Malformed(Failure::id_in_use()));
     }
     let (Some(name), Some(tools)) = (call.tool, &state.tools) else {
         return Ok(());

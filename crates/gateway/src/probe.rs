@@ -122,8 +122,7 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
     .await?;
     report.opened_ms = millis(started);
     route.session.state().version = Some(report.protocol.clone());
-    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-    let initialized = Bytes::from_static(initialized.as_bytes());
+    let initialized = Bytes::from_static(protocol::INITIALIZED);
     route
         .announce(worker, &permit, initialized)
         .await

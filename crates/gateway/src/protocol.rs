@@ -4,6 +4,9 @@
 /// The revisions of the legacy era, newest first.
 pub(crate) const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
+/// The notification that completes an opening of our own.
+pub(crate) const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
 /// Requests that no policy decides: they open, close and describe a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Housekeeping {

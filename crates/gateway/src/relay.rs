@@ -1,12 +1,14 @@
 //! The way back: from the upstream's messages to the agent, until the answer
 //! has come, is settled, recorded and sent.
 
+mod source;
+mod way;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use provost_store::Status;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Failure;
@@ -16,18 +18,15 @@ use crate::outgoing::Outgoing;
 use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
 use crate::route::Route;
-use crate::session::{Kept, OUTBOUND, Pending};
-use crate::sse::{Event, Reader};
+use crate::session::{Kept, Pending};
+use crate::sse::Event;
 use crate::stage::Stop;
 use crate::stage::settle;
-use crate::upstream::{Exchange, Fault, FaultKind, http};
+use crate::upstream::{Exchange, Fault, FaultKind};
 use crate::worker::Worker;
 
-/// How long a failure waits for an agent to read it.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// What may follow an answer on its stream before the connection is given up.
-const DREGS: usize = 16 * 1024;
+use source::{Source, Trail};
+use way::Way;
 
 /// What an answer goes through on its way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,40 +56,8 @@ pub(crate) struct Flight {
     number: u64,
 }
 
-/// Where a stream can be taken up again.
-#[derive(Default)]
-struct Trail {
-    last_event: Option<String>,
-    /// How long the upstream wants us to wait before, in milliseconds.
-    retry: Option<u64>,
-}
-
 /// A request with this id is in flight already; what was kept comes back.
 pub(crate) struct InFlight(pub(crate) Option<Kept>);
-
-/// Where the messages of an exchange come from.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one per call, on its task; boxing would allocate"
-)]
-enum Source {
-    Lines(mpsc::Receiver<Bytes>),
-    Events {
-        answer: http::Answer,
-        reader: Reader,
-        ready: std::vec::IntoIter<Event>,
-    },
-}
-
-/// The way to the agent while an exchange goes on.
-enum Way {
-    /// Nothing was sent yet; one message can still be a plain reply.
-    Unopened(Outlet),
-    /// A stream of events.
-    Stream(mpsc::Sender<Event>),
-    /// A stdio agent: messages go as they come.
-    Lines(mpsc::Sender<Bytes>),
-}
 
 /// Why an exchange ended without an answer.
 enum Broken {
@@ -456,24 +423,6 @@ impl Flight {
     }
 }
 
-// === impl Trail ===
-
-impl Trail {
-    fn follow(&mut self, event: &Event) {
-        if event.id.is_some() {
-            self.last_event.clone_from(&event.id);
-        }
-        self.retry = event.retry.or(self.retry);
-    }
-
-    /// The last event id, and how long to wait before asking for what follows.
-    fn end(&self) -> Option<(&str, Duration)> {
-        let last_event = self.last_event.as_deref()?;
-        let pause = self.retry.unwrap_or(1000).clamp(10, 30_000);
-        Some((last_event, Duration::from_millis(pause)))
-    }
-}
-
 fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
     let down = Failure::upstream_down(server);
     match fault.kind {
@@ -489,128 +438,6 @@ fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
 
 impl From<InFlight> for Stop {
     fn from(_: InFlight) -> Self {
-        Self::Failed(Failure::invalid_request(
-            "a request with this `id` is in flight already",
-        ))
-    }
-}
-
-// === impl Source ===
-
-impl Source {
-    fn events(worker: &Worker, answer: http::Answer) -> Self {
-        Self::Events {
-            answer,
-            reader: Reader::new(worker.shared.settings.result_limit),
-            ready: Vec::new().into_iter(),
-        }
-    }
-
-    /// The next event; `None` at the end. Safe to drop while it waits.
-    async fn next(&mut self, worker: &Worker) -> Result<Option<Event>, Fault> {
-        match self {
-            Self::Lines(lines) => {
-                let wait = worker.shared.settings.call_timeout;
-                match tokio::time::timeout(wait, lines.recv()).await {
-                    Ok(line) => Ok(line.map(Event::of)),
-                    Err(_) => Err(Fault::slow()),
-                }
-            }
-            Self::Events {
-                answer,
-                reader,
-                ready,
-            } => loop {
-                if let Some(event) = ready.next() {
-                    return Ok(Some(event));
-                }
-                match answer.next().await? {
-                    Some(chunk) => {
-                        let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
-                        *ready = events.into_iter();
-                    }
-                    None => return Ok(None),
-                }
-            },
-        }
-    }
-}
-
-impl Source {
-    /// The answer has come: what is left of the stream is read in the
-    /// background, so that its connection can be used again.
-    fn finish(self) {
-        if let Self::Events { answer, .. } = self {
-            tokio::spawn(async move {
-                let rest = answer.read(DREGS);
-                // Most servers end the stream at once; the others lose it.
-                drop(tokio::time::timeout(Duration::from_secs(1), rest).await);
-            });
-        }
-    }
-}
-
-// === impl Way ===
-
-impl Way {
-    fn new(outlet: Outlet) -> Self {
-        match outlet.lines() {
-            Some(lines) => Self::Lines(lines.clone()),
-            None => Self::Unopened(outlet),
-        }
-    }
-
-    /// Passes an event on; opens the stream for the first one.
-    async fn pass(&mut self, event: Event) {
-        if let Self::Unopened(_) = self {
-            let (sender, events) = mpsc::channel(OUTBOUND);
-            if let Self::Unopened(outlet) = std::mem::replace(self, Self::Stream(sender)) {
-                outlet.send(Reply::Stream(events));
-            }
-        }
-        match self {
-            // An agent that is gone is noticed by `gone`.
-            Self::Stream(stream) => drop(stream.send(event).await),
-            Self::Lines(lines) => {
-                if let Some(message) = event.message {
-                    drop(lines.send(message).await);
-                }
-            }
-            Self::Unopened(_) => {}
-        }
-    }
-
-    async fn gone(&mut self) {
-        match self {
-            Self::Unopened(outlet) => outlet.gone().await,
-            Self::Stream(stream) => stream.closed().await,
-            Self::Lines(lines) => lines.closed().await,
-        }
-    }
-
-    async fn fail(self, failure: &Failure, id: &str) {
-        match self {
-            Self::Unopened(outlet) => outlet.fail(failure, Some(id)),
-            // An agent that does not read misses it.
-            Self::Stream(stream) => {
-                let last = stream.send(Event::of(failure.body(Some(id))));
-                drop(tokio::time::timeout(LAST_WORDS, last).await);
-            }
-            Self::Lines(lines) => {
-                let last = lines.send(failure.body(Some(id)));
-                drop(tokio::time::timeout(LAST_WORDS, last).await);
-            }
-        }
-    }
-
-    /// Ends the exchange without an answer.
-    fn end(self) {
-        match self {
-            Self::Unopened(outlet) => {
-                let (_, events) = mpsc::channel(1);
-                outlet.send(Reply::Stream(events));
-            }
-            Self::Stream(_) | Self::Lines(_) => {}
-        }
+        Self::Failed(Failure::id_in_use())
     }
 }

@@ -11,6 +11,7 @@ use crate::directory::Site;
 use crate::envelope::{self, Answer, IdKey, Message};
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
+use crate::protocol::INITIALIZED;
 use crate::session::Session;
 use crate::sse;
 use crate::stage::judge;
@@ -25,9 +26,6 @@ pub(crate) struct Route {
     pub(crate) site: Arc<Site>,
     pub(crate) session: Arc<Session>,
 }
-
-/// The notification that completes an opening of our own.
-const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 // === impl Route ===
 
@@ -338,7 +336,7 @@ impl Route {
             state.generation += 1;
         }
         info!(server.name = %self.site.server.name, "Opened a lost session with server `{}` again", self.site.server.name);
-        let initialized = Bytes::from_static(INITIALIZED.as_bytes());
+        let initialized = Bytes::from_static(INITIALIZED);
         self.post(worker, http, &permit, initialized)
             .await
             .map_err(not_sent)?;

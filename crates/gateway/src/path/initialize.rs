@@ -63,9 +63,6 @@ pub(super) async fn initialize(
             let permit = Permit::housekeeping(Housekeeping::Initialize);
             flight.go(worker, permit, message, outlet).await;
         }
-        Err(_) => outlet.fail(
-            &Failure::invalid_request("this request is on its way already"),
-            id,
-        ),
+        Err(_) => outlet.fail(&Failure::id_in_use(), id),
     }
 }

@@ -1,0 +1,105 @@
+//! Where the messages of an exchange come from, and where a stream of them can
+//! be taken up again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::sse::{Event, Reader};
+use crate::upstream::{Fault, http};
+use crate::worker::Worker;
+
+/// What may follow an answer on its stream before the connection is given up.
+const DREGS: usize = 16 * 1024;
+
+/// Where the messages of an exchange come from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per call, on its task; boxing would allocate"
+)]
+pub(super) enum Source {
+    Lines(mpsc::Receiver<Bytes>),
+    Events {
+        answer: http::Answer,
+        reader: Reader,
+        ready: std::vec::IntoIter<Event>,
+    },
+}
+
+/// Where a stream can be taken up again.
+#[derive(Default)]
+pub(super) struct Trail {
+    pub(super) last_event: Option<String>,
+    /// How long the upstream wants us to wait before, in milliseconds.
+    retry: Option<u64>,
+}
+
+impl Source {
+    pub(super) fn events(worker: &Worker, answer: http::Answer) -> Self {
+        Self::Events {
+            answer,
+            reader: Reader::new(worker.shared.settings.result_limit),
+            ready: Vec::new().into_iter(),
+        }
+    }
+
+    /// The next event; `None` at the end. Safe to drop while it waits.
+    pub(super) async fn next(&mut self, worker: &Worker) -> Result<Option<Event>, Fault> {
+        match self {
+            Self::Lines(lines) => {
+                let wait = worker.shared.settings.call_timeout;
+                match tokio::time::timeout(wait, lines.recv()).await {
+                    Ok(line) => Ok(line.map(Event::of)),
+                    Err(_) => Err(Fault::slow()),
+                }
+            }
+            Self::Events {
+                answer,
+                reader,
+                ready,
+            } => loop {
+                if let Some(event) = ready.next() {
+                    return Ok(Some(event));
+                }
+                match answer.next().await? {
+                    Some(chunk) => {
+                        let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
+                        *ready = events.into_iter();
+                    }
+                    None => return Ok(None),
+                }
+            },
+        }
+    }
+}
+
+impl Source {
+    /// The answer has come: what is left of the stream is read in the
+    /// background, so that its connection can be used again.
+    pub(super) fn finish(self) {
+        if let Self::Events { answer, .. } = self {
+            tokio::spawn(async move {
+                let rest = answer.read(DREGS);
+                // Most servers end the stream at once; the others lose it.
+                drop(tokio::time::timeout(Duration::from_secs(1), rest).await);
+            });
+        }
+    }
+}
+
+impl Trail {
+    pub(super) fn follow(&mut self, event: &Event) {
+        if event.id.is_some() {
+            self.last_event.clone_from(&event.id);
+        }
+        self.retry = event.retry.or(self.retry);
+    }
+
+    /// The last event id, and how long to wait before asking for what follows.
+    pub(super) fn end(&self) -> Option<(&str, Duration)> {
+        let last_event = self.last_event.as_deref()?;
+        let pause = self.retry.unwrap_or(1000).clamp(10, 30_000);
+        Some((last_event, Duration::from_millis(pause)))
+    }
+}

@@ -1,0 +1,89 @@
+//! The way to the agent while an exchange goes on.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::answer::Failure;
+use crate::outlet::{Outlet, Reply};
+use crate::session::OUTBOUND;
+use crate::sse::Event;
+
+/// How long a failure waits for an agent to read it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The way to the agent while an exchange goes on.
+pub(super) enum Way {
+    /// Nothing was sent yet; one message can still be a plain reply.
+    Unopened(Outlet),
+    /// A stream of events.
+    Stream(mpsc::Sender<Event>),
+    /// A stdio agent: messages go as they come.
+    Lines(mpsc::Sender<Bytes>),
+}
+
+// === impl Way ===
+
+impl Way {
+    pub(super) fn new(outlet: Outlet) -> Self {
+        match outlet.lines() {
+            Some(lines) => Self::Lines(lines.clone()),
+            None => Self::Unopened(outlet),
+        }
+    }
+
+    /// Passes an event on; opens the stream for the first one.
+    pub(super) async fn pass(&mut self, event: Event) {
+        if let Self::Unopened(_) = self {
+            let (sender, events) = mpsc::channel(OUTBOUND);
+            if let Self::Unopened(outlet) = std::mem::replace(self, Self::Stream(sender)) {
+                outlet.send(Reply::Stream(events));
+            }
+        }
+        match self {
+            // An agent that is gone is noticed by `gone`.
+            Self::Stream(stream) => drop(stream.send(event).await),
+            Self::Lines(lines) => {
+                if let Some(message) = event.message {
+                    drop(lines.send(message).await);
+                }
+            }
+            Self::Unopened(_) => {}
+        }
+    }
+
+    pub(super) async fn gone(&mut self) {
+        match self {
+            Self::Unopened(outlet) => outlet.gone().await,
+            Self::Stream(stream) => stream.closed().await,
+            Self::Lines(lines) => lines.closed().await,
+        }
+    }
+
+    pub(super) async fn fail(self, failure: &Failure, id: &str) {
+        match self {
+            Self::Unopened(outlet) => outlet.fail(failure, Some(id)),
+            // An agent that does not read misses it.
+            Self::Stream(stream) => {
+                let last = stream.send(Event::of(failure.body(Some(id))));
+                drop(tokio::time::timeout(LAST_WORDS, last).await);
+            }
+            Self::Lines(lines) => {
+                let last = lines.send(failure.body(Some(id)));
+                drop(tokio::time::timeout(LAST_WORDS, last).await);
+            }
+        }
+    }
+
+    /// Ends the exchange without an answer.
+    pub(super) fn end(self) {
+        match self {
+            Self::Unopened(outlet) => {
+                let (_, events) = mpsc::channel(1);
+                outlet.send(Reply::Stream(events));
+            }
+            Self::Stream(_) | Self::Lines(_) => {}
+        }
+    }
+}

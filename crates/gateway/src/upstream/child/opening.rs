@@ -1,0 +1,235 @@
+//! Starting and opening a process: the first time, and again after it died.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tracing::{info, warn};
+
+use super::reading::last_words;
+use super::{Child, OpenedBy};
+use crate::envelope::{self, Answer, Message};
+use crate::outgoing::Outgoing;
+use crate::permit::Permit;
+use crate::protocol::INITIALIZED;
+use crate::session::Session;
+use crate::splice::{self, Splice};
+use crate::upstream::{Fault, FaultKind, process};
+
+/// Longest wait between two starts of a program that keeps dying.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl Child {
+    /// Opens the process for a session: the first `initialize` goes to the
+    /// process, later ones get the same answer.
+    pub(crate) async fn initialize(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<Bytes, Fault> {
+        let _opening = self.opening.lock().await;
+        let opened = {
+            let state = self.state();
+            let ready = state.process.is_some() && state.ready;
+            ready.then(|| state.opened.clone()).flatten()
+        };
+        if let Some(opened) = opened
+            && (opened.message.opens_like(message) || self.sessions().len() > 1)
+        {
+            return restore(&opened.answer, message.id());
+        }
+        // The one that runs can do other things than this agent, or was left
+        // half open.
+        self.replace_process()?;
+        let answer = self.ask(session, permit, message).await?;
+        let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
+        let accepted = matches!(
+            envelope::read(&parsed),
+            Ok(Message::Response {
+                answer: Answer::Result(_),
+                ..
+            })
+        );
+        if accepted {
+            let mut state = self.state();
+            state.opened = Some(OpenedBy {
+                message: message.clone(),
+                answer: answer.clone(),
+                announced: false,
+            });
+            state.ready = true;
+        }
+        Ok(answer)
+    }
+
+    /// Passes the agent's `notifications/initialized` on, once per process.
+    pub(crate) async fn announce(&self, permit: &Permit, message: Bytes) -> Result<(), Fault> {
+        let first = self
+            .state()
+            .opened
+            .as_mut()
+            .is_some_and(|opened| !std::mem::replace(&mut opened.announced, true));
+        if first {
+            self.notify(permit, message).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Starts a new process and opens it like the one before.
+    pub(super) async fn reopen(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
+        let _opening = self.opening.lock().await;
+        if self.is_ready() {
+            return Ok(());
+        }
+        let opened = self
+            .state()
+            .opened
+            .as_ref()
+            .map(|opened| opened.message.clone());
+        // A server that was changed has no process before it; it is opened as
+        // this session was.
+        let opening = opened.or_else(|| session.state().opening.clone());
+        let Some(opening) = opening else {
+            return Err(Fault {
+                kind: FaultKind::SessionLost,
+                sent: false,
+            });
+        };
+        self.replace_process()?;
+        let permit = Permit::own("a server process is opened again");
+        let answer = self
+            .ask(session, &permit, &opening)
+            .await
+            .map_err(|fault| Fault {
+                // The agent's own message has not been sent.
+                sent: false,
+                ..fault
+            })?;
+        self.notify(&permit, Bytes::from_static(INITIALIZED))
+            .await?;
+        {
+            let mut state = self.state();
+            state.opened = Some(OpenedBy {
+                message: opening,
+                answer,
+                announced: true,
+            });
+            state.ready = true;
+        }
+        self.repeat_standing(&permit).await;
+        Ok(())
+    }
+
+    /// Repeats what the agents had arranged in the process that is gone.
+    pub(super) async fn repeat_standing(self: &Arc<Self>, permit: &Permit) {
+        for session in self.sessions() {
+            let subscribed = self.inbox.may_subscribe(&session);
+            for message in session.standing(subscribed) {
+                let Ok(mut lines) = self.send(&session, permit, &message).await else {
+                    return;
+                };
+                // Whatever it answers, the agent had its answer long ago.
+                drop(tokio::time::timeout(self.bounds.start, lines.recv()).await);
+            }
+        }
+    }
+
+    /// One question, one answer; used for opening a process.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<Bytes, Fault> {
+        let mut lines = self.send(session, permit, message).await?;
+        let answer = tokio::time::timeout(self.bounds.start, async {
+            while let Some(line) = lines.recv().await {
+                if is_answer(&line) {
+                    return Some(line);
+                }
+            }
+            None
+        });
+        match answer.await {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) => Err(Fault::broken()),
+            Err(_) => {
+                self.kill();
+                Err(Fault::slow())
+            }
+        }
+    }
+
+    /// Starts a process in place of the one that runs, if one does.
+    pub(super) fn replace_process(self: &Arc<Self>) -> Result<(), Fault> {
+        self.kill();
+        {
+            let mut state = self.state();
+            let pause = pause(state.failures);
+            if state
+                .started
+                .is_some_and(|started| started.elapsed() < pause)
+            {
+                return Err(Fault::not_sent());
+            }
+            state.started = Some(Instant::now());
+            state.failures = state.failures.saturating_add(1);
+        }
+        let _runtime = self.runtime.enter();
+        let (running, stdout) = process::start(&self.spec.name, &self.spec.program).map_err(|error| {
+            warn!(server.name = %self.spec.name, %error, "Server `{}` cannot be started", self.spec.name);
+            Fault::not_sent()
+        })?;
+        info!(server.name = %self.spec.name, "Started server `{}`", self.spec.name);
+        let (stop, gone) = (running.stop.clone(), running.gone.clone());
+        let generation = {
+            let mut state = self.state();
+            state.generation += 1;
+            state.process = Some(running);
+            state.ready = false;
+            state.generation
+        };
+        let child = Arc::clone(self);
+        self.runtime.spawn(async move {
+            tokio::select! {
+                () = child.read(generation, stdout) => {}
+                // What it started may hold its output open for ever.
+                () = last_words(gone) => {}
+            }
+            stop.cancel();
+            child.died(generation);
+        });
+        Ok(())
+    }
+}
+
+/// How long to wait before the next start after so many that failed.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        // The first start, and the first again after a death, happen at once.
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_millis(250)
+            .saturating_mul(1 << more.saturating_sub(2).min(10))
+            .min(LONGEST_PAUSE),
+    }
+}
+
+fn is_answer(line: &Bytes) -> bool {
+    envelope::parse_upstream(line)
+        .is_ok_and(|parsed| matches!(envelope::read(&parsed), Ok(Message::Response { .. })))
+}
+
+/// An answer with another request's id.
+fn restore(answer: &Bytes, id: &str) -> Result<Bytes, Fault> {
+    let parsed = envelope::parse_upstream(answer).map_err(|_| Fault::lies())?;
+    let Ok(Message::Response { id: old, .. }) = envelope::read(&parsed) else {
+        return Err(Fault::lies());
+    };
+    let splice = Splice {
+        at: old.span(),
+        with: id.to_owned(),
+    };
+    Ok(splice::apply(answer.clone(), vec![splice]))
+}

@@ -1,0 +1,164 @@
+//! What a process writes, sorted by what it belongs to.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::process::ChildStdout;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::Child;
+use crate::answer::Failure;
+use crate::envelope::{self, Message};
+use crate::permit::Permit;
+use crate::session::Session;
+use crate::splice::{self, Splice};
+use crate::upstream::line::{End, Lines};
+
+/// How long the output of a process that ended is read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+impl Child {
+    /// Reads what the process writes until it ends or breaks the rules.
+    pub(super) async fn read(self: &Arc<Self>, generation: u64, stdout: ChildStdout) {
+        let mut lines = Lines::new(stdout, self.bounds.line);
+        loop {
+            match lines.next().await {
+                Ok(line) => self.route(generation, line),
+                Err(End::Closed) => return,
+                Err(End::TooLong) => {
+                    warn!(server.name = %self.spec.name, limit = self.bounds.line,
+                        "Server `{}` wrote a line that is too long and is ended", self.spec.name);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sorts one line by what it belongs to.
+    pub(super) fn route(self: &Arc<Self>, generation: u64, line: Bytes) {
+        let Ok(parsed) = envelope::parse_upstream(&line) else {
+            warn!(server.name = %self.spec.name, bytes = line.len(),
+                "Server `{}` wrote a line that is no message; it is dropped", self.spec.name);
+            return;
+        };
+        let message = match envelope::read(&parsed) {
+            Ok(message) => message,
+            Err(problem) => {
+                warn!(server.name = %self.spec.name, %problem,
+                    "Server `{}` wrote a message that is refused", self.spec.name);
+                return;
+            }
+        };
+        match message {
+            Message::Response { id, .. } => {
+                let number = id.raw().parse::<u64>().ok();
+                let waiting = number.and_then(|number| {
+                    let mut state = self.state();
+                    state.failures = 0;
+                    (state.generation == generation)
+                        .then(|| state.waiting.remove(&number))
+                        .flatten()
+                });
+                let Some(waiting) = waiting else {
+                    warn!(server.name = %self.spec.name,
+                        "Server `{}` answered a request nobody is waiting for", self.spec.name);
+                    return;
+                };
+                let id = Splice {
+                    at: id.span(),
+                    with: waiting.id,
+                };
+                let answer = splice::apply(line.clone(), vec![id]);
+                // Behind an agent that reads slowly it waits for its place; the
+                // wait ends with the request's reader.
+                if let Err(TrySendError::Full(answer)) = waiting.sink.try_send(answer) {
+                    self.runtime.spawn(async move {
+                        let _ = waiting.sink.send(answer).await;
+                    });
+                }
+            }
+            Message::Notification { method, params } if method == "notifications/progress" => {
+                let token = params.and_then(|params| params.get("progressToken"));
+                let Some(token) = token else { return };
+                let number = token
+                    .as_number()
+                    .and_then(|number| number.parse::<u64>().ok());
+                let state = self.state();
+                let Some(waiting) = number.and_then(|number| state.waiting.get(&number)) else {
+                    return;
+                };
+                let Some(own) = waiting.token.clone() else {
+                    return;
+                };
+                let token = Splice {
+                    at: token.span(),
+                    with: own,
+                };
+                let _ = waiting
+                    .sink
+                    .try_send(splice::apply(line.clone(), vec![token]));
+            }
+            Message::Notification { .. } => {
+                let sessions = self.sessions();
+                self.inbox.take(self, sessions, line.clone());
+            }
+            Message::Request { id, .. } => match self.asked() {
+                Some(asked) => self.inbox.take(self, vec![asked], line.clone()),
+                None => self.refuse(id.raw()),
+            },
+        }
+    }
+
+    /// The session a request of the process is most likely about: the one whose
+    /// request went in last, else any. Nobody, when it may be about another grant:
+    /// what is asked may come from its calls.
+    pub(super) fn asked(&self) -> Option<Arc<Session>> {
+        let state = self.state();
+        let mut waiting: Vec<(u64, Arc<Session>)> = state
+            .waiting
+            .iter()
+            .filter_map(|(number, waiting)| Some((*number, waiting.session.upgrade()?)))
+            .collect();
+        waiting.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        let mut asked: Vec<Arc<Session>> = waiting.into_iter().map(|(_, asked)| asked).collect();
+        if asked.is_empty() {
+            asked.extend(state.sessions.iter().rev().filter_map(Weak::upgrade));
+        }
+        let first = asked.first()?;
+        let one = asked.iter().all(|other| other.grant == first.grant);
+        one.then(|| Arc::clone(first))
+    }
+
+    /// Answers a question that nobody can be asked.
+    pub(super) fn refuse(self: &Arc<Self>, id: &str) {
+        debug!(server.name = %self.spec.name, "Server `{}` asked, and it is not clear whom", self.spec.name);
+        let answer = Failure::agent_away().body(Some(id));
+        let child = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let permit = Permit::own("a question of the upstream is for nobody");
+            // A process that is gone needs no answer.
+            let _ = child.notify(&permit, answer).await;
+        });
+    }
+
+    /// Puts a message on the stream of the session's youngest request, so that
+    /// an agent without a GET stream gets it too.
+    pub(crate) fn deliver_with_request(&self, session: &Arc<Session>, message: &Bytes) -> bool {
+        let state = self.state();
+        let youngest = state
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| std::ptr::eq(waiting.session.as_ptr(), Arc::as_ptr(session)))
+            .max_by_key(|(number, _)| **number);
+        youngest.is_some_and(|(_, waiting)| waiting.sink.try_send(message.clone()).is_ok())
+    }
+}
+
+/// A process that ended has its last words read, for a moment.
+pub(super) async fn last_words(gone: CancellationToken) {
+    gone.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
+}
