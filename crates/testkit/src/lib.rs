@@ -18,6 +18,7 @@
 
 pub mod bench;
 pub mod client;
+pub mod conformance;
 pub mod fixture;
 pub mod http;
 pub mod process;
