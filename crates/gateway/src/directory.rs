@@ -225,6 +225,7 @@ fn upstream(
             let timeouts = Timeouts {
                 connect: settings.connect_timeout,
                 answer: settings.call_timeout,
+                dead_peer: settings.dead_peer,
             };
             match HttpUpstream::new(url, headers, settings.workers + 1, timeouts, tls) {
                 Ok(upstream) => Some(Upstream::Http(Arc::new(upstream))),

@@ -158,4 +158,6 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
         let site = after.site(&id).and_then(|site| site.upstream.as_ref());
         matches!(site, Some(Upstream::Stdio(current)) if current == spec)
     });
+    // One that still has a session hears of its end first, and leaves after it.
+    children.dismiss(|grant| after.holding(grant, wall).is_none());
 }

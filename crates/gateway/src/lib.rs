@@ -26,6 +26,7 @@ mod relay;
 mod route;
 mod session;
 mod settings;
+mod socket;
 mod splice;
 mod sse;
 mod stage;
@@ -175,7 +176,8 @@ impl Gateway {
             .unwrap_or_else(PoisonError::into_inner);
         let source = shared.store.directory()?;
         let before = shared.directory.load_full();
-        let connector = || self.0.tls.get();
+        let own_roots = shared.settings.upstream_ca.as_deref();
+        let connector = || self.0.tls.get(own_roots);
         let next = Directory::compile(
             source,
             &before,

@@ -1,24 +1,24 @@
 //! The listener for agents: one socket, shared out among all worker threads.
 
-use std::convert::Infallible;
+mod connection;
+mod strangers;
+
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
-use crate::face::{guard::Guard, http};
+use self::connection::Terms;
+use self::strangers::Strangers;
+use crate::face::guard::Guard;
 use crate::settings::Listen;
 use crate::threads::Threads;
 use crate::tls;
@@ -49,8 +49,10 @@ pub enum ListenError {
     },
 }
 
-/// How long a connection may take over TLS or over the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// Open files that are left for everything but connections.
+const OTHER_FILES: u64 = 128;
+/// How often at most the log says that connections are turned away.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Opens the socket and starts to accept on every worker.
 pub(crate) fn open(
@@ -69,10 +71,10 @@ pub(crate) fn open(
     };
     let socket = bound(listen.address).map_err(bind)?;
     let address = socket.local_addr().map_err(bind)?;
-    let guard = Arc::new(Guard::new(&Listen {
+    let guard = Guard::new(&Listen {
         address,
         ..listen.clone()
-    }));
+    });
     let listener = {
         let _background = shared.background.enter();
         TcpListener::from_std(socket).map_err(bind)?
@@ -88,7 +90,15 @@ pub(crate) fn open(
             connections: Arc::default(),
         })
         .collect();
-    let accept = accept(listener, seats, guard, tls);
+    let door = Door {
+        seats,
+        terms: Arc::new(Terms { guard, tls }),
+        strangers: Arc::default(),
+        most: most_connections(shared.settings.max_connections),
+        shared: Arc::clone(shared),
+        said: None,
+    };
+    let accept = door.accept(listener);
     let stop = stop.clone();
     shared.background.spawn(async move {
         tokio::select! {
@@ -120,90 +130,125 @@ fn bound(address: SocketAddr) -> std::io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts, and gives each connection to the worker that has the fewest: were
-/// all workers to accept for themselves, one that is awake would take them all.
-async fn accept(
-    listener: TcpListener,
+/// Where connections come in.
+struct Door {
     seats: Vec<Seat>,
-    guard: Arc<Guard>,
-    tls: Option<TlsAcceptor>,
-) {
-    loop {
-        let accepted = listener.accept().await;
-        // A socket belongs to the runtime it was made in, so it is made again there.
-        match accepted.and_then(|(stream, _)| stream.into_std()) {
-            Ok(stream) => {
-                let fewest = |seat: &&Seat| seat.connections.load(Ordering::Relaxed);
-                let Some(seat) = seats.iter().min_by_key(fewest) else {
-                    return;
-                };
-                seat.connections.fetch_add(1, Ordering::Relaxed);
-                let connections = Arc::clone(&seat.connections);
-                let connection =
-                    connection(stream, seat.worker.clone(), Arc::clone(&guard), tls.clone());
-                seat.runtime.spawn(async move {
-                    connection.await;
-                    connections.fetch_sub(1, Ordering::Relaxed);
-                });
+    terms: Arc<Terms>,
+    strangers: Arc<Strangers>,
+    most: usize,
+    shared: Arc<Shared>,
+    /// When the log last said that connections are turned away.
+    said: Option<Instant>,
+}
+
+/// As many as the operator wants, and no more than there are files for: a call
+/// needs one for its agent and one for its server.
+fn most_connections(wanted: usize) -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let possible = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX);
+    let most = wanted.min(possible.max(16));
+    if most < wanted {
+        info!(
+            connections = most,
+            open_files = files,
+            "At most {most} agents' connections at a time: the system allows {files} open files"
+        );
+    }
+    most
+}
+
+// === impl Door ===
+
+impl Door {
+    /// Accepts, and gives each connection to the worker that has the fewest: were
+    /// all workers to accept for themselves, one that is awake would take them all.
+    async fn accept(mut self, listener: TcpListener) {
+        loop {
+            let accepted = listener.accept().await;
+            // A socket belongs to the runtime it was made in, so it is made again there.
+            match accepted.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => self.admit(stream),
+                Err(error) => {
+                    // Out of file descriptors, most likely: others have to end first.
+                    if self.may_say() {
+                        warn!(%error, "A connection was not accepted");
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
             }
-            Err(error) => {
-                // Out of file descriptors, most likely: others have to end first.
-                warn!(%error, "A connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Serves a connection. When there are too many, the oldest one that brought
+    /// no request in order makes room; when all did, the new one is closed.
+    fn admit(&mut self, stream: StdStream) {
+        let metrics = &self.shared.metrics;
+        let full = metrics.connections.load(Ordering::Relaxed) >= self.most;
+        let made_room = full && self.strangers.send_one_away();
+        if full {
+            metrics.turned_away.fetch_add(1, Ordering::Relaxed);
+            if self.may_say() {
+                warn!(
+                    connections = self.most,
+                    "Too many connections of agents: {}",
+                    if made_room {
+                        "those that brought no request make room"
+                    } else {
+                        "new ones are closed"
+                    }
+                );
             }
+        }
+        if full && !made_room {
+            return;
+        }
+        let fewest = |seat: &&Seat| seat.connections.load(Ordering::Relaxed);
+        let Some(seat) = self.seats.iter().min_by_key(fewest) else {
+            return;
+        };
+        let place = Place::take(&self.shared, &seat.connections);
+        let stranger = self.strangers.admit();
+        let terms = Arc::clone(&self.terms);
+        let serve = connection::serve(stream, seat.worker.clone(), terms, stranger);
+        seat.runtime.spawn(async move {
+            serve.await;
+            drop(place);
+        });
+    }
+
+    /// Whether it is time to say it again: a flood must not flood the log.
+    fn may_say(&mut self) -> bool {
+        let due = self.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN);
+        if due {
+            self.said = Some(Instant::now());
+        }
+        due
+    }
+}
+
+/// A connection's place among all, given back when it is dropped.
+struct Place {
+    shared: Arc<Shared>,
+    seat: Arc<AtomicUsize>,
+}
+
+// === impl Place ===
+
+impl Place {
+    fn take(shared: &Arc<Shared>, seat: &Arc<AtomicUsize>) -> Self {
+        shared.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        seat.fetch_add(1, Ordering::Relaxed);
+        Self {
+            shared: Arc::clone(shared),
+            seat: Arc::clone(seat),
         }
     }
 }
 
-async fn connection(
-    stream: StdStream,
-    worker: Worker,
-    guard: Arc<Guard>,
-    tls: Option<TlsAcceptor>,
-) {
-    let stream = match TcpStream::from_std(stream).and_then(|s| s.set_nodelay(true).map(|()| s)) {
-        Ok(stream) => stream,
-        Err(error) => return debug!(%error, "A connection was gone before it was served"),
-    };
-    match tls {
-        None => serve(stream, worker, guard).await,
-        Some(tls) => match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => serve(stream, worker, guard).await,
-            Ok(Err(error)) => debug!(%error, "A TLS handshake failed"),
-            Err(_) => debug!("A TLS handshake took too long"),
-        },
-    }
-}
-
-async fn serve<S>(stream: S, worker: Worker, guard: Arc<Guard>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let stopping = worker.shared.stopping.clone();
-    let service = service_fn(move |request| {
-        let serve = http::serve(worker.clone(), Arc::clone(&guard), request);
-        async move { Ok::<_, Infallible>(serve.await) }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(64 * 1024);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(64 * 1024);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        debug!(%error, "A connection of an agent ended");
+impl Drop for Place {
+    fn drop(&mut self) {
+        let all = &self.shared.metrics.connections;
+        all.fetch_sub(1, Ordering::Relaxed);
+        self.seat.fetch_sub(1, Ordering::Relaxed);
     }
 }

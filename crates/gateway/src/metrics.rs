@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use provost_policy::Text;
@@ -22,6 +22,10 @@ pub(crate) struct Metrics {
     pub(crate) unauthenticated: AtomicU64,
     pub(crate) malformed: AtomicU64,
     pub(crate) unrecorded: AtomicU64,
+    /// Open connections of agents; a gauge.
+    pub(crate) connections: AtomicUsize,
+    /// Connections that were closed because there were too many.
+    pub(crate) turned_away: AtomicU64,
 }
 
 /// The counts of one server.
@@ -162,6 +166,18 @@ impl Metrics {
                 "counter",
                 "Calls refused because they could not be recorded.",
                 self.unrecorded.load(Ordering::Relaxed),
+            ),
+            (
+                "provost_connections",
+                "gauge",
+                "Open connections of agents over HTTP.",
+                self.connections.load(Ordering::Relaxed) as u64,
+            ),
+            (
+                "provost_connections_turned_away_total",
+                "counter",
+                "Connections closed because there were too many.",
+                self.turned_away.load(Ordering::Relaxed),
             ),
             (
                 "provost_sessions",

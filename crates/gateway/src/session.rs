@@ -335,61 +335,86 @@ impl Drop for Beside {
 #[derive(Default)]
 pub(crate) struct Sessions {
     // A std mutex: look-ups and inserts only.
-    by_id: Mutex<HashMap<Text, Arc<Session>>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    by_id: HashMap<Text, Arc<Session>>,
+    /// The ids of each grant's, so that one grant's crowd is nobody else's.
+    of_grant: HashMap<Text, HashSet<Text>>,
 }
 
 /// Sessions one grant may have at a time; the one idle longest makes room.
 const PER_GRANT: usize = 1024;
 
+impl Open {
+    fn remove(&mut self, id: &str) -> Option<Arc<Session>> {
+        let session = self.by_id.remove(id)?;
+        if let Some(siblings) = self.of_grant.get_mut(&session.grant) {
+            siblings.remove(id);
+            if siblings.is_empty() {
+                self.of_grant.remove(&session.grant);
+            }
+        }
+        Some(session)
+    }
+
+    /// The session of a grant that was idle longest, when it has as many as it may.
+    fn surplus(&self, grant: &Text) -> Option<Text> {
+        let siblings = self.of_grant.get(grant)?;
+        if siblings.len() < PER_GRANT {
+            return None;
+        }
+        let siblings = siblings.iter().filter_map(|id| self.by_id.get(id));
+        let idle = siblings.min_by_key(|session| session.last_used());
+        idle.map(|session| session.id.clone())
+    }
+}
+
 impl Sessions {
-    fn map(&self) -> MutexGuard<'_, HashMap<Text, Arc<Session>>> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session of that id, if it is this grant's on this server.
     pub(crate) fn get(&self, id: &str, grant: &Text, server: &Text) -> Option<Arc<Session>> {
-        let session = self.map().get(id).cloned()?;
+        let session = self.open().by_id.get(id).cloned()?;
         (session.grant == *grant && session.server == *server && !session.ended.is_cancelled())
             .then_some(session)
     }
 
     /// Adds a session; returns the one that had to make room for it.
     pub(crate) fn insert(&self, session: Arc<Session>) -> Option<Arc<Session>> {
-        let mut map = self.map();
-        let siblings = || map.values().filter(|other| other.grant == session.grant);
-        let evicted = (siblings().count() >= PER_GRANT)
-            .then(|| siblings().min_by_key(|other| other.last_used()).cloned())
-            .flatten();
-        if let Some(evicted) = &evicted {
-            map.remove(&evicted.id);
-        }
-        map.insert(session.id.clone(), session);
+        let mut open = self.open();
+        let surplus = open.surplus(&session.grant);
+        let evicted = surplus.and_then(|id| open.remove(&id));
+        let siblings = open.of_grant.entry(session.grant.clone()).or_default();
+        siblings.insert(session.id.clone());
+        open.by_id.insert(session.id.clone(), session);
         evicted
     }
 
     /// Takes a session out.
     pub(crate) fn remove(&self, id: &str) -> Option<Arc<Session>> {
-        self.map().remove(id)
+        self.open().remove(id)
     }
 
     /// Takes out the sessions for which `gone` holds.
     pub(crate) fn take_if(&self, gone: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
-        let mut map = self.map();
-        let ids: Vec<Text> = map
-            .values()
-            .filter(|session| gone(session))
-            .map(|session| session.id.clone())
-            .collect();
-        ids.iter().filter_map(|id| map.remove(id)).collect()
+        let mut open = self.open();
+        let leaving = open.by_id.values().filter(|session| gone(session));
+        let ids: Vec<Text> = leaving.map(|session| session.id.clone()).collect();
+        ids.iter().filter_map(|id| open.remove(id)).collect()
     }
 
     /// All sessions, as they are now.
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.map().values().cloned().collect()
+        self.open().by_id.values().cloned().collect()
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.map().len()
+        self.open().by_id.len()
     }
 }

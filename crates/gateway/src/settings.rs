@@ -24,6 +24,17 @@ pub struct Settings {
     pub max_children: usize,
     /// How long a session without any traffic is kept. Default: 1 hour.
     pub idle_session: Duration,
+    /// Connections of agents at a time. When there are more, the oldest that
+    /// brought no request in order is closed, or else the new one. Default: 4096,
+    /// and never more than the system has open files for.
+    pub max_connections: usize,
+    /// How long a connection without any request is kept. Default: 5 minutes.
+    pub idle_connection: Duration,
+    /// How long a peer that acknowledges nothing counts as alive. Default: 2 minutes.
+    pub dead_peer: Duration,
+    /// Certificates that vouch for upstreams besides the machine's own, in PEM.
+    /// Default: none.
+    pub upstream_ca: Option<PathBuf>,
     /// Worker threads. Default: one per core.
     pub workers: usize,
     /// How long calls in flight may take when the gateway stops. Default: 10 seconds.
@@ -70,6 +81,10 @@ impl Default for Settings {
             idle_child: Duration::from_secs(300),
             max_children: 256,
             idle_session: Duration::from_secs(3600),
+            max_connections: 4096,
+            idle_connection: Duration::from_secs(300),
+            dead_peer: Duration::from_secs(120),
+            upstream_ca: None,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             stop_deadline: Duration::from_secs(10),
             base_environment: Vec::new(),

@@ -1,6 +1,7 @@
 //! TLS on both sides: to upstreams with the machine's own roots, and for the
 //! listener with the operator's certificate.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::pem::PemObject;
@@ -17,28 +18,40 @@ use crate::settings::TlsFiles;
 pub(crate) struct Connector(OnceLock<Option<TlsConnector>>);
 
 impl Connector {
-    /// The connector, if the machine has any certificate roots.
-    pub(crate) fn get(&self) -> Option<TlsConnector> {
-        self.0.get_or_init(connector).clone()
+    /// The connector, if the machine or the operator has any certificate roots.
+    pub(crate) fn get(&self, own: Option<&Path>) -> Option<TlsConnector> {
+        self.0.get_or_init(|| connector(own)).clone()
     }
 }
 
-fn connector() -> Option<TlsConnector> {
+fn connector(own: Option<&Path>) -> Option<TlsConnector> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         warn!(%error, "Some certificate roots of this machine cannot be read");
     }
     roots.add_parsable_certificates(found.certs);
+    if let Some(path) = own {
+        match CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+            Ok(certificates) => {
+                roots.add_parsable_certificates(certificates);
+            }
+            Err(error) => {
+                warn!(path = %path.display(), %error, "The certificates for upstreams cannot be read");
+            }
+        }
+    }
     if roots.is_empty() {
         return None;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .ok()?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    // In this order: one connection for many calls is better than many.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Some(TlsConnector::from(Arc::new(config)))
 }
 

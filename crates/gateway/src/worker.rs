@@ -99,6 +99,17 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends the process of a grant that is gone, once none of its sessions is left.
+    fn dismiss_children(&self, grant: &Text) {
+        let wall = self.clock.now().wall;
+        if self.directory.load().holding(grant, wall).is_some() {
+            return;
+        }
+        if let Some(children) = self.children.get() {
+            children.dismiss(|other| other == grant);
+        }
+    }
+
     /// The sessions of both faces.
     pub(crate) fn all_sessions(&self) -> Vec<Arc<Session>> {
         let mut all = self.sessions.all();
@@ -158,6 +169,7 @@ impl Worker {
                 // An upstream that is slow to listen is not told everything.
                 drop(tokio::time::timeout(CANCELLING, cancel).await);
                 route.close(&worker).await;
+                worker.shared.dismiss_children(&route.session.grant);
             };
             let calls = &self.shared.calls;
             calls.spawn_on(farewell, &self.shared.background);

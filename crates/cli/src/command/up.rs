@@ -77,6 +77,8 @@ Keys of the configuration file, with default and variable (flags win, then varia
   connect_timeout  \"10s\"             PROVOST_CONNECT_TIMEOUT  connecting to an upstream
   idle_child       \"5m\"              PROVOST_IDLE_CHILD       life of a child process without a session
   max_children     256               PROVOST_MAX_CHILDREN     child processes at once
+  max_connections  4096              PROVOST_MAX_CONNECTIONS  connections of agents at once
+  upstream_ca      none              PROVOST_UPSTREAM_CA      further certificates that vouch for servers
   workers          one per core      PROVOST_WORKERS          threads that carry calls
   stop_deadline    \"10s\"             PROVOST_STOP_DEADLINE    calls in flight when the daemon stops
   retention        none              PROVOST_RETENTION        age at which records are removed, such as \"90d\"

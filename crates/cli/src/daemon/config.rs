@@ -44,6 +44,13 @@ pub(crate) struct File {
     idle_child: Option<String>,
     /// How many child processes may run at once. Default: `256`. Variable: `PROVOST_MAX_CHILDREN`.
     max_children: Option<usize>,
+    /// How many connections of agents may be open at once. When there are more, the oldest one that
+    /// brought no request in order is closed, or else the new one.
+    /// Default: `4096`, and never more than there are open files for. Variable: `PROVOST_MAX_CONNECTIONS`.
+    max_connections: Option<usize>,
+    /// Certificates in PEM that vouch for upstreams besides the machine's own.
+    /// Default: none. Variable: `PROVOST_UPSTREAM_CA`.
+    upstream_ca: Option<PathBuf>,
     /// Worker threads. Default: one per core. Variable: `PROVOST_WORKERS`.
     workers: Option<usize>,
     /// How long calls in flight may take when the daemon stops. Default: `10s`. Variable: `PROVOST_STOP_DEADLINE`.
@@ -76,6 +83,8 @@ pub(crate) struct Limits {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) idle_child: Option<Duration>,
     pub(crate) max_children: Option<usize>,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) upstream_ca: Option<PathBuf>,
     pub(crate) workers: Option<usize>,
     pub(crate) stop_deadline: Option<Duration>,
     /// How old records become; `None` keeps everything.
@@ -202,6 +211,10 @@ impl File {
             connect_timeout: length("PROVOST_CONNECT_TIMEOUT", &self.connect_timeout)?,
             idle_child: length("PROVOST_IDLE_CHILD", &self.idle_child)?,
             max_children: count("PROVOST_MAX_CHILDREN", self.max_children)?,
+            max_connections: count("PROVOST_MAX_CONNECTIONS", self.max_connections)?,
+            upstream_ca: variable("PROVOST_UPSTREAM_CA")?
+                .map(PathBuf::from)
+                .or_else(|| self.upstream_ca.clone()),
             workers: count("PROVOST_WORKERS", self.workers)?,
             stop_deadline: length("PROVOST_STOP_DEADLINE", &self.stop_deadline)?,
             retention: length("PROVOST_RETENTION", &self.retention)?,
@@ -232,6 +245,14 @@ impl Limits {
             (
                 "max_children",
                 missing(&self.max_children, &running.max_children),
+            ),
+            (
+                "max_connections",
+                missing(&self.max_connections, &running.max_connections),
+            ),
+            (
+                "upstream_ca",
+                missing(&self.upstream_ca, &running.upstream_ca),
             ),
             ("workers", missing(&self.workers, &running.workers)),
             (

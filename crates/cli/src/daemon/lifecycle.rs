@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use provost_store::{Actor, Store};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::UnixListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -148,6 +149,7 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
     } = beginning;
     own_directory(&places.data)?;
     places.prepare_sockets()?;
+    allow_open_files();
     let daemon = Arc::new(Daemon {
         engine: Engine::start(store.clone(), &limits)?,
         self_started: AtomicBool::new(listen.is_none()),
@@ -194,6 +196,27 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
         return Err(start_again(&daemon));
     }
     Ok(())
+}
+
+/// Open files this process and those it starts get by with.
+const OPEN_FILES: u64 = 65_536;
+
+/// Takes as many open files as the system gives without asking: every connection is one, and the
+/// usual limit of 1024 is meant for programs that serve nobody.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit
+        .maximum
+        .map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if limit.current.is_some_and(|now| now < most) {
+        let raised = Rlimit {
+            current: Some(most),
+            maximum: limit.maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            warn!(%error, "The limit of open files cannot be raised");
+        }
+    }
 }
 
 /// Becomes a fresh daemon, with the same process id, after a restore. Returns only when that fails.

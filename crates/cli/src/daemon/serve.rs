@@ -188,6 +188,8 @@ fn settings(limits: &Limits) -> Settings {
         connect_timeout: limits.connect_timeout.unwrap_or(default.connect_timeout),
         idle_child: limits.idle_child.unwrap_or(default.idle_child),
         max_children: limits.max_children.unwrap_or(default.max_children),
+        max_connections: limits.max_connections.unwrap_or(default.max_connections),
+        upstream_ca: limits.upstream_ca.clone(),
         workers: limits.workers.unwrap_or(default.workers),
         stop_deadline: limits.stop_deadline.unwrap_or(default.stop_deadline),
         base_environment: Environment::base_for_children()

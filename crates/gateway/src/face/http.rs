@@ -27,10 +27,10 @@ use crate::worker::Worker;
 /// Answers one request of the agent listener.
 pub(crate) async fn serve(
     worker: Worker,
-    guard: Arc<Guard>,
+    guard: &Guard,
     request: Request<Incoming>,
 ) -> Response<Out> {
-    match answer(&worker, &guard, request).await {
+    match answer(&worker, guard, request).await {
         Ok(response) | Err(response) => response,
     }
 }
@@ -63,7 +63,7 @@ async fn answer(
         Method::POST => post(worker, &directory, holding, request).await,
         Method::GET => {
             let session = known_session(worker, &holding, request.headers())?;
-            let last_event = text(request.headers(), &LAST_EVENT_ID);
+            let last_event = last_event(request.headers())?;
             stream::open(worker, holding, session, last_event)
         }
         Method::DELETE => {
@@ -245,6 +245,24 @@ fn known_session(
         .sessions
         .get(id, &grant.id.0, &grant.server.0)
         .ok_or_else(|| json(404, Failure::unknown_session().body(None)))
+}
+
+/// Longest event id that anybody may have got from us.
+const LONGEST_EVENT: usize = 1024;
+
+/// The id of the last event an agent saw: one, of the kind we hand out.
+fn last_event(headers: &HeaderMap) -> Result<Option<&str>, Response<Out>> {
+    let mut values = headers.get_all(&LAST_EVENT_ID).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let plain_text = |id: &&str| id.len() <= LONGEST_EVENT && !id.contains('\t');
+    let id = value.to_str().ok().filter(plain_text);
+    match (id, values.next()) {
+        (Some(""), None) => Ok(None),
+        (Some(id), None) => Ok(Some(id)),
+        (_, _) => Err(plain(StatusCode::BAD_REQUEST)),
+    }
 }
 
 /// A header that is plain text.

@@ -114,6 +114,14 @@ impl Children {
         });
     }
 
+    /// Ends the processes of grants that are `gone`, where nobody uses them any more.
+    pub(crate) fn dismiss(&self, gone: impl Fn(&Text) -> bool) {
+        self.take_if(|child| match child.of().1 {
+            Holder::Grant(grant) => child.unused() && gone(grant),
+            Holder::Agent(_) | Holder::Shared => false,
+        });
+    }
+
     fn take_if(&self, gone: impl Fn(&Child) -> bool) {
         let gone: Vec<Arc<Child>> = {
             let mut children = self.map();

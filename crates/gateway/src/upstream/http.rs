@@ -1,26 +1,21 @@
-//! An upstream over streamable HTTP: connections, requests, bounded bodies.
-//!
-//! One HTTP/1.1 connection carries one request at a time; idle connections wait
-//! in a pool per worker thread, so that a call stays on the core it came in on.
+//! An upstream over streamable HTTP: requests, and answers with bounded bodies.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::SendRequest;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tracing::{debug, trace};
 
 use crate::patience;
 use crate::permit::Permit;
 use crate::upstream::Fault;
+use crate::upstream::connections::{Age, Connections, Sender, Target};
 
 /// Carries the upstream's session id, towards upstreams and agents alike.
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -29,22 +24,16 @@ pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-pro
 /// Carries the id of the last event an agent saw.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Idle connections kept for each worker.
-const MAX_IDLE: usize = 64;
-
-type Sender = SendRequest<Full<Bytes>>;
-
 /// One upstream reached by URL.
 pub(crate) struct HttpUpstream {
+    /// Path and query alone, as HTTP/1.1 wants it; the host goes in a header.
     uri: Uri,
-    host: String,
-    port: u16,
+    /// All of it, as HTTP/2 wants it, without that header.
+    whole: Uri,
     authority: HeaderValue,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
     /// Credentials and other headers the operator set; values are marked sensitive.
     headers: HeaderMap,
-    /// Idle connections, by worker. A std mutex: sections are a push or a pop.
-    idle: Vec<Mutex<Vec<Sender>>>,
+    connections: Connections,
     timeouts: Timeouts,
 }
 
@@ -55,6 +44,8 @@ pub(crate) struct Timeouts {
     /// From the last byte of a request to the first of the answer, and between
     /// two parts of an answer.
     pub(crate) answer: Duration,
+    /// How long one that acknowledges nothing counts as alive.
+    pub(crate) dead_peer: Duration,
 }
 
 /// The URL of an upstream cannot be used.
@@ -124,11 +115,17 @@ impl HttpUpstream {
         } else {
             None
         };
-        Ok(Self {
+        let target = Target {
             port: authority
                 .port_u16()
                 .unwrap_or(if secure { 443 } else { 80 }),
-            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| no_host())?,
+            host,
+            tls,
+            connect: timeouts.connect,
+            dead_peer: timeouts.dead_peer,
+        };
+        let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| no_host())?;
+        Ok(Self {
             uri: uri.path_and_query().map_or_else(
                 || Uri::from_static("/"),
                 |path| {
@@ -137,10 +134,10 @@ impl HttpUpstream {
                         .unwrap_or_else(|_| Uri::from_static("/"))
                 },
             ),
-            host,
-            tls,
+            whole: uri,
+            authority,
             headers,
-            idle: (0..workers).map(|_| Mutex::new(Vec::new())).collect(),
+            connections: Connections::new(target, workers),
             timeouts,
         })
     }
@@ -155,7 +152,8 @@ impl HttpUpstream {
     ) -> Result<Answer, Fault> {
         trace!(
             bytes = message.len(),
-            "Sending to `{}`, allowed by {permit}", self.host
+            "Sending to `{}`, allowed by {permit}",
+            self.connections.host()
         );
         let mut request = self.request(Method::POST, with, Full::new(message));
         let headers = request.headers_mut();
@@ -177,7 +175,10 @@ impl HttpUpstream {
         permit: &Permit,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
-        trace!("Opening a stream of `{}`, allowed by {permit}", self.host);
+        trace!(
+            "Opening a stream of `{}`, allowed by {permit}",
+            self.connections.host()
+        );
         let mut request = self.request(Method::GET, with, Full::default());
         let accept = HeaderValue::from_static("text/event-stream");
         request.headers_mut().insert(header::ACCEPT, accept);
@@ -191,7 +192,10 @@ impl HttpUpstream {
         permit: &Permit,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
-        trace!("Ending a session of `{}`, allowed by {permit}", self.host);
+        trace!(
+            "Ending a session of `{}`, allowed by {permit}",
+            self.connections.host()
+        );
         self.exchange(worker, self.request(Method::DELETE, with, Full::default()))
             .await
     }
@@ -223,40 +227,55 @@ impl HttpUpstream {
         request
     }
 
-    /// Sends on an idle connection or a new one. A connection that turns out to
-    /// be closed before anything was written is replaced; after the first byte
-    /// nothing is ever sent twice.
+    /// Sends on a connection that is there or a new one. A connection that turns
+    /// out to be closed before anything was written is replaced; after the first
+    /// byte nothing is ever sent twice.
     async fn exchange(
         self: &Arc<Self>,
         worker: usize,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Answer, Fault> {
         loop {
-            let (mut sender, fresh) = match self.take_idle(worker) {
-                Some(sender) => (sender, false),
-                None => (Box::pin(self.connect()).await?, true),
-            };
+            let (mut sender, age) = Box::pin(self.connections.take(worker)).await?;
             // One that was given back before it had sent everything may never be.
             let ready = patience::within(self.timeouts.connect, sender.ready()).await;
             if !matches!(ready, Ok(Ok(()))) {
-                if fresh {
-                    return Err(Fault::not_sent());
+                match age {
+                    Age::Fresh => return Err(Fault::not_sent()),
+                    Age::Kept => continue,
                 }
-                continue;
             }
-            let answer =
-                tokio::time::timeout(self.timeouts.answer, sender.try_send_request(request));
+            self.address(&mut request, &sender);
+            let answer = tokio::time::timeout(self.timeouts.answer, sender.try_send(request));
             match answer.await {
                 Err(_) => return Err(Fault::slow()),
                 Ok(Ok(response)) => return Ok(self.answer(response, sender, worker)),
-                Ok(Err(mut failed)) => match failed.take_message() {
-                    Some(unsent) if !fresh => request = unsent,
-                    Some(_) => return Err(Fault::not_sent()),
-                    None => {
+                Ok(Err(mut failed)) => match (failed.take_message(), age) {
+                    (Some(unsent), Age::Kept) => request = unsent,
+                    (Some(_), Age::Fresh) => return Err(Fault::not_sent()),
+                    (None, _) => {
                         debug!(error = %failed.error(), "An upstream broke off an exchange");
                         return Err(Fault::broken());
                     }
                 },
+            }
+        }
+    }
+
+    /// HTTP/1.1 names the host in a header, HTTP/2 in the target.
+    fn address(&self, request: &mut Request<Full<Bytes>>, sender: &Sender) {
+        match sender {
+            Sender::Exclusive(_) => {
+                *request.uri_mut() = self.uri.clone();
+                // Unless the operator set one.
+                let headers = request.headers_mut();
+                if !headers.contains_key(header::HOST) {
+                    headers.insert(header::HOST, self.authority.clone());
+                }
+            }
+            Sender::Shared(_) => {
+                *request.uri_mut() = self.whole.clone();
+                request.headers_mut().remove(header::HOST);
             }
         }
     }
@@ -282,60 +301,6 @@ impl HttpUpstream {
             wait,
         }
     }
-
-    fn take_idle(&self, worker: usize) -> Option<Sender> {
-        let mut idle = self
-            .idle
-            .get(worker)?
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while let Some(sender) = idle.pop() {
-            if !sender.is_closed() {
-                return Some(sender);
-            }
-        }
-        None
-    }
-
-    async fn connect(&self) -> Result<Sender, Fault> {
-        tokio::time::timeout(self.timeouts.connect, self.dial())
-            .await
-            .map_err(|_| Fault::not_sent())?
-            .map_err(|error| {
-                debug!(host = %self.host, port = self.port, %error, "Cannot connect to an upstream");
-                Fault::not_sent()
-            })
-    }
-
-    async fn dial(&self) -> std::io::Result<Sender> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        stream.set_nodelay(true)?;
-        match &self.tls {
-            None => handshake(stream).await,
-            Some((connector, name)) => {
-                handshake(connector.connect(name.clone(), stream).await?).await
-            }
-        }
-    }
-}
-
-async fn handshake<S>(stream: S) -> std::io::Result<Sender>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = hyper::client::conn::http1::Builder::new()
-        .max_buf_size(256 * 1024)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(std::io::Error::other)?;
-    // Owned by the connection itself: it ends when the sender is dropped or the
-    // upstream closes.
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            debug!(%error, "An upstream connection ended");
-        }
-    });
-    Ok(sender)
 }
 
 // === impl Answer ===
@@ -412,12 +377,7 @@ impl Answer {
             worker,
             sender,
         } = self.lease;
-        if let Some(idle) = upstream.idle.get(worker) {
-            let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < MAX_IDLE {
-                idle.push(sender);
-            }
-        }
+        upstream.connections.give_back(worker, sender);
         whole
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod children;
+mod connections;
 pub(crate) mod http;
 pub(crate) mod line;
 pub(crate) mod process;

@@ -171,3 +171,17 @@ async fn a_process_that_nobody_could_open_leaves() {
     opening.abort();
     wait_until("the process is gone", || scene.gate.children() == 0).await;
 }
+
+#[tokio::test]
+async fn the_process_of_a_grant_that_is_gone_leaves_with_it() {
+    for face in [Face::Http, Face::Stdio] {
+        let scene = Scene::new(face, Kind::Stdio, allow_all()).await;
+        let pass = scene.another_pass("other");
+        let other = scene.another_agent(&pass).await;
+        assert_eq!(text(&other.call("echo", json!({"text": "x"})).await), "x");
+        assert_eq!(scene.gate.children(), 2);
+        scene.gate.revoke(&pass);
+        wait_until("one is left", || scene.gate.children() == 1).await;
+        scene.honest_call_works().await;
+    }
+}
