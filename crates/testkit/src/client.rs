@@ -1,6 +1,9 @@
-//! An MCP client of the legacy era for tests: the same questions over HTTP and over stdio, answers as they came.
+//! An MCP client for tests: the same questions over HTTP and over stdio, answers as they came.
+//!
+//! It speaks the legacy era, or the modern one when it is told to ([`Client::modern`]).
 
 mod http;
+mod modern;
 mod stdio;
 
 use crate::process::Start;
@@ -11,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use http::HttpLink;
+pub use modern::Subscription;
 pub use stdio::StdioLink;
 
 /// The protocol revision that [`Client::connect`] asks for.
@@ -25,6 +29,8 @@ struct Inner {
     /// What the server said besides responses: notifications and requests, in order.
     inbox: Inbox,
     last_id: AtomicU64,
+    /// What makes it modern, if it is.
+    modern: Option<Arc<modern::Modern>>,
 }
 
 enum Link {
@@ -92,15 +98,19 @@ impl Client {
             link,
             inbox,
             last_id: AtomicU64::new(0),
+            modern: None,
         }))
     }
 
-    /// Initializes the session and returns the server's result.
+    /// Initializes the session (in the modern era: asks the server who it is) and returns the server's result.
     ///
     /// # Panics
     /// When the server refuses.
     pub async fn connect(&self) -> Value {
-        self.connect_as(VERSION).await
+        match self.0.modern {
+            Some(_) => self.discover().await,
+            None => self.connect_as(VERSION).await,
+        }
     }
 
     /// The same with a protocol revision of choice.
@@ -151,6 +161,9 @@ impl Client {
         if !params.is_null() {
             message["params"] = params;
         }
+        if let Some(modern) = &self.0.modern {
+            modern.wrap(&mut message);
+        }
         let exchange = async {
             match &self.0.link {
                 Link::Http(link) => link.exchange(&message).await,
@@ -184,6 +197,9 @@ impl Client {
             let tools = answer["result"]["tools"]
                 .as_array()
                 .unwrap_or_else(|| panic!("no list: {answer}"));
+            if let Some(modern) = &self.0.modern {
+                modern.learn(tools);
+            }
             names.extend(
                 tools
                     .iter()
@@ -205,11 +221,15 @@ impl Client {
             .await;
     }
 
-    /// Cancels a request.
+    /// Cancels a request: with a notification, or in the modern era over HTTP by closing its stream.
     ///
     /// # Panics
     /// When it cannot be sent.
     pub async fn cancel(&self, id: u64) {
+        if let (Some(modern), Link::Http(_)) = (&self.0.modern, &self.0.link) {
+            modern.give_up(&json!(id));
+            return;
+        }
         self.notify(
             "notifications/cancelled",
             json!({"requestId": id, "reason": "a test wants it"}),
@@ -264,6 +284,14 @@ impl Client {
     /// Notifications and requests of the server so far, in order.
     pub fn inbox(&self) -> Vec<Value> {
         self.0.inbox.messages.lock().unwrap().clone()
+    }
+
+    /// The same, and over stdio responses that nobody waited for too.
+    pub fn everything(&self) -> Vec<Value> {
+        match &self.0.link {
+            Link::Stdio(link) => link.messages(),
+            Link::Http(_) => self.inbox(),
+        }
     }
 
     /// The params of all notifications and requests of a method so far.

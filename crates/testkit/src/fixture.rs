@@ -1,7 +1,7 @@
 //! An MCP server that does what it is told, and remembers every byte it was sent.
 //!
-//! It speaks the legacy era (2024-11-05 … 2025-11-25) over streamable HTTP, in the test's own process
-//! ([`Fixture`]), and over stdio, as the program `provost-fixture` ([`Stdio`]). It is written on plain JSON so that
+//! It speaks the legacy era (2024-11-05 … 2025-11-25), the modern one (2026-07-28) or both ([`Eras`]), over streamable
+//! HTTP in the test's own process ([`Fixture`]), and over stdio as the program `provost-fixture` ([`Stdio`]). It is written on plain JSON so that
 //! it can also do what no library would: see [`Hostility`].
 
 mod answer;
@@ -9,6 +9,7 @@ mod host;
 mod hostile;
 mod http;
 mod misbehaviour;
+mod modern;
 mod options;
 mod recorder;
 mod resources;
@@ -22,7 +23,7 @@ mod tools;
 
 pub use hostile::Hostility;
 pub use http::Fixture;
-pub use options::{Options, Replies, Sessions};
+pub use options::{Eras, Options, Replies, Sessions};
 pub use recorder::{Event, Recorder};
 pub use server::{LATEST, VERSIONS};
 pub use stdio::{Stdio, serve as serve_stdio};

@@ -216,6 +216,15 @@ impl Stream {
 }
 
 impl Stream {
+    /// The rest of the body as far as it comes.
+    pub async fn bytes(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(Ok(frame)) = self.body.frame().await {
+            all.extend(frame.data_ref().into_iter().flatten());
+        }
+        all
+    }
+
     /// The rest of the body, all at once.
     pub async fn rest(self) -> Result<Bytes> {
         Ok(within("the end of the answer", self.body.collect())

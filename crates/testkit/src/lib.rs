@@ -2,6 +2,7 @@
 //!
 //! * [`fixture`]: an MCP server that does what it is told, kindly or not, and remembers every byte it was sent.
 //! * [`http`], [`tcp`], [`client`]: clients that show the raw truth of an answer; [`sse`] reads event streams.
+//! * [`modern`]: what both sides must know about the modern era: names, headers, annotations.
 //! * [`mod@bench`]: a minimal upstream, a load generator, nginx as the yardstick.
 //! * [`mod@wait`]: awaiting a state instead of sleeping.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
@@ -21,6 +22,7 @@ pub mod client;
 pub mod conformance;
 pub mod fixture;
 pub mod http;
+pub mod modern;
 pub mod process;
 pub mod real;
 pub mod sse;

@@ -5,7 +5,7 @@
 )]
 
 use clap::{Args, Parser, Subcommand};
-use provost_testkit::fixture::{Fixture, Hostility, Options, Replies, Sessions, serve_stdio};
+use provost_testkit::fixture::{Eras, Fixture, Hostility, Options, Replies, Sessions, serve_stdio};
 use std::path::PathBuf;
 
 /// An MCP server that does what it is told.
@@ -37,6 +37,12 @@ enum Face {
 
 #[derive(Args)]
 struct Flags {
+    /// The eras to speak: legacy, modern or both
+    #[arg(long, default_value = "legacy")]
+    eras: Eras,
+    /// Revisions that server/discover names besides those that are spoken
+    #[arg(long, value_delimiter = ',')]
+    further_versions: Vec<String>,
     /// A bad habit
     #[arg(long)]
     hostile: Option<Hostility>,
@@ -62,6 +68,8 @@ struct Flags {
 
 fn options(flags: Flags) -> Options {
     Options {
+        eras: flags.eras,
+        further_versions: flags.further_versions,
         hostile: flags.hostile,
         on: flags.on,
         generated_tools: flags.generated_tools,

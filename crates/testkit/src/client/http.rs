@@ -1,10 +1,11 @@
 //! The client's side of streamable HTTP.
 
+use super::modern::Modern;
 use super::{Inbox, is_response};
 use crate::http::{self, Reply, Stream};
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde_json::Value;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// A URL, a token, and what was agreed upon.
 #[derive(Clone)]
@@ -15,6 +16,7 @@ struct Inner {
     token: Option<String>,
     inbox: Inbox,
     agreed: Mutex<Agreed>,
+    modern: OnceLock<Arc<Modern>>,
 }
 
 #[derive(Default)]
@@ -34,7 +36,12 @@ impl HttpLink {
             token,
             inbox,
             agreed: Mutex::default(),
+            modern: OnceLock::new(),
         }))
+    }
+
+    pub(super) fn set_modern(&self, modern: &Arc<Modern>) {
+        drop(self.0.modern.set(Arc::clone(modern)));
     }
 
     pub(super) fn agree(&self, version: &str) {
@@ -64,6 +71,15 @@ impl HttpLink {
             .collect()
     }
 
+    /// The same, and in the modern era those that repeat what stands in the message.
+    pub fn headers_for(&self, message: &Value) -> Vec<(String, String)> {
+        let mut headers = self.headers();
+        if let Some(modern) = self.0.modern.get() {
+            headers.extend(modern.headers(message));
+        }
+        headers
+    }
+
     fn with_headers<'h>(
         own: &'h [(String, String)],
         more: &[(&'h str, &'h str)],
@@ -74,15 +90,37 @@ impl HttpLink {
         all
     }
 
-    /// Posts bytes as they are and reads the whole answer.
+    /// Posts bytes as they are and reads the whole answer. The headers are those that the bytes ask for, as far as
+    /// they can be read.
     pub async fn post_raw(&self, body: impl Into<bytes::Bytes>) -> Result<Reply> {
-        let own = self.headers();
+        let body = body.into();
+        let own = self.headers_for(&serde_json::from_slice(&body).unwrap_or_default());
         http::post(&self.0.url, &Self::with_headers(&own, &[]), body).await
+    }
+
+    /// Posts bytes with no headers but those of every POST and the given ones; `authorization` is added.
+    pub async fn post_as(
+        &self,
+        headers: &[(&str, &str)],
+        body: impl Into<bytes::Bytes>,
+    ) -> Result<Reply> {
+        let token = self
+            .0
+            .token
+            .as_deref()
+            .map(|token| ("authorization", token));
+        let all: Vec<(&str, &str)> = token.into_iter().chain(headers.iter().copied()).collect();
+        http::post(&self.0.url, &all, body).await
+    }
+
+    /// Where this client posts to.
+    pub fn url(&self) -> &str {
+        &self.0.url
     }
 
     /// Posts a message and returns its answer as a stream of events.
     pub async fn post_stream(&self, message: &Value) -> Result<Stream> {
-        let own = self.headers();
+        let own = self.headers_for(message);
         let kinds = [
             ("content-type", "application/json"),
             ("accept", "application/json, text/event-stream"),
@@ -112,8 +150,24 @@ impl HttpLink {
         Ok(())
     }
 
-    /// Sends a request and reads until its response, resuming when the server hangs up before.
+    /// Sends a request and reads until its response.
     pub(super) async fn exchange(&self, message: &Value) -> Result<Value> {
+        let Some(modern) = self.0.modern.get() else {
+            return self.converse(message).await;
+        };
+        let id = &message["id"];
+        let given_up = modern.begin(id);
+        let answer = tokio::select! {
+            answer = self.converse(message) => answer,
+            // What is dropped here closes the connection.
+            () = given_up.notified() => Err(anyhow!("the client gave the request up")),
+        };
+        modern.end(id);
+        answer
+    }
+
+    /// The same, resuming when the server hangs up before (in the legacy era).
+    async fn converse(&self, message: &Value) -> Result<Value> {
         let mut stream = self.post_stream(message).await?;
         if let Some(id) = stream.header("mcp-session-id") {
             self.set_session(Some(id));
@@ -139,7 +193,7 @@ impl HttpLink {
                 }
                 self.take(message);
             }
-            let Some(id) = &last else {
+            let Some(id) = last.as_ref().filter(|_| self.0.modern.get().is_none()) else {
                 bail!("the stream ended without a response")
             };
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -26,6 +26,8 @@ struct Heard {
     lines: Vec<String>,
     /// Responses that nobody waits for.
     strays: Vec<Value>,
+    /// Strays, notifications and requests, in order.
+    messages: Vec<Value>,
     stderr: String,
     ended: bool,
 }
@@ -157,6 +159,11 @@ impl StdioLink {
         self.heard.lock().unwrap().strays.clone()
     }
 
+    /// Every message that came and was not waited for, in order.
+    pub fn messages(&self) -> Vec<Value> {
+        self.heard.lock().unwrap().messages.clone()
+    }
+
     /// What the process said on stderr.
     pub fn stderr(&self) -> String {
         self.heard.lock().unwrap().stderr.clone()
@@ -196,12 +203,16 @@ fn hear(heard: &Mutex<Heard>, inbox: &Inbox, line: String) -> Option<Value> {
     heard.lines.push(line);
     let message = parsed?;
     if !is_response(&message) {
+        heard.messages.push(message.clone());
         drop(heard);
         return inbox.take(message);
     }
     match heard.waiting.remove(&message["id"].to_string()) {
         Some(waiting) => drop(waiting.send(message)),
-        None => heard.strays.push(message),
+        None => {
+            heard.messages.push(message.clone());
+            heard.strays.push(message);
+        }
     }
     None
 }

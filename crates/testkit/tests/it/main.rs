@@ -8,4 +8,5 @@
 
 mod fixture;
 mod hostile;
+mod modern;
 mod real;
