@@ -5,6 +5,7 @@ use provost_policy::judge::Refusal;
 use serde_json::{Value, json};
 
 use crate::brief::{SENTENCE, brief};
+use crate::protocol::{self, Era};
 
 /// Key of the member in `_meta` (or `data`) that explains a decision.
 pub(crate) const DECISION_KEY: &str = "dev.provost/decision";
@@ -14,6 +15,8 @@ const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 const INTERNAL: i32 = -32603;
+const HEADER_MISMATCH: i32 = -32020;
+const MISSING_CAPABILITY: i32 = -32021;
 const UNSUPPORTED_VERSION: i32 = -32022;
 /// A policy refused a method other than `tools/call`.
 const REFUSED: i32 = 1403;
@@ -60,29 +63,68 @@ impl Failure {
         Self::new(200, INVALID_PARAMS, message)
     }
 
-    /// A revision of the protocol that is not spoken here.
-    pub(crate) fn unsupported_version(asked: &str) -> Self {
-        let mut failure = Self::new(
-            400,
-            UNSUPPORTED_VERSION,
-            format!(
-                "protocol version `{}` is not supported",
-                asked.escape_debug()
-            ),
+    /// A revision of the protocol that is not spoken here, or not behind here.
+    pub(crate) fn unsupported_version(asked: &str, supported: &[&str]) -> Self {
+        let asked = brief(asked, SENTENCE);
+        let text = format!(
+            "protocol version `{}` is not supported",
+            asked.escape_debug()
         );
-        let requested = brief(asked, SENTENCE);
-        failure.data =
-            Some(json!({ "supported": crate::protocol::VERSIONS, "requested": requested }));
+        let mut failure = Self::new(400, UNSUPPORTED_VERSION, text);
+        failure.data = Some(json!({ "supported": supported, "requested": asked }));
         failure
     }
 
+    /// A server that does not speak the era of the agent.
+    pub(crate) fn other_era(server: &str, agents: Era) -> Self {
+        let (speaks, hint, supported) = match agents {
+            Era::Legacy => (
+                "only the protocol of 2026-07-28",
+                "use a client that speaks it",
+                &[protocol::MODERN][..],
+            ),
+            Era::Modern => (
+                "no protocol newer than 2025-11-25",
+                "open a session with `initialize`",
+                &protocol::LEGACY[..],
+            ),
+        };
+        let text = format!("server `{server}` speaks {speaks}; {hint}");
+        let mut failure = Self::new(400, UNSUPPORTED_VERSION, text);
+        failure.data = Some(json!({ "supported": supported }));
+        failure
+    }
+
+    /// What a server that knows no `server/discover` answers: with this, agents
+    /// that speak both eras take the other one.
+    pub(crate) fn no_discovery(server: &str) -> Self {
+        let text = format!(
+            "server `{server}` speaks no protocol newer than 2025-11-25; open a session with `initialize`"
+        );
+        Self::new(404, METHOD_NOT_FOUND, text)
+    }
+
+    /// A header that says something else than the body.
+    pub(crate) fn header_mismatch(message: impl Into<String>) -> Self {
+        Self::new(400, HEADER_MISMATCH, message)
+    }
+
+    /// A modern request that does not say what it has to say of itself.
+    pub(crate) fn bad_meta(message: impl Into<String>) -> Self {
+        Self::new(400, INVALID_PARAMS, message)
+    }
+
     /// A method that neither the protocol nor a rule knows.
-    pub(crate) fn unknown_method(method: &str, refusal: &Refusal) -> Self {
+    pub(crate) fn unknown_method(era: Era, method: &str, refusal: &Refusal) -> Self {
         let text = format!(
             "method `{}` is not known and no rule allows it",
             method.escape_debug()
         );
-        let mut failure = Self::new(200, METHOD_NOT_FOUND, text);
+        let http = match era {
+            Era::Legacy => 200,
+            Era::Modern => 404,
+        };
+        let mut failure = Self::new(http, METHOD_NOT_FOUND, text);
         failure.data = Some(json!({ DECISION_KEY: decision("deny", refusal) }));
         failure
     }
@@ -167,13 +209,35 @@ impl Failure {
 
 /// A refused `tools/call`: a result that tells the model what happened, so that
 /// it can do something else, rather than a protocol error that clients hide.
-pub(crate) fn refused_call(id: &str, kind: &'static str, refusal: &Refusal) -> Bytes {
-    let result = json!({
+pub(crate) fn refused_call(era: Era, id: &str, kind: &'static str, refusal: &Refusal) -> Bytes {
+    let mut result = json!({
         "content": [{ "type": "text", "text": format!("[POLICY DENIED] {}", refusal.message) }],
         "isError": true,
         "_meta": { DECISION_KEY: decision(kind, refusal) },
     });
+    if let (Era::Modern, Some(members)) = (era, result.as_object_mut()) {
+        members.insert("resultType".into(), json!("complete"));
+    }
     envelope(Some(id), "result", &result)
+}
+
+/// The HTTP status with which an upstream's error goes on, by its code.
+pub(crate) fn status_of(era: Era, code: Option<&str>) -> u16 {
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    match (era, code) {
+        (Era::Modern, Some(METHOD_NOT_FOUND)) => 404,
+        (Era::Modern, Some(HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION)) => 400,
+        _ => 200,
+    }
+}
+
+/// Whether an error has a code that only servers of the modern era use.
+pub(crate) fn is_modern_code(code: &str) -> bool {
+    let code = code.parse::<i32>().ok();
+    matches!(
+        code,
+        Some(HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION)
+    )
 }
 
 fn decision(kind: &'static str, refusal: &Refusal) -> Value {

@@ -13,6 +13,7 @@ use provost_store::{GrantId, PolicyVersion, Server, ServerId, Transport};
 use tokio_rustls::TlsConnector;
 use tracing::error;
 
+use crate::eras::Eras;
 use crate::metrics::{Counts, Metrics};
 use crate::settings::Settings;
 use crate::upstream::Upstream;
@@ -37,6 +38,7 @@ pub(crate) struct Site {
     /// None when its settings cannot be used; each call is then refused.
     pub(crate) upstream: Option<Upstream>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) eras: Eras,
 }
 
 /// One grant and what it may do.
@@ -95,6 +97,7 @@ impl Directory {
                     upstream: upstream(&server, settings, tls),
                     counts: metrics.server(&server.name),
                     server: server.clone(),
+                    eras: Eras::default(),
                 })
             });
             next.servers.insert(server.id.clone(), site);

@@ -3,10 +3,15 @@
 use provost_policy::json::Value;
 
 use crate::directory::Holding;
+use crate::protocol::{self, Era};
 use crate::relay::Transform;
-use crate::session::Session;
+use crate::route::Route;
+use crate::session::{Pending, Session};
 use crate::splice::Splice;
 use crate::worker::Worker;
+
+/// How long a client may keep a filtered list, in milliseconds.
+const LONGEST_KEPT_MS: u64 = 60_000;
 
 /// Tool names remembered for a session; enough for any honest server.
 const MOST_TOOLS: usize = 10_000;
@@ -14,15 +19,29 @@ const MOST_TOOLS: usize = 10_000;
 /// The replacements that turn an upstream's result into what this grant sees.
 pub(crate) fn result(
     worker: &Worker,
-    session: &Session,
+    route: &Route,
     holding: &Holding,
-    transform: Transform,
+    pending: &Pending,
     result: Value<'_>,
 ) -> Vec<Splice> {
-    match transform {
-        Transform::Plain => Vec::new(),
+    let session = &route.session;
+    let modern = pending.modern.is_some();
+    match pending.transform {
+        Transform::Plain | Transform::Ask | Transform::Listen => Vec::new(),
+        Transform::Read => kept_private(modern, result),
+        Transform::Discover => {
+            session.decide(Era::Modern);
+            let spoken = |version: Value<'_>| {
+                version
+                    .as_str()
+                    .is_some_and(|version| protocol::is_spoken(&version))
+            };
+            only(result.get("supportedVersions"), spoken)
+                .into_iter()
+                .collect()
+        }
         Transform::Call => {
-            let task = result.get("task").and_then(|task| task.get("taskId"));
+            let task = result.get("task").unwrap_or(result).get("taskId");
             if let Some(task) = task.and_then(Value::as_str) {
                 worker.shared.tasks.add(&holding.grant.id.0, &task);
             }
@@ -30,21 +49,34 @@ pub(crate) fn result(
         }
         Transform::Initialize => {
             let version = result.get("protocolVersion").and_then(Value::as_str);
-            session.state().version = version.map(|version| version.into_owned());
+            if let Some(version) = version {
+                session.state().version = Some(version.into_owned());
+                session.decide(Era::Legacy);
+            }
             announces_changes(result).into_iter().collect()
         }
         Transform::Tools => {
-            remember_tools(session, result);
+            if modern {
+                route.site.eras.learn(result);
+            } else {
+                remember_tools(session, result);
+            }
+            // Nobody can call a modern tool whose annotations are invalid.
+            let callable = |name: &str| !modern || route.site.eras.headers(name).is_ok();
             let visible = |tool: Value<'_>| {
                 tool.get("name")
                     .and_then(Value::as_str)
-                    .is_some_and(|name| holding.lists_tool(&name))
+                    .is_some_and(|name| holding.lists_tool(&name) && callable(&name))
             };
-            only(result.get("tools"), visible).into_iter().collect()
+            let mut splices = kept_private(modern, result);
+            splices.extend(only(result.get("tools"), visible));
+            splices
         }
         Transform::List(method, member) => {
             let visible = holding.lists_method(method);
-            only(result.get(member), |_| visible).into_iter().collect()
+            let mut splices = kept_private(modern, result);
+            splices.extend(only(result.get(member), |_| visible));
+            splices
         }
         Transform::Tasks => {
             let grant = &holding.grant.id.0;
@@ -55,6 +87,35 @@ pub(crate) fn result(
             only(result.get("tasks"), own).into_iter().collect()
         }
     }
+}
+
+/// What one grant may see is nobody else's to keep, and not for long: its policy
+/// may change. Only the modern era speaks of caches.
+fn kept_private(modern: bool, result: Value<'_>) -> Vec<Splice> {
+    let mut splices = Vec::new();
+    if !modern {
+        return splices;
+    }
+    if let Some(scope) = result.get("cacheScope")
+        && scope.as_str().as_deref() != Some("private")
+    {
+        splices.push(Splice {
+            at: scope.span(),
+            with: "\"private\"".to_owned(),
+        });
+    }
+    if let Some(ttl) = result.get("ttlMs")
+        && !ttl
+            .raw()
+            .parse::<u64>()
+            .is_ok_and(|ttl| ttl <= LONGEST_KEPT_MS)
+    {
+        splices.push(Splice {
+            at: ttl.span(),
+            with: LONGEST_KEPT_MS.to_string(),
+        });
+    }
+    splices
 }
 
 /// Keeps the elements for which `stays` holds, each byte for byte.

@@ -11,12 +11,13 @@ use provost_store::{Decision, Status};
 use std::time::Instant;
 use tracing::{debug, warn};
 
-use crate::answer::{DECISION_KEY, Failure};
+use crate::answer::{self, DECISION_KEY, Failure};
 use crate::directory::Holding;
 use crate::envelope::{self, Answer, Id, IdKey, Message};
 use crate::filter;
 use crate::permit::Permit;
-use crate::protocol;
+use crate::protocol::{self, Channel, Era, KnownNotification};
+use crate::relay::Transform;
 use crate::route::Route;
 use crate::session::{Kept, Pending, Question};
 use crate::splice::{self, Splice};
@@ -30,15 +31,24 @@ const MOST_QUESTIONS: usize = 1024;
 /// What becomes of one message of an upstream.
 pub(crate) enum Sorted {
     /// The answer to a request of the session, settled and filtered.
-    Answer { key: IdKey, text: Bytes },
+    Answer { key: IdKey, answered: Answered },
     /// For the agent.
     Deliver(Bytes),
     /// Not for the agent.
     Nothing,
+    /// Something that the era forbids: the exchange is over.
+    Violation,
+}
+
+/// An answer as the agent gets it.
+pub(crate) struct Answered {
+    pub(crate) text: Bytes,
+    /// The HTTP status it comes with, where it comes alone.
+    pub(crate) http: u16,
 }
 
 /// Sorts one message of the upstream of a session.
-pub(crate) async fn sort(worker: &Worker, route: &Route, text: Bytes) -> Sorted {
+pub(crate) async fn sort(worker: &Worker, route: &Route, channel: Channel, text: Bytes) -> Sorted {
     let shared = &worker.shared;
     let server = &route.site.server.name;
     let directory = shared.directory.load();
@@ -65,10 +75,13 @@ pub(crate) async fn sort(worker: &Worker, route: &Route, text: Bytes) -> Sorted 
                     warn!(server.name = %server, "Server `{server}` answered a request that is not in flight");
                     return Sorted::Nothing;
                 };
-                let text = finish(worker, route, &holding, &pending, &parsed, answer, &text);
-                return Sorted::Answer { key, text };
+                let answer = (id, answer);
+                let answered = finish(worker, route, &holding, &pending, &parsed, answer, &text);
+                return Sorted::Answer { key, answered };
             }
-            Ok(Message::Notification { method, params }) if method == "notifications/cancelled" => {
+            Ok(Message::Notification { method, params })
+                if channel == Channel::Session && method == "notifications/cancelled" =>
+            {
                 let target = params.and_then(|params| params.get("requestId"));
                 let question = target.and_then(|id| {
                     route
@@ -85,13 +98,22 @@ pub(crate) async fn sort(worker: &Worker, route: &Route, text: Bytes) -> Sorted 
                 return Sorted::Deliver(text.clone());
             }
             Ok(Message::Notification { method, .. }) => {
-                return match protocol::upstream_notification(&method) {
-                    Some(_) => Sorted::Deliver(text.clone()),
+                return match protocol::upstream_notification(channel, &method) {
+                    Some(known) => {
+                        if known == KnownNotification::ListChanged {
+                            route.site.eras.forget_tools();
+                        }
+                        Sorted::Deliver(text.clone())
+                    }
                     None => {
                         debug!(server.name = %server, "Dropped an unknown notification of server `{server}`");
                         Sorted::Nothing
                     }
                 };
+            }
+            Ok(Message::Request { .. }) if channel != Channel::Session => {
+                warn!(server.name = %server, "Server `{server}` sent a request, which this era does not allow");
+                return Sorted::Violation;
             }
             Ok(Message::Request { id, method, .. }) => {
                 match question(worker, route, &holding, id, &method) {
@@ -116,12 +138,12 @@ pub(crate) fn answer_to(
     key: &IdKey,
     id: &str,
     text: Bytes,
-) -> Option<Bytes> {
+) -> Option<Answered> {
     let shared = &worker.shared;
     let directory = shared.directory.load();
     let parsed = envelope::parse_upstream(&text).ok()?;
     let answer = match envelope::read(&parsed) {
-        Ok(Message::Response { id, answer }) if id.key() == *key => answer,
+        Ok(Message::Response { id, answer }) if id.key() == *key => (id, answer),
         // An error that was found before the id was read has id null, or none.
         _ => {
             let error = parsed.root().get("error")?;
@@ -148,33 +170,132 @@ pub(crate) fn answer_to(
 fn finish(
     worker: &Worker,
     route: &Route,
-    holding: &Holding,
+    holding: &Arc<Holding>,
     pending: &Pending,
     parsed: &Document<'_>,
-    answer: Answer<'_>,
+    (id, answer): (Id<'_>, Answer<'_>),
     text: &Bytes,
-) -> Bytes {
+) -> Answered {
     let failed = |result: Value<'_>| result.get("isError").and_then(Value::as_bool) == Some(true);
-    let status = match answer {
-        Answer::Error(_) => Status::RpcError,
-        Answer::Result(result) if failed(result) => Status::ToolError,
-        Answer::Result(_) => Status::Ok,
-    };
-    if let Some(kept) = &pending.kept {
-        settle::settle(&worker.shared, kept, status);
-    }
-    let splices = match answer {
-        Answer::Error(error) => decision_mark(parsed, error.get("data"))
-            .into_iter()
-            .collect(),
-        Answer::Result(result) => {
-            let session = &route.session;
-            let mut splices = filter::result(worker, session, holding, pending.transform, result);
-            splices.extend(decision_mark(parsed, result.get("_meta")));
-            splices
+    let settle = |status| {
+        if let Some(kept) = &pending.kept {
+            settle::settle(&worker.shared, kept, status);
         }
     };
-    splice::apply(text.clone(), splices)
+    let (splices, http) = match answer {
+        Answer::Error(error) => {
+            settle(Status::RpcError);
+            let code = error.get("code").map(Value::raw);
+            let era = if pending.modern.is_some() {
+                Era::Modern
+            } else {
+                Era::Legacy
+            };
+            if era == Era::Modern && code.is_some_and(answer::is_modern_code) {
+                // It sees the tool's headers, or the era, differently by now.
+                route.site.eras.forget();
+            }
+            let mark = decision_mark(parsed, error.get("data"));
+            (mark.into_iter().collect(), answer::status_of(era, code))
+        }
+        Answer::Result(result) => {
+            let checked = modern_result(worker, route, holding, pending, id, result);
+            if let Err(Unfit { status, answered }) = checked {
+                settle(status);
+                return answered;
+            }
+            settle(if failed(result) {
+                Status::ToolError
+            } else {
+                Status::Ok
+            });
+            let mut splices = filter::result(worker, route, holding, pending, result);
+            splices.extend(decision_mark(parsed, result.get("_meta")));
+            (splices, 200)
+        }
+    };
+    let text = splice::apply(text.clone(), splices);
+    Answered { text, http }
+}
+
+/// A result that the agent does not get.
+struct Unfit {
+    status: Status,
+    answered: Answered,
+}
+
+/// Checks what a result of the modern era says it is, and what it asks.
+fn modern_result(
+    worker: &Worker,
+    route: &Route,
+    holding: &Arc<Holding>,
+    pending: &Pending,
+    id: Id<'_>,
+    result: Value<'_>,
+) -> Result<(), Unfit> {
+    let Some(modern) = &pending.modern else {
+        return Ok(());
+    };
+    let server = &route.site.server.name;
+    let lies = || {
+        warn!(server.name = %server, "Server `{server}` sent a result of an unknown type");
+        let failure = Failure::upstream_lies(server);
+        Unfit {
+            status: Status::BadAnswer,
+            answered: Answered {
+                text: failure.body(Some(id.raw())),
+                http: failure.http,
+            },
+        }
+    };
+    let kind = match result.get("resultType") {
+        None => return Ok(()),
+        Some(kind) => kind.as_str().ok_or_else(lies)?,
+    };
+    match kind.as_ref() {
+        "complete" => Ok(()),
+        "task" if pending.transform == Transform::Call && modern.declared.takes_tasks() => Ok(()),
+        "input_required" if pending.transform.may_ask() => {
+            let questions = result.get("inputRequests");
+            let questions = questions.iter().flat_map(|questions| questions.members());
+            for question in questions {
+                let method = question.value.get("method").and_then(Value::as_str);
+                let method = method.ok_or_else(lies)?;
+                let declared = |capability: &str| modern.declared.has(capability);
+                let asked = ask(worker, route, holding, &method, &declared);
+                match asked {
+                    // It is put to the agent with this very answer.
+                    Ok(kept) => settle::settle(&worker.shared, &kept, Status::Ok),
+                    Err(stop) => return Err(refused_question(pending, id, stop)),
+                }
+            }
+            Ok(())
+        }
+        _ => Err(lies()),
+    }
+}
+
+/// The answer to a request whose server asked what it may not ask.
+fn refused_question(pending: &Pending, id: Id<'_>, stop: Stop) -> Unfit {
+    let failure = match stop {
+        Stop::Refused { decision, refusal } if pending.transform == Transform::Call => {
+            let text = answer::refused_call(Era::Modern, id.raw(), decision.as_str(), &refusal);
+            return Unfit {
+                status: Status::Ok,
+                answered: Answered { text, http: 200 },
+            };
+        }
+        Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
+        Stop::Unrecorded => Failure::record_unavailable(),
+        Stop::Malformed(failure) | Stop::Failed(failure) => failure,
+    };
+    Unfit {
+        status: Status::Ok,
+        answered: Answered {
+            text: failure.body(Some(id.raw())),
+            http: failure.http,
+        },
+    }
 }
 
 /// A decision that the upstream made up is taken out: only we make them.
@@ -208,7 +329,8 @@ fn question(
         settle_question(worker, before, Status::Cancelled);
         return Ok(());
     }
-    let asked = ask(worker, route, holding, method);
+    let declared = |capability: &str| route.session.state().capabilities.contains(capability);
+    let asked = ask(worker, route, holding, method, &declared);
     let kept = asked.map_err(|stop| match stop {
         Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
         Stop::Unrecorded => Failure::record_unavailable(),
@@ -247,7 +369,13 @@ pub(crate) async fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
 }
 
 /// The walk of a request of the upstream: judge, reserve, record.
-fn ask(worker: &Worker, route: &Route, holding: &Arc<Holding>, method: &str) -> Result<Kept, Stop> {
+fn ask(
+    worker: &Worker,
+    route: &Route,
+    holding: &Arc<Holding>,
+    method: &str,
+    declared: &dyn Fn(&str) -> bool,
+) -> Result<Kept, Stop> {
     let shared = &worker.shared;
     let call = Call {
         method,
@@ -257,7 +385,7 @@ fn ask(worker: &Worker, route: &Route, holding: &Arc<Holding>, method: &str) -> 
     let caller = Caller {
         grant: holding.grant.id.0.clone(),
         server: holding.grant.server.0.clone(),
-        session: Some(route.session.id.clone()),
+        session: route.session.counts_apart(),
     };
     let now = shared.clock.now();
     let mut subject = Subject {
@@ -269,7 +397,7 @@ fn ask(worker: &Worker, route: &Route, holding: &Arc<Holding>, method: &str) -> 
         shadow: judge::shadow(shared, holding, &caller, &call, now),
     };
     let walked = (|| {
-        let allowed = match may_ask(route, holding, &caller, &call) {
+        let allowed = match may_ask(declared, holding, &caller, &call) {
             Verdict::Allow(allowed) => allowed,
             Verdict::Deny(refusal) => {
                 return Err(Stop::Refused {
@@ -303,7 +431,12 @@ fn ask(worker: &Worker, route: &Route, holding: &Arc<Holding>, method: &str) -> 
 
 /// A question needs a method the era knows, a capability the agent declared,
 /// and a policy that lets it through.
-fn may_ask(route: &Route, holding: &Holding, caller: &Caller, call: &Call<'_>) -> Verdict {
+fn may_ask(
+    declared: &dyn Fn(&str) -> bool,
+    holding: &Holding,
+    caller: &Caller,
+    call: &Call<'_>,
+) -> Verdict {
     let no = |message: String| {
         Verdict::Deny(Refusal {
             rule: RuleId::METHOD,
@@ -319,7 +452,7 @@ fn may_ask(route: &Route, holding: &Holding, caller: &Caller, call: &Call<'_>) -
         ));
     };
     if let Some(capability) = capability
-        && !route.session.state().capabilities.contains(capability)
+        && !declared(capability)
     {
         return no(format!("the agent did not declare `{capability}`"));
     }

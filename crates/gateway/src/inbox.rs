@@ -11,15 +11,13 @@ use tracing::debug;
 use crate::directory::Directory;
 use crate::envelope::{self, Message};
 use crate::inbound::{self, Sorted};
+use crate::protocol::{Channel, Era};
 use crate::route::Route;
 use crate::session::Session;
 use crate::stage::judge;
 use crate::upstream::Upstream;
 use crate::upstream::child::{Child, Holder, Inbox};
 use crate::worker::{Shared, Worker};
-
-/// Tells an agent to ask for the list of tools again.
-const TOOLS_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
 
 /// Puts messages of child processes to the sessions they are for.
 struct ToSessions {
@@ -69,7 +67,11 @@ async fn put(worker: &Worker, session: Arc<Session>, message: Bytes) {
         site: Arc::clone(&holding.site),
         session: Arc::clone(&session),
     };
-    if let Sorted::Deliver(message) = inbound::sort(worker, &route, message).await
+    let channel = match session.era() {
+        Some(Era::Modern) => Channel::Call,
+        Some(Era::Legacy) | None => Channel::Session,
+    };
+    if let Sorted::Deliver(message) = inbound::sort(worker, &route, channel, message).await
         && !session.deliver(message.clone())
     {
         debug!("An agent has no stream open for a message of its server");
@@ -137,12 +139,17 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
         let Some(then) = before.holding(&session.grant, wall) else {
             continue;
         };
-        let differs = session.state().tools.as_ref().is_some_and(|tools| {
-            let mut names = tools.iter();
-            names.any(|tool| then.lists_tool(tool) != now.lists_tool(tool))
-        });
+        let other = |tool: &str| then.lists_tool(tool) != now.lists_tool(tool);
+        let differs = match session.era() {
+            Some(Era::Modern) => now.site.eras.any_tool(other),
+            Some(Era::Legacy) | None => {
+                let state = session.state();
+                let mut tools = state.tools.iter().flatten();
+                tools.any(|tool| other(tool))
+            }
+        };
         if differs {
-            session.deliver(Bytes::from_static(TOOLS_CHANGED.as_bytes()));
+            session.tools_changed();
         }
     }
     let Some(children) = shared.children.get() else {

@@ -2,12 +2,16 @@
 //! what may be replaced.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use hyper::header::HeaderMap;
 use provost_policy::json::Value;
 
 use crate::answer::DECISION_KEY;
-use crate::envelope::{self, Id, IdKey};
+use crate::envelope::{self, Id, IdKey, Message};
+use crate::modern::{self, Declared, meta};
+use crate::protocol;
 use crate::splice::{self, Splice};
 
 /// The bytes that were judged, ready to be sent.
@@ -20,6 +24,16 @@ pub(crate) struct Outgoing {
     token: Option<(Range<usize>, String)>,
     /// Keys of ours that the agent put into `_meta`: they never leave.
     removed: Option<Splice>,
+    modern: Option<Arc<Modern>>,
+}
+
+/// What goes along with a request of the modern era.
+#[derive(Debug)]
+pub(crate) struct Modern {
+    /// Repeated from the body, for an upstream over HTTP.
+    pub(crate) headers: HeaderMap,
+    /// What the agent can be asked in the answer.
+    pub(crate) declared: Declared,
 }
 
 impl Outgoing {
@@ -47,7 +61,49 @@ impl Outgoing {
             key: id.key(),
             token,
             removed,
+            modern: None,
         }
+    }
+
+    /// The same request, of the modern era.
+    pub(crate) fn with(mut self, modern: Modern) -> Self {
+        self.modern = Some(Arc::new(modern));
+        self
+    }
+
+    /// What goes along with it, if it is of the modern era.
+    pub(crate) fn modern(&self) -> Option<&Arc<Modern>> {
+        self.modern.as_ref()
+    }
+
+    /// A request of our own.
+    pub(crate) fn own(id: &str, method: &str, params: &str) -> Option<Self> {
+        let text = Bytes::from(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#
+        ));
+        let parsed = envelope::parse(&text).ok()?;
+        match envelope::read(&parsed).ok()? {
+            Message::Request { id, params, .. } => Some(Self::new(&text, id, params)),
+            Message::Notification { .. } | Message::Response { .. } => None,
+        }
+    }
+
+    /// A request of our own in the modern era; `rest` is what `params` holds
+    /// beside `_meta`, each member with a comma before it.
+    pub(crate) fn own_modern(id: &str, method: &str, rest: &str) -> Option<Self> {
+        let params = format!(
+            r#"{{"_meta":{{"{}":"{}","{}":{{}},"{}":{{"name":"provost","version":"{}"}}}}{rest}}}"#,
+            meta::VERSION,
+            protocol::MODERN,
+            meta::CAPABILITIES,
+            meta::CLIENT,
+            env!("CARGO_PKG_VERSION"),
+        );
+        let message = Self::own(id, method, &params)?;
+        Some(message.with(Modern {
+            headers: modern::headers(method, None, None),
+            declared: Declared::default(),
+        }))
     }
 
     /// The agent's id, as JSON text.

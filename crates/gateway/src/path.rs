@@ -8,6 +8,7 @@
 
 mod housekeeping;
 mod initialize;
+mod modern;
 mod notify;
 
 use std::borrow::Cow;
@@ -25,10 +26,11 @@ use provost_store::{Decision, Status};
 use crate::answer::{self, Failure};
 use crate::directory::Holding;
 use crate::envelope::{self, Id, Malformed, Message};
-use crate::outgoing::Outgoing;
+use crate::modern::Claims;
+use crate::outgoing::{Modern, Outgoing};
 use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
-use crate::protocol::{self, RequestKind, TaskMethod};
+use crate::protocol::{self, Era, RequestKind, TaskMethod};
 use crate::relay::{Flight, Transform};
 use crate::route::Route;
 use crate::session::{Kept, Session};
@@ -41,6 +43,9 @@ use crate::worker::Worker;
 pub(crate) struct Agent {
     pub(crate) holding: Arc<Holding>,
     pub(crate) session: Option<Arc<Session>>,
+    /// What the headers of an HTTP request claim, when they name another revision
+    /// than one of the legacy era.
+    pub(crate) claims: Option<Arc<Claims>>,
 }
 
 /// A request as it was read.
@@ -84,14 +89,17 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
 }
 
 async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: Outlet) {
-    let kind = protocol::request_kind(&request.method);
+    if modern::is(agent, &request) {
+        return Box::pin(modern::request(worker, agent, &request, outlet)).await;
+    }
+    let kind = protocol::request_kind(Era::Legacy, &request.method);
     if kind == RequestKind::Housekeeping(protocol::Housekeeping::Initialize) {
         return Box::pin(initialize::initialize(worker, agent, &request, outlet)).await;
     }
     // Everything but opening a session needs one.
     let Some(session) = agent.session.clone() else {
         let stop = early(worker, agent, &request, kind);
-        return refuse(stop, &request, kind, outlet);
+        return refuse(Era::Legacy, stop, &request, kind, outlet);
     };
     let flight = match kind {
         RequestKind::Housekeeping(_) | RequestKind::Task(TaskMethod::List)
@@ -99,15 +107,18 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
         {
             Err(Stop::Failed(Failure::no_session()))
         }
-        RequestKind::Housekeeping(kind) => housekeeping::flight(agent, &session, &request, kind),
+        RequestKind::Housekeeping(kind) => {
+            housekeeping::flight(agent, &session, &request, kind, None)
+        }
         RequestKind::CallTool
         | RequestKind::Method
+        | RequestKind::Subscribe
         | RequestKind::Unknown
-        | RequestKind::Task(_) => govern(worker, agent, &session, &request, kind),
+        | RequestKind::Task(_) => govern(worker, agent, &session, &request, kind, None),
     };
     match flight {
         Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
-        Err(stop) => refuse(stop, &request, kind, outlet),
+        Err(stop) => refuse(Era::Legacy, stop, &request, kind, outlet),
     }
 }
 
@@ -118,6 +129,7 @@ fn early(worker: &Worker, agent: &Agent, request: &Request<'_>, kind: RequestKin
         RequestKind::Housekeeping(_) => Ok(()),
         RequestKind::CallTool
         | RequestKind::Method
+        | RequestKind::Subscribe
         | RequestKind::Unknown
         | RequestKind::Task(_) => {
             record_envelope(worker, agent, &request.method, failure.message())
@@ -137,6 +149,7 @@ fn govern(
     session: &Arc<Session>,
     request: &Request<'_>,
     kind: RequestKind,
+    modern: Option<Modern>,
 ) -> Result<Cleared, Stop> {
     let shared = &worker.shared;
     let (tool, arguments) = match tool_call(request, kind) {
@@ -147,15 +160,11 @@ fn govern(
         }
     };
     let call = Call {
-        method: &request.method,
+        method: judged_as(request, kind),
         tool: tool.as_deref(),
         arguments,
     };
-    let caller = Caller {
-        grant: agent.holding.grant.id.0.clone(),
-        server: agent.holding.grant.server.0.clone(),
-        session: Some(session.id.clone()),
-    };
+    let caller = caller(agent, session);
     let now = shared.clock.now();
     let mut subject = Subject {
         call: record::call_id()?,
@@ -165,12 +174,16 @@ fn govern(
         keys: record::keys(arguments),
         shadow: judge::shadow(shared, &agent.holding, &caller, &call, now),
     };
-    let cleared = in_order(worker, session, request, &call)
+    let cleared = in_order(worker, agent, session, request, &call)
+        .and_then(|()| modern::repeats(agent, session, &call))
         .and_then(|()| of_this_era(request, kind))
         .and_then(|()| own_task(worker, agent, request, kind))
         .and_then(|()| clear(worker, session, &caller, &call, &mut subject, now));
     match cleared {
-        Ok((permit, kept)) => take_off(worker, agent, session, request, kind, permit, kept),
+        Ok((permit, kept)) => {
+            let cleared = (permit, kept, modern);
+            take_off(worker, agent, session, request, kind, cleared)
+        }
         Err(Stop::Refused { decision, refusal }) => {
             if let Some(said) = &mut subject.shadow {
                 said.charges.clear();
@@ -184,6 +197,27 @@ fn govern(
             Err(Stop::Failed(failure))
         }
         Err(stop) => Err(stop),
+    }
+}
+
+/// The method a policy is asked about.
+fn judged_as<'r>(request: &'r Request<'_>, kind: RequestKind) -> &'r str {
+    match kind {
+        RequestKind::Subscribe => "resources/subscribe",
+        RequestKind::Housekeeping(_)
+        | RequestKind::CallTool
+        | RequestKind::Task(_)
+        | RequestKind::Method
+        | RequestKind::Unknown => &request.method,
+    }
+}
+
+/// Who calls, as policies and limits know them.
+fn caller(agent: &Agent, session: &Session) -> Caller {
+    Caller {
+        grant: agent.holding.grant.id.0.clone(),
+        server: agent.holding.grant.server.0.clone(),
+        session: session.counts_apart(),
     }
 }
 
@@ -250,19 +284,24 @@ fn take_off(
     session: &Arc<Session>,
     request: &Request<'_>,
     kind: RequestKind,
-    permit: Permit,
-    kept: Kept,
+    (permit, kept, modern): (Permit, Kept, Option<Modern>),
 ) -> Result<Cleared, Stop> {
     let transform = match kind {
         RequestKind::CallTool => Transform::Call,
         RequestKind::Task(TaskMethod::List) => Transform::Tasks,
+        RequestKind::Subscribe => Transform::Listen,
+        RequestKind::Method if request.method == "resources/read" => Transform::Read,
+        RequestKind::Method if request.method == "prompts/get" => Transform::Ask,
         RequestKind::Housekeeping(_)
         | RequestKind::Task(TaskMethod::One)
         | RequestKind::Method
         | RequestKind::Unknown => Transform::Plain,
     };
-    let message = Outgoing::new(request.text, request.id, request.params);
-    housekeeping::remember(session, &request.method, request.params, &message);
+    let mut message = Outgoing::new(request.text, request.id, request.params);
+    match modern {
+        Some(modern) => message = message.with(modern),
+        None => housekeeping::remember(session, &request.method, request.params, &message),
+    }
     let route = Route {
         site: Arc::clone(&agent.holding.site),
         session: Arc::clone(session),
@@ -301,6 +340,7 @@ fn tool_call<'d>(request: &Request<'d>, kind: RequestKind) -> Result<Tool<'d>, &
 /// like one of the server's tools must not be taken for it anywhere.
 fn in_order(
     worker: &Worker,
+    agent: &Agent,
     session: &Session,
     request: &Request<'_>,
     call: &Call<'_>,
@@ -315,15 +355,15 @@ fn in_order(
     if state.in_flight.contains_key(&request.id.key()) {
         return Err(Stop::Malformed(Failure::id_in_use()));
     }
-    let (Some(name), Some(tools)) = (call.tool, &state.tools) else {
-        return Ok(());
+    let twin = match (call.tool, &state.tools) {
+        (Some(name), _) if session.era() == Some(Era::Modern) => agent.holding.site.eras.twin(name),
+        (Some(name), Some(tools)) if !tools.contains(name) => {
+            let same = |tool: &&String| provost_policy::json::same_folded(tool, name);
+            tools.iter().find(same).cloned()
+        }
+        (Some(_) | None, _) => None,
     };
-    if tools.contains(name) {
-        return Ok(());
-    }
-    let twin = tools
-        .iter()
-        .find(|tool| provost_policy::json::same_folded(tool, name));
+    let name = call.tool.unwrap_or_default();
     match twin {
         None => Ok(()),
         Some(twin) => Err(Stop::Refused {
@@ -389,19 +429,19 @@ fn own_task(
 }
 
 /// Answers a request that goes no further.
-fn refuse(stop: Stop, request: &Request<'_>, kind: RequestKind, outlet: Outlet) {
+fn refuse(era: Era, stop: Stop, request: &Request<'_>, kind: RequestKind, outlet: Outlet) {
     let id = request.id.raw();
     match stop {
         Stop::Unrecorded => outlet.fail(&Failure::record_unavailable(), Some(id)),
         Stop::Malformed(failure) | Stop::Failed(failure) => outlet.fail(&failure, Some(id)),
         Stop::Refused { decision, refusal } => match kind {
             RequestKind::CallTool => {
-                let body = answer::refused_call(id, decision.as_str(), &refusal);
+                let body = answer::refused_call(era, id, decision.as_str(), &refusal);
                 outlet.send(Reply::message(body));
             }
             RequestKind::Unknown if refusal.rule == RuleId::METHOD => {
                 outlet.fail(
-                    &Failure::unknown_method(&request.method, &refusal),
+                    &Failure::unknown_method(era, &request.method, &refusal),
                     Some(id),
                 );
             }
@@ -411,6 +451,7 @@ fn refuse(stop: Stop, request: &Request<'_>, kind: RequestKind, outlet: Outlet) 
             RequestKind::Unknown
             | RequestKind::Task(_)
             | RequestKind::Method
+            | RequestKind::Subscribe
             | RequestKind::Housekeeping(_) => {
                 outlet.fail(&Failure::refused(decision.as_str(), &refusal), Some(id));
             }

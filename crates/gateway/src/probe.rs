@@ -94,7 +94,7 @@ pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, Ser
 async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFault> {
     let permit = Permit::own("the operator tests a server");
     let started = Instant::now();
-    let newest = protocol::VERSIONS.first().copied().unwrap_or_default();
+    let newest = protocol::LEGACY.first().copied().unwrap_or_default();
     let params = format!(
         r#"{{"protocolVersion":"{newest}","capabilities":{{}},"clientInfo":{{"name":"provost","version":"{}"}}}}"#,
         env!("CARGO_PKG_VERSION")

@@ -1,8 +1,26 @@
-//! What the legacy protocol era (2024-11-05 … 2025-11-25) knows: versions,
-//! methods, notifications, and which of them are housekeeping.
+//! What each era of the protocol knows: versions, methods, notifications, and
+//! which of them are housekeeping.
+//!
+//! Legacy is 2024-11-05 … 2025-11-25: sessions, and requests in both directions.
+//! Modern is 2026-07-28: every request stands alone and says what it is.
+
+/// An era of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Era {
+    Legacy,
+    Modern,
+}
+
+/// The revision of the modern era.
+pub(crate) const MODERN: &str = "2026-07-28";
 
 /// The revisions of the legacy era, newest first.
-pub(crate) const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+pub(crate) const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// Whether a revision is spoken here.
+pub(crate) fn is_spoken(version: &str) -> bool {
+    version == MODERN || LEGACY.contains(&version)
+}
 
 /// The notification that completes an opening of our own.
 pub(crate) const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
@@ -18,6 +36,9 @@ pub(crate) enum Housekeeping {
     ListPrompts,
     SetLogLevel,
     Unsubscribe,
+    Discover,
+    /// `subscriptions/listen` for changes of lists.
+    Listen,
 }
 
 /// Where a request of an agent belongs.
@@ -29,23 +50,49 @@ pub(crate) enum RequestKind {
     CallTool,
     /// `tasks/*`: only for the caller's own tasks.
     Task(TaskMethod),
+    /// `subscriptions/listen` for resources: judged as `resources/subscribe`.
+    Subscribe,
     /// Anything else, known to the protocol: judged by `methods`.
     Method,
     /// Not of this protocol: needs an explicit `methods.allow`.
     Unknown,
 }
 
-/// The task requests of 2025-11-25.
+/// The task requests of both eras.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TaskMethod {
-    /// `tasks/get`, `tasks/result`, `tasks/cancel`: name one task.
+    /// `tasks/get`, `tasks/result`, `tasks/update`, `tasks/cancel`: name one task.
     One,
     /// `tasks/list`: answered with the caller's own tasks only.
     List,
 }
 
-/// Sorts a request of an agent.
-pub(crate) fn request_kind(method: &str) -> RequestKind {
+/// Sorts a request of an agent by what its era knows. `subscriptions/listen` is
+/// sorted as if it asked for no resources.
+pub(crate) fn request_kind(era: Era, method: &str) -> RequestKind {
+    match era {
+        Era::Legacy => legacy_kind(method),
+        Era::Modern => modern_kind(method),
+    }
+}
+
+fn modern_kind(method: &str) -> RequestKind {
+    use Housekeeping as H;
+    match method {
+        "server/discover" => RequestKind::Housekeeping(H::Discover),
+        "subscriptions/listen" => RequestKind::Housekeeping(H::Listen),
+        "tools/list" => RequestKind::Housekeeping(H::ListTools),
+        "resources/list" => RequestKind::Housekeeping(H::ListResources),
+        "resources/templates/list" => RequestKind::Housekeeping(H::ListTemplates),
+        "prompts/list" => RequestKind::Housekeeping(H::ListPrompts),
+        "tools/call" => RequestKind::CallTool,
+        "tasks/get" | "tasks/update" | "tasks/cancel" => RequestKind::Task(TaskMethod::One),
+        "resources/read" | "prompts/get" | "completion/complete" => RequestKind::Method,
+        _ => RequestKind::Unknown,
+    }
+}
+
+fn legacy_kind(method: &str) -> RequestKind {
     use Housekeeping as H;
     match method {
         "initialize" => RequestKind::Housekeeping(H::Initialize),
@@ -66,8 +113,9 @@ pub(crate) fn request_kind(method: &str) -> RequestKind {
     }
 }
 
-/// The requests that an upstream may send to an agent, with the client
-/// capability that the agent must have declared.
+/// What an upstream may ask of an agent (as a request in the legacy era, in its
+/// result in the modern one), with the client capability that the agent must
+/// have declared.
 pub(crate) fn upstream_request(method: &str) -> Option<Option<&'static str>> {
     match method {
         "ping" => Some(None),
@@ -91,10 +139,14 @@ pub(crate) enum KnownNotification {
     ResourceUpdated,
     ListChanged,
     ElicitationComplete,
+    Acknowledged,
 }
 
 /// A notification of an agent, if the era knows it in that direction.
-pub(crate) fn agent_notification(method: &str) -> Option<KnownNotification> {
+pub(crate) fn agent_notification(era: Era, method: &str) -> Option<KnownNotification> {
+    if era == Era::Modern {
+        return (method == "notifications/cancelled").then_some(KnownNotification::Cancelled);
+    }
     Some(match method {
         "notifications/initialized" => KnownNotification::Initialized,
         "notifications/cancelled" => KnownNotification::Cancelled,
@@ -105,18 +157,36 @@ pub(crate) fn agent_notification(method: &str) -> Option<KnownNotification> {
     })
 }
 
-/// A notification of an upstream, if the era knows it in that direction.
-pub(crate) fn upstream_notification(method: &str) -> Option<KnownNotification> {
-    Some(match method {
-        "notifications/cancelled" => KnownNotification::Cancelled,
-        "notifications/progress" => KnownNotification::Progress,
-        "notifications/message" => KnownNotification::LogMessage,
-        "notifications/resources/updated" => KnownNotification::ResourceUpdated,
-        "notifications/resources/list_changed"
-        | "notifications/tools/list_changed"
-        | "notifications/prompts/list_changed" => KnownNotification::ListChanged,
-        "notifications/elicitation/complete" => KnownNotification::ElicitationComplete,
-        "notifications/tasks/status" => KnownNotification::TaskStatus,
+/// Where a message of an upstream comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// Anywhere in a session of the legacy era.
+    Session,
+    /// With the answer to a request of the modern era.
+    Call,
+    /// With the answer to a `subscriptions/listen`.
+    Subscription,
+}
+
+/// A notification of an upstream, if it is known where it came in.
+pub(crate) fn upstream_notification(channel: Channel, method: &str) -> Option<KnownNotification> {
+    use Channel as C;
+    use KnownNotification as K;
+    Some(match (channel, method) {
+        (C::Session | C::Call, "notifications/progress") => K::Progress,
+        (C::Session | C::Call, "notifications/message") => K::LogMessage,
+        (C::Session | C::Subscription, "notifications/resources/updated") => K::ResourceUpdated,
+        (
+            C::Session | C::Subscription,
+            "notifications/resources/list_changed"
+            | "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed",
+        ) => K::ListChanged,
+        (C::Session, "notifications/elicitation/complete") => K::ElicitationComplete,
+        (C::Session, "notifications/tasks/status") => K::TaskStatus,
+        (C::Subscription, "notifications/tasks") => K::TaskStatus,
+        (C::Subscription, "notifications/subscriptions/acknowledged") => K::Acknowledged,
+        (C::Subscription, "notifications/cancelled") => K::Cancelled,
         _ => return None,
     })
 }

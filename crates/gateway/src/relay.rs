@@ -1,6 +1,7 @@
 //! The way back: from the upstream's messages to the agent, until the answer
 //! has come, is settled, recorded and sent.
 
+mod alone;
 mod source;
 mod way;
 
@@ -13,16 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answer::Failure;
 use crate::envelope::IdKey;
-use crate::inbound::{self, Sorted};
+use crate::inbound::{self, Answered, Sorted};
 use crate::outgoing::Outgoing;
 use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
+use crate::protocol::{Channel, Era};
 use crate::route::Route;
 use crate::session::{Kept, Pending};
 use crate::sse::Event;
 use crate::stage::Stop;
 use crate::stage::settle;
-use crate::upstream::{Exchange, Fault, FaultKind};
+use crate::upstream::{Exchange, Fault, FaultKind, is_result};
 use crate::worker::Worker;
 
 use source::{Source, Trail};
@@ -33,6 +35,14 @@ use way::Way;
 pub(crate) enum Transform {
     /// Nothing is filtered.
     Plain,
+    /// Nothing is filtered, and the server may ask back.
+    Ask,
+    /// `resources/read`.
+    Read,
+    /// `server/discover`.
+    Discover,
+    /// `subscriptions/listen`: its answer comes when it is over.
+    Listen,
     /// The result of `tools/call`, which may be a task.
     Call,
     /// The answer to `initialize`.
@@ -46,12 +56,20 @@ pub(crate) enum Transform {
     Tasks,
 }
 
+impl Transform {
+    /// Whether a modern server may answer with questions.
+    pub(crate) fn may_ask(self) -> bool {
+        matches!(self, Self::Call | Self::Ask | Self::Read)
+    }
+}
+
 /// One request of an agent on its way to the upstream and back.
 pub(crate) struct Flight {
     route: Route,
     key: IdKey,
     id: String,
     transform: Transform,
+    era: Era,
     cancelled: CancellationToken,
     number: u64,
 }
@@ -70,6 +88,10 @@ enum Broken {
     Cancelled,
     /// The session ended, or the gateway stops.
     Ended,
+    /// The upstream ended a subscription.
+    Over,
+    /// The upstream speaks only the era that is not the agent's.
+    OtherEra,
 }
 
 // === impl Flight ===
@@ -93,6 +115,7 @@ impl Flight {
         let pending = Pending {
             kept,
             transform,
+            modern: message.modern().cloned(),
             cancelled: cancelled.clone(),
             number,
         };
@@ -103,6 +126,10 @@ impl Flight {
             key,
             id: message.id().to_owned(),
             transform,
+            era: match message.modern() {
+                Some(_) => Era::Modern,
+                None => Era::Legacy,
+            },
             cancelled,
             number,
         })
@@ -132,18 +159,34 @@ impl Flight {
         match exchange {
             // The usual case: one message, no stream, nothing to wait for.
             Ok(Exchange::Message(text)) => self.only(worker, text, outlet).await,
-            Ok(Exchange::Lines(lines)) => {
-                Box::pin(self.many(worker, Source::Lines(lines), outlet)).await;
-            }
+            Ok(Exchange::Lines(lines)) => self.stream(worker, Source::Lines(lines), outlet).await,
             Ok(Exchange::Events(answer)) => {
                 let source = Source::events(worker, answer);
-                Box::pin(self.many(worker, source, outlet)).await;
+                self.stream(worker, source, outlet).await;
             }
             Err(broken) => Box::pin(self.broken(worker, broken, Way::new(outlet))).await,
         }
     }
 
+    async fn stream(self, worker: &Worker, source: Source, outlet: Outlet) {
+        match (self.era, self.transform) {
+            (Era::Legacy, _) => Box::pin(self.many(worker, source, outlet)).await,
+            (Era::Modern, Transform::Listen) => {
+                Box::pin(self.listen(worker, source, outlet)).await;
+            }
+            (Era::Modern, _) => Box::pin(self.alone(worker, source, outlet)).await,
+        }
+    }
+
     async fn only(self, worker: &Worker, text: Bytes, outlet: Outlet) {
+        if self.transform == Transform::Initialize
+            && !is_result(&text)
+            && Box::pin(self.route.is_modern(worker)).await == Ok(true)
+        {
+            // The agent cannot know from what such a server says to `initialize`.
+            let way = Way::new(outlet);
+            return Box::pin(self.broken(worker, Broken::OtherEra, way)).await;
+        }
         match inbound::answer_to(worker, &self.route, &self.key, &self.id, text) {
             Some(answer) => self.reply(worker, answer, outlet),
             None => {
@@ -202,20 +245,20 @@ impl Flight {
                 }
                 continue;
             };
-            match inbound::sort(worker, &self.route, text).await {
-                Sorted::Answer { key, text } if key == self.key => {
+            match inbound::sort(worker, &self.route, Channel::Session, text).await {
+                Sorted::Answer { key, answered } if key == self.key => {
                     source.finish();
                     let plain = id.is_none() && retry.is_none();
                     return match way {
                         Way::Unopened(outlet) if plain || opening => {
-                            self.reply(worker, text, outlet);
+                            self.reply(worker, answered, outlet);
                         }
-                        Way::Lines(lines) => self.reply(worker, text, Outlet::Stdio(lines)),
+                        Way::Lines(lines) => self.reply(worker, answered, Outlet::Stdio(lines)),
                         mut way => {
                             let event = Event {
                                 id,
                                 retry,
-                                message: Some(text),
+                                message: Some(answered.text),
                             };
                             // It is settled: what is left is the agent's to read.
                             drop(self.pass(worker, &mut way, event).await);
@@ -227,7 +270,11 @@ impl Flight {
                 Sorted::Deliver(text) if opening => {
                     let _heard = self.route.session.deliver(text);
                 }
-                Sorted::Answer { text, .. } | Sorted::Deliver(text) => {
+                Sorted::Answer {
+                    answered: Answered { text, .. },
+                    ..
+                }
+                | Sorted::Deliver(text) => {
                     let event = Event {
                         id,
                         retry,
@@ -237,7 +284,7 @@ impl Flight {
                         return self.broken(worker, broken, way).await;
                     }
                 }
-                Sorted::Nothing => {}
+                Sorted::Nothing | Sorted::Violation => {}
             }
         }
     }
@@ -289,7 +336,7 @@ impl Flight {
     }
 
     /// Sends the answer; the one to `initialize` makes the session known.
-    fn reply(&self, worker: &Worker, body: Bytes, outlet: Outlet) {
+    fn reply(&self, worker: &Worker, answered: Answered, outlet: Outlet) {
         let mut opened = None;
         if self.transform == Transform::Initialize {
             let session = &self.route.session;
@@ -305,8 +352,8 @@ impl Flight {
             }
         }
         outlet.send(Reply::Message {
-            http: 200,
-            body,
+            http: answered.http,
+            body: answered.text,
             session: opened,
         });
     }
@@ -356,6 +403,8 @@ impl Flight {
             Broken::Gone | Broken::Resumable | Broken::Ended => {
                 (Status::Cancelled, Failure::busy("the session ended"))
             }
+            Broken::OtherEra => (Status::RpcError, Failure::other_era(server, self.era)),
+            Broken::Over => (Status::Ok, Failure::busy("the subscription ended")),
             Broken::Cancelled => (Status::Cancelled, Failure::busy("cancelled")),
         };
         let taken = pending.is_none();
@@ -368,20 +417,24 @@ impl Flight {
             Broken::Gone | Broken::Ended => Some("the agent is gone"),
             Broken::Cancelled => Some("cancelled by the agent"),
             Broken::Fault(fault) if fault.kind == FaultKind::Slow => Some("no answer in time"),
-            Broken::Fault(_) | Broken::Resumable => None,
+            Broken::Fault(_) | Broken::Resumable | Broken::Over | Broken::OtherEra => None,
         };
         let answer = async {
             match why {
                 // Cancelled requests are not answered.
-                Broken::Cancelled => way.end(),
-                Broken::Fault(_) | Broken::Gone | Broken::Ended | Broken::Resumable => {
+                Broken::Cancelled | Broken::Over => way.end(),
+                Broken::Fault(_)
+                | Broken::Gone
+                | Broken::Ended
+                | Broken::Resumable
+                | Broken::OtherEra => {
                     way.fail(&failure, &self.id).await;
                 }
             }
         };
         let cancel = async {
             if let Some(reason) = reason {
-                self.route.cancel(worker, &self.key, reason).await;
+                self.route.cancel(worker, self.era, &self.key, reason).await;
             }
         };
         // Neither waits for the other: an upstream that is slow to answer is
@@ -423,7 +476,8 @@ impl Flight {
     }
 }
 
-fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
+/// How a call ends that its upstream failed, in the record and for the agent.
+pub(crate) fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
     let down = Failure::upstream_down(server);
     match fault.kind {
         _ if !fault.sent => (Status::NotSent, down),

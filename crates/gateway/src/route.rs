@@ -8,16 +8,15 @@ use hyper::StatusCode;
 use tracing::{debug, info};
 
 use crate::directory::Site;
-use crate::envelope::{self, Answer, IdKey, Message};
+use crate::envelope::{self, IdKey};
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
-use crate::protocol::INITIALIZED;
+use crate::protocol::{Era, INITIALIZED};
 use crate::session::Session;
-use crate::sse;
 use crate::stage::judge;
 use crate::upstream::child::{Child, ChildSpec, Holder};
 use crate::upstream::http::{self, HttpUpstream, SESSION_ID, SessionHeaders};
-use crate::upstream::{Exchange, Fault, FaultKind, Upstream};
+use crate::upstream::{Exchange, Fault, FaultKind, Upstream, is_result};
 use crate::worker::Worker;
 
 /// A session and the server it is with.
@@ -47,7 +46,7 @@ impl Route {
                 exchange(answer, worker).await
             }
             Upstream::Stdio(spec) => {
-                let child = self.child(worker, spec)?;
+                let child = self.child(worker, spec, Era::Legacy)?;
                 child
                     .initialize(&self.session, permit, message)
                     .await
@@ -64,9 +63,14 @@ impl Route {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<Exchange, Fault> {
+        if message.modern().is_some() {
+            let sent = self.modern_request(worker, permit, message).await;
+            // Whatever stands there now may be another server.
+            return sent.inspect_err(|_| self.site.eras.forget());
+        }
         match self.upstream()? {
             Upstream::Stdio(spec) => {
-                let child = self.child(worker, spec)?;
+                let child = self.child(worker, spec, Era::Legacy)?;
                 Ok(Exchange::Lines(
                     Box::pin(child.request(&self.session, permit, message)).await?,
                 ))
@@ -95,6 +99,31 @@ impl Route {
         }
     }
 
+    /// Sends a request of the modern era, which stands alone.
+    pub(crate) async fn modern_request(
+        &self,
+        worker: &Worker,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<Exchange, Fault> {
+        match self.upstream()? {
+            Upstream::Stdio(spec) => {
+                let child = self.child(worker, spec, Era::Modern)?;
+                Ok(Exchange::Lines(
+                    Box::pin(child.request(&self.session, permit, message)).await?,
+                ))
+            }
+            Upstream::Http(http) => {
+                let with = SessionHeaders {
+                    modern: message.modern().map(|modern| &modern.headers),
+                    ..SessionHeaders::default()
+                };
+                let answer = http.post(worker.number, permit, with, message.verbatim());
+                exchange(answer.await?, worker).await
+            }
+        }
+    }
+
     /// Sends a notification, or an answer to a question of the upstream.
     pub(crate) async fn notify(
         &self,
@@ -103,7 +132,11 @@ impl Route {
         message: Bytes,
     ) -> Result<(), Fault> {
         match self.upstream()? {
-            Upstream::Stdio(spec) => self.child(worker, spec)?.notify(permit, message).await,
+            Upstream::Stdio(spec) => {
+                self.child(worker, spec, Era::Legacy)?
+                    .notify(permit, message)
+                    .await
+            }
             Upstream::Http(http) => {
                 let generation = self.session.state().generation;
                 match self.post(worker, http, permit, message.clone()).await {
@@ -128,7 +161,11 @@ impl Route {
         message: Bytes,
     ) -> Result<(), Fault> {
         match self.upstream()? {
-            Upstream::Stdio(spec) => self.child(worker, spec)?.announce(permit, message).await,
+            Upstream::Stdio(spec) => {
+                self.child(worker, spec, Era::Legacy)?
+                    .announce(permit, message)
+                    .await
+            }
             Upstream::Http(_) => self.notify(worker, permit, message).await,
         }
     }
@@ -138,12 +175,14 @@ impl Route {
         matches!(self.site.upstream, Some(Upstream::Http(_)))
     }
 
-    /// Tells the upstream that a request is not wanted any more.
-    pub(crate) async fn cancel(&self, worker: &Worker, key: &IdKey, reason: &str) {
+    /// Tells the upstream that a request is not wanted any more. A modern one
+    /// over HTTP hears of it by the end of its stream.
+    pub(crate) async fn cancel(&self, worker: &Worker, era: Era, key: &IdKey, reason: &str) {
         let permit = Permit::own("the agent went away or cancelled");
         match self.upstream() {
+            Ok(Upstream::Http(_)) if era == Era::Modern => {}
             Ok(Upstream::Stdio(spec)) => {
-                if let Ok(child) = self.child(worker, spec) {
+                if let Ok(child) = self.child(worker, spec, era) {
                     child.cancel(&permit, &self.session, key).await;
                 }
             }
@@ -180,6 +219,7 @@ impl Route {
             session: session.as_deref(),
             version: version.as_deref(),
             last_event,
+            modern: None,
         };
         let answer = http.get(worker.number, &permit, with).await?;
         match answer.status {
@@ -211,7 +251,7 @@ impl Route {
                 let with = SessionHeaders {
                     session: session.as_deref(),
                     version: version.as_deref(),
-                    last_event: None,
+                    ..SessionHeaders::default()
                 };
                 let permit = Permit::own("the session ended");
                 if let Ok(answer) = http.delete(worker.number, &permit, with).await {
@@ -221,8 +261,10 @@ impl Route {
             }
             Some(Upstream::Stdio(spec)) => {
                 if let Some(children) = worker.shared.children.get() {
-                    let holder = self.holder(spec);
-                    children.detach(&spec.server, holder, &self.session);
+                    for era in [Era::Legacy, Era::Modern] {
+                        let holder = self.holder(spec);
+                        children.detach(&spec.server, holder, era, &self.session);
+                    }
                 }
             }
             None => {}
@@ -234,6 +276,7 @@ impl Route {
         &self,
         worker: &Worker,
         spec: &Arc<ChildSpec>,
+        era: Era,
     ) -> Result<Arc<Child>, Fault> {
         let children = worker.shared.children.get().ok_or_else(Fault::not_sent)?;
         let own = self
@@ -243,8 +286,18 @@ impl Route {
         children.attach(
             own.as_ref().unwrap_or(spec),
             self.holder(spec),
+            era,
             &self.session,
         )
+    }
+
+    /// This session has no use for its process of that era any more.
+    pub(crate) fn part(&self, worker: &Worker, era: Era) {
+        if let (Some(Upstream::Stdio(spec)), Some(children)) =
+            (&self.site.upstream, worker.shared.children.get())
+        {
+            children.part(&spec.server, self.holder(spec), era, &self.session);
+        }
     }
 
     fn holder(&self, spec: &ChildSpec) -> Holder {
@@ -275,7 +328,7 @@ impl Route {
         let with = SessionHeaders {
             session: session.as_deref(),
             version: version.as_deref(),
-            last_event: None,
+            ..SessionHeaders::default()
         };
         let answer = http.post(worker.number, permit, with, message).await?;
         if session.is_some() && answer.status == StatusCode::NOT_FOUND {
@@ -320,13 +373,9 @@ impl Route {
             .await
             .map_err(not_sent)?;
         let upstream = answer.header(&SESSION_ID).map(str::to_owned);
-        let opened = match exchange(answer, worker).await.map_err(not_sent)? {
-            Exchange::Message(message) => is_result(&message),
-            Exchange::Events(answer) => first_answer(answer, worker)
-                .await
-                .is_some_and(|m| is_result(&m)),
-            Exchange::Lines(_) => false,
-        };
+        let limit = worker.shared.settings.result_limit;
+        let exchange = exchange(answer, worker).await.map_err(not_sent)?;
+        let opened = exchange.answer(limit).await.is_ok_and(|m| is_result(&m));
         if !opened {
             return Err(Fault::not_sent());
         }
@@ -347,10 +396,10 @@ impl Route {
     /// Repeats what the agent had arranged in the session that was lost.
     async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>, permit: &Permit) {
         let subscribed = judge::may_subscribe(&worker.shared, &self.session);
+        let limit = worker.shared.settings.result_limit;
         for message in self.session.standing(subscribed) {
             match self.post(worker, http, permit, message.verbatim()).await {
-                Ok(Exchange::Events(answer)) => drop(first_answer(answer, worker).await),
-                Ok(Exchange::Message(_) | Exchange::Lines(_)) => {}
+                Ok(exchange) => drop(exchange.answer(limit).await),
                 Err(fault) => debug!(?fault, "A standing request was not repeated"),
             }
         }
@@ -377,39 +426,6 @@ async fn exchange(answer: http::Answer, worker: &Worker) -> Result<Exchange, Fau
         }
         other => Err(Fault::status(other.as_u16())),
     }
-}
-
-/// The first answer on a stream of events.
-async fn first_answer(mut answer: http::Answer, worker: &Worker) -> Option<Bytes> {
-    let mut reader = sse::Reader::new(worker.shared.settings.result_limit);
-    while let Ok(Some(chunk)) = answer.next().await {
-        let messages = reader
-            .feed(&chunk)
-            .ok()?
-            .into_iter()
-            .filter_map(|event| event.message);
-        for message in messages {
-            let parsed = envelope::parse_upstream(&message).ok()?;
-            if matches!(envelope::read(&parsed), Ok(Message::Response { .. })) {
-                drop(parsed);
-                return Some(message);
-            }
-        }
-    }
-    None
-}
-
-fn is_result(message: &Bytes) -> bool {
-    envelope::parse_upstream(message).is_ok_and(|parsed| {
-        let read = envelope::read(&parsed);
-        matches!(
-            read,
-            Ok(Message::Response {
-                answer: Answer::Result(_),
-                ..
-            })
-        )
-    })
 }
 
 /// Whether a body is a JSON-RPC error, with an id or (before the id was read) without.

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -16,9 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::envelope::IdKey;
 use crate::metrics::Counts;
-use crate::outgoing::Outgoing;
+use crate::modern::meta;
+use crate::outgoing::{Modern, Outgoing};
+use crate::protocol::Era;
 use crate::relay::Transform;
 use crate::sse::Event;
+
+/// Tells an agent to ask for the list of tools again.
+const TOOLS_CHANGED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
 
 /// How many messages may wait for an agent that reads slowly.
 pub(crate) const OUTBOUND: usize = 256;
@@ -29,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) id: Text,
     pub(crate) grant: Text,
     pub(crate) server: Text,
+    /// The era it is of; open until the agent has opened it.
+    era: OnceLock<Era>,
     /// The one agent this session's child process is for, with `provost run`.
     pub(crate) agent: Option<u64>,
     /// Cancelled when the session ends; every stream of it then ends too.
@@ -72,6 +79,8 @@ pub(crate) struct State {
     pub(crate) subscriptions: HashMap<String, Outgoing>,
     /// The log level the agent asked for, to ask for it again.
     pub(crate) level: Option<Outgoing>,
+    /// Subscriptions of the modern era, by the id of the request that listens.
+    pub(crate) listening: HashMap<IdKey, Listening>,
     /// Whether what was open when it ended is taken care of.
     pub(crate) over: bool,
     /// Whether the upstream's own stream flows to a stdio agent.
@@ -91,10 +100,20 @@ pub(crate) struct Pending {
     pub(crate) kept: Option<Kept>,
     /// What its answer goes through on the way back.
     pub(crate) transform: Transform,
+    /// What its agent can be asked in the answer; the modern era alone.
+    pub(crate) modern: Option<Arc<Modern>>,
     /// Cancelled when the agent cancels the request.
     pub(crate) cancelled: CancellationToken,
     /// Tells it from a later request with the same id.
     pub(crate) number: u64,
+}
+
+/// One open `subscriptions/listen`.
+pub(crate) struct Listening {
+    /// The JSON text of its id.
+    pub(crate) id: String,
+    /// The stream to the agent; none over stdio, where there is one for all.
+    pub(crate) to: Option<mpsc::Sender<Event>>,
 }
 
 /// A governed call whose intent is recorded: what its end must settle.
@@ -153,6 +172,7 @@ impl Session {
             id: Text::from(crate::random::hex()),
             grant,
             server,
+            era: OnceLock::new(),
             agent,
             ended: CancellationToken::new(),
             reopening: tokio::sync::Mutex::new(()),
@@ -162,6 +182,29 @@ impl Session {
                 ..State::default()
             }),
         }
+    }
+
+    /// What stands for a session around one modern request over HTTP.
+    pub(crate) fn alone(grant: Text, server: Text) -> Self {
+        let session = Self::new(grant, server, None, Outbound::Http);
+        session.decide(Era::Modern);
+        session
+    }
+
+    /// The id under which limits of scope `session` count; the modern era has
+    /// no sessions.
+    pub(crate) fn counts_apart(&self) -> Option<Text> {
+        (self.era() != Some(Era::Modern)).then(|| self.id.clone())
+    }
+
+    /// The era it is of, once that is decided.
+    pub(crate) fn era(&self) -> Option<Era> {
+        self.era.get().copied()
+    }
+
+    /// Decides the era, which stays; `false` when it is the other one.
+    pub(crate) fn decide(&self, era: Era) -> bool {
+        *self.era.get_or_init(|| era) == era
     }
 
     /// The state, for a few instructions.
@@ -175,9 +218,9 @@ impl Session {
         matches!(self.outbound, Outbound::Stdio(_))
     }
 
-    /// Whether it was initialized: before that nothing else goes upstream.
+    /// Whether it is open: before that nothing but opening it goes upstream.
     pub(crate) fn is_open(&self) -> bool {
-        self.state().version.is_some()
+        self.era().is_some()
     }
 
     /// The way to a stdio agent.
@@ -241,6 +284,28 @@ impl Session {
                     .map(|stream| stream.events.clone());
                 events.is_some_and(|events| events.try_send(Event::of(message)).is_ok())
             }
+        }
+    }
+
+    /// Tells the agent that its list of tools is another one now. A modern agent
+    /// hears of it where it listens for it.
+    pub(crate) fn tools_changed(&self) {
+        if self.era() != Some(Era::Modern) {
+            self.deliver(Bytes::from_static(TOOLS_CHANGED));
+            return;
+        }
+        for listening in self.state().listening.values() {
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{{"_meta":{{"{}":{}}}}}}}"#,
+                meta::SUBSCRIPTION,
+                listening.id
+            );
+            // One who does not read has messages enough.
+            let _heard = match (&listening.to, &self.outbound) {
+                (Some(stream), _) => stream.try_send(Event::of(Bytes::from(text))).is_ok(),
+                (None, Outbound::Stdio(lines)) => lines.try_send(Bytes::from(text)).is_ok(),
+                (None, Outbound::Http) => false,
+            };
         }
     }
 

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::directory::Directory;
 use crate::envelope::IdKey;
 use crate::metrics::Metrics;
+use crate::protocol::Era;
 use crate::route::Route;
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
@@ -162,8 +163,9 @@ impl Worker {
                 let route = Route { site, session };
                 // In this order: a closed session takes no cancellations.
                 let cancel = async {
+                    let era = route.session.era().unwrap_or(Era::Legacy);
                     for key in unanswered {
-                        route.cancel(&worker, &key, "the session ended").await;
+                        route.cancel(&worker, era, &key, "the session ended").await;
                     }
                 };
                 // An upstream that is slow to listen is not told everything.

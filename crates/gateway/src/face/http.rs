@@ -16,6 +16,8 @@ use super::guard::Guard;
 use super::stream;
 use crate::answer::Failure;
 use crate::directory::{Directory, Holding};
+use crate::modern::Claims;
+use crate::modern::claims::Header;
 use crate::outlet::{Outlet, Reply};
 use crate::path::{self, Agent};
 use crate::patience;
@@ -58,15 +60,16 @@ async fn answer(
         // A server that does not exist looks the same as one that is not yours.
         return Err(plain(StatusCode::FORBIDDEN));
     }
-    version(request.headers())?;
     match *request.method() {
         Method::POST => post(worker, &directory, holding, request).await,
         Method::GET => {
+            version(request.headers())?;
             let session = known_session(worker, &holding, request.headers())?;
             let last_event = last_event(request.headers())?;
             stream::open(worker, holding, session, last_event)
         }
         Method::DELETE => {
+            version(request.headers())?;
             let session = known_session(worker, &holding, request.headers())?;
             worker.shared.sessions.remove(&session.id);
             worker.end(&session);
@@ -112,17 +115,35 @@ fn identify(
     })
 }
 
-/// A revision named in the header must be one that is spoken here.
+/// The revision named in the header of a request without a body must be one
+/// that has such requests.
 fn version(headers: &HeaderMap) -> Result<(), Response<Out>> {
-    let mut values = headers.get_all(&PROTOCOL_VERSION).iter();
-    let Some(value) = values.next() else {
-        return Ok(());
-    };
-    let named = value.to_str().unwrap_or_default();
-    if values.next().is_none() && protocol::VERSIONS.contains(&named) {
-        return Ok(());
+    match Claims::of(headers).version {
+        Header::Absent => Ok(()),
+        Header::Once(named) if protocol::LEGACY.contains(&named.as_str()) => Ok(()),
+        Header::Once(named) if named == protocol::MODERN => {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
+            let allow = HeaderValue::from_static("POST");
+            response.headers_mut().insert(header::ALLOW, allow);
+            Err(response)
+        }
+        Header::Once(named) => {
+            let failure = Failure::unsupported_version(&named, &protocol::LEGACY);
+            Err(json(400, failure.body(None)))
+        }
+        Header::Unclear => Err(plain(StatusCode::BAD_REQUEST)),
     }
-    Err(json(400, Failure::unsupported_version(named).body(None)))
+}
+
+/// What the headers of a POST claim; none when they name a revision of the
+/// legacy era, or none, which say nothing that the body does not.
+fn claims(headers: &HeaderMap) -> Option<Arc<Claims>> {
+    let mut values = headers.get_all(&PROTOCOL_VERSION).iter();
+    let only = values.next()?;
+    let legacy = only
+        .to_str()
+        .is_ok_and(|named| protocol::LEGACY.contains(&named));
+    (!legacy || values.next().is_some()).then(|| Arc::new(Claims::of(headers)))
 }
 
 async fn post(
@@ -147,9 +168,11 @@ async fn post(
             Failure::busy("the gateway is stopping").body(None),
         ));
     }
+    let claims = claims(headers);
     let session = match text(headers, &SESSION_ID) {
-        Some(_) => Some(known_session(worker, &holding, headers)?),
-        None => None,
+        // The modern era has no sessions; a header that names one says nothing.
+        Some(_) if claims.is_none() => Some(known_session(worker, &holding, headers)?),
+        Some(_) | None => None,
     };
     let body = read(worker, body).await?;
     // A body may come slowly: what changed meanwhile holds for it.
@@ -162,7 +185,12 @@ async fn post(
     if let Some(session) = &session {
         session.touch();
     }
-    let reply = launch(worker, Agent { holding, session }, body);
+    let agent = Agent {
+        holding,
+        session,
+        claims,
+    };
+    let reply = launch(worker, agent, body);
     Ok(match reply.await {
         Ok(Reply::Accepted) => plain(StatusCode::ACCEPTED),
         Ok(Reply::Message {

@@ -130,6 +130,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
         let agent = Agent {
             holding,
             session: Some(Arc::clone(session)),
+            claims: None,
         };
         let outlet = Outlet::Stdio(lines.clone());
         // Until the session is open, one message at a time.

@@ -13,6 +13,7 @@ use super::body::{End, Out};
 use super::http::{conflict, event_stream};
 use crate::directory::Holding;
 use crate::inbound::{self, Sorted};
+use crate::protocol::Channel;
 use crate::route::Route;
 use crate::session::{OUTBOUND, Opened, Session};
 use crate::sse::{Event, Reader};
@@ -181,10 +182,11 @@ async fn relay(
             }
             let message = match message {
                 None => None,
-                Some(text) => match inbound::sort(worker, route, text).await {
-                    Sorted::Answer { text, .. } | Sorted::Deliver(text) => Some(text),
-                    Sorted::Nothing if id.is_none() => continue,
-                    Sorted::Nothing => None,
+                Some(text) => match inbound::sort(worker, route, Channel::Session, text).await {
+                    Sorted::Answer { answered, .. } => Some(answered.text),
+                    Sorted::Deliver(text) => Some(text),
+                    Sorted::Nothing | Sorted::Violation if id.is_none() => continue,
+                    Sorted::Nothing | Sorted::Violation => None,
                 },
             };
             if to.send(Event { id, retry, message }).await.is_err() {

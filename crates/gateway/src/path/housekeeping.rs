@@ -5,7 +5,7 @@ use std::sync::Arc;
 use provost_policy::json::Value;
 
 use super::{Agent, Cleared, Request};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Modern, Outgoing};
 use crate::permit::Permit;
 use crate::protocol::Housekeeping;
 use crate::relay::{Flight, Transform};
@@ -22,6 +22,7 @@ pub(super) fn flight(
     session: &Arc<Session>,
     request: &Request<'_>,
     kind: Housekeeping,
+    modern: Option<Modern>,
 ) -> Result<Cleared, Stop> {
     let transform = match kind {
         Housekeeping::ListTools => Transform::Tools,
@@ -30,13 +31,18 @@ pub(super) fn flight(
             Transform::List("resources/templates/list", "resourceTemplates")
         }
         Housekeeping::ListPrompts => Transform::List("prompts/list", "prompts"),
+        Housekeeping::Discover => Transform::Discover,
+        Housekeeping::Listen => Transform::Listen,
         Housekeeping::Initialize
         | Housekeeping::Ping
         | Housekeeping::SetLogLevel
         | Housekeeping::Unsubscribe => Transform::Plain,
     };
-    let message = Outgoing::new(request.text, request.id, request.params);
-    remember(session, &request.method, request.params, &message);
+    let mut message = Outgoing::new(request.text, request.id, request.params);
+    match modern {
+        Some(modern) => message = message.with(modern),
+        None => remember(session, &request.method, request.params, &message),
+    }
     let route = Route {
         site: Arc::clone(&agent.holding.site),
         session: Arc::clone(session),

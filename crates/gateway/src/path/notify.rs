@@ -12,9 +12,10 @@ use super::{Agent, record_envelope};
 use crate::answer::Failure;
 use crate::envelope::{self, Answer, Id, Message, id_key};
 use crate::face::stream;
+use crate::modern::meta;
 use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
-use crate::protocol::{self, KnownNotification};
+use crate::protocol::{self, Era, KnownNotification};
 use crate::route::Route;
 use crate::stage::settle;
 use crate::worker::Worker;
@@ -29,13 +30,23 @@ pub(super) async fn notification(
     params: Option<Value<'_>>,
     outlet: Outlet,
 ) {
-    let Some(known) = protocol::agent_notification(method) else {
+    let era = match &agent.session {
+        Some(session) => session.era().unwrap_or(Era::Legacy),
+        None if agent.claims.is_some() || meta::version(params).is_some() => Era::Modern,
+        None => Era::Legacy,
+    };
+    let Some(known) = protocol::agent_notification(era, method) else {
         let problem = "a request needs an `id`, and this notification is not known";
         return match record_envelope(worker, agent, method, problem) {
             Ok(()) => outlet.fail(&Failure::invalid_request(problem), None),
             Err(_) => outlet.fail(&Failure::record_unavailable(), None),
         };
     };
+    if era == Era::Modern && agent.session.is_none() {
+        // Over HTTP a modern request is cancelled by closing its stream; the
+        // notification that some clients send as well finds nothing to cancel.
+        return outlet.send(Reply::Accepted);
+    }
     let session = agent.session.clone();
     let Some(session) = session.filter(|session| session.is_open()) else {
         return outlet.fail(&Failure::no_session(), None);
@@ -74,9 +85,8 @@ pub(super) async fn notification(
         | KnownNotification::LogMessage
         | KnownNotification::ResourceUpdated
         | KnownNotification::ListChanged
-        | KnownNotification::ElicitationComplete => {
-            route.notify(worker, &permit, text.clone()).await
-        }
+        | KnownNotification::ElicitationComplete
+        | KnownNotification::Acknowledged => route.notify(worker, &permit, text.clone()).await,
     };
     if let Err(fault) = sent {
         debug!(?fault, method, "A notification did not reach its upstream");

@@ -44,6 +44,27 @@ impl Source {
         }
     }
 
+    /// The next event of a stream that may be silent for as long as it likes.
+    pub(super) async fn next_whenever(&mut self) -> Result<Option<Event>, Fault> {
+        match self {
+            Self::Lines(lines) => Ok(lines.recv().await.map(Event::of)),
+            Self::Events {
+                answer,
+                reader,
+                ready,
+            } => loop {
+                if let Some(event) = ready.next() {
+                    return Ok(Some(event));
+                }
+                let Some(chunk) = answer.next_whenever().await else {
+                    return Ok(None);
+                };
+                let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
+                *ready = events.into_iter();
+            },
+        }
+    }
+
     /// The next event; `None` at the end. Safe to drop while it waits.
     pub(super) async fn next(&mut self, worker: &Worker) -> Result<Option<Event>, Fault> {
         match self {

@@ -53,6 +53,14 @@ impl Way {
         }
     }
 
+    /// The stream to the agent, where one is open.
+    pub(super) fn stream(&self) -> Option<mpsc::Sender<Event>> {
+        match self {
+            Self::Stream(stream) => Some(stream.clone()),
+            Self::Unopened(_) | Self::Lines(_) => None,
+        }
+    }
+
     pub(super) async fn gone(&mut self) {
         match self {
             Self::Unopened(outlet) => outlet.gone().await,

@@ -23,6 +23,7 @@ use super::process::{Program, Running};
 use crate::envelope::IdKey;
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
+use crate::protocol::Era;
 use crate::session::Session;
 use crate::splice;
 
@@ -79,6 +80,7 @@ pub(crate) struct ChildBounds {
 pub(crate) struct Child {
     spec: Arc<ChildSpec>,
     holder: Holder,
+    era: Era,
     runtime: Handle,
     inbox: Arc<dyn Inbox>,
     bounds: ChildBounds,
@@ -128,6 +130,7 @@ impl Child {
     pub(crate) fn new(
         spec: Arc<ChildSpec>,
         holder: Holder,
+        era: Era,
         runtime: Handle,
         inbox: Arc<dyn Inbox>,
         bounds: ChildBounds,
@@ -135,6 +138,7 @@ impl Child {
         Self {
             spec,
             holder,
+            era,
             runtime,
             inbox,
             bounds,
@@ -173,7 +177,9 @@ impl Child {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<mpsc::Receiver<Bytes>, Fault> {
-        if !self.is_ready() {
+        if !self.is_ready() && self.era == Era::Modern {
+            self.start().await?;
+        } else if !self.is_ready() {
             // On a task of its own: an agent that goes away in the midst of it
             // must not leave a process that is half open.
             let (child, session) = (Arc::clone(self), Arc::clone(session));

@@ -12,6 +12,7 @@ use tracing::warn;
 
 use super::child::{Child, ChildBounds, ChildSpec, Holder, Inbox};
 use super::{Fault, process};
+use crate::protocol::Era;
 use crate::session::Session;
 
 /// All child processes.
@@ -23,7 +24,8 @@ pub(crate) struct Children {
     by_key: Mutex<HashMap<Key, Arc<Child>>>,
 }
 
-type Key = (Text, Holder);
+/// A process speaks one era: one that was asked in both might mix them up.
+type Key = (Text, Holder, Era);
 
 // === impl Children ===
 
@@ -46,9 +48,10 @@ impl Children {
         &self,
         spec: &Arc<ChildSpec>,
         holder: Holder,
+        era: Era,
         session: &Arc<Session>,
     ) -> Result<Arc<Child>, Fault> {
-        let key = (spec.server.clone(), holder.clone());
+        let key = (spec.server.clone(), holder.clone(), era);
         let (child, gone) = {
             let mut children = self.map();
             let known = children.get(&key).cloned();
@@ -63,6 +66,7 @@ impl Children {
                     let child = Arc::new(Child::new(
                         Arc::clone(spec),
                         holder,
+                        era,
                         self.runtime.clone(),
                         Arc::clone(&self.inbox),
                         self.bounds,
@@ -83,11 +87,22 @@ impl Children {
 
     /// The session ended: one agent's own process leaves with it, others after
     /// their idle time.
-    pub(crate) fn detach(&self, server: &Text, holder: Holder, session: &Session) {
-        let key = (server.clone(), holder);
+    pub(crate) fn detach(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
+        let key = (server.clone(), holder, era);
         let child = self.map().get(&key).cloned();
         let Some(child) = child else { return };
         if child.leave(session) && matches!(key.1, Holder::Agent(_)) {
+            self.map().remove(&key);
+            child.stop();
+        }
+    }
+
+    /// The session has no use for the process any more; without others it ends.
+    pub(crate) fn part(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
+        let key = (server.clone(), holder, era);
+        let child = self.map().get(&key).cloned();
+        let Some(child) = child else { return };
+        if child.leave(session) {
             self.map().remove(&key);
             child.stop();
         }

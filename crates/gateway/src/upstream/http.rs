@@ -65,6 +65,8 @@ pub(crate) struct SessionHeaders<'s> {
     pub(crate) session: Option<&'s str>,
     pub(crate) version: Option<&'s str>,
     pub(crate) last_event: Option<&'s str>,
+    /// What a modern request repeats of its body.
+    pub(crate) modern: Option<&'s HeaderMap>,
 }
 
 /// An answer whose body is not yet read; gives its connection back when it is.
@@ -221,7 +223,8 @@ impl HttpUpstream {
                 headers.insert(name, value);
             }
         }
-        for (name, value) in &self.headers {
+        let modern = with.modern.into_iter().flatten();
+        for (name, value) in modern.chain(&self.headers) {
             headers.insert(name, value.clone());
         }
         request

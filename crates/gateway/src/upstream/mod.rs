@@ -12,6 +12,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::envelope::{self, Answer, Message};
+use crate::sse;
+
 pub(crate) use child::ChildSpec;
 pub(crate) use children::Children;
 pub(crate) use http::HttpUpstream;
@@ -33,6 +36,55 @@ pub(crate) enum Exchange {
     Lines(mpsc::Receiver<Bytes>),
     /// Events over HTTP; the answer is in one of them.
     Events(http::Answer),
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    /// The answer in it, whatever else is; what belongs to it is not for us.
+    pub(crate) async fn answer(self, limit: usize) -> Result<Bytes, Fault> {
+        match self {
+            Self::Message(text) => Ok(text),
+            Self::Lines(mut lines) => {
+                while let Some(line) = lines.recv().await {
+                    if is_answer(&line) {
+                        return Ok(line);
+                    }
+                }
+                Err(Fault::broken())
+            }
+            Self::Events(mut answer) => {
+                let mut reader = sse::Reader::new(limit);
+                while let Some(chunk) = answer.next().await? {
+                    let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
+                    let mut messages = events.into_iter().filter_map(|event| event.message);
+                    if let Some(message) = messages.find(is_answer) {
+                        return Ok(message);
+                    }
+                }
+                Err(Fault::broken())
+            }
+        }
+    }
+}
+
+fn is_answer(message: &Bytes) -> bool {
+    envelope::parse_upstream(message)
+        .is_ok_and(|parsed| matches!(envelope::read(&parsed), Ok(Message::Response { .. })))
+}
+
+/// Whether a message is an answer that is no error.
+pub(crate) fn is_result(message: &Bytes) -> bool {
+    envelope::parse_upstream(message).is_ok_and(|parsed| {
+        let read = envelope::read(&parsed);
+        matches!(
+            read,
+            Ok(Message::Response {
+                answer: Answer::Result(_),
+                ..
+            })
+        )
+    })
 }
 
 /// An exchange with an upstream failed.

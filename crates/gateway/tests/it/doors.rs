@@ -426,9 +426,16 @@ async fn an_unknown_revision_of_the_protocol_is_refused() {
             (reply.status, &reply.message()["error"]["code"]),
             (400, &(-32022).into())
         );
+        let supported = reply.message()["error"]["data"]["supported"].clone();
         assert_eq!(
-            reply.message()["error"]["data"]["supported"][0],
-            "2025-11-25"
+            supported,
+            json!([
+                "2026-07-28",
+                "2025-11-25",
+                "2025-06-18",
+                "2025-03-26",
+                "2024-11-05"
+            ])
         );
     })
     .await;

@@ -8,13 +8,13 @@ use tracing::{info, warn};
 
 use super::reading::last_words;
 use super::{Child, OpenedBy};
-use crate::envelope::{self, Answer, Message};
+use crate::envelope::{self, Message};
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
 use crate::protocol::INITIALIZED;
 use crate::session::Session;
 use crate::splice::{self, Splice};
-use crate::upstream::{Fault, FaultKind, process};
+use crate::upstream::{Exchange, Fault, FaultKind, is_result, process};
 
 /// Longest wait between two starts of a program that keeps dying.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -43,15 +43,7 @@ impl Child {
         // half open.
         self.replace_process()?;
         let answer = self.ask(session, permit, message).await?;
-        let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
-        let accepted = matches!(
-            envelope::read(&parsed),
-            Ok(Message::Response {
-                answer: Answer::Result(_),
-                ..
-            })
-        );
-        if accepted {
+        if is_result(&answer) {
             let mut state = self.state();
             state.opened = Some(OpenedBy {
                 message: message.clone(),
@@ -75,6 +67,17 @@ impl Child {
         } else {
             Ok(())
         }
+    }
+
+    /// Starts a process of the modern era, which needs no opening.
+    pub(super) async fn start(self: &Arc<Self>) -> Result<(), Fault> {
+        let _opening = self.opening.lock().await;
+        if self.is_ready() {
+            return Ok(());
+        }
+        self.replace_process()?;
+        self.state().ready = true;
+        Ok(())
     }
 
     /// Starts a new process and opens it like the one before.
@@ -143,18 +146,11 @@ impl Child {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<Bytes, Fault> {
-        let mut lines = self.send(session, permit, message).await?;
-        let answer = tokio::time::timeout(self.bounds.start, async {
-            while let Some(line) = lines.recv().await {
-                if is_answer(&line) {
-                    return Some(line);
-                }
-            }
-            None
-        });
+        let lines = self.send(session, permit, message).await?;
+        let answer = Exchange::Lines(lines).answer(self.bounds.line);
+        let answer = tokio::time::timeout(self.bounds.start, answer);
         match answer.await {
-            Ok(Some(line)) => Ok(line),
-            Ok(None) => Err(Fault::broken()),
+            Ok(answer) => answer,
             Err(_) => {
                 self.kill();
                 Err(Fault::slow())
@@ -214,11 +210,6 @@ fn pause(failures: u32) -> Duration {
             .saturating_mul(1 << more.saturating_sub(2).min(10))
             .min(LONGEST_PAUSE),
     }
-}
-
-fn is_answer(line: &Bytes) -> bool {
-    envelope::parse_upstream(line)
-        .is_ok_and(|parsed| matches!(envelope::read(&parsed), Ok(Message::Response { .. })))
 }
 
 /// An answer with another request's id.

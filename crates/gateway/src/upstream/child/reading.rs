@@ -11,8 +11,12 @@ use tracing::{debug, warn};
 
 use super::Child;
 use crate::answer::Failure;
+use provost_policy::json::Value;
+
 use crate::envelope::{self, Message};
+use crate::modern::meta;
 use crate::permit::Permit;
+use crate::protocol::Era;
 use crate::session::Session;
 use crate::splice::{self, Splice};
 use crate::upstream::line::{End, Lines};
@@ -101,14 +105,43 @@ impl Child {
                     .sink
                     .try_send(splice::apply(line.clone(), vec![token]));
             }
+            Message::Notification { method, params } if subscription(params).is_some() => {
+                self.subscribed(&line, &method, subscription(params));
+            }
             Message::Notification { .. } => {
                 let sessions = self.sessions();
                 self.inbox.take(self, sessions, line.clone());
+            }
+            Message::Request { .. } if self.era == Era::Modern => {
+                warn!(server.name = %self.spec.name,
+                    "Server `{}` sent a request, which this era does not allow, and is ended", self.spec.name);
+                self.kill();
             }
             Message::Request { id, .. } => match self.asked() {
                 Some(asked) => self.inbox.take(self, vec![asked], line.clone()),
                 None => self.refuse(id.raw()),
             },
+        }
+    }
+
+    /// A notification of a subscription goes to the request that subscribed,
+    /// under the id that its agent gave it.
+    fn subscribed(&self, line: &Bytes, method: &str, id: Option<Value<'_>>) {
+        let Some(id) = id else { return };
+        let number = id.as_number().and_then(|number| number.parse::<u64>().ok());
+        let state = self.state();
+        let Some(waiting) = number.and_then(|number| state.waiting.get(&number)) else {
+            debug!(server.name = %self.spec.name, method,
+                "Server `{}` notified of a subscription nobody has", self.spec.name);
+            return;
+        };
+        let own = Splice {
+            at: id.span(),
+            with: waiting.id.clone(),
+        };
+        let notified = splice::apply(line.clone(), vec![own]);
+        if waiting.sink.try_send(notified).is_err() {
+            debug!(server.name = %self.spec.name, "A subscriber does not read; it misses a notification");
         }
     }
 
@@ -155,6 +188,11 @@ impl Child {
             .max_by_key(|(number, _)| **number);
         youngest.is_some_and(|(_, waiting)| waiting.sink.try_send(message.clone()).is_ok())
     }
+}
+
+/// The subscription that a notification belongs to.
+fn subscription<'d>(params: Option<Value<'d>>) -> Option<Value<'d>> {
+    params?.get("_meta")?.get(meta::SUBSCRIPTION)
 }
 
 /// A process that ended has its last words read, for a moment.

@@ -1,0 +1,257 @@
+//! Which eras a server speaks, found by asking it, and what is known of its
+//! tools' headers.
+//!
+//! An era belongs to the server, so one answer serves all sessions. It is asked
+//! again after anything that went wrong, because a server that was restarted may
+//! be another one.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use provost_policy::json::Value;
+use tracing::debug;
+
+use crate::answer;
+use crate::envelope::{self, Answer, Message};
+use crate::modern::ToolHeaders;
+use crate::outgoing::Outgoing;
+use crate::permit::Permit;
+use crate::protocol::{self, Era};
+use crate::route::Route;
+use crate::upstream::{Fault, FaultKind};
+use crate::worker::Worker;
+
+/// How long a server may take over `server/discover`: some never answer what
+/// they do not know. Agents that wait for us give up after ten seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A server that did not speak the modern era is asked again after this long.
+const AGAIN: Duration = Duration::from_secs(30);
+/// Pages of a list of tools that are followed.
+const MOST_PAGES: usize = 100;
+/// Tools remembered for a server; enough for any honest one.
+const MOST_TOOLS: usize = 10_000;
+/// A tool that no list names is not looked for more often.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What was found out about one server.
+#[derive(Default)]
+pub(crate) struct Eras {
+    // A std mutex: sections are look-ups and inserts, never across an await.
+    found: Mutex<Found>,
+    /// Held while a server is asked, so that it is asked once.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Found {
+    modern: Option<(bool, Instant)>,
+    /// The headers of each tool; none for tools whose annotations are invalid.
+    tools: HashMap<String, Option<ToolHeaders>>,
+    looked: Option<Instant>,
+}
+
+// === impl Eras ===
+
+impl Eras {
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the server speaks the modern era, if that is known.
+    fn modern(&self) -> Option<bool> {
+        let (modern, since) = self.found().modern?;
+        (modern || since.elapsed() < AGAIN).then_some(modern)
+    }
+
+    fn note(&self, modern: bool) {
+        self.found().modern = Some((modern, Instant::now()));
+    }
+
+    /// Something went wrong: the server is asked again before the next request.
+    pub(crate) fn forget(&self) {
+        *self.found() = Found::default();
+    }
+
+    /// The server's tools changed, or it disagrees about their headers.
+    pub(crate) fn forget_tools(&self) {
+        let mut found = self.found();
+        found.tools.clear();
+        found.looked = None;
+    }
+
+    /// Takes note of a page of the server's own list of tools.
+    pub(crate) fn learn(&self, result: Value<'_>) {
+        let Some(tools) = result.get("tools") else {
+            return;
+        };
+        let mut found = self.found();
+        for tool in tools.elements() {
+            if let Some(name) = tool.get("name").and_then(Value::as_str)
+                && (found.tools.len() < MOST_TOOLS || found.tools.contains_key(name.as_ref()))
+            {
+                let headers = ToolHeaders::read(tool.get("inputSchema")).ok();
+                found.tools.insert(name.into_owned(), headers);
+            }
+        }
+    }
+
+    /// The headers that a tool wants; none when it is not known or wants none.
+    /// `Err` when its annotations are invalid, so that nobody may call it.
+    pub(crate) fn headers(&self, tool: &str) -> Result<Option<ToolHeaders>, ()> {
+        match self.found().tools.get(tool) {
+            None => Ok(None),
+            Some(Some(headers)) => Ok(Some(headers.clone())),
+            Some(None) => Err(()),
+        }
+    }
+
+    /// The tool of this server that `name` only looks like.
+    pub(crate) fn twin(&self, name: &str) -> Option<String> {
+        let found = self.found();
+        if found.tools.contains_key(name) {
+            return None;
+        }
+        let mut tools = found.tools.keys();
+        tools
+            .find(|tool| provost_policy::json::same_folded(tool, name))
+            .cloned()
+    }
+
+    /// Whether `differs` holds for any tool the server is known to have.
+    pub(crate) fn any_tool(&self, differs: impl Fn(&str) -> bool) -> bool {
+        self.found().tools.keys().any(|tool| differs(tool))
+    }
+
+    fn is_known(&self, tool: &str) -> bool {
+        let found = self.found();
+        let just = found
+            .looked
+            .is_some_and(|looked| looked.elapsed() < LOOK_AGAIN);
+        just || found.tools.contains_key(tool)
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    /// Whether the server speaks the modern era; asks it when that is not known.
+    pub(crate) async fn is_modern(&self, worker: &Worker) -> Result<bool, Fault> {
+        let eras = &self.site.eras;
+        if let Some(known) = eras.modern() {
+            return Ok(known);
+        }
+        let _asking = eras.asking.lock().await;
+        if let Some(known) = eras.modern() {
+            return Ok(known);
+        }
+        let modern = self.discover(worker).await?;
+        let server = &self.site.server.name;
+        debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
+        eras.note(modern);
+        if !modern {
+            self.part(worker, Era::Modern);
+        }
+        Ok(modern)
+    }
+
+    /// Asks the server for its revisions. Whatever a modern server would not say
+    /// counts as no; only a server that cannot be reached is no answer.
+    async fn discover(&self, worker: &Worker) -> Result<bool, Fault> {
+        let message = Outgoing::own_modern(r#""provost-discover""#, "server/discover", "");
+        let message = message.ok_or_else(Fault::not_sent)?;
+        let permit = Permit::own("the era of a server is found out");
+        let limit = worker.shared.settings.result_limit;
+        let asked = async {
+            self.modern_request(worker, &permit, &message)
+                .await?
+                .answer(limit)
+                .await
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Err(_) => Ok(false),
+            Ok(Ok(answer)) => Ok(speaks_modern(&answer)),
+            Ok(Err(fault)) => match fault.kind {
+                _ if !fault.sent => Err(fault),
+                FaultKind::Status(401 | 403 | 429 | 500..) => Err(fault),
+                FaultKind::Status(_)
+                | FaultKind::Down
+                | FaultKind::Slow
+                | FaultKind::Lies
+                | FaultKind::SessionLost => Ok(false),
+            },
+        }
+    }
+
+    /// Makes sure that the headers of a tool are known, if the server names it.
+    pub(crate) async fn know_tool(&self, worker: &Worker, tool: &str) -> Result<(), Fault> {
+        let eras = &self.site.eras;
+        if eras.is_known(tool) {
+            return Ok(());
+        }
+        let _asking = eras.asking.lock().await;
+        if eras.is_known(tool) {
+            return Ok(());
+        }
+        let listed = tokio::time::timeout(PATIENCE, self.list_tools(worker));
+        listed.await.unwrap_or_else(|_| Err(Fault::slow()))?;
+        eras.found().looked = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn list_tools(&self, worker: &Worker) -> Result<(), Fault> {
+        let permit = Permit::own("the headers of a tool are looked up");
+        let limit = worker.shared.settings.result_limit;
+        let mut rest = String::new();
+        for _ in 0..MOST_PAGES {
+            let message = Outgoing::own_modern(r#""provost-tools""#, "tools/list", &rest);
+            let message = message.ok_or_else(Fault::lies)?;
+            let exchange = self.modern_request(worker, &permit, &message).await?;
+            let answer = exchange.answer(limit).await?;
+            let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
+            let Ok(Message::Response {
+                answer: Answer::Result(result),
+                ..
+            }) = envelope::read(&parsed)
+            else {
+                // A server without tools has none with headers.
+                return Ok(());
+            };
+            self.site.eras.learn(result);
+            let next = result
+                .get("nextCursor")
+                .map(|next| format!(r#","cursor":{}"#, next.raw()));
+            match next {
+                Some(next) if next != rest => rest = next,
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an answer to `server/discover` is one of a modern server.
+fn speaks_modern(answer: &Bytes) -> bool {
+    let Ok(parsed) = envelope::parse_upstream(answer) else {
+        return false;
+    };
+    let names = |list: Option<Value<'_>>| {
+        list.is_some_and(|list| {
+            list.elements()
+                .any(|version| version.as_str().as_deref() == Some(protocol::MODERN))
+        })
+    };
+    if let Some(result) = parsed.root().get("result") {
+        return names(result.get("supportedVersions"));
+    }
+    let Some(error) = parsed.root().get("error") else {
+        return false;
+    };
+    let modern = error
+        .get("code")
+        .is_some_and(|code| answer::is_modern_code(code.raw()));
+    let supported = error.get("data").and_then(|data| data.get("supported"));
+    // A list of revisions says more than the code that came with it.
+    modern && (supported.is_none() || names(supported))
+}

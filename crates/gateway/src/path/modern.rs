@@ -1,0 +1,268 @@
+//! A request of the modern era: it stands alone and says what it is, so all of
+//! that is checked before anybody judges it.
+
+use std::sync::Arc;
+
+use provost_policy::json::Value;
+use provost_policy::judge::{Refusal, Verdict};
+use provost_policy::{Call, RuleId};
+use provost_store::Decision;
+
+use super::{
+    Agent, Request, caller, envelope_refusal, govern, housekeeping, judged_as, record_envelope,
+    refuse, tool_call,
+};
+use crate::answer::Failure;
+use crate::modern::claims::Header;
+use crate::modern::{self, Declared, ToolHeaders, meta};
+use crate::outgoing::Modern;
+use crate::outlet::Outlet;
+use crate::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
+use crate::relay::fault_ending;
+use crate::route::Route;
+use crate::session::Session;
+use crate::stage::record::{self, Subject};
+use crate::stage::{Stop, judge};
+use crate::worker::Worker;
+
+/// Whether a request is of the modern era: it says so, its headers do, or the
+/// connection it came on was opened so.
+pub(super) fn is(agent: &Agent, request: &Request<'_>) -> bool {
+    let opened_so = |session: &Arc<Session>| session.era() == Some(Era::Modern);
+    agent.claims.is_some()
+        || agent.session.as_ref().is_some_and(opened_so)
+        || meta::version(request.params).is_some()
+}
+
+/// A modern request, to its end.
+pub(super) async fn request(worker: &Worker, agent: &Agent, request: &Request<'_>, outlet: Outlet) {
+    let declared = match admit(agent, request) {
+        Ok(declared) => declared,
+        Err(failure) => {
+            let recorded = record_envelope(worker, agent, &request.method, failure.message());
+            let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
+            return outlet.fail(&failure, Some(request.id.raw()));
+        }
+    };
+    let kind = kind(request);
+    let session = session(agent, kind);
+    let route = Route {
+        site: Arc::clone(&agent.holding.site),
+        session: Arc::clone(&session),
+    };
+    let flight = match prepare(worker, agent, &route, request, kind).await {
+        Err(stop) => Err(stop),
+        Ok(()) => {
+            let modern = along(agent, request, declared);
+            match kind {
+                RequestKind::Housekeeping(kind) => {
+                    housekeeping::flight(agent, &session, request, kind, Some(modern))
+                }
+                RequestKind::CallTool
+                | RequestKind::Method
+                | RequestKind::Subscribe
+                | RequestKind::Unknown
+                | RequestKind::Task(_) => {
+                    govern(worker, agent, &session, request, kind, Some(modern))
+                }
+            }
+        }
+    };
+    match flight {
+        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
+        Err(stop) => refuse(Era::Modern, stop, request, kind, outlet),
+    }
+}
+
+/// Checks that a request says what it has to say of itself, and that whatever
+/// travels beside it says the same.
+fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
+    let stdio = agent.session.as_ref().filter(|session| session.is_stdio());
+    if stdio.is_some_and(|session| session.era() == Some(Era::Legacy)) {
+        let problem = "this connection was opened with `initialize`, so its requests are not of a newer protocol";
+        return Err(Failure::invalid_request(problem));
+    }
+    if meta::version(request.params).is_none() {
+        return Err(unclaimed(agent, request, stdio.is_some()));
+    }
+    let declared = meta::declared(request.params)?;
+    let version = meta::version(request.params).and_then(Value::as_str);
+    let version = version.unwrap_or_default();
+    if stdio.is_none() {
+        let Some(claims) = &agent.claims else {
+            let problem = "header `MCP-Protocol-Version` is missing or differs from the body";
+            return Err(Failure::header_mismatch(problem));
+        };
+        claims.names(&version)?;
+    }
+    if version != MODERN {
+        return Err(Failure::unsupported_version(&version, &[MODERN]));
+    }
+    if let (None, Some(claims)) = (stdio, &agent.claims) {
+        claims.agree(&request.method, request.params)?;
+    }
+    Ok(declared)
+}
+
+/// What is wrong with a request that names no revision although its headers, or
+/// its connection, are of the modern era.
+fn unclaimed(agent: &Agent, request: &Request<'_>, stdio: bool) -> Failure {
+    let missing = || Failure::bad_meta("`params._meta` names no protocol version");
+    let initialize = request.method == "initialize";
+    match agent.claims.as_ref().map(|claims| &claims.version) {
+        Some(Header::Once(version)) if version != MODERN => {
+            let mut spoken = vec![MODERN];
+            spoken.extend(LEGACY);
+            Failure::unsupported_version(version, &spoken)
+        }
+        Some(Header::Once(_)) if initialize => Failure::header_mismatch(
+            "header `MCP-Protocol-Version` names a revision that has no `initialize`",
+        ),
+        Some(Header::Unclear) => Failure::header_mismatch(
+            "header `MCP-Protocol-Version` cannot be read, or is there twice",
+        ),
+        None if stdio && initialize => {
+            let asked = request
+                .params
+                .and_then(|params| params.get("protocolVersion"));
+            let asked = asked.and_then(Value::as_str).unwrap_or_default();
+            Failure::unsupported_version(&asked, &[MODERN])
+        }
+        Some(Header::Once(_) | Header::Absent) | None => missing(),
+    }
+}
+
+fn kind(request: &Request<'_>) -> RequestKind {
+    let kind = protocol::request_kind(Era::Modern, &request.method);
+    let resources = || {
+        let wanted = request.params?.get("notifications")?;
+        wanted
+            .get("resourceSubscriptions")
+            .filter(|uris| !uris.is_empty())
+    };
+    match kind {
+        RequestKind::Housekeeping(Housekeeping::Listen) if resources().is_some() => {
+            RequestKind::Subscribe
+        }
+        kind => kind,
+    }
+}
+
+/// Over stdio the connection; over HTTP each request is by itself. A
+/// `server/discover` opens a connection only when it is answered.
+fn session(agent: &Agent, kind: RequestKind) -> Arc<Session> {
+    match agent.session.as_ref().filter(|session| session.is_stdio()) {
+        Some(session) => {
+            if kind != RequestKind::Housekeeping(Housekeeping::Discover) {
+                session.decide(Era::Modern);
+            }
+            Arc::clone(session)
+        }
+        None => {
+            let grant = &agent.holding.grant;
+            Arc::new(Session::alone(grant.id.0.clone(), grant.server.0.clone()))
+        }
+    }
+}
+
+/// Finds out what has to be known of the server first. What a policy refuses
+/// anyway is not worth a question to the server.
+async fn prepare(
+    worker: &Worker,
+    agent: &Agent,
+    route: &Route,
+    request: &Request<'_>,
+    kind: RequestKind,
+) -> Result<(), Stop> {
+    let governed = !matches!(kind, RequestKind::Housekeeping(_));
+    let (tool, arguments) = match tool_call(request, kind) {
+        Ok(read) => read,
+        // Refused by name in the governed part.
+        Err(_) => return Ok(()),
+    };
+    let call = Call {
+        method: judged_as(request, kind),
+        tool: tool.as_deref(),
+        arguments,
+    };
+    if governed {
+        let caller = caller(agent, &route.session);
+        if !matches!(
+            judge::judge(&agent.holding, &caller, &call),
+            Verdict::Allow(_)
+        ) {
+            return Ok(());
+        }
+    }
+    let server = &route.site.server.name;
+    let failure = match route.is_modern(worker).await {
+        Ok(true) => match &tool {
+            None => return Ok(()),
+            Some(tool) => match route.know_tool(worker, tool).await {
+                Ok(()) => return Ok(()),
+                Err(fault) => fault_ending(fault, server).1,
+            },
+        },
+        Ok(false) if kind == RequestKind::Housekeeping(Housekeeping::Discover) => {
+            Failure::no_discovery(server)
+        }
+        Ok(false) => Failure::other_era(server, Era::Modern),
+        Err(fault) => fault_ending(fault, server).1,
+    };
+    if governed {
+        let subject = Subject {
+            call: record::call_id()?,
+            holding: &agent.holding,
+            method: &request.method,
+            tool: tool.as_deref(),
+            keys: record::keys(arguments),
+            shadow: None,
+        };
+        let refusal = Refusal {
+            rule: RuleId::UPSTREAM,
+            ..envelope_refusal(failure.message())
+        };
+        let now = worker.shared.clock.now();
+        record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)?;
+    }
+    Err(Stop::Failed(failure))
+}
+
+/// Checks the arguments of a tool that its calls repeat in headers.
+pub(super) fn repeats(agent: &Agent, session: &Session, call: &Call<'_>) -> Result<(), Stop> {
+    let (Some(tool), Some(Era::Modern)) = (call.tool, session.era()) else {
+        return Ok(());
+    };
+    let Ok(headers) = agent.holding.site.eras.headers(tool) else {
+        return Err(Stop::Refused {
+            decision: Decision::Deny,
+            refusal: envelope_refusal(
+                "the definition of this tool is invalid, so it cannot be called",
+            ),
+        });
+    };
+    match (&agent.claims, headers) {
+        (Some(claims), Some(headers)) => claims
+            .repeat(&headers, call.arguments)
+            .map_err(Stop::Malformed),
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+/// What goes along with the request.
+fn along(agent: &Agent, request: &Request<'_>, declared: Declared) -> Modern {
+    let name = request
+        .params
+        .and_then(|params| params.get("name"))
+        .and_then(Value::as_str);
+    let tool: Option<ToolHeaders> = match name {
+        Some(name) if request.method == "tools/call" => {
+            agent.holding.site.eras.headers(&name).ok().flatten()
+        }
+        Some(_) | None => None,
+    };
+    Modern {
+        headers: modern::headers(&request.method, request.params, tool.as_ref()),
+        declared,
+    }
+}
