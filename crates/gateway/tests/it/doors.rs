@@ -429,7 +429,7 @@ async fn an_unknown_revision_of_the_protocol_is_refused() {
         let supported = reply.message()["error"]["data"]["supported"].clone();
         assert_eq!(
             supported,
-            json!([
+            serde_json::json!([
                 "2026-07-28",
                 "2025-11-25",
                 "2025-06-18",
