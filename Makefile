@@ -5,7 +5,7 @@ CARGO ?= cargo
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build install check test bench setup fmt clean
+.PHONY: help demo build install check test compatibility bench setup fmt clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -41,6 +41,10 @@ ifeq ($(NEXTEST),yes)
 else
 	$(CARGO) test --locked --workspace --lib --bins --tests
 endif
+
+compatibility: setup ## run real clients and servers, and write docs/compatibility.md anew
+	$(CARGO) build --locked --workspace --bins
+	PROVOST_WRITE_TABLES=1 $(CARGO) test --locked -p provost --test it end_to_end
 
 # Release profile, and that is the point. Arguments: make bench ARGS="--seconds 5 --connections 1,8,32"
 bench: ## requests per second and latency: direct, through nginx, through Provost

@@ -1,152 +1,99 @@
 //! Real client libraries and real servers: through the gateway everything is as
 //! it is without it, over HTTP and over stdio.
 
-use provost_testkit::process::Start;
-use provost_testkit::real::{self, EverythingHttp, LIBRARIES, Library, Target};
+use provost_testkit::real::{self, Client, EverythingHttp, Library, Speaks, Target};
+use provost_testkit::real::{compare, table};
 
-use serde_json::Value;
-
+use super::ways::{WAYS, Way, to_program, to_url};
 use super::world::World;
 
-const ALLOW_ALL: &str = r#"{"version": "1", "default": "allow"}"#;
-
-/// What must be equal. Two things may differ: the gateway always says that the
-/// list of tools can change, because a policy can change it; and a library may
-/// or may not see the last progress before the answer it comes with.
-fn comparable(report: &str) -> Value {
-    let mut report: Value = serde_json::from_str(report).unwrap();
-    if let Some(tools) = report.pointer_mut("/server/capabilities/tools") {
-        tools["listChanged"] = Value::Bool(true);
-    }
-    for step in report["steps"].as_array_mut().unwrap() {
-        if let Some(progress) = step.get_mut("progress").and_then(Value::as_array_mut) {
-            progress.retain(|seen| seen["progress"] != seen["total"]);
-        }
-    }
-    report
-}
-
 /// The three ways in: an agent over HTTP, one on the bridge, and the wrapper.
-async fn the_same_through_the_gateway(name: &str) {
-    for library in LIBRARIES {
+async fn the_same_through_the_gateway(client: Client, name: &str) {
+    let server = real::server(name);
+    let direct = Target::Stdio(server.start.clone());
+    let expected = client.run(name, &server.names(), &direct).await.unwrap();
+    for way in WAYS {
         let server = real::server(name);
-        let direct = Target::Stdio(server.start.clone());
-        let expected = comparable(&server.run(library, &direct).await.unwrap());
-        for way in ["http", "connect", "run"] {
-            let server = real::server(name);
-            let mut world = World::new();
-            let target = target(&mut world, way, &server.start);
-            let report = comparable(&server.run(library, &target).await.unwrap());
-            assert_eq!(report, expected, "{name} with {library:?} by {way}");
-        }
+        let mut world = World::new();
+        let target = to_program(&mut world, way, &server.start);
+        let report = client.run(name, &server.names(), &target).await;
+        confirm(client, way, name, &expected, &report.unwrap());
     }
-}
-
-fn target(world: &mut World, way: &str, start: &Start) -> Target {
-    if way == "run" {
-        let policy = world.write("policy.json", ALLOW_ALL);
-        let args = ["run", "--policy", policy.to_str().unwrap(), "--"];
-        let wrapped = world.start(&args).args(start.command_line());
-        let envs = start.env.iter();
-        return Target::Stdio(envs.fold(wrapped, |run, (key, value)| run.env(key, value)));
-    }
-    world.up();
-    world.add_program("real", start);
-    let token = world.grant("real", ALLOW_ALL);
-    if way == "http" {
-        let headers = vec![("Authorization".to_owned(), format!("Bearer {token}"))];
-        return Target::Http {
-            url: world.url("real"),
-            headers,
-        };
-    }
-    Target::Stdio(
-        world
-            .start(&["connect", "real"])
-            .env("PROVOST_GRANT", token),
-    )
-}
-
-#[tokio::test]
-async fn everything_is_the_same_through_the_gateway() {
-    the_same_through_the_gateway("everything").await;
-}
-
-#[tokio::test]
-async fn filesystem_is_the_same_through_the_gateway() {
-    the_same_through_the_gateway("filesystem").await;
-}
-
-#[tokio::test]
-async fn memory_is_the_same_through_the_gateway() {
-    the_same_through_the_gateway("memory").await;
-}
-
-#[tokio::test]
-async fn git_is_the_same_through_the_gateway() {
-    the_same_through_the_gateway("git").await;
-}
-
-#[tokio::test]
-async fn sqlite_is_the_same_through_the_gateway() {
-    the_same_through_the_gateway("sqlite").await;
-}
-
-#[tokio::test]
-async fn time_is_the_same_through_the_gateway() {
-    the_same_through_the_gateway("time").await;
 }
 
 /// A real server over HTTP, with sessions, streams and resumption of its own.
-#[tokio::test]
-async fn everything_over_http_is_the_same_through_the_gateway() {
-    for library in LIBRARIES {
-        let upstream = EverythingHttp::start().await;
-        let direct = Target::Http {
-            url: upstream.url().to_owned(),
-            headers: Vec::new(),
-        };
-        let expected = real::run(library, "everything", &direct, None).await;
-        let expected = comparable(&expected.unwrap());
-        let mut world = World::new();
-        world.up();
-        world.add_url("real", upstream.url());
-        let token = world.grant("real", ALLOW_ALL);
-        let through = http(&world, &token);
-        let report = real::run(library, "everything", &through, None).await;
-        let report = comparable(&report.unwrap());
-        assert_eq!(report, expected, "with {library:?}");
-    }
-}
-
-#[tokio::test]
-async fn everything_over_http_is_the_same_for_a_wrapped_agent() {
+async fn the_same_from_a_url(client: Client, ways: &[Way]) {
     let upstream = EverythingHttp::start().await;
-    let direct = Target::Http {
-        url: upstream.url().to_owned(),
-        headers: Vec::new(),
-    };
-    let library = Library::TypeScript;
-    let expected = real::run(library, "everything", &direct, None).await;
-    let expected = comparable(&expected.unwrap());
-    let world = World::new();
-    let policy = world.write("policy.json", ALLOW_ALL);
-    let args = [
-        "run",
-        "--policy",
-        policy.to_str().unwrap(),
-        "--url",
-        upstream.url(),
-    ];
-    let wrapped = Target::Stdio(world.start(&args));
-    let report = real::run(library, "everything", &wrapped, None).await;
-    assert_eq!(comparable(&report.unwrap()), expected);
+    let direct = Target::http(upstream.url(), None);
+    let expected = client.run("everything", &[], &direct).await.unwrap();
+    for way in ways {
+        let mut world = World::new();
+        let target = to_url(&mut world, *way, upstream.url());
+        let report = client.run("everything", &[], &target).await;
+        confirm(
+            client,
+            *way,
+            "everything over HTTP",
+            &expected,
+            &report.unwrap(),
+        );
+    }
 }
 
-fn http(world: &World, token: &str) -> Target {
-    let headers = vec![("Authorization".to_owned(), format!("Bearer {token}"))];
-    Target::Http {
-        url: world.url("real"),
-        headers,
-    }
+fn confirm(client: Client, way: Way, server: &str, expected: &str, report: &str) {
+    let title = client.library.title();
+    let era = client.speaks.word();
+    let what = format!("{title}, {era}, {}, {server}", way.title());
+    compare::reports(&what, expected, report);
+    let report: serde_json::Value = serde_json::from_str(report).unwrap();
+    let steps = report["steps"].as_array().unwrap().len();
+    let spoken = report["server"]["version"].as_str().unwrap_or("2025-11-25");
+    let result = format!("equal, {steps} steps");
+    let cells = [title, era, way.title(), server, spoken, &result];
+    table::confirm("Clients", &cells, 4);
+}
+
+macro_rules! clients {
+    ($($test:ident: $library:ident $speaks:ident, $name:literal;)*) => {$(
+        #[tokio::test]
+        async fn $test() {
+            let client = Client::new(Library::$library, Speaks::$speaks);
+            the_same_through_the_gateway(client, $name).await;
+        }
+    )*};
+}
+
+clients! {
+    typescript_1_sees_the_same_of_everything: TypeScript1 Legacy, "everything";
+    typescript_2_sees_the_same_of_everything: TypeScript2 Legacy, "everything";
+    python_1_sees_the_same_of_everything: Python1 Legacy, "everything";
+    python_2_sees_the_same_of_everything: Python2 Legacy, "everything";
+    typescript_1_sees_the_same_of_git: TypeScript1 Legacy, "git";
+    typescript_2_sees_the_same_of_git: TypeScript2 Legacy, "git";
+    python_1_sees_the_same_of_git: Python1 Legacy, "git";
+    python_2_sees_the_same_of_git: Python2 Legacy, "git";
+}
+
+#[tokio::test]
+async fn typescript_1_sees_the_same_of_a_url() {
+    let client = Client::new(Library::TypeScript1, Speaks::Legacy);
+    the_same_from_a_url(client, &[Way::Http, Way::Run]).await;
+}
+
+#[tokio::test]
+async fn typescript_2_sees_the_same_of_a_url() {
+    let client = Client::new(Library::TypeScript2, Speaks::Legacy);
+    the_same_from_a_url(client, &[Way::Http]).await;
+}
+
+#[tokio::test]
+async fn python_1_sees_the_same_of_a_url() {
+    let client = Client::new(Library::Python1, Speaks::Legacy);
+    the_same_from_a_url(client, &[Way::Http]).await;
+}
+
+#[tokio::test]
+async fn python_2_sees_the_same_of_a_url() {
+    let client = Client::new(Library::Python2, Speaks::Legacy);
+    the_same_from_a_url(client, &[Way::Http]).await;
 }

@@ -2,5 +2,8 @@
 
 mod clients;
 mod crash;
+mod inspector;
 mod seeds;
+mod servers;
+mod ways;
 mod world;

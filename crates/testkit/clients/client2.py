@@ -1,8 +1,8 @@
-"""Runs a scenario with the Python client library and prints everything the server said, as canonical JSON.
+"""Runs a scenario with version 2 of the Python client library and prints everything the server said, as canonical JSON.
 
-    python client.py < {"target": …, "steps": […]}
+    python client2.py < {"target": …, "era": "legacy" | "modern" | "auto", "steps": […]}
 
-client.mjs does the same with the TypeScript library; the two read the same scenarios (README.md beside this file).
+Its neighbours do the same with other libraries; all read the same scenarios (README.md beside this file).
 """
 
 import asyncio
@@ -96,7 +96,7 @@ async def run(client, step):
     progress = []
 
     async def on_progress(done, total, message):
-        if done < total:  # as in client.mjs
+        if done < total:  # as in the other scripts
             progress.append({"progress": done, "total": total, "message": message})
 
     said = {"step": step}
@@ -123,7 +123,7 @@ async def main():
     async with httpx2.AsyncClient(headers=target.get("headers", {}), timeout=60) as http_client:
         client = Client(
             transport(target, http_client),
-            mode="legacy",
+            mode={"modern": "2026-07-28"}.get(asked["era"], asked["era"]),
             cache=None,
             client_info=types.Implementation(name="python-client", version="1.0.0"),
             sampling_callback=sample,
@@ -134,6 +134,7 @@ async def main():
         async with client:
             report = {
                 "server": {
+                    "version": client.protocol_version,
                     "info": plain(client.server_info),
                     "capabilities": plain(client.server_capabilities),
                     "instructions": client.instructions,

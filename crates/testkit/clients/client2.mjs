@@ -1,35 +1,38 @@
-// Runs a scenario with the TypeScript client library and prints everything the server said, as canonical JSON.
+// Runs a scenario with version 2 of the TypeScript client library and prints everything the server said,
+// as canonical JSON.
 //
-//   node client.mjs FOLDER_WITH_NODE_MODULES < {"target": …, "steps": […]}
+//   node client2.mjs NODE_MODULES < {"target": …, "era": "legacy" | "modern" | "auto", "steps": […]}
 //
-// client.py does the same with the Python library; the two read the same scenarios (README.md beside this file).
+// Its neighbours do the same with other libraries; all read the same scenarios (README.md beside this file).
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 // The library lives in another folder than this file, so plain `import` would not find it.
-const require = createRequire(pathToFileURL(join(process.argv[2], "node_modules", "x.js")));
-const load = (path) => import(pathToFileURL(require.resolve(`@modelcontextprotocol/sdk/${path}`)));
-const { Client } = await load("client/index.js");
-const { StdioClientTransport } = await load("client/stdio.js");
-const { StreamableHTTPClientTransport } = await load("client/streamableHttp.js");
-const types = await load("types.js");
+const require = createRequire(pathToFileURL(join(process.argv[2], "x.js")));
+// Resolved for `require`, loaded as the module beside it: a module of its own kind is what programs use.
+const load = (name) => import(pathToFileURL(require.resolve(`@modelcontextprotocol/${name}`).replace(/\.cjs$/, ".mjs")));
+const { Client, StreamableHTTPClientTransport } = await load("client");
+const { StdioClientTransport } = await load("client/stdio");
 
-const { target, steps } = JSON.parse(readFileSync(0, "utf8"));
+const { target, era, steps } = JSON.parse(readFileSync(0, "utf8"));
 
 const client = new Client(
   { name: "typescript-client", version: "1.0.0" },
-  { capabilities: { sampling: {}, elicitation: {}, roots: { listChanged: true } } },
+  {
+    capabilities: { sampling: {}, elicitation: {}, roots: { listChanged: true } },
+    versionNegotiation: { mode: era === "modern" ? { pin: "2026-07-28" } : era },
+  },
 );
-client.setRequestHandler(types.CreateMessageRequestSchema, (request) => ({
+client.setRequestHandler("sampling/createMessage", (request) => ({
   role: "assistant",
   model: "test-model",
   stopReason: "endTurn",
   content: { type: "text", text: `sampled: ${JSON.stringify(request.params.messages.map((m) => m.content))}` },
 }));
-client.setRequestHandler(types.ElicitRequestSchema, () => ({ action: "decline" }));
-client.setRequestHandler(types.ListRootsRequestSchema, () => ({ roots: [{ uri: "file:///srv/project", name: "project" }] }));
+client.setRequestHandler("elicitation/create", () => ({ action: "decline" }));
+client.setRequestHandler("roots/list", () => ({ roots: [{ uri: "file:///srv/project", name: "project" }] }));
 
 const heard = [];
 client.fallbackNotificationHandler = async (notification) => {
@@ -49,7 +52,7 @@ const transport = target.url
 const does = {
   ping: () => client.ping(),
   list_tools: () => client.listTools(),
-  call: (step, options) => client.callTool({ name: step.tool, arguments: step.arguments }, undefined, options),
+  call: (step, options) => client.callTool({ name: step.tool, arguments: step.arguments }, options),
   list_resources: () => client.listResources(),
   list_resource_templates: () => client.listResourceTemplates(),
   read_resource: (step) => client.readResource({ uri: step.uri }),
@@ -95,6 +98,7 @@ async function run(step) {
 await client.connect(transport);
 const report = {
   server: {
+    version: client.getNegotiatedProtocolVersion(),
     info: client.getServerVersion(),
     capabilities: client.getServerCapabilities(),
     instructions: client.getInstructions() ?? null,
@@ -102,6 +106,6 @@ const report = {
   steps: [],
 };
 for (const step of steps) report.steps.push(await run(step));
-if (target.url) await transport.terminateSession();
+if (transport.sessionId) await transport.terminateSession();
 await client.close();
 process.stdout.write(JSON.stringify(sorted(report), null, 1) + "\n");
