@@ -15,6 +15,7 @@ use crate::answer::{self, DECISION_KEY, Failure};
 use crate::directory::Holding;
 use crate::envelope::{self, Answer, Id, IdKey, Message};
 use crate::filter;
+use crate::outgoing::STATE;
 use crate::permit::Permit;
 use crate::protocol::{self, Channel, Era, KnownNotification};
 use crate::relay::Transform;
@@ -210,12 +211,44 @@ fn finish(
                 Status::Ok
             });
             let mut splices = filter::result(worker, route, holding, pending, result);
+            splices.extend(sealed(worker, route, pending, result));
             splices.extend(decision_mark(parsed, result.get("_meta")));
             (splices, 200)
         }
     };
     let text = splice::apply(text.clone(), splices);
     Answered { text, http }
+}
+
+/// Puts a seal around the state with which an agent continues its call, or
+/// gives it one where the server keeps the state itself.
+fn sealed(worker: &Worker, route: &Route, pending: &Pending, result: Value<'_>) -> Option<Splice> {
+    let (modern, kept) = (pending.modern.as_ref()?, pending.kept.as_ref()?);
+    let kind = result.get("resultType")?.as_str()?;
+    if kind != "input_required" {
+        return None;
+    }
+    let state = result.get(STATE);
+    let wall = worker.shared.clock.now().wall;
+    let seal = worker.shared.seals.as_ref().and_then(|seals| {
+        let (grant, raw) = (&route.session.grant, state.map(Value::raw));
+        seals.seal(kept.call, raw, grant, &modern.print, wall)
+    });
+    // Without a seal the agent can only begin anew.
+    let seal = seal.unwrap_or_default();
+    Some(match state {
+        Some(state) => Splice {
+            at: state.span(),
+            with: format!("\"{seal}\""),
+        },
+        None => {
+            let start = result.span().start;
+            Splice {
+                at: start..start + 1,
+                with: format!("{{\"{STATE}\":\"{seal}\","),
+            }
+        }
+    })
 }
 
 /// A result that the agent does not get.

@@ -13,6 +13,7 @@ use crate::envelope::{self, Id, IdKey, Message};
 use crate::modern::{self, Declared, meta};
 use crate::protocol;
 use crate::splice::{self, Splice};
+use crate::stage::continuation::{Continued, Fingerprint};
 
 /// The bytes that were judged, ready to be sent.
 #[derive(Debug, Clone)]
@@ -22,8 +23,9 @@ pub(crate) struct Outgoing {
     id: String,
     key: IdKey,
     token: Option<(Range<usize>, String)>,
-    /// Keys of ours that the agent put into `_meta`: they never leave.
-    removed: Option<Splice>,
+    /// What never leaves as it came: keys of ours that the agent put into `_meta`,
+    /// and the seal around the state of a call that is continued.
+    replaced: Vec<Splice>,
     modern: Option<Arc<Modern>>,
 }
 
@@ -34,7 +36,15 @@ pub(crate) struct Modern {
     pub(crate) headers: HeaderMap,
     /// What the agent can be asked in the answer.
     pub(crate) declared: Declared,
+    /// What an answer that asks is bound to.
+    pub(crate) print: Fingerprint,
+    /// The call that this request continues.
+    pub(crate) continued: Option<Continued>,
 }
+
+/// The member of `params`, and of results, with the state of a call that is
+/// continued.
+pub(crate) const STATE: &str = "requestState";
 
 impl Outgoing {
     /// Notes where id and progress token stand in `text`.
@@ -43,26 +53,30 @@ impl Outgoing {
         let token = meta
             .and_then(|meta| meta.get("progressToken"))
             .map(|token| (token.span(), token.raw().to_owned()));
-        let removed = meta.and_then(|meta| {
-            let ours = meta
-                .members()
-                .find(|member| member.name() == DECISION_KEY)?;
-            let whole = std::str::from_utf8(text).ok()?;
-            Some(splice::without_member(
-                whole,
-                ours.key.span(),
-                ours.value.span(),
-            ))
-        });
+        let ours = meta.and_then(|meta| without(text, meta, DECISION_KEY));
         Self {
             text: text.clone(),
             id_at: id.span(),
             id: id.raw().to_owned(),
             key: id.key(),
             token,
-            removed,
+            replaced: ours.into_iter().collect(),
             modern: None,
         }
+    }
+
+    /// The same request with the server's own state in place of the sealed one.
+    pub(crate) fn unsealed(mut self, params: Option<Value<'_>>, state: Option<&str>) -> Self {
+        let Some(params) = params else { return self };
+        self.replaced.extend(match (params.get(STATE), state) {
+            (Some(sealed), Some(state)) => Some(Splice {
+                at: sealed.span(),
+                with: state.to_owned(),
+            }),
+            (Some(_), None) => without(&self.text, params, STATE),
+            (None, _) => None,
+        });
+        self
     }
 
     /// The same request, of the modern era.
@@ -103,6 +117,8 @@ impl Outgoing {
         Some(message.with(Modern {
             headers: modern::headers(method, None, None),
             declared: Declared::default(),
+            print: Fingerprint::default(),
+            continued: None,
         }))
     }
 
@@ -136,13 +152,13 @@ impl Outgoing {
 
     /// The message for an upstream session that is this agent's alone.
     pub(crate) fn verbatim(&self) -> Bytes {
-        splice::apply(self.text.clone(), self.removed.iter().cloned().collect())
+        splice::apply(self.text.clone(), self.replaced.clone())
     }
 
     /// The message for a process that several sessions may share: `number`
     /// stands for id and progress token.
     pub(crate) fn numbered(&self, number: u64) -> Bytes {
-        let mut splices: Vec<Splice> = self.removed.iter().cloned().collect();
+        let mut splices = self.replaced.clone();
         splices.push(Splice {
             at: self.id_at.clone(),
             with: number.to_string(),
@@ -155,4 +171,15 @@ impl Outgoing {
         }
         splice::apply(self.text.clone(), splices)
     }
+}
+
+/// Takes a member out of an object in `text`.
+fn without(text: &Bytes, object: Value<'_>, key: &str) -> Option<Splice> {
+    let member = object.members().find(|member| member.name() == key)?;
+    let whole = std::str::from_utf8(text).ok()?;
+    Some(splice::without_member(
+        whole,
+        member.key.span(),
+        member.value.span(),
+    ))
 }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use provost_policy::json::{Kind, Value};
 use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::method::{MethodKind, method_kind};
-use provost_policy::{Call, Caller, Moment, RuleId};
+use provost_policy::{Call, Caller, Charge, Moment, RuleId, Window};
 use provost_store::{Decision, Status};
 
 use crate::answer::{self, Failure};
@@ -34,6 +34,7 @@ use crate::protocol::{self, Era, RequestKind, TaskMethod};
 use crate::relay::{Flight, Transform};
 use crate::route::Route;
 use crate::session::{Kept, Session};
+use crate::stage::continuation::Continued;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, judge, limits, record, settle};
 use crate::worker::Worker;
@@ -166,19 +167,38 @@ fn govern(
     };
     let caller = caller(agent, session);
     let now = shared.clock.now();
+    let continued = modern.as_ref().and_then(|modern| modern.continued.as_ref());
     let mut subject = Subject {
-        call: record::call_id()?,
+        call: match continued {
+            Some(continued) => continued.call,
+            None => record::call_id()?,
+        },
         holding: &agent.holding,
         method: &request.method,
         tool: tool.as_deref(),
         keys: record::keys(arguments),
-        shadow: judge::shadow(shared, &agent.holding, &caller, &call, now),
+        shadow: match continued {
+            // It was asked when the call began.
+            Some(_) => None,
+            None => judge::shadow(shared, &agent.holding, &caller, &call, now),
+        },
     };
     let cleared = in_order(worker, agent, session, request, &call)
+        .and_then(|()| modern::resumes(request, continued))
         .and_then(|()| modern::repeats(agent, session, &call))
         .and_then(|()| of_this_era(request, kind))
         .and_then(|()| own_task(worker, agent, request, kind))
-        .and_then(|()| clear(worker, session, &caller, &call, &mut subject, now));
+        .and_then(|()| {
+            clear(
+                worker,
+                session,
+                &caller,
+                &call,
+                &mut subject,
+                continued,
+                now,
+            )
+        });
     match cleared {
         Ok((permit, kept)) => {
             let cleared = (permit, kept, modern);
@@ -228,10 +248,11 @@ fn clear(
     caller: &Caller,
     call: &Call<'_>,
     subject: &mut Subject<'_>,
+    continued: Option<&Continued>,
     now: Moment,
 ) -> Result<(Permit, Kept), Stop> {
     let shared = &worker.shared;
-    let allowed: Allowed = match judge::judge(subject.holding, caller, call) {
+    let mut allowed: Allowed = match judge::judge(subject.holding, caller, call) {
         Verdict::Allow(allowed) => allowed,
         Verdict::Deny(refusal) => {
             return Err(Stop::Refused {
@@ -249,6 +270,12 @@ fn clear(
     // told even then, but nothing goes anywhere.
     if !session.is_open() {
         return Err(Stop::Malformed(Failure::no_session()));
+    }
+    if let Some(continued) = continued {
+        modern::take_up(shared, continued, now)?;
+        // It was charged when it began; only what it holds it holds anew.
+        let held = |charge: &Charge| charge.counter.window == Window::Concurrent;
+        allowed.charges.retain(held);
     }
     // Before forwarding: a crash must over-count, never under-count.
     limits::reserve(shared, &allowed.charges, now)?;
@@ -299,7 +326,12 @@ fn take_off(
     };
     let mut message = Outgoing::new(request.text, request.id, request.params);
     match modern {
-        Some(modern) => message = message.with(modern),
+        Some(modern) => {
+            if let Some(continued) = &modern.continued {
+                message = message.unsealed(request.params, continued.state.as_deref());
+            }
+            message = message.with(modern);
+        }
         None => housekeeping::remember(session, &request.method, request.params, &message),
     }
     let route = Route {

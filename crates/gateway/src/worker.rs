@@ -19,6 +19,7 @@ use crate::protocol::Era;
 use crate::route::Route;
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
+use crate::stage::continuation::Seals;
 use crate::stage::settle;
 use crate::tasks::TaskOwners;
 use crate::upstream::Children;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) stdio: StdioAgents,
     pub(crate) tasks: TaskOwners,
+    /// None when the system gave no random numbers: then nothing is continued.
+    pub(crate) seals: Option<Seals>,
     pub(crate) metrics: Metrics,
     /// Set once, right after the children's runtime exists.
     pub(crate) children: OnceLock<Arc<Children>>,
@@ -85,6 +88,7 @@ impl Shared {
             sessions: Sessions::default(),
             stdio: StdioAgents::default(),
             tasks: TaskOwners::default(),
+            seals: Seals::new(),
             metrics: Metrics::default(),
             children: OnceLock::new(),
             background,

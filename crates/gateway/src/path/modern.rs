@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 use provost_policy::judge::{Refusal, Verdict};
-use provost_policy::{Call, RuleId};
+use provost_policy::{Call, Moment, RuleId};
 use provost_store::Decision;
 
 use super::{
@@ -15,15 +15,16 @@ use super::{
 use crate::answer::Failure;
 use crate::modern::claims::Header;
 use crate::modern::{self, Declared, ToolHeaders, meta};
-use crate::outgoing::Modern;
+use crate::outgoing::{Modern, STATE};
 use crate::outlet::Outlet;
 use crate::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
 use crate::relay::fault_ending;
 use crate::route::Route;
 use crate::session::Session;
+use crate::stage::continuation::{self, Continued};
 use crate::stage::record::{self, Subject};
 use crate::stage::{Stop, judge};
-use crate::worker::Worker;
+use crate::worker::{Shared, Worker};
 
 /// Whether a request is of the modern era: it says so, its headers do, or the
 /// connection it came on was opened so.
@@ -53,7 +54,7 @@ pub(super) async fn request(worker: &Worker, agent: &Agent, request: &Request<'_
     let flight = match prepare(worker, agent, &route, request, kind).await {
         Err(stop) => Err(stop),
         Ok(()) => {
-            let modern = along(agent, request, declared);
+            let modern = along(worker, agent, request, declared);
             match kind {
                 RequestKind::Housekeeping(kind) => {
                     housekeeping::flight(agent, &session, request, kind, Some(modern))
@@ -249,8 +250,45 @@ pub(super) fn repeats(agent: &Agent, session: &Session, call: &Call<'_>) -> Resu
     }
 }
 
+/// A state that is not the seal of this very call continues nothing: a server
+/// must not take it for one of its own.
+pub(super) fn resumes(request: &Request<'_>, continued: Option<&Continued>) -> Result<(), Stop> {
+    let state = request.params.and_then(|params| params.get(STATE));
+    if state.is_none() || continued.is_some() {
+        return Ok(());
+    }
+    let problem = "`params.requestState` continues no call: it is changed, used, expired, or of another request";
+    Err(Stop::Malformed(Failure::invalid_params(problem)))
+}
+
+/// Uses the seal of a call up, so that it is continued once.
+pub(super) fn take_up(shared: &Shared, continued: &Continued, now: Moment) -> Result<(), Stop> {
+    let spent = shared
+        .seals
+        .as_ref()
+        .is_some_and(|seals| seals.spend(continued, now.wall));
+    if spent {
+        return Ok(());
+    }
+    let problem = "`params.requestState` was used already";
+    Err(Stop::Malformed(Failure::invalid_params(problem)))
+}
+
 /// What goes along with the request.
-fn along(agent: &Agent, request: &Request<'_>, declared: Declared) -> Modern {
+fn along(worker: &Worker, agent: &Agent, request: &Request<'_>, declared: Declared) -> Modern {
+    let print = continuation::fingerprint(&request.method, request.params);
+    let state = request
+        .params
+        .and_then(|params| params.get(STATE)?.as_str());
+    let continued = state.and_then(|state| {
+        let wall = worker.shared.clock.now().wall;
+        let grant = &agent.holding.grant.id.0;
+        worker
+            .shared
+            .seals
+            .as_ref()?
+            .open(&state, grant, &print, wall)
+    });
     let name = request
         .params
         .and_then(|params| params.get("name"))
@@ -264,5 +302,7 @@ fn along(agent: &Agent, request: &Request<'_>, declared: Declared) -> Modern {
     Modern {
         headers: modern::headers(&request.method, request.params, tool.as_ref()),
         declared,
+        print,
+        continued,
     }
 }
