@@ -141,7 +141,7 @@ async fn prepare(report: &Report, stage: &Stage, npm: Option<&Path>) -> Outcome<
             "{} {}, protocol {}, {} tools",
             tested.name,
             tested.version,
-            tested.protocol,
+            tested.protocols.join(", "),
             tested.tools.len()
         ))
         .await;

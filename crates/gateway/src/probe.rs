@@ -8,13 +8,13 @@ use provost_policy::Text;
 use provost_policy::json::Value;
 use serde::Serialize;
 
-use crate::envelope::{self, Answer, Message};
+use crate::envelope;
+use crate::modern::meta;
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
-use crate::protocol;
+use crate::protocol::{self, Era};
 use crate::route::Route;
 use crate::session::{Outbound, Session};
-use crate::sse::Reader;
 use crate::upstream::{Exchange, Fault, FaultKind};
 use crate::worker::Worker;
 
@@ -30,8 +30,9 @@ pub struct ServerReport {
     pub name: String,
     /// Its own version.
     pub version: String,
-    /// The revision of the protocol it chose.
-    pub protocol: String,
+    /// The revisions of the protocol it speaks: the one it chose for a session,
+    /// and the one without sessions.
+    pub protocols: Vec<String>,
     /// The names of its tools, in its own order.
     pub tools: Vec<String>,
     /// How long it took until it was open, in milliseconds.
@@ -88,58 +89,113 @@ pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, Ser
     };
     let looked = tokio::time::timeout(PATIENCE, look(worker, &route)).await;
     route.close(worker).await;
+    for era in [Era::Legacy, Era::Modern] {
+        route.part(worker, era);
+    }
     looked.unwrap_or(Err(ServerFault::Slow))
 }
 
 async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFault> {
-    let permit = Permit::own("the operator tests a server");
     let started = Instant::now();
+    // A server that cannot be reached says so to `initialize`, too.
+    let modern = route.is_modern(worker).await.unwrap_or(false);
+    let opened = match open(worker, route).await {
+        Err(_) if modern => discover(worker, route).await.map(|who| (Era::Modern, who)),
+        opened => opened.map(|who| (Era::Legacy, who)),
+    };
+    let (era, who) = opened?;
+    let mut protocols = vec![who.protocol];
+    if modern && era == Era::Legacy {
+        protocols.push(protocol::MODERN.to_owned());
+    }
+    let opened_ms = millis(started);
+    let listing = Instant::now();
+    let tools = list(worker, route, era).await?;
+    Ok(ServerReport {
+        name: who.name,
+        version: who.version,
+        protocols,
+        tools,
+        opened_ms,
+        listed_ms: millis(listing),
+    })
+}
+
+/// What a server says of itself.
+struct Who {
+    name: String,
+    version: String,
+    protocol: String,
+}
+
+/// Opens a session of the legacy era.
+async fn open(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
+    let permit = permit();
     let newest = protocol::LEGACY.first().copied().unwrap_or_default();
     let params = format!(
         r#"{{"protocolVersion":"{newest}","capabilities":{{}},"clientInfo":{{"name":"provost","version":"{}"}}}}"#,
         env!("CARGO_PKG_VERSION")
     );
-    let opening = outgoing(1, "initialize", &params)?;
+    let opening = Outgoing::own("1", "initialize", &params).ok_or(ServerFault::NotMcp)?;
     route.session.state().opening = Some(opening.clone());
     let opened = route.open(worker, &permit, &opening).await.map_err(fault)?;
-    let mut report = read_answer(worker, opened, |result| {
-        let text = |value: Option<Value<'_>>| {
-            value
-                .and_then(Value::as_str)
-                .map(|text| text.into_owned())
-                .unwrap_or_default()
-        };
+    let who = read_answer(worker, opened, |result| {
         let info = |member| text(result.get("serverInfo").and_then(|info| info.get(member)));
-        ServerReport {
+        Who {
             name: info("name"),
             version: info("version"),
             protocol: text(result.get("protocolVersion")),
-            tools: Vec::new(),
-            opened_ms: 0,
-            listed_ms: 0,
         }
     })
     .await?;
-    report.opened_ms = millis(started);
-    route.session.state().version = Some(report.protocol.clone());
+    route.session.state().version = Some(who.protocol.clone());
     let initialized = Bytes::from_static(protocol::INITIALIZED);
-    route
-        .announce(worker, &permit, initialized)
-        .await
-        .map_err(fault)?;
-    let listing = Instant::now();
+    let announced = route.announce(worker, &permit, initialized);
+    announced.await.map_err(fault)?;
+    Ok(who)
+}
+
+/// Asks a server of the modern era who it is.
+async fn discover(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
+    let message = Outgoing::own_modern("1", "server/discover", "").ok_or(ServerFault::NotMcp)?;
+    let sent = route.request(worker, &permit(), &message).await;
+    read_answer(worker, sent.map_err(fault)?, |result| {
+        let info = |member| {
+            let meta = result.get("_meta");
+            let info = meta.and_then(|meta| meta.get(meta::SERVER));
+            text(info.and_then(|info| info.get(member)))
+        };
+        Who {
+            name: info("name"),
+            version: info("version"),
+            protocol: protocol::MODERN.to_owned(),
+        }
+    })
+    .await
+}
+
+/// The names of all tools.
+async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<String>, ServerFault> {
+    let mut tools = Vec::new();
     let mut cursor: Option<String> = None;
     for page in 0..MOST_PAGES {
-        let params = match &cursor {
-            Some(cursor) => serde_json::json!({ "cursor": cursor }).to_string(),
-            None => "{}".to_owned(),
+        let id = (page + 2).to_string();
+        let cursor_is = |cursor: &String| serde_json::json!({ "cursor": cursor }).to_string();
+        let message = match era {
+            Era::Legacy => {
+                let params = cursor.as_ref().map_or_else(|| "{}".to_owned(), cursor_is);
+                Outgoing::own(&id, "tools/list", &params)
+            }
+            Era::Modern => {
+                let quoted = |cursor: &String| serde_json::json!(cursor).to_string();
+                let rest = cursor.as_ref().map(quoted);
+                let rest = rest.map(|cursor| format!(r#","cursor":{cursor}"#));
+                Outgoing::own_modern(&id, "tools/list", &rest.unwrap_or_default())
+            }
         };
-        let message = outgoing(page + 2, "tools/list", &params)?;
-        let listed = route
-            .request(worker, &permit, &message)
-            .await
-            .map_err(fault)?;
-        let (names, next) = read_answer(worker, listed, |result| {
+        let message = message.ok_or(ServerFault::NotMcp)?;
+        let listed = route.request(worker, &permit(), &message).await;
+        let (names, next) = read_answer(worker, listed.map_err(fault)?, |result| {
             let tools = result.get("tools");
             let names = tools.iter().flat_map(|tools| tools.elements());
             let names = names.filter_map(|tool| tool.get("name")?.as_str().map(|n| n.into_owned()));
@@ -150,25 +206,22 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
             )
         })
         .await?;
-        report.tools.extend(names);
+        tools.extend(names);
         if next.is_none() || next == cursor {
             break;
         }
         cursor = next;
     }
-    report.listed_ms = millis(listing);
-    Ok(report)
+    Ok(tools)
 }
 
-fn outgoing(id: usize, method: &str, params: &str) -> Result<Outgoing, ServerFault> {
-    let text = Bytes::from(format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#
-    ));
-    let parsed = envelope::parse_upstream(&text).map_err(|_| ServerFault::NotMcp)?;
-    match envelope::read(&parsed) {
-        Ok(Message::Request { id, params, .. }) => Ok(Outgoing::new(&text, id, params)),
-        _ => Err(ServerFault::NotMcp),
-    }
+fn permit() -> Permit {
+    Permit::own("the operator tests a server")
+}
+
+fn text(value: Option<Value<'_>>) -> String {
+    let text = value.and_then(Value::as_str);
+    text.map(|text| text.into_owned()).unwrap_or_default()
 }
 
 /// Reads the answer out of an exchange, whatever else is in it.
@@ -177,48 +230,13 @@ async fn read_answer<T>(
     exchange: Exchange,
     take: impl Fn(Value<'_>) -> T,
 ) -> Result<T, ServerFault> {
-    let read = |text: &Bytes| -> Option<Result<T, ServerFault>> {
-        let parsed = envelope::parse_upstream(text).ok()?;
-        match envelope::read(&parsed).ok()? {
-            Message::Response {
-                answer: Answer::Result(result),
-                ..
-            } => Some(Ok(take(result))),
-            Message::Response {
-                answer: Answer::Error(error),
-                ..
-            } => {
-                let message = error
-                    .get("message")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default();
-                Some(Err(ServerFault::Refused(message.into_owned())))
-            }
-            Message::Request { .. } | Message::Notification { .. } => None,
-        }
-    };
-    match exchange {
-        Exchange::Message(text) => read(&text).unwrap_or(Err(ServerFault::NotMcp)),
-        Exchange::Lines(mut lines) => {
-            while let Some(text) = lines.recv().await {
-                if let Some(answer) = read(&text) {
-                    return answer;
-                }
-            }
-            Err(ServerFault::Broken)
-        }
-        Exchange::Events(mut answer) => {
-            let mut reader = Reader::new(worker.shared.settings.result_limit);
-            while let Some(chunk) = answer.next().await.map_err(fault)? {
-                let events = reader.feed(&chunk).map_err(|_| ServerFault::NotMcp)?;
-                for text in events.into_iter().filter_map(|event| event.message) {
-                    if let Some(answer) = read(&text) {
-                        return answer;
-                    }
-                }
-            }
-            Err(ServerFault::Broken)
-        }
+    let answer = exchange.answer(worker.shared.settings.result_limit);
+    let answer = answer.await.map_err(fault)?;
+    let parsed = envelope::parse_upstream(&answer).map_err(|_| ServerFault::NotMcp)?;
+    match (parsed.root().get("result"), parsed.root().get("error")) {
+        (Some(result), None) => Ok(take(result)),
+        (None, Some(error)) => Err(ServerFault::Refused(text(error.get("message")))),
+        (Some(_), Some(_)) | (None, None) => Err(ServerFault::NotMcp),
     }
 }
 

@@ -226,7 +226,7 @@ pub(crate) struct Upstream {
     pub(crate) server: String,
     pub(crate) name: String,
     pub(crate) version: String,
-    pub(crate) protocol: String,
+    pub(crate) protocols: Vec<String>,
     pub(crate) tools: Vec<String>,
     /// Until it was open, in milliseconds.
     pub(crate) opened_ms: u64,

@@ -321,7 +321,7 @@ fn test(context: &Context, name: String) -> Outcome {
         writeln!(
             out,
             "{good}ok{reset}: {name} {version}, protocol {}",
-            escape(&report.protocol)
+            escape(&report.protocols.join(", "))
         )?;
         writeln!(
             out,

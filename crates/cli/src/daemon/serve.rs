@@ -155,7 +155,7 @@ impl Engine {
             server: name.to_owned(),
             name: report.name,
             version: report.version,
-            protocol: report.protocol,
+            protocols: report.protocols,
             tools: report.tools,
             opened_ms: report.opened_ms,
             listed_ms: report.listed_ms,

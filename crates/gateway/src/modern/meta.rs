@@ -10,6 +10,8 @@ pub(crate) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 pub(crate) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 /// Who the client says it is; nothing is decided from it.
 pub(crate) const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+/// Who a server says it is, in its results.
+pub(crate) const SERVER: &str = "io.modelcontextprotocol/serverInfo";
 /// Which subscription a notification belongs to.
 pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::harness::*;
 use provost_gateway::ServerFault;
-use provost_testkit::fixture::{Fixture, Hostility, Options};
+use provost_testkit::fixture::{Eras, Fixture, Hostility, Options};
 use provost_testkit::process::Start;
 use serde_json::{Value, json};
 
@@ -102,6 +102,27 @@ async fn a_look_at_a_server_says_what_is_wrong_with_it() {
         Err(ServerFault::Unknown(_))
     ));
     scene.records_become(&[]).await;
+}
+
+#[tokio::test]
+async fn a_look_at_a_server_says_which_eras_it_speaks() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    for (eras, protocols) in [
+        (Eras::Legacy, vec!["2025-11-25"]),
+        (Eras::Modern, vec!["2026-07-28"]),
+        (Eras::Both, vec!["2025-11-25", "2026-07-28"]),
+    ] {
+        let upstream = Fixture::start(Options {
+            eras,
+            ..Options::default()
+        });
+        let name = format!("{eras:?}").to_lowercase();
+        scene.gate.http_server(&name, &upstream.url());
+        let report = scene.gate.gateway.test_server(&name).await.unwrap();
+        assert_eq!(report.protocols, protocols, "{name}");
+        assert_eq!(report.name, "provost-fixture", "{name}");
+        assert!(report.tools.contains(&"echo".to_owned()), "{name}");
+    }
 }
 
 #[tokio::test]
