@@ -231,6 +231,24 @@ pub(crate) fn status_of(era: Era, code: Option<&str>) -> u16 {
     }
 }
 
+/// Whether an error to a modern request makes it doubtful that the server still
+/// is what it was: it does not know the era, or sees a tool's headers differently.
+/// Codes of its own and those about parameters do not.
+pub(crate) fn doubts_the_era(code: &str) -> bool {
+    let code = code.parse::<i32>().ok();
+    matches!(
+        code,
+        Some(
+            PARSE_ERROR
+                | METHOD_NOT_FOUND
+                | INVALID_REQUEST
+                | HEADER_MISMATCH
+                | UNSUPPORTED_VERSION
+                | -32019..=-32000
+        )
+    )
+}
+
 /// Whether an error has a code that only servers of the modern era use.
 pub(crate) fn is_modern_code(code: &str) -> bool {
     let code = code.parse::<i32>().ok();

@@ -192,8 +192,8 @@ fn finish(
             } else {
                 Era::Legacy
             };
-            if era == Era::Modern && code.is_some_and(answer::is_modern_code) {
-                // It sees the tool's headers, or the era, differently by now.
+            if era == Era::Modern && code.is_some_and(answer::doubts_the_era) {
+                // It may be another server by now, or have other tools.
                 route.site.eras.forget();
             }
             let mark = decision_mark(parsed, error.get("data"));

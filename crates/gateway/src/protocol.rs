@@ -186,7 +186,6 @@ pub(crate) fn upstream_notification(channel: Channel, method: &str) -> Option<Kn
         (C::Session, "notifications/tasks/status") => K::TaskStatus,
         (C::Subscription, "notifications/tasks") => K::TaskStatus,
         (C::Subscription, "notifications/subscriptions/acknowledged") => K::Acknowledged,
-        (C::Subscription, "notifications/cancelled") => K::Cancelled,
         _ => return None,
     })
 }

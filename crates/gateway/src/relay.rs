@@ -397,6 +397,10 @@ impl Flight {
         if self.transform == Transform::Initialize {
             self.not_opened(worker);
         }
+        if matches!(why, Broken::Fault(_)) && self.era == Era::Modern {
+            // Whatever stands there now may be another server.
+            self.route.site.eras.forget();
+        }
         let server = &self.route.site.server.name;
         let (status, failure) = match why {
             Broken::Fault(fault) => fault_ending(fault, server),

@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use provost_policy::{Charge, Moment, Text};
 use provost_store::CallId;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::IdKey;
@@ -36,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) server: Text,
     /// The era it is of; open until the agent has opened it.
     era: OnceLock<Era>,
+    /// Rings once it is the modern one.
+    modern: Notify,
     /// The one agent this session's child process is for, with `provost run`.
     pub(crate) agent: Option<u64>,
     /// Cancelled when the session ends; every stream of it then ends too.
@@ -173,6 +175,7 @@ impl Session {
             grant,
             server,
             era: OnceLock::new(),
+            modern: Notify::new(),
             agent,
             ended: CancellationToken::new(),
             reopening: tokio::sync::Mutex::new(()),
@@ -204,7 +207,16 @@ impl Session {
 
     /// Decides the era, which stays; `false` when it is the other one.
     pub(crate) fn decide(&self, era: Era) -> bool {
-        *self.era.get_or_init(|| era) == era
+        let decided = *self.era.get_or_init(|| era) == era;
+        if decided && era == Era::Modern {
+            self.modern.notify_one();
+        }
+        decided
+    }
+
+    /// Ends when the session turns out to be of the modern era. For one waiter.
+    pub(crate) async fn turned_modern(&self) {
+        self.modern.notified().await;
     }
 
     /// The state, for a few instructions.

@@ -133,7 +133,8 @@ async fn read_lines<R: AsyncRead + Unpin>(
             claims: None,
         };
         let outlet = Outlet::Stdio(lines.clone());
-        // Until the session is open, one message at a time.
+        // Until the session is open, one message at a time; a modern one needs no
+        // opening.
         let opening = !session.is_open();
         let announces = !announced && memchr::memmem::find(&text, INITIALIZED).is_some();
         let worker = worker.clone();
@@ -145,7 +146,10 @@ async fn read_lines<R: AsyncRead + Unpin>(
         if announces || opening {
             // What follows must not overtake it on another connection.
             announced |= announces;
-            drop(call.await);
+            tokio::select! {
+                _ = call => {}
+                () = session.turned_modern() => {}
+            }
         }
     }
 }

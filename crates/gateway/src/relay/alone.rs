@@ -29,6 +29,8 @@ enum Kin {
         /// Whether changes of the list of tools are among them.
         tools: bool,
     },
+    /// The upstream ends the subscription.
+    Ended,
     /// It is another request's, or nobody's.
     Stranger,
 }
@@ -90,6 +92,13 @@ impl Flight {
             if kin == Kin::Stranger {
                 continue;
             }
+            if kin == Kin::Ended {
+                // Over HTTP the end of the stream says the same.
+                if let Way::Lines(lines) = &way {
+                    drop(lines.send(text).await);
+                }
+                return self.broken(worker, Broken::Over, way).await;
+            }
             match inbound::sort(worker, &self.route, channel, text).await {
                 Sorted::Answer { answered, .. } => {
                     source.finish();
@@ -139,9 +148,12 @@ impl Flight {
         };
         match envelope::read(&parsed) {
             Ok(Message::Response { id, .. }) if id.key() != self.key => Kin::Stranger,
-            Ok(Message::Notification { method, params })
-                if self.transform == Transform::Listen && method != "notifications/cancelled" =>
+            Ok(Message::Notification { method, .. })
+                if self.transform == Transform::Listen && method == "notifications/cancelled" =>
             {
+                Kin::Ended
+            }
+            Ok(Message::Notification { method, params }) if self.transform == Transform::Listen => {
                 let id = params.and_then(|params| params.get("_meta")?.get(meta::SUBSCRIPTION));
                 if id.map(id_key).as_ref() != Some(&self.key) {
                     return Kin::Stranger;

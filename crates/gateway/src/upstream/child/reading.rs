@@ -105,6 +105,11 @@ impl Child {
                     .sink
                     .try_send(splice::apply(line.clone(), vec![token]));
             }
+            Message::Notification { method, params }
+                if self.era == Era::Modern && method == "notifications/cancelled" =>
+            {
+                self.unsubscribed(&line, params.and_then(|params| params.get("requestId")));
+            }
             Message::Notification { method, params } if subscription(params).is_some() => {
                 self.subscribed(&line, &method, subscription(params));
             }
@@ -142,6 +147,22 @@ impl Child {
         let notified = splice::apply(line.clone(), vec![own]);
         if waiting.sink.try_send(notified).is_err() {
             debug!(server.name = %self.spec.name, "A subscriber does not read; it misses a notification");
+        }
+    }
+
+    /// The process ends a subscription: nothing more comes for it.
+    fn unsubscribed(&self, line: &Bytes, id: Option<Value<'_>>) {
+        let Some(id) = id else { return };
+        let number = id.as_number().and_then(|number| number.parse::<u64>().ok());
+        let waiting = number.and_then(|number| self.state().waiting.remove(&number));
+        if let Some(waiting) = waiting {
+            let own = Splice {
+                at: id.span(),
+                with: waiting.id,
+            };
+            let ended = splice::apply(line.clone(), vec![own]);
+            // The end of the channel says the same to one who has no room.
+            drop(waiting.sink.try_send(ended));
         }
     }
 
