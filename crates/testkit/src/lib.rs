@@ -5,6 +5,8 @@
 //! * [`modern`]: what both sides must know about the modern era: names, headers, annotations.
 //! * [`mod@bench`]: a minimal upstream, a load generator, nginx as the yardstick.
 //! * [`mod@wait`]: awaiting a state instead of sleeping.
+//! * [`conformance`]: the conformance suite of the protocol's authors, and the server and the client that it plays with.
+//! * [`shipped`]: the product's own binary, started as a user would.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
 //! Only tests, the checks and the bench depend on this room; nothing here is part of the product.
@@ -25,6 +27,7 @@ pub mod http;
 pub mod modern;
 pub mod process;
 pub mod real;
+pub mod shipped;
 pub mod sse;
 pub mod tcp;
 pub mod wait;

@@ -1,24 +1,18 @@
 //! Provost itself, as shipped: a policy for 200 tools with predicates on
 //! arguments and two limits, recording on.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::Target;
+use crate::shipped::Shipped;
 
 /// A daemon on a scratch directory, in front of one upstream.
 #[derive(Debug)]
 pub struct Gateway {
-    program: PathBuf,
-    scratch: TempDir,
-    child: Child,
-    url: String,
-    token: String,
+    shipped: Shipped,
     /// Entries of the journal before any call.
     before: u64,
 }
@@ -38,50 +32,20 @@ impl Gateway {
     /// # Errors
     /// When it does not start or refuses a command.
     pub fn start(program: &Path, upstream: &str) -> Result<Self> {
-        let scratch = tempfile::tempdir()?;
-        let run = |args: &[&str]| command(program, scratch.path(), args);
-        run(&["server", "add", "echo", "--url", upstream])?;
-        let policy = scratch.path().join("policy.json");
-        std::fs::write(&policy, policy_of(200).to_string())?;
-        let file = policy.to_str().context("a path in UTF-8")?;
-        run(&["policy", "put", "echo", "bench", file])?;
-        let minted = run(&[
-            "grant", "mint", "echo", "--label", "bench", "--policy", "bench",
-        ])?;
-        let token = minted["token"].as_str().context("a token")?.to_owned();
-        let before = run(&["audit", "verify"])?["entries"]
+        let shipped = Shipped::start(program, "echo", upstream, &policy_of(200))?;
+        let before = shipped.command(&["audit", "verify"])?["entries"]
             .as_u64()
             .context("entries")?;
-        let mut daemon = base(program, scratch.path());
-        daemon.args(["up", "--listen", "127.0.0.1:0"]);
-        daemon.env("PROVOST_LOG", "warn").stderr(Stdio::piped());
-        let mut child = daemon.spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().context("stderr")?).lines();
-        let url = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let at = line.find("http://")?;
-                Some(line.get(at..)?.replace("<server>", "echo"))
-            })
-            .context("the gateway did not say where it listens")?;
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Ok(Self {
-            program: program.to_owned(),
-            scratch,
-            child,
-            url,
-            token,
-            before,
-        })
+        Ok(Self { shipped, before })
     }
 
     /// How the load generator reaches it.
     pub fn target(&self) -> Target {
+        let token = self.shipped.token();
         Target {
-            headers: vec![("authorization".into(), format!("Bearer {}", self.token))],
-            pids: vec![self.child.id()],
-            ..Target::new("provost", &self.url)
+            headers: vec![("authorization".into(), format!("Bearer {token}"))],
+            pids: vec![self.shipped.pid()],
+            ..Target::new("provost", self.shipped.url())
         }
     }
 
@@ -90,7 +54,7 @@ impl Gateway {
     /// # Errors
     /// When the chain is not intact.
     pub fn audit(&self) -> Result<Audit> {
-        let verified = command(&self.program, self.scratch.path(), &["audit", "verify"])?;
+        let verified = self.shipped.command(&["audit", "verify"])?;
         ensure!(verified["intact"] == json!(true), "the chain: {verified}");
         let number = |key: &str| verified[key].as_u64().context("a number");
         Ok(Audit {
@@ -98,31 +62,6 @@ impl Gateway {
             segments: number("segments")?,
         })
     }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // Gone already is as good.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn base(program: &Path, home: &Path) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env("HOME", home)
-        .env("PROVOST_DATA", home.join("data"))
-        .env("PROVOST_CONFIG", home.join("config"));
-    command
-}
-
-fn command(program: &Path, home: &Path, args: &[&str]) -> Result<Value> {
-    let output = base(program, home).arg("--json").args(args).output()?;
-    if !output.status.success() {
-        bail!("{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
 }
 
 /// A policy for so many tools, `echo` among them, each with a pattern its

@@ -5,6 +5,8 @@
 mod answers;
 mod sign_in;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use rmcp::model::{CallToolRequestParams, JsonObject, ProtocolVersion, Tool};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -15,6 +17,9 @@ use serde_json::{Value, json};
 
 use answers::Answers;
 use sign_in::{Challenge, SignIn};
+
+/// Servers of some scenarios never answer; the harness would wait thirty seconds and then kill.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the harness asks for, beside the server's URL.
 #[derive(Debug, Clone)]
@@ -48,6 +53,12 @@ struct Call {
 /// # Errors
 /// When the server does what a client must not put up with; some scenarios want that.
 pub async fn play(scenario: &Scenario, url: &str) -> Result<()> {
+    let visits = tokio::time::timeout(PATIENCE, visits(scenario, url));
+    visits.await.context("the server never came to an end")?
+}
+
+/// A visit for each time the server asks for a sign-in, and one more.
+async fn visits(scenario: &Scenario, url: &str) -> Result<()> {
     let mut sign_in = SignIn::new(url, &scenario.context);
     loop {
         let error = match visit(scenario, url, sign_in.manager().await?).await {
@@ -67,7 +78,7 @@ async fn visit(scenario: &Scenario, url: &str, manager: AuthorizationManager) ->
         AuthClient::new(reqwest::Client::default(), manager),
         StreamableHttpClientTransportConfig::with_uri(url),
     );
-    let client = Answers
+    let client = Answers::to(&scenario.version)
         .serve_with_lifecycle(transport, scenario.lifecycle())
         .await?;
     let tools = client.list_all_tools().await.context("listing tools")?;
@@ -85,6 +96,27 @@ async fn visit(scenario: &Scenario, url: &str, manager: AuthorizationManager) ->
 // === impl Scenario ===
 
 impl Scenario {
+    /// What the harness says in the environment.
+    ///
+    /// # Errors
+    /// When it names no scenario, or says what cannot be read.
+    pub fn from_environment() -> Result<Self> {
+        let version = std::env::var("MCP_CONFORMANCE_PROTOCOL_VERSION");
+        let version: Option<ProtocolVersion> = match version {
+            Ok(version) => Some(serde_json::from_value(Value::String(version))?),
+            Err(_) => None,
+        };
+        let context = std::env::var("MCP_CONFORMANCE_CONTEXT");
+        Ok(Self {
+            name: std::env::var("MCP_CONFORMANCE_SCENARIO").context("no scenario was named")?,
+            version: version.unwrap_or(ProtocolVersion::V_2025_11_25),
+            context: match context {
+                Ok(context) => serde_json::from_str(&context)?,
+                Err(_) => Configured::default(),
+            },
+        })
+    }
+
     fn lifecycle(&self) -> ClientLifecycleMode {
         // The server of this one announces the modern era and then speaks the legacy one.
         let pretends = self.name == "json-schema-ref-no-deref";

@@ -3,6 +3,7 @@
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
     ElicitRequestParams, ElicitResult, ElicitationAction, Implementation, ListRootsResult,
+    ProtocolVersion,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ClientHandler, ErrorData, RoleClient};
@@ -11,8 +12,22 @@ use serde_json::{Value, json};
 use super::a_value_for;
 
 /// The person and the model behind the client.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Answers;
+#[derive(Debug, Clone)]
+pub(super) struct Answers {
+    /// The revision that a handshake of the legacy era asks for.
+    version: ProtocolVersion,
+}
+
+impl Answers {
+    /// For a scenario about that revision.
+    pub(super) fn to(version: &ProtocolVersion) -> Self {
+        let latest = ProtocolVersion::V_2025_11_25;
+        let legacy = version.as_str() <= latest.as_str();
+        Self {
+            version: if legacy { version.clone() } else { latest },
+        }
+    }
+}
 
 impl ClientHandler for Answers {
     fn get_info(&self) -> ClientConfig {
@@ -22,7 +37,7 @@ impl ClientHandler for Answers {
             "roots": {},
         }));
         let name = Implementation::new("provost-conformance-client", "1.0.0");
-        ClientConfig::new(capabilities, name)
+        ClientConfig::new(capabilities, name).with_protocol_version(self.version.clone())
     }
 
     async fn create_elicitation(

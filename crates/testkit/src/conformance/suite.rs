@@ -1,0 +1,251 @@
+//! The suites, and the harness that plays them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use regex::Regex;
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::process::root;
+
+/// A run that takes longer has gone wrong; a good one takes a few seconds.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// All suites, in the order of the table.
+pub const SUITES: [Suite; 4] = [
+    Suite::new(Side::Server, Revision::Legacy),
+    Suite::new(Side::Server, Revision::Modern),
+    Suite::new(Side::Client, Revision::Legacy),
+    Suite::new(Side::Client, Revision::Modern),
+];
+
+/// What a revision requires of one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suite {
+    /// Which side is tested.
+    pub side: Side,
+    /// Which revision of the protocol.
+    pub revision: Revision,
+}
+
+/// Which side is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The harness is the client.
+    Server,
+    /// The harness is the server.
+    Client,
+}
+
+/// A revision with a list of requirements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Revision {
+    /// 2025-11-25.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+/// What a run said, scenario by scenario.
+pub type Outcome = BTreeMap<String, Played>;
+
+/// What a run said about one scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// Whether the revision requires it, or why it does not count.
+    pub standing: Standing,
+    /// The checks, in the order in which they were made.
+    pub checks: Vec<Check>,
+}
+
+/// Whether a scenario counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The revision requires it.
+    Required,
+    /// It is played and does not count: an extension, say.
+    NotScored(String),
+}
+
+/// One check of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// What is checked.
+    pub id: String,
+    /// How it went.
+    pub status: Status,
+    /// What went wrong.
+    #[serde(default)]
+    pub error_message: Option<String>,
+}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// As required.
+    Success,
+    /// Not as required.
+    Failure,
+    /// Not as recommended.
+    Warning,
+    /// Only noted.
+    Info,
+    /// Not applicable.
+    Skipped,
+}
+
+/// The harness, as `scripts/setup` installs it.
+#[derive(Debug, Clone)]
+pub struct Harness {
+    node: PathBuf,
+    package: PathBuf,
+}
+
+/// The list of requirements of a revision, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Requirements {
+    server: Vec<String>,
+    client: Vec<String>,
+    not_scored: Vec<NotScored>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NotScored {
+    scenario: String,
+    leg: String,
+    reason: String,
+}
+
+// === impl Suite ===
+
+impl Suite {
+    const fn new(side: Side, revision: Revision) -> Self {
+        Self { side, revision }
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.side.word(), self.revision.word())
+    }
+}
+
+impl Side {
+    /// What the harness calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Side::Server => "server",
+            Side::Client => "client",
+        }
+    }
+}
+
+impl Revision {
+    /// What the protocol calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Revision::Legacy => "2025-11-25",
+            Revision::Modern => "2026-07-28",
+        }
+    }
+}
+
+// === impl Harness ===
+
+impl Harness {
+    /// The harness in `.tools/`.
+    ///
+    /// # Errors
+    /// When `scripts/setup` has not run.
+    pub fn installed() -> Result<Self> {
+        let tools = root().join(".tools");
+        let harness = Self {
+            node: tools.join("node/node_modules/node/bin/node"),
+            package: tools.join("conformance/node_modules/@modelcontextprotocol/conformance"),
+        };
+        ensure!(
+            harness.node.exists() && harness.package.exists(),
+            "the conformance suite is not installed; run `scripts/setup` (`make conformance` does it)"
+        );
+        Ok(harness)
+    }
+
+    /// Plays a suite. `subject` is the URL of a server, or the command of a client.
+    ///
+    /// # Errors
+    /// When the harness does not come to an end, or leaves a scenario out.
+    pub async fn play(&self, suite: Suite, subject: &str) -> Result<Outcome> {
+        let results = tempfile::tempdir()?;
+        let option = match suite.side {
+            Side::Server => "--url",
+            Side::Client => "--command",
+        };
+        let mut command = Command::new(&self.node);
+        command.arg(self.package.join("dist/index.js"));
+        command.args([suite.side.word(), option, subject]);
+        command.args(["--requirements", suite.revision.word(), "-o"]);
+        command.arg(results.path());
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let run = tokio::time::timeout(PATIENCE, command.output());
+        let output = run.await.context("the harness never came to an end")??;
+        let said = [output.stdout, output.stderr].concat();
+        self.collect(suite, results.path())
+            .with_context(|| format!("the harness said:\n{}", String::from_utf8_lossy(&said)))
+    }
+
+    fn collect(&self, suite: Suite, results: &Path) -> Result<Outcome> {
+        let mut files = BTreeMap::new();
+        find(results, results, &mut files)?;
+        let prefix = match suite.side {
+            Side::Server => "server-",
+            Side::Client => "",
+        };
+        let mut outcome = Outcome::new();
+        for (scenario, standing) in self.requirements(suite)? {
+            let file = files.get(&format!("{prefix}{scenario}"));
+            let file = file.with_context(|| format!("no result of the scenario `{scenario}`"))?;
+            let checks = serde_json::from_slice(&std::fs::read(file)?)?;
+            outcome.insert(scenario, Played { standing, checks });
+        }
+        Ok(outcome)
+    }
+
+    fn requirements(&self, suite: Suite) -> Result<Vec<(String, Standing)>> {
+        let name = format!("requirements/{}.yaml", suite.revision.word());
+        let text = std::fs::read_to_string(self.package.join(name))?;
+        let all: Requirements = serde_saphyr::from_str(&text)?;
+        let required = match suite.side {
+            Side::Server => all.server,
+            Side::Client => all.client,
+        };
+        let not_scored = all.not_scored.into_iter();
+        let not_scored = not_scored.filter(|entry| entry.leg == suite.side.word());
+        Ok(required
+            .into_iter()
+            .map(|scenario| (scenario, Standing::Required))
+            .chain(not_scored.map(|entry| (entry.scenario, Standing::NotScored(entry.reason))))
+            .collect())
+    }
+}
+
+/// Finds `checks.json` of every scenario. The folders are named after scenario and time.
+fn find(top: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
+    let time = Regex::new(r"-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d+Z$")?;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            find(top, &path, files)?;
+        } else if path.ends_with("checks.json") {
+            let name = folder.strip_prefix(top)?.to_string_lossy().into_owned();
+            files.insert(time.replace(&name, "").into_owned(), path);
+        }
+    }
+    Ok(())
+}
