@@ -5,7 +5,7 @@ CARGO ?= cargo
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build install check test compatibility bench setup fmt clean
+.PHONY: help demo build install check test compatibility conformance bench setup fmt clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -36,6 +36,8 @@ check: ## format, lints, docs, licences, dependency arrows, file sizes
 test: setup ## install what the tests need, then run all of them
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --doc --quiet
+# Alone, because the suite gives servers half a second for some answers.
+	./target/debug/conformance --suite "server 2025-11-25" --suite "client 2025-11-25" >/dev/null
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --locked --workspace
 else
@@ -45,6 +47,10 @@ endif
 compatibility: setup ## run real clients and servers, and write docs/compatibility.md anew
 	$(CARGO) build --locked --workspace --bins
 	PROVOST_WRITE_TABLES=1 $(CARGO) test --locked -p provost --test it end_to_end
+
+conformance: setup ## the protocol's conformance suite, directly and through Provost; writes docs/conformance.md
+	$(CARGO) build --locked --workspace --bins
+	@./target/debug/conformance --write docs/conformance.md
 
 # Release profile, and that is the point. Arguments: make bench ARGS="--seconds 5 --connections 1,8,32"
 bench: ## requests per second and latency: direct, through nginx, through Provost

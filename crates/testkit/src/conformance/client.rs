@@ -15,6 +15,7 @@ use rmcp::{ClientLifecycleMode, ClientServiceExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::forward::Forwarder;
 use answers::Answers;
 use sign_in::{Challenge, SignIn};
 
@@ -53,15 +54,25 @@ struct Call {
 /// # Errors
 /// When the server does what a client must not put up with; some scenarios want that.
 pub async fn play(scenario: &Scenario, url: &str) -> Result<()> {
-    let visits = tokio::time::timeout(PATIENCE, visits(scenario, url));
+    let visits = tokio::time::timeout(PATIENCE, visits(scenario, url, None));
+    visits.await.context("the server never came to an end")?
+}
+
+/// Plays a scenario through a forwarder.
+///
+/// # Errors
+/// As [`play`].
+pub async fn play_behind(scenario: &Scenario, forwarder: &Forwarder) -> Result<()> {
+    let visits = visits(scenario, forwarder.url(), Some(forwarder));
+    let visits = tokio::time::timeout(PATIENCE, visits);
     visits.await.context("the server never came to an end")?
 }
 
 /// A visit for each time the server asks for a sign-in, and one more.
-async fn visits(scenario: &Scenario, url: &str) -> Result<()> {
+async fn visits(scenario: &Scenario, url: &str, behind: Option<&Forwarder>) -> Result<()> {
     let mut sign_in = SignIn::new(url, &scenario.context);
     loop {
-        let error = match visit(scenario, url, sign_in.manager().await?).await {
+        let error = match visit(scenario, url, behind, sign_in.manager().await?).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -73,7 +84,12 @@ async fn visits(scenario: &Scenario, url: &str) -> Result<()> {
 }
 
 /// Connects, lists, calls, leaves.
-async fn visit(scenario: &Scenario, url: &str, manager: AuthorizationManager) -> Result<()> {
+async fn visit(
+    scenario: &Scenario,
+    url: &str,
+    behind: Option<&Forwarder>,
+    manager: AuthorizationManager,
+) -> Result<()> {
     let transport = StreamableHttpClientTransport::with_client(
         AuthClient::new(reqwest::Client::default(), manager),
         StreamableHttpClientTransportConfig::with_uri(url),
@@ -82,6 +98,9 @@ async fn visit(scenario: &Scenario, url: &str, manager: AuthorizationManager) ->
         .serve_with_lifecycle(transport, scenario.lifecycle())
         .await?;
     let tools = client.list_all_tools().await.context("listing tools")?;
+    if let Some(forwarder) = behind {
+        forwarder.settled().await;
+    }
     for call in scenario.calls(&tools) {
         let name = call.name.clone();
         client

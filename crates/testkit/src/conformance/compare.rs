@@ -93,6 +93,8 @@ impl Comparison {
         let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
         ids.into_iter()
             .filter(|id| before.get(id) != after.get(id))
+            // What is only noted is the suite's log of what passed by, and no check.
+            .filter(|id| !only_noted(before.get(id)) || !only_noted(after.get(id)))
             .map(|id| {
                 let messages = through.iter().filter(|check| check.id == id);
                 let messages = messages.filter_map(|check| check.error_message.clone());
@@ -120,6 +122,10 @@ impl Comparison {
         });
         failing.map(|(name, _)| name.as_str()).collect()
     }
+}
+
+fn only_noted(statuses: Option<&Vec<Status>>) -> bool {
+    statuses.is_none_or(|all| all.iter().all(|status| *status == Status::Info))
 }
 
 /// How each check went, in no particular order: a check may be made several times.

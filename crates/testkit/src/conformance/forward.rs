@@ -9,9 +9,10 @@ use http_body_util::{BodyExt, Empty, combinators::BoxBody};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// A running forwarder; it stops when it is dropped.
@@ -19,6 +20,16 @@ use tokio::task::AbortHandle;
 pub struct Forwarder {
     url: String,
     task: AbortHandle,
+    seen: watch::Receiver<Seen>,
+}
+
+/// What has passed so far.
+#[derive(Debug, Default)]
+struct Seen {
+    /// A session was opened.
+    session: bool,
+    /// A GET, which is how a session's stream is opened, was answered.
+    stream: bool,
 }
 
 /// Where requests go, and what is added to them.
@@ -26,6 +37,7 @@ pub struct Forwarder {
 struct Onward {
     authority: String,
     authorization: HeaderValue,
+    seen: watch::Sender<Seen>,
 }
 
 type Body = BoxBody<Bytes, hyper::Error>;
@@ -37,14 +49,24 @@ impl Forwarder {
     /// When no port is free, or the URL is not one.
     pub async fn start(url: &str, token: &str) -> Result<Self> {
         let target: hyper::Uri = url.parse()?;
+        let (sender, seen) = watch::channel(Seen::default());
         let onward = Arc::new(Onward {
             authority: target.authority().context("a host")?.to_string(),
             authorization: HeaderValue::from_str(&format!("Bearer {token}"))?,
+            seen: sender,
         });
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let url = format!("http://{}{}", listener.local_addr()?, target.path());
         let task = tokio::spawn(accept(listener, onward)).abort_handle();
-        Ok(Self { url, task })
+        Ok(Self { url, task, seen })
+    }
+
+    /// Waits until the session, if there is one, has its stream: clients open it beside their requests, and a scenario
+    /// that counts streams must not meet it later.
+    pub async fn settled(&self) {
+        let settled = |seen: &Seen| seen.stream || !seen.session;
+        // It can only fail when the forwarder is gone, and then nothing else works.
+        drop(self.seen.clone().wait_for(settled).await);
     }
 
     /// The same endpoint, as the harness reaches it.
@@ -93,6 +115,12 @@ impl Onward {
         tokio::spawn(connection);
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
-        Ok(sender.send_request(request).await?)
+        let stream = request.method() == Method::GET;
+        let response = sender.send_request(request).await?;
+        self.seen.send_modify(|seen| {
+            seen.session |= response.headers().contains_key("mcp-session-id");
+            seen.stream |= stream;
+        });
+        Ok(response)
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::client::{Scenario, play};
+use super::client::{Scenario, play_behind};
 use super::compare::{Comparison, signs_in};
 use super::forward::Forwarder;
 use super::server::{Era, serve};
@@ -65,7 +65,7 @@ pub async fn play_through(program: &Path, scenario: &Scenario, url: &str) -> Res
     );
     let gateway = gateway(program, url)?;
     let forwarder = Forwarder::start(gateway.url(), gateway.token()).await?;
-    play(scenario, forwarder.url()).await
+    play_behind(scenario, &forwarder).await
 }
 
 fn gateway(program: &Path, upstream: &str) -> Result<Shipped> {
