@@ -66,7 +66,7 @@ async fn answer(
             version(request.headers())?;
             let session = known_session(worker, &holding, request.headers())?;
             let last_event = last_event(request.headers())?;
-            stream::open(worker, holding, session, last_event)
+            stream::open(worker, holding, session, last_event).await
         }
         Method::DELETE => {
             version(request.headers())?;

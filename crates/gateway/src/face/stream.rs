@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Response;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use super::body::{End, Out};
@@ -22,6 +22,10 @@ use crate::worker::Worker;
 
 /// Longest pause before the upstream's stream is opened again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Longest wait for the upstream's stream before the agent's is answered. Some servers say nothing until they have
+/// something to say.
+const OPENING: Duration = Duration::from_secs(1);
 
 /// Who opens the upstream's stream again where it broke off.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +62,7 @@ pub(crate) fn follow(worker: &Worker, route: &Route) {
             }
         };
         tokio::select! {
-            () = carry(&worker, &route, None, &sender, Resumes::Us) => {}
+            () = carry(&worker, &route, None, &sender, Resumes::Us, None) => {}
             () = deliver => {}
             () = route.session.ended.cancelled() => {}
             () = worker.shared.stopping.cancelled() => {}
@@ -67,7 +71,10 @@ pub(crate) fn follow(worker: &Worker, route: &Route) {
 }
 
 /// Opens the stream; the upstream's own stream, where it has one, flows into it.
-pub(super) fn open(
+///
+/// The agent is answered when the upstream has answered: what a server sends to a
+/// stream that is not there yet is lost, so the agent must not think it is.
+pub(super) async fn open(
     worker: &Worker,
     holding: Arc<Holding>,
     session: Arc<Session>,
@@ -93,6 +100,7 @@ pub(super) fn open(
     } else {
         Resumes::Agent
     };
+    let (announce, upstream_answered) = oneshot::channel();
     let relay = {
         let worker = worker.clone();
         let session = Arc::clone(&session);
@@ -102,7 +110,7 @@ pub(super) fn open(
                 session: Arc::clone(&session),
             };
             tokio::select! {
-                () = carry(&worker, &route, last_event, &sender, resumes) => {}
+                () = carry(&worker, &route, last_event, &sender, resumes, Some(announce)) => {}
                 () = sender.closed() => {}
                 () = taken_over.cancelled() => {}
                 () = session.ended.cancelled() => {}
@@ -114,7 +122,10 @@ pub(super) fn open(
     };
     tokio::spawn(relay);
     let end = End::new(move || session.close_stream(number));
-    Ok(event_stream(Out::events(events, Some(end))))
+    let response = event_stream(Out::events(events, Some(end)));
+    // Whichever way it ended, there is nothing more to wait for.
+    drop(tokio::time::timeout(OPENING, upstream_answered).await);
+    Ok(response)
 }
 
 /// Carries the upstream's stream to the agent, and opens it again when it breaks.
@@ -124,10 +135,16 @@ async fn carry(
     mut last_event: Option<String>,
     to: &mpsc::Sender<Event>,
     resumes: Resumes,
+    mut announce: Option<oneshot::Sender<()>>,
 ) {
     let mut pause = Duration::from_secs(1);
     loop {
-        match route.stream(worker, last_event.as_deref()).await {
+        let opened = route.stream(worker, last_event.as_deref()).await;
+        if let Some(announce) = announce.take() {
+            // Nobody waits any more: that is fine.
+            let _ = announce.send(());
+        }
+        match opened {
             Ok(Some(answer)) => {
                 let before = last_event.clone();
                 relay(worker, route, answer, &mut last_event, to, resumes).await;

@@ -39,6 +39,15 @@ async fn a_second_initialize_is_refused(scene: Scene) {
 }
 everywhere!(a_second_initialize_is_refused, allow_all());
 
+#[tokio::test]
+async fn a_stream_is_answered_once_the_servers_own_is_there() {
+    let scene = over_http().await;
+    scene.agent.listen().await;
+    // Not a moment later: what the server says to a stream that is not there yet is lost.
+    let seen = String::from_utf8(scene.upstream.bytes()).unwrap();
+    assert!(seen.contains("GET /mcp"), "{seen}");
+}
+
 async fn nothing_goes_before_initialize(scene: Scene) {
     for text in [
         call(1, "echo", "{}"),
