@@ -9,7 +9,7 @@ pub(crate) mod upstream;
 use serde_json::{Value, json};
 
 pub(crate) use gate::{Pass, TestGateway};
-pub(crate) use scene::{Face, Scene, Setup};
+pub(crate) use scene::{Era, Face, Scene, Setup};
 pub(crate) use upstream::{Kind, TestUpstream};
 
 /// Key of the member that explains a decision.

@@ -22,6 +22,7 @@ mod fuzz;
 mod isolation;
 mod journal;
 mod methods;
+mod modern;
 mod processes;
 mod questions;
 mod run;

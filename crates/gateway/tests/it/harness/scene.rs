@@ -3,7 +3,7 @@
 use provost_gateway::Settings;
 use provost_store::{Attachment, NewGrant};
 use provost_testkit::client::Client;
-use provost_testkit::fixture::Options;
+use provost_testkit::fixture::{Eras, Options};
 use provost_testkit::{wait_for, wait_until};
 use serde_json::{Value, json};
 
@@ -17,6 +17,13 @@ pub(crate) enum Face {
     Stdio,
 }
 
+/// The era an agent speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Era {
+    Legacy,
+    Modern,
+}
+
 /// What a scene is made of.
 pub(crate) struct Setup {
     policy: Option<Value>,
@@ -24,6 +31,7 @@ pub(crate) struct Setup {
     options: Options,
     settings: Settings,
     shared: bool,
+    era: Era,
 }
 
 /// The server's name.
@@ -38,6 +46,7 @@ pub(crate) struct Scene {
     pub(crate) agent: Client,
     pub(crate) face: Face,
     pub(crate) kind: Kind,
+    pub(crate) era: Era,
     attachment: Attachment,
 }
 
@@ -71,6 +80,7 @@ impl Setup {
             options,
             settings,
             shared: false,
+            era: Era::Legacy,
         }
     }
 
@@ -80,6 +90,25 @@ impl Setup {
             shadow: Some(shadow),
             ..Setup::without_policy()
         }
+    }
+
+    /// Agent and server speak the modern era.
+    pub(crate) fn modern(policy: Value) -> Setup {
+        Setup::from(policy)
+            .options(Options::modern())
+            .agent(Era::Modern)
+    }
+
+    /// Which era the agent speaks.
+    pub(crate) fn agent(mut self, era: Era) -> Setup {
+        self.era = era;
+        self
+    }
+
+    /// Which eras the server speaks.
+    pub(crate) fn eras(mut self, eras: Eras) -> Setup {
+        self.options.eras = eras;
+        self
     }
 
     /// A draft beside the policy.
@@ -114,6 +143,9 @@ impl Scene {
     pub(crate) async fn new(face: Face, kind: Kind, setup: impl Into<Setup>) -> Scene {
         let scene = Scene::before_initialize(face, kind, setup);
         scene.agent.connect().await;
+        if scene.era == Era::Modern {
+            return scene;
+        }
         // Over stdio nobody says that the agent's notification was taken.
         scene.upstream.wait_for("notification").await;
         if (face, kind) == (Face::Stdio, Kind::Http) {
@@ -149,7 +181,7 @@ impl Scene {
             attachment: attachment.clone(),
             ..NewGrant::default()
         });
-        let agent = agent(&gate, face, &pass);
+        let agent = agent(&gate, face, setup.era, &pass);
         Scene {
             gate,
             upstream,
@@ -157,6 +189,7 @@ impl Scene {
             agent,
             face,
             kind,
+            era: setup.era,
             attachment,
         }
     }
@@ -173,9 +206,14 @@ impl Scene {
 
     /// A further agent of a grant, on the same face, connected.
     pub(crate) async fn another_agent(&self, pass: &Pass) -> Client {
-        let agent = agent(&self.gate, self.face, pass);
+        let agent = self.silent_agent(pass);
         agent.connect().await;
         agent
+    }
+
+    /// A further agent of a grant, on the same face, that has said nothing yet.
+    pub(crate) fn silent_agent(&self, pass: &Pass) -> Client {
+        agent(&self.gate, self.face, self.era, pass)
     }
 
     /// Puts a new version of the policy.
@@ -234,10 +272,15 @@ impl TestGateway {
     }
 }
 
-fn agent(gate: &TestGateway, face: Face, pass: &Pass) -> Client {
-    match face {
+/// An agent that has said nothing yet.
+pub(crate) fn agent(gate: &TestGateway, face: Face, era: Era, pass: &Pass) -> Client {
+    let agent = match face {
         Face::Http => gate.http_agent(pass),
         Face::Stdio => gate.stdio_agent(pass),
+    };
+    match era {
+        Era::Legacy => agent,
+        Era::Modern => agent.modern(),
     }
 }
 
