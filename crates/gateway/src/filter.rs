@@ -93,7 +93,8 @@ pub(crate) fn result(
 /// may change. Only the modern era speaks of caches.
 fn kept_private(modern: bool, result: Value<'_>) -> Vec<Splice> {
     let mut splices = Vec::new();
-    if !modern {
+    let complete = |kind: Value<'_>| kind.as_str().as_deref() == Some("complete");
+    if !modern || !result.get("resultType").is_none_or(complete) {
         return splices;
     }
     if let Some(scope) = result.get("cacheScope")
@@ -113,6 +114,23 @@ fn kept_private(modern: bool, result: Value<'_>) -> Vec<Splice> {
         splices.push(Splice {
             at: ttl.span(),
             with: LONGEST_KEPT_MS.to_string(),
+        });
+    }
+    // Without a word of the server, it is stale at once.
+    let missing: String = [("ttlMs", "0"), ("cacheScope", "\"private\"")]
+        .into_iter()
+        .filter(|(key, _)| result.get(key).is_none())
+        .map(|(key, value)| format!("\"{key}\":{value},"))
+        .collect();
+    if !missing.is_empty() {
+        let missing = match result.is_empty() {
+            true => missing.trim_end_matches(',').to_owned(),
+            false => missing,
+        };
+        let inside = result.span().start + 1;
+        splices.push(Splice {
+            at: inside..inside,
+            with: missing,
         });
     }
     splices

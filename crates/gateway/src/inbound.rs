@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use provost_policy::json::{Document, Value};
+use provost_policy::json::{Document, Kind, Value};
 use provost_policy::judge::{Refusal, Verdict};
 use provost_policy::{Call, Caller, RuleId};
 use provost_store::{Decision, Status};
@@ -290,11 +290,20 @@ fn modern_result(
         "task" if pending.transform == Transform::Call && modern.declared.takes_tasks() => Ok(()),
         "input_required" if pending.transform.may_ask() => {
             let questions = result.get("inputRequests");
+            let no_object = |questions: Value<'_>| questions.kind() != Kind::Object;
+            let asks = questions.is_some_and(|questions| !questions.is_empty());
+            let goes_on = result
+                .get(STATE)
+                .is_some_and(|state| state.kind() == Kind::String);
+            if questions.is_some_and(no_object) || !(asks || goes_on) {
+                return Err(lies());
+            }
             let questions = questions.iter().flat_map(|questions| questions.members());
             for question in questions {
                 let method = question.value.get("method").and_then(Value::as_str);
                 let method = method.ok_or_else(lies)?;
-                let declared = |capability: &str| modern.declared.has(capability);
+                let params = question.value.get("params");
+                let declared = |capability: &str| modern.declared.covers(capability, params);
                 let asked = ask(worker, route, holding, &method, &declared);
                 match asked {
                     // It is put to the agent with this very answer.

@@ -426,7 +426,8 @@ impl Flight {
         let answer = async {
             match why {
                 // Cancelled requests are not answered.
-                Broken::Cancelled | Broken::Over => way.end(),
+                Broken::Cancelled => way.end(),
+                Broken::Over => way.over(&self.id).await,
                 Broken::Fault(_)
                 | Broken::Gone
                 | Broken::Ended

@@ -68,6 +68,16 @@ impl Route {
             // Whatever stands there now may be another server.
             return sent.inspect_err(|_| self.site.eras.forget());
         }
+        let sent = self.legacy_request(worker, permit, message).await;
+        sent.inspect_err(|_| self.site.eras.forget())
+    }
+
+    async fn legacy_request(
+        &self,
+        worker: &Worker,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Result<Exchange, Fault> {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;

@@ -22,6 +22,9 @@ const TASKS: &str = "io.modelcontextprotocol/tasks";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Declared {
     names: Vec<String>,
+    forms: bool,
+    urls: bool,
+    sampling_tools: bool,
     tasks: bool,
 }
 
@@ -69,15 +72,31 @@ impl Declared {
             .members()
             .map(|member| member.name().into_owned());
         let extensions = capabilities.get("extensions");
+        let elicitation = capabilities.get("elicitation");
+        let mode = |mode: &str| elicitation.and_then(|modes| modes.get(mode)).is_some();
+        let sampling = capabilities.get("sampling");
         Self {
             names: names.collect(),
+            // Whoever names no mode means forms.
+            forms: mode("form") || !mode("url"),
+            urls: mode("url"),
+            sampling_tools: sampling.is_some_and(|sampling| sampling.get("tools").is_some()),
             tasks: extensions.is_some_and(|extensions| extensions.get(TASKS).is_some()),
         }
     }
 
-    /// Whether a capability was declared.
-    pub(crate) fn has(&self, capability: &str) -> bool {
-        self.names.iter().any(|name| name == capability)
+    /// Whether a capability was declared, as far as a question with these params
+    /// needs it.
+    pub(crate) fn covers(&self, capability: &str, params: Option<Value<'_>>) -> bool {
+        let asks = |member: &str| params.is_some_and(|params| params.get(member).is_some());
+        let mode = params.and_then(|params| params.get("mode")?.as_str());
+        let enough = match capability {
+            "elicitation" if mode.as_deref() == Some("url") => self.urls,
+            "elicitation" => self.forms,
+            "sampling" if asks("tools") || asks("toolChoice") => self.sampling_tools,
+            _ => true,
+        };
+        enough && self.names.iter().any(|name| name == capability)
     }
 
     /// Whether a call may be answered with a task.

@@ -30,7 +30,7 @@ enum Kin {
         tools: bool,
     },
     /// The upstream ends the subscription.
-    Ended,
+    Over,
     /// It is another request's, or nobody's.
     Stranger,
 }
@@ -89,15 +89,10 @@ impl Flight {
             // Event ids and pauses are for taking a stream up again.
             let Some(text) = text else { continue };
             let kin = self.kin(&text);
-            if kin == Kin::Stranger {
-                continue;
-            }
-            if kin == Kin::Ended {
-                // Over HTTP the end of the stream says the same.
-                if let Way::Lines(lines) = &way {
-                    drop(lines.send(text).await);
-                }
-                return self.broken(worker, Broken::Over, way).await;
+            match kin {
+                Kin::Stranger => continue,
+                Kin::Over => return self.broken(worker, Broken::Over, way).await,
+                Kin::Own | Kin::Acknowledged { .. } => {}
             }
             match inbound::sort(worker, &self.route, channel, text).await {
                 Sorted::Answer { answered, .. } => {
@@ -148,12 +143,14 @@ impl Flight {
         };
         match envelope::read(&parsed) {
             Ok(Message::Response { id, .. }) if id.key() != self.key => Kin::Stranger,
-            Ok(Message::Notification { method, .. })
-                if self.transform == Transform::Listen && method == "notifications/cancelled" =>
-            {
-                Kin::Ended
-            }
             Ok(Message::Notification { method, params }) if self.transform == Transform::Listen => {
+                if method == "notifications/cancelled" {
+                    let ended = params.and_then(|params| params.get("requestId"));
+                    return match ended.map(id_key) == Some(self.key.clone()) {
+                        true => Kin::Over,
+                        false => Kin::Stranger,
+                    };
+                }
                 let id = params.and_then(|params| params.get("_meta")?.get(meta::SUBSCRIPTION));
                 if id.map(id_key).as_ref() != Some(&self.key) {
                     return Kin::Stranger;

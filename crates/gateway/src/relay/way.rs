@@ -84,6 +84,21 @@ impl Way {
         }
     }
 
+    /// Ends a subscription without an answer: a stream by closing it, and over
+    /// stdio, where nothing closes, in words.
+    pub(super) async fn over(self, id: &str) {
+        match self {
+            Self::Lines(lines) => {
+                let text = format!(
+                    r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
+                );
+                let last = lines.send(Bytes::from(text));
+                drop(tokio::time::timeout(LAST_WORDS, last).await);
+            }
+            Self::Unopened(_) | Self::Stream(_) => self.end(),
+        }
+    }
+
     /// Ends the exchange without an answer.
     pub(super) fn end(self) {
         match self {

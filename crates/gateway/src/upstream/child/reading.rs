@@ -13,7 +13,7 @@ use super::Child;
 use crate::answer::Failure;
 use provost_policy::json::Value;
 
-use crate::envelope::{self, Message};
+use crate::envelope::{self, Answer, Message};
 use crate::modern::meta;
 use crate::permit::Permit;
 use crate::protocol::Era;
@@ -57,7 +57,7 @@ impl Child {
             }
         };
         match message {
-            Message::Response { id, .. } => {
+            Message::Response { id, answer } => {
                 let number = id.raw().parse::<u64>().ok();
                 let waiting = number.and_then(|number| {
                     let mut state = self.state();
@@ -71,11 +71,21 @@ impl Child {
                         "Server `{}` answered a request nobody is waiting for", self.spec.name);
                     return;
                 };
-                let id = Splice {
+                let mut own = vec![Splice {
                     at: id.span(),
-                    with: waiting.id,
-                };
-                let answer = splice::apply(line.clone(), vec![id]);
+                    with: waiting.id.clone(),
+                }];
+                // The answer that ends a subscription names it once more.
+                if let Answer::Result(result) = answer
+                    && self.era == Era::Modern
+                    && let Some(subscription) = subscription(Some(result))
+                {
+                    own.push(Splice {
+                        at: subscription.span(),
+                        with: waiting.id,
+                    });
+                }
+                let answer = splice::apply(line.clone(), own);
                 // Behind an agent that reads slowly it waits for its place; the
                 // wait ends with the request's reader.
                 if let Err(TrySendError::Full(answer)) = waiting.sink.try_send(answer) {

@@ -230,7 +230,15 @@ async fn notifications_of_the_other_era_go_nowhere(scene: Scene) {
         "notifications/subscriptions/acknowledged",
         "notifications/vendor",
     ] {
-        scene.agent.notify(method, json!({"x": 1})).await;
+        let message = json!({"jsonrpc": "2.0", "method": method, "params": {"x": 1}});
+        match scene.face {
+            Face::Http => {
+                let link = scene.agent.as_http();
+                let reply = link.post_raw(message.to_string()).await.unwrap();
+                assert!([202, 400].contains(&reply.status), "{}", reply.text());
+            }
+            Face::Stdio => scene.agent.send(&message).await,
+        }
     }
     scene.honest_call_works().await;
     let told = scene.upstream.events_of("notification");

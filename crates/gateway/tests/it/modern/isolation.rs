@@ -129,14 +129,15 @@ async fn cancelling_reaches_ones_own_call_only() {
 
 /// A server's list of tools is one thing, what a grant sees of it another.
 async fn s58_what_one_grant_sees_is_not_shown_to_another(scene: Scene) {
-    scene.gate.put_policy(
-        "fixture",
-        "narrow",
-        &json!({"version": "1", "default": "deny", "tools": {"add": {}}}),
-    );
-    let narrow = scene
-        .another_agent(&scene.gate.mint_on("fixture", "narrow"))
-        .await;
+    let add_only = json!({"version": "1", "default": "deny", "tools": {"add": {}}});
+    scene.gate.put_policy("fixture", "narrow", &add_only);
+    let pass = scene.another_pass("narrow");
+    let attachment = provost_store::Attachment {
+        policy: Some("narrow".to_owned()),
+        shadow: None,
+    };
+    scene.gate.attach(&pass, attachment);
+    let narrow = scene.another_agent(&pass).await;
     for _ in 0..3 {
         assert!(scene.agent.tools().await.len() > 17);
         assert_eq!(narrow.tools().await, ["add"]);

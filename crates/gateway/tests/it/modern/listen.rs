@@ -223,6 +223,7 @@ async fn a_new_version_of_the_policy_is_told_to_those_who_want_to_know(scene: Sc
         .subscribe(json!({"promptsListChanged": true}))
         .await;
     deaf.acknowledged().await;
+    assert!(scene.agent.tools().await.contains(&"echo".to_owned()));
     scene.policy(json!({"version": "1", "default": "allow", "hide": ["echo"]}));
     hears(&mut listening, "notifications/tools/list_changed").await;
     assert!(!scene.agent.tools().await.contains(&"echo".to_owned()));
@@ -277,18 +278,17 @@ async fn a_revoked_grant_ends_its_connection_over_stdio() {
 
 /// Messages under the id of another subscription are nobody's.
 async fn messages_of_other_subscriptions_are_dropped(scene: Scene) {
-    let mut listening = scene
-        .agent
-        .subscribe(json!({"toolsListChanged": true}))
-        .await;
+    let agent = scene.agent.clone();
+    // Over HTTP not even the head of an answer comes before the first message.
+    let listening = tokio::spawn(async move {
+        let mut listening = agent.subscribe(json!({"toolsListChanged": true})).await;
+        listening.next().await
+    });
     scene.upstream.wait_for("listening").await;
     scene.agent.call("change_tools", json!({})).await;
     scene.agent.call("end_subscriptions", json!({})).await;
-    let first = listening.next().await;
-    let told = first
-        .as_ref()
-        .is_none_or(|first| first.get("method").is_none());
-    assert!(told, "{first:?}");
+    let end = listening.await.unwrap().expect("the end is told");
+    assert!(end.get("method").is_none(), "{end}");
     scene.honest_call_works().await;
 }
 everywhere!(

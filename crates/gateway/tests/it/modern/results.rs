@@ -16,8 +16,8 @@ fn hostile(habit: Hostility, on: &str) -> Setup {
 async fn is_refused(scene: &Scene, habit: Hostility) -> Value {
     let mode = format!(r#"{{"mode":"{}"}}"#, habit.word());
     let answer = scene.raw(call("1", "hostile", &mode)).await;
-    status_is(&answer, 502);
-    assert_eq!(code(&answer.message), -32603, "{answer:?}");
+    assert_eq!(answer.status.unwrap_or(502), 502, "{habit:?}: {answer:?}");
+    assert_eq!(code(&answer.message), -32603, "{habit:?}: {answer:?}");
     assert_eq!(answer.message["id"], 1);
     let records = scene.gate.history();
     assert_eq!(records.len(), 1, "{records:?}");
@@ -90,7 +90,6 @@ async fn broken_servers_are_bad_gateways_and_the_next_call_works() {
         Hostility::InternalError,
         Hostility::Redirect,
         Hostility::Unauthorized,
-        Hostility::WrongType,
         Hostility::Cut,
         Hostility::EndStream,
         Hostility::Exit,
@@ -106,13 +105,25 @@ async fn broken_servers_are_bad_gateways_and_the_next_call_works() {
 
 #[tokio::test]
 async fn broken_processes_are_bad_gateways_and_the_next_call_works() {
-    for habit in [
-        Hostility::WrongShape,
-        Hostility::Exit,
-        Hostility::PartialExit,
-    ] {
+    for habit in [Hostility::Exit, Hostility::PartialExit] {
         let scene = Scene::new(Face::Http, Kind::Stdio, open()).await;
         is_refused(&scene, habit).await;
+    }
+}
+
+/// A line that answers nothing leaves its request without an answer.
+#[tokio::test]
+async fn a_process_that_answers_nothing_is_too_slow() {
+    for habit in [Hostility::WrongShape, Hostility::BadUtf8, Hostility::Silent] {
+        let patient = open().settings(|settings| {
+            settings.call_timeout = std::time::Duration::from_millis(500);
+        });
+        let scene = Scene::new(Face::Http, Kind::Stdio, patient).await;
+        let mode = format!(r#"{{"mode":"{}"}}"#, habit.word());
+        let answer = scene.raw(call("1", "hostile", &mode)).await;
+        status_is(&answer, 504);
+        assert_eq!(code(&answer.message), -32603, "{habit:?}: {answer:?}");
+        scene.honest_call_works().await;
     }
 }
 

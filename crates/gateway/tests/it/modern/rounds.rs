@@ -19,18 +19,24 @@ async fn questions_come_as_results_and_answers_go_with_the_next_call(scene: Scen
             let questions = first["result"]["inputRequests"].as_object().unwrap();
             assert_eq!(questions.len(), 1);
             assert_eq!(questions.values().next().unwrap()["method"], method);
-            assert_eq!(first["result"].get("requestState").is_some(), state);
+            let sealed = first["result"]["requestState"].as_str().expect("a seal");
+            assert!(
+                !sealed.contains("état"),
+                "the server's own state is not shown"
+            );
             let answer = scene.agent.call_through(tool, arguments).await;
             assert!(text(&answer).contains(expected), "{answer}");
         }
     }
-    let answers: Vec<Value> = scene
-        .upstream
-        .requests("tools/call")
-        .into_iter()
-        .filter_map(|params| params.get("inputResponses").cloned())
-        .collect();
-    assert_eq!(answers.len(), 6);
+    let continued = |params: &Value| params.get("inputResponses").is_some();
+    let mut requests = scene.upstream.requests("tools/call");
+    requests.retain(continued);
+    assert_eq!(requests.len(), 6);
+    for params in requests {
+        // The fixture refuses a state that is not its own, byte for byte.
+        let wanted = params["arguments"]["state"] == true;
+        assert_eq!(params.get("requestState").is_some(), wanted, "{params}");
+    }
     assert!(scene.agent.inbox().is_empty(), "nobody asked directly");
 }
 everywhere!(
@@ -59,6 +65,9 @@ async fn every_round_is_recorded(scene: Scene) {
         .filter(|line| line.starts_with("tools/call elicit: allow, "))
         .collect();
     assert_eq!(calls.len(), 2, "{records:?}");
+    let mut rounds = scene.gate.records();
+    rounds.retain(|record| record.method == "tools/call");
+    assert_eq!(rounds[0].call, rounds[1].call, "they are one call");
     assert!(
         records
             .iter()
@@ -85,14 +94,64 @@ async fn prompts_and_resources_may_ask_too(scene: Scene) {
 }
 everywhere!(prompts_and_resources_may_ask_too, open());
 
-/// A state that was not given out is the server's to refuse.
-async fn what_the_agent_makes_up_is_the_servers_to_judge(scene: Scene) {
-    let forged = json!({"name": "come_again", "arguments": {}, "requestState": "forged"});
-    let answer = scene.agent.request("tools/call", forged).await;
-    assert_ne!(answer["result"]["resultType"], "complete", "{answer}");
+/// A state continues the call it was given for, once, for whom it was given.
+async fn s60_a_state_is_good_for_its_own_call_and_once(scene: Scene) {
+    let arguments = json!({"state": true});
+    let first = scene.agent.call("elicit", arguments.clone()).await;
+    let state = first["result"]["requestState"].as_str().unwrap().to_owned();
+    let answers = json!({"person": {"action": "accept", "content": {"answer": "fine"}}});
+    let again = |tool: &str, arguments: &Value, state: &str| {
+        json!({
+            "name": tool, "arguments": arguments, "inputResponses": answers, "requestState": state,
+        })
+    };
+    let calls = scene.upstream.calls().len();
+    let tampered = state.replacen(
+        &state[20..21],
+        if &state[20..21] == "A" { "B" } else { "A" },
+        1,
+    );
+    for params in [
+        again("elicit", &arguments, &tampered),
+        again("elicit", &arguments, "pv1."),
+        again("elicit", &arguments, "état/one"),
+        again("sample", &arguments, &state),
+        again(
+            "elicit",
+            &json!({"state": true, "message": "another"}),
+            &state,
+        ),
+    ] {
+        let refused = scene.agent.request("tools/call", params.clone()).await;
+        assert_eq!(code(&refused), -32602, "{params}: {refused}");
+    }
+    let thief = scene.another_agent(&scene.another_pass("thief")).await;
+    let params = again("elicit", &arguments, &state);
+    let refused = thief.request("tools/call", params.clone()).await;
+    assert_eq!(code(&refused), -32602, "somebody else's: {refused}");
+    assert_eq!(scene.upstream.calls().len(), calls, "nothing went on");
+    let done = scene.agent.request("tools/call", params.clone()).await;
+    assert!(text(&done).contains("fine"), "{done}");
+    let twice = scene.agent.request("tools/call", params).await;
+    assert_eq!(code(&twice), -32602, "{twice}");
+    assert_eq!(scene.upstream.calls().len(), calls + 1);
     scene.honest_call_works().await;
 }
-everywhere!(what_the_agent_makes_up_is_the_servers_to_judge, open());
+everywhere!(s60_a_state_is_good_for_its_own_call_and_once, open());
+
+/// It began as one call, and is one.
+async fn a_continuation_is_not_charged_again(scene: Scene) {
+    let answer = scene.agent.call_through("two_rounds", json!({})).await;
+    assert!(text(&answer).contains("fine and"), "{answer}");
+    let refused = scene.agent.call("two_rounds", json!({})).await;
+    assert_eq!(rule(&refused), "/tools/two_rounds/limits/two_rounds_rate");
+}
+everywhere!(
+    a_continuation_is_not_charged_again,
+    Setup::modern(tools(
+        json!({"two_rounds": {"rate_limit": {"max": 1, "window": 60}}})
+    ))
+);
 
 /// What is carried on is judged again: it is a call.
 async fn a_continuation_is_judged_again(scene: Scene) {
