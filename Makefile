@@ -5,7 +5,7 @@ CARGO ?= cargo
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build install check test compatibility conformance bench setup fmt clean
+.PHONY: help demo build install check test soak compatibility conformance bench setup fmt clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -51,6 +51,11 @@ compatibility: setup ## run real clients and servers, and write docs/compatibili
 conformance: setup ## the protocol's conformance suite, directly and through Provost; writes docs/conformance.md
 	$(CARGO) build --locked --workspace --bins
 	@./target/debug/conformance --write docs/conformance.md
+
+# Ten minutes by default. Arguments: make soak ARGS="--seconds 60 --seed 7"
+soak: ## random mutations of recorded traffic against the real binary
+	$(CARGO) build --locked -p provost -p provost-testkit --bins
+	@./target/debug/soak $(ARGS)
 
 # Release profile, and that is the point. Arguments: make bench ARGS="--seconds 5 --connections 1,8,32"
 bench: ## requests per second and latency: direct, through nginx, through Provost

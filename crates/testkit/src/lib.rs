@@ -7,6 +7,7 @@
 //! * [`mod@wait`]: awaiting a state instead of sleeping.
 //! * [`conformance`]: the conformance suite of the protocol's authors, and the server and the client that it plays with.
 //! * [`shipped`]: the product's own binary, started as a user would.
+//! * [`mod@soak`]: mutated traffic against the shipped binary, for as long as one likes.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
 //! Only tests, the checks and the bench depend on this room; nothing here is part of the product.
@@ -28,6 +29,7 @@ pub mod modern;
 pub mod process;
 pub mod real;
 pub mod shipped;
+pub mod soak;
 pub mod sse;
 pub mod tcp;
 pub mod wait;

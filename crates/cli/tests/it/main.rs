@@ -20,3 +20,4 @@ mod help;
 mod place;
 mod policies;
 mod secrets;
+mod soak;

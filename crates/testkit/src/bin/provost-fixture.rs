@@ -6,6 +6,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use provost_testkit::fixture::{Eras, Fixture, Hostility, Options, Replies, Sessions, serve_stdio};
+use provost_testkit::soak::sieve;
 use std::path::PathBuf;
 
 /// An MCP server that does what it is told.
@@ -19,6 +20,14 @@ struct Arguments {
 enum Face {
     /// Serve stdin and stdout
     Stdio(Flags),
+    /// Serve stdin and stdout, and spoil some of what goes out
+    Sieve {
+        #[command(flatten)]
+        flags: Flags,
+        /// Where chance begins
+        #[arg(long)]
+        seed: u64,
+    },
     /// Serve streamable HTTP at /mcp of 127.0.0.1 and print the URL
     Http {
         #[command(flatten)]
@@ -84,6 +93,7 @@ fn options(flags: Flags) -> Options {
 fn main() {
     match Arguments::parse().face {
         Face::Stdio(flags) => serve_stdio(options(flags)),
+        Face::Sieve { flags, seed } => sieve(flags.events.as_deref(), seed),
         Face::Http {
             flags,
             port,

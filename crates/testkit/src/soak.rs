@@ -1,0 +1,326 @@
+//! Random mutations of recorded traffic against the shipped binary, for as long as one likes.
+//!
+//! Messages of a real session are recorded as they go over the wire, and replayed with bytes, headers, framing and
+//! JSON changed, over HTTP/1.1, HTTP/2 and stdio; answers of servers are spoilt on their way back. All the while
+//! honest agents call, and every call of theirs must be answered in time. At the end nothing may be left: memory and
+//! open files are those of the beginning, the journal verifies, and no call reached a server without its record.
+
+mod agents;
+mod dice;
+mod gauge;
+mod mutate;
+mod sieve;
+mod tee;
+mod traffic;
+mod world;
+
+pub use gauge::Held;
+pub use sieve::sieve;
+
+use agents::Tally;
+use anyhow::{Context, Result, ensure};
+use dice::Dice;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use traffic::Traffic;
+use world::{HONEST, SERVERS, World};
+
+/// What to run and for how long.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The program `provost`.
+    pub program: PathBuf,
+    /// The program `provost-fixture`.
+    pub fixture: PathBuf,
+    /// How long nonsense is sent, warm-up included.
+    pub duration: Duration,
+    /// Where chance begins.
+    pub seed: u64,
+    /// Agents that send nonsense over HTTP, for each server.
+    pub senders: usize,
+}
+
+/// What may be held at the end beyond what was held after the warm-up.
+#[derive(Debug, Clone, Copy)]
+pub struct Margin {
+    /// KiB of memory.
+    pub rss_kib: u64,
+    /// Open files.
+    pub files: u64,
+}
+
+/// The margin of every run: sessions and records of a daemon that serves come and go.
+pub const MARGIN: Margin = Margin {
+    rss_kib: 48 * 1024,
+    files: 64,
+};
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Where chance began.
+    pub seed: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// Mutated requests over HTTP/1.1, connections over HTTP/2, lines over stdio.
+    pub sent: [u64; 3],
+    /// Statuses of HTTP/1.1 answers.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Honest calls, all answered.
+    pub honest: u64,
+    /// The slowest of them.
+    pub slowest: Duration,
+    /// Held after the warm-up, at rest.
+    pub before: Held,
+    /// Held at the end, at rest.
+    pub after: Held,
+    /// Most memory in between, in KiB, and most open files.
+    pub most: Held,
+    /// Entries of the journal.
+    pub entries: u64,
+    /// Calls that were allowed, as recorded.
+    pub allowed: u64,
+    /// Calls that reached a server.
+    pub reached: u64,
+}
+
+/// Runs a plan to its end.
+///
+/// # Errors
+/// At the first promise that is not kept.
+pub async fn run(plan: &Plan) -> Result<Report> {
+    let begun = Instant::now();
+    let mut world = World::start(&plan.program, &plan.fixture, plan.seed).await?;
+    let mut recorded = BTreeMap::new();
+    for server in SERVERS {
+        recorded.insert(server, Mutex::new(traffic::record(&world, server).await?));
+    }
+    let tally = Tally::default();
+    let (before, after, most) = {
+        let watched = World::pid(&world);
+        let crowd = crowd(plan, &world, &recorded, &tally);
+        let story = story(plan, &world, &recorded, &tally, watched);
+        tokio::select! {
+            ended = crowd => {
+                ended?;
+                anyhow::bail!("nobody is there any more");
+            }
+            told = story => told?,
+        }
+    };
+    world.check()?;
+    let seen = world.seen();
+    world.stop().await?;
+    let entries = world.verify()?;
+    let mut allowed = 0;
+    for server in SERVERS {
+        let recorded = world.allowed(server)?;
+        let reached = match server {
+            "steady" => seen.steady,
+            "spoilt" => 0,
+            program => world.calls_of(program).0,
+        };
+        // A server that lies about its sessions may be sent a call twice; the others never.
+        let strict = HONEST.contains(&server);
+        ensure!(
+            !strict || recorded >= reached,
+            "`{server}`: {reached} calls, {recorded} records"
+        );
+        allowed += recorded;
+    }
+    ensure!(
+        seen.denied == 0,
+        "a denied tool was called {} times",
+        seen.denied
+    );
+    let report = Report {
+        seed: plan.seed,
+        took: begun.elapsed(),
+        sent: [&tally.requests, &tally.connections, &tally.lines]
+            .map(|n| n.load(Ordering::Relaxed)),
+        statuses: tally.statuses.lock().unwrap().clone(),
+        honest: tally.honest.load(Ordering::Relaxed),
+        slowest: Duration::from_micros(tally.slowest_us.load(Ordering::Relaxed)),
+        before,
+        after,
+        most,
+        entries,
+        allowed,
+        reached: seen.all,
+    };
+    report.check()?;
+    Ok(report)
+}
+
+/// Everybody who sends. Ends only when somebody is disappointed.
+async fn crowd(
+    plan: &Plan,
+    world: &World,
+    recorded: &BTreeMap<&str, Mutex<Traffic>>,
+    tally: &Tally,
+) -> Result<()> {
+    let mut number = 0;
+    let mut dice = || {
+        number += 1;
+        Dice::new(plan.seed, number)
+    };
+    let mut hostile = Vec::new();
+    let mut bridges = Vec::new();
+    for server in SERVERS {
+        let traffic = recorded.get(server).context("recorded")?;
+        for _ in 0..plan.senders {
+            hostile.push(agents::hostile_over_http(
+                world.address,
+                traffic,
+                tally,
+                dice(),
+            ));
+        }
+        bridges.push(agents::hostile_over_stdio(
+            world,
+            server,
+            traffic,
+            tally,
+            dice(),
+        ));
+    }
+    let hostile = all(hostile);
+    let bridges = first_failure(bridges);
+    let mut honest = Vec::new();
+    for server in HONEST {
+        for over_http in [true, false] {
+            honest.push(agents::honest(world, server, over_http, tally));
+        }
+    }
+    tokio::select! {
+        () = hostile => Ok(()),
+        failed = bridges => failed,
+        failed = first_failure(honest) => failed,
+    }
+}
+
+/// What happens in which order, and what the daemon holds meanwhile.
+async fn story(
+    plan: &Plan,
+    world: &World,
+    recorded: &BTreeMap<&str, Mutex<Traffic>>,
+    tally: &Tally,
+    pid: u32,
+) -> Result<(Held, Held, Held)> {
+    let begun = Instant::now();
+    let warm = (plan.duration / 4).min(Duration::from_secs(120));
+    let mut most = Held::default();
+    let mut before = None;
+    let mut recorded_at = Instant::now();
+    while begun.elapsed() < plan.duration {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.collect();
+        let now = gauge::held(pid).context("the daemon is gone")?;
+        most.rss_kib = most.rss_kib.max(now.rss_kib);
+        most.files = most.files.max(now.files);
+        most.threads = most.threads.max(now.threads);
+        if recorded_at.elapsed() > Duration::from_secs(5) {
+            recorded_at = Instant::now();
+            // Sessions are ended by what is sent; fresh ones keep it interesting.
+            for server in SERVERS {
+                let fresh = traffic::record(world, server).await?;
+                *recorded.get(server).context("recorded")?.lock().unwrap() = fresh;
+            }
+        }
+        if before.is_none() && begun.elapsed() >= warm {
+            before = Some(at_rest(tally, pid).await?);
+        }
+    }
+    let after = at_rest(tally, pid).await?;
+    Ok((before.context("the run was too short")?, after, most))
+}
+
+async fn at_rest(tally: &Tally, pid: u32) -> Result<Held> {
+    tally.rest.store(true, Ordering::Relaxed);
+    let held = gauge::at_rest(pid).await.context("the daemon is gone")?;
+    tally.rest.store(false, Ordering::Relaxed);
+    Ok(held)
+}
+
+/// Polls all of them, for ever.
+async fn all(futures: Vec<impl Future<Output = ()>>) {
+    let failures = futures.into_iter().map(|future| async {
+        future.await;
+        Ok(())
+    });
+    drop(first_failure(failures.collect()).await);
+}
+
+/// Polls all of them until one ends.
+async fn first_failure(futures: Vec<impl Future<Output = Result<()>>>) -> Result<()> {
+    let mut pinned: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        for future in &mut pinned {
+            if let std::task::Poll::Ready(ended) = future.as_mut().poll(context) {
+                return std::task::Poll::Ready(ended);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+// === impl Report ===
+
+impl Report {
+    fn check(&self) -> Result<()> {
+        let Held { rss_kib, files, .. } = self.after;
+        let most = self.before.rss_kib + MARGIN.rss_kib;
+        ensure!(rss_kib <= most, "memory grew: {self}");
+        ensure!(
+            files <= self.before.files + MARGIN.files,
+            "files are left open: {self}"
+        );
+        ensure!(
+            self.entries >= self.reached,
+            "calls without a record: {self}"
+        );
+        ensure!(
+            self.sent.iter().all(|count| *count > 0) && self.honest > 0,
+            "nothing happened: {self}"
+        );
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [requests, connections, lines] = self.sent;
+        writeln!(f, "seed {}, {:.0} s", self.seed, self.took.as_secs_f64())?;
+        writeln!(
+            f,
+            "mutated: {requests} requests over HTTP/1.1, {connections} connections over HTTP/2, {lines} lines over stdio"
+        )?;
+        writeln!(f, "statuses: {:?}", self.statuses)?;
+        writeln!(
+            f,
+            "honest calls: {}, the slowest {:.0} ms",
+            self.honest,
+            self.slowest.as_secs_f64() * 1e3
+        )?;
+        let held = |held: &Held| {
+            format!(
+                "{:.1} MiB, {} files, {} threads",
+                held.rss_kib as f64 / 1024.0,
+                held.files,
+                held.threads
+            )
+        };
+        writeln!(f, "held after the warm-up: {}", held(&self.before))?;
+        writeln!(f, "held at the end:        {}", held(&self.after))?;
+        writeln!(f, "most in between:        {}", held(&self.most))?;
+        write!(
+            f,
+            "journal: {} entries, intact; {} calls allowed, {} reached a server",
+            self.entries, self.allowed, self.reached
+        )
+    }
+}

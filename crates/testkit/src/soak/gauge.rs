@@ -1,0 +1,45 @@
+//! What a process holds: memory, files, threads, as the system counts them.
+
+use std::time::{Duration, Instant};
+
+/// What a process holds at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Resident memory, in KiB.
+    pub rss_kib: u64,
+    /// Open files.
+    pub files: u64,
+    /// Threads.
+    pub threads: u64,
+}
+
+/// What the process holds now; nothing when it is gone.
+pub(super) fn held(pid: u32) -> Option<Held> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let number = |key: &str| -> Option<u64> {
+        let line = status.lines().find(|line| line.starts_with(key))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    };
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
+    Some(Held {
+        rss_kib: number("VmRSS:")?,
+        files: files as u64,
+        threads: number("Threads:")?,
+    })
+}
+
+/// What the process holds once its number of files has not changed for a while.
+pub(super) async fn at_rest(pid: u32) -> Option<Held> {
+    let begun = Instant::now();
+    let mut last = held(pid)?;
+    let mut since = Instant::now();
+    while since.elapsed() < Duration::from_secs(3) && begun.elapsed() < Duration::from_secs(60) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = held(pid)?;
+        if now.files != last.files {
+            since = Instant::now();
+        }
+        last = now;
+    }
+    Some(last)
+}
