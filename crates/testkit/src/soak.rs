@@ -190,7 +190,9 @@ async fn crowd(
     let hostile = all(hostile);
     let bridges = first_failure(bridges);
     let mut honest = Vec::new();
+    let mut modern = Vec::new();
     for server in HONEST {
+        modern.push(agents::honest_and_modern(world, server, tally));
         for over_http in [true, false] {
             honest.push(agents::honest(world, server, over_http, tally));
         }
@@ -199,6 +201,7 @@ async fn crowd(
         () = hostile => Ok(()),
         failed = bridges => failed,
         failed = first_failure(honest) => failed,
+        failed = first_failure(modern) => failed,
     }
 }
 

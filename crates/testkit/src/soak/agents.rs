@@ -39,6 +39,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    fn answered(&self, begun: Instant) {
+        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.slowest_us.fetch_max(took, Ordering::Relaxed);
+        self.honest.fetch_add(1, Ordering::Relaxed);
+    }
+
     async fn while_resting(&self) {
         while self.rest.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -172,6 +178,32 @@ pub(super) async fn hostile_over_stdio(
     }
 }
 
+/// The same in the later era, where every request stands alone.
+///
+/// # Errors
+/// When one is not answered rightly and in time.
+pub(super) async fn honest_and_modern(world: &World, server: &str, tally: &Tally) -> Result<()> {
+    let url = format!("http://{}/mcp/{server}", world.address);
+    let authorization = format!("Bearer {}", world.token(server, Role::Honest));
+    for number in 0_u64.. {
+        let text = format!("modern {number}");
+        let begun = Instant::now();
+        let message = traffic::modern_call(number, "echo", json!({"text": text}));
+        let post = traffic::modern_post(&url, &authorization, &message);
+        let reply = tokio::time::timeout(PATIENCE, post).await;
+        let reply = reply.with_context(|| format!("an honest call to `{server}` hangs"))??;
+        let answer = reply.message();
+        let told = &answer["result"]["content"][0]["text"];
+        ensure!(
+            told == &json!(text),
+            "an honest call to `{server}` was answered {answer}"
+        );
+        tally.answered(begun);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 /// Calls, and calls again; each call must be answered rightly and in time.
 ///
 /// # Errors
@@ -217,9 +249,7 @@ pub(super) async fn honest(
                 "a denied call was answered {denied}"
             );
         }
-        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tally.slowest_us.fetch_max(took, Ordering::Relaxed);
-        tally.honest.fetch_add(1, Ordering::Relaxed);
+        tally.answered(begun);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())

@@ -13,7 +13,9 @@ use std::process::{Command, Stdio};
 pub fn sieve(events: Option<&Path>, seed: u64) {
     let own = std::env::current_exe().expect("a program knows its path");
     let mut command = Command::new(own);
-    command.arg("stdio").stdout(Stdio::piped());
+    command
+        .args(["stdio", "--eras", "both"])
+        .stdout(Stdio::piped());
     if let Some(events) = events {
         command.arg("--events").arg(events);
     }

@@ -64,17 +64,21 @@ pub(super) async fn record(world: &World, server: &str) -> Result<Traffic> {
     })
 }
 
-async fn modern_post(url: &str, authorization: &str, message: &Value) -> Result<http::Reply> {
+/// Posts a message of the later era with the headers that belong to it.
+pub(super) async fn modern_post(
+    url: &str,
+    authorization: &str,
+    message: &Value,
+) -> Result<http::Reply> {
     let method = message["method"].as_str().unwrap_or_default();
-    let headers = [
+    let mut headers = vec![
         ("authorization", authorization),
         ("mcp-protocol-version", "2026-07-28"),
         ("mcp-method", method),
-        (
-            "mcp-name",
-            message["params"]["name"].as_str().unwrap_or("echo"),
-        ),
     ];
+    let params = &message["params"];
+    let name = params["name"].as_str().or(params["uri"].as_str());
+    headers.extend(name.map(|name| ("mcp-name", name)));
     http::post(url, &headers, message.to_string()).await
 }
 
@@ -145,30 +149,31 @@ fn session() -> Vec<Value> {
 
 /// The same in the words of the later era.
 fn modern() -> Vec<Value> {
-    let meta = json!({
+    vec![
+        modern_request(21, "server/discover", json!({})),
+        modern_request(22, "tools/list", json!({})),
+        modern_call(23, "echo", json!({"text": "modern"})),
+        modern_call(24, "add", json!({"a": 1, "b": 2})),
+        modern_request(25, "resources/read", json!({"uri": "fixture://text"})),
+    ]
+}
+
+/// A call of a tool in the later era.
+pub(super) fn modern_call(id: u64, tool: &str, arguments: Value) -> Value {
+    modern_request(
+        id,
+        "tools/call",
+        json!({"name": tool, "arguments": arguments}),
+    )
+}
+
+fn modern_request(id: u64, method: &str, mut params: Value) -> Value {
+    params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "soak", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {},
     });
-    let request = |id: u32, method: &str, mut params: Value| {
-        params["_meta"] = meta.clone();
-        json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
-    };
-    vec![
-        request(21, "server/discover", json!({})),
-        request(22, "tools/list", json!({})),
-        request(
-            23,
-            "tools/call",
-            json!({"name": "echo", "arguments": {"text": "modern"}}),
-        ),
-        request(
-            24,
-            "tools/call",
-            json!({"name": "add", "arguments": {"a": 1, "b": 2}}),
-        ),
-        request(25, "resources/read", json!({"uri": "fixture://text"})),
-    ]
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
 /// A connection with a few requests over HTTP/2.

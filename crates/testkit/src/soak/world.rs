@@ -1,6 +1,6 @@
 //! The shipped binary on a scratch directory, with servers behind it and grants for both kinds of agents.
 
-use crate::fixture::{Fixture, Options, Replies};
+use crate::fixture::{Eras, Fixture, Options, Replies};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -77,18 +77,22 @@ impl World {
     pub(super) async fn start(program: &Path, fixture: &Path, seed: u64) -> Result<World> {
         let scratch = tempfile::tempdir()?;
         let run = |args: &[&str]| command(program, scratch.path(), args);
-        let streams = Options {
-            replies: Replies::Sse,
+        let plain = Options {
+            eras: Eras::Both,
             ..Options::default()
         };
-        let fixtures = vec![Fixture::plain(), Fixture::start(streams)];
+        let streams = Options {
+            replies: Replies::Sse,
+            ..plain.clone()
+        };
+        let fixtures = vec![Fixture::start(plain), Fixture::start(streams)];
         let spoiler = Spoiler::start(address_of(&fixtures[1].url())?, seed).await?;
         let spoilt = format!("http://{}/mcp", spoiler.address);
         run(&["server", "add", "steady", "--url", &fixtures[0].url()])?;
         run(&["server", "add", "spoilt", "--url", &spoilt])?;
         let fixture = fixture.to_str().context("a path in UTF-8")?;
         let events = |name: &str| format!("{}/{name}.events", scratch.path().display());
-        let child = ["stdio", "--events", &events("child")].map(str::to_owned);
+        let child = ["stdio", "--eras", "both", "--events", &events("child")].map(str::to_owned);
         let seed = seed.to_string();
         let sieve = ["sieve", "--seed", &seed, "--events", &events("sieve")].map(str::to_owned);
         for (name, arguments) in [("child", child.to_vec()), ("sieve", sieve.to_vec())] {
