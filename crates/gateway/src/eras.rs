@@ -26,6 +26,8 @@ use crate::worker::Worker;
 /// How long a server may take over `server/discover`: some never answer what
 /// they do not know. Agents that wait for us give up after ten seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long its answer may come late: a program may take a while to start.
+const LATEST: Duration = Duration::from_secs(60);
 /// A server that did not speak the modern era is asked again after this long.
 const AGAIN: Duration = Duration::from_secs(30);
 /// Pages of a list of tools that are followed.
@@ -137,6 +139,8 @@ impl Eras {
 
 impl Route {
     /// Whether the server speaks the modern era; asks it when that is not known.
+    /// A server that is silent for too long is taken for one that does not, until
+    /// it answers after all.
     pub(crate) async fn is_modern(&self, worker: &Worker) -> Result<bool, Fault> {
         let eras = &self.site.eras;
         if let Some(known) = eras.modern() {
@@ -146,14 +150,26 @@ impl Route {
         if let Some(known) = eras.modern() {
             return Ok(known);
         }
-        let modern = self.discover(worker).await?;
-        let server = &self.site.server.name;
-        debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
-        eras.note(modern);
-        if !modern {
-            self.part(worker, Era::Modern);
+        // On its own, because agents are told something after a while, and a
+        // server that was only starting is to be known for what it is.
+        let (route, background) = (self.clone(), Worker::background(&worker.shared));
+        let mut asked = worker.shared.background.spawn(async move {
+            let modern = route.discover(&background).await?;
+            let server = &route.site.server.name;
+            debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
+            route.site.eras.note(modern);
+            if !modern {
+                route.part(&background, Era::Modern);
+            }
+            Ok(modern)
+        });
+        match tokio::time::timeout(PATIENCE, &mut asked).await {
+            Ok(found) => found.unwrap_or_else(|_| Err(Fault::not_sent())),
+            Err(_) => {
+                eras.note(false);
+                Ok(false)
+            }
         }
-        Ok(modern)
     }
 
     /// Asks the server for its revisions. Whatever a modern server would not say
@@ -169,7 +185,7 @@ impl Route {
                 .answer(limit)
                 .await
         };
-        match tokio::time::timeout(PATIENCE, asked).await {
+        match tokio::time::timeout(LATEST, asked).await {
             Err(_) => Ok(false),
             Ok(Ok(answer)) => Ok(speaks_modern(&answer)),
             Ok(Err(fault)) => match fault.kind {

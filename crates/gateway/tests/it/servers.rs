@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::harness::*;
 use provost_gateway::ServerFault;
 use provost_testkit::fixture::{Eras, Fixture, Hostility, Options};
-use provost_testkit::process::Start;
+use provost_testkit::process::{Start, fixture_program};
+use provost_testkit::wait_for;
 use serde_json::{Value, json};
 
 /// A server that wants this as `Authorization`.
@@ -144,4 +145,31 @@ async fn a_program_that_cannot_be_started_is_down_and_costs_no_quota() {
     }
     let last = vec!["tools/call echo: allow, not_sent"; 2];
     assert_eq!(scene.gate.history()[1..], last);
+}
+
+/// Agents do not wait for long, so they are told that the era is not spoken; but
+/// what was only slow is known for what it is as soon as it answers.
+#[tokio::test]
+async fn a_program_that_starts_slowly_is_modern_once_it_answers() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let place = tempfile::tempdir().unwrap();
+    let ready = place.path().join("ready");
+    let script = format!(
+        "until [ -e {} ]; do sleep 0.1; done; exec {} stdio --eras modern",
+        ready.display(),
+        fixture_program().display()
+    );
+    let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
+    scene.gate.stdio_server("slow", &start, false);
+    scene.gate.put_policy("slow", "open", &allow_all());
+    let agent = scene.gate.http_agent(&scene.gate.mint_on("slow", "open"));
+    let agent = agent.modern();
+    let refused = agent.request("server/discover", json!({})).await;
+    assert_eq!(refused["error"]["code"], -32601, "{refused}");
+    std::fs::write(&ready, "").unwrap();
+    let found = wait_for("the server is found to be modern", async || {
+        let answer = agent.request("server/discover", json!({})).await;
+        answer.get("result").cloned()
+    });
+    assert_eq!(found.await["supportedVersions"], json!(["2026-07-28"]));
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -147,7 +148,7 @@ impl Wire {
     /// The first question of the era, and what has to follow.
     async fn greet(&mut self) -> Result<Said> {
         if self.speaks != Speaks::Legacy {
-            return self.ask("server/discover", &json!({})).await;
+            return self.discover().await;
         }
         let params = json!({
             "protocolVersion": LEGACY,
@@ -166,6 +167,20 @@ impl Wire {
             }
         }
         Ok(said)
+    }
+
+    /// A gateway does not wait for long until a server has started, and says for a while that it is not modern.
+    async fn discover(&mut self) -> Result<Said> {
+        let asked = async {
+            loop {
+                let said = self.ask("server/discover", &json!({})).await?;
+                if said.kind == "result" {
+                    return Ok(said);
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        within("a modern server", asked).await
     }
 
     async fn ask(&mut self, method: &str, params: &Value) -> Result<Said> {

@@ -72,6 +72,12 @@ clients! {
     typescript_2_sees_the_same_of_git: TypeScript2 Legacy, "git";
     python_1_sees_the_same_of_git: Python1 Legacy, "git";
     python_2_sees_the_same_of_git: Python2 Legacy, "git";
+    typescript_2_sees_the_same_of_git_in_the_modern_era: TypeScript2 Modern, "git";
+    typescript_2_finds_the_era_of_git: TypeScript2 Auto, "git";
+    typescript_2_finds_the_era_of_everything: TypeScript2 Auto, "everything";
+    python_2_sees_the_same_of_git_in_the_modern_era: Python2 Modern, "git";
+    python_2_finds_the_era_of_git: Python2 Auto, "git";
+    python_2_finds_the_era_of_everything: Python2 Auto, "everything";
 }
 
 #[tokio::test]

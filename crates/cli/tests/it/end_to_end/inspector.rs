@@ -72,3 +72,18 @@ async fn the_inspector_prints_the_same_of_everything() {
 async fn the_inspector_prints_the_same_of_time() {
     the_same_through_the_gateway(Speaks::Legacy, "time").await;
 }
+
+#[tokio::test]
+async fn the_inspector_prints_the_same_of_time_in_the_modern_era() {
+    the_same_through_the_gateway(Speaks::Modern, "time").await;
+}
+
+#[tokio::test]
+async fn the_inspector_finds_the_era_of_time() {
+    the_same_through_the_gateway(Speaks::Auto, "time").await;
+}
+
+#[tokio::test]
+async fn the_inspector_finds_the_era_of_everything() {
+    the_same_through_the_gateway(Speaks::Auto, "everything").await;
+}

@@ -86,4 +86,9 @@ servers! {
     time_is_the_same: "time", Legacy;
     fetch_is_the_same: "fetch", Legacy;
     sqlite_is_the_same: "sqlite", Legacy;
+    context7_is_the_same_in_the_modern_era: "context7", Modern;
+    mongodb_is_the_same_in_the_modern_era: "mongodb", Modern;
+    git_is_the_same_in_the_modern_era: "git", Modern;
+    time_is_the_same_in_the_modern_era: "time", Modern;
+    fetch_is_the_same_in_the_modern_era: "fetch", Modern;
 }
