@@ -5,7 +5,7 @@ CARGO ?= cargo
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build install check test soak compatibility conformance bench setup fmt clean
+.PHONY: help demo build install check test soak compatibility conformance bench setup fmt clean negative
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -47,6 +47,12 @@ endif
 compatibility: setup ## run real clients and servers, and write docs/compatibility.md anew
 	$(CARGO) build --locked --workspace --bins
 	PROVOST_WRITE_TABLES=1 $(CARGO) test --locked -p provost --test it end_to_end
+
+# Needs nextest, which says how each test ended.
+negative: ## the numbered tests of bad input, and the table of them in docs/negative-tests.md
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) nextest run --locked --workspace --profile negative || true
+	$(CARGO) run --locked --quiet -p provost-testkit --bin negative target/nextest/negative/junit.xml
 
 conformance: setup ## the protocol's conformance suite, directly and through Provost; writes docs/conformance.md
 	$(CARGO) build --locked --workspace --bins

@@ -167,6 +167,15 @@ impl Failure {
         Self::new(503, INTERNAL, message)
     }
 
+    /// A fault of our own.
+    pub(crate) fn fault() -> Self {
+        Self::new(
+            500,
+            INTERNAL,
+            "the gateway failed; the request was not answered",
+        )
+    }
+
     /// The record cannot be written.
     pub(crate) fn record_unavailable() -> Self {
         let mut failure = Self::new(

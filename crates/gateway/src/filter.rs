@@ -66,7 +66,11 @@ pub(crate) fn result(
             let visible = |tool: Value<'_>| {
                 tool.get("name")
                     .and_then(Value::as_str)
-                    .is_some_and(|name| holding.lists_tool(&name) && callable(&name))
+                    .is_some_and(|name| {
+                        protocol::is_tool_name(&name)
+                            && holding.lists_tool(&name)
+                            && callable(&name)
+                    })
             };
             let mut splices = kept_private(modern, result);
             splices.extend(only(result.get("tools"), visible));

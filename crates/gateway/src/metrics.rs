@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use provost_policy::Text;
 use provost_store::{Decision, Status};
 
+use crate::face::unidentified::Unidentified;
+
 /// Upper bounds of the latency buckets, in microseconds.
 const BUCKETS: [u64; 10] = [
     250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 10_000_000,
@@ -19,7 +21,7 @@ const BUCKETS: [u64; 10] = [
 pub(crate) struct Metrics {
     // A std mutex, never on the path of a call: that has its `Counts` already.
     by_server: Mutex<BTreeMap<Text, Arc<Counts>>>,
-    pub(crate) unauthenticated: AtomicU64,
+    pub(crate) unidentified: Unidentified,
     pub(crate) malformed: AtomicU64,
     pub(crate) unrecorded: AtomicU64,
     /// Open connections of agents; a gauge.
@@ -148,13 +150,19 @@ impl Metrics {
             );
             line(&mut out, &format!("{metric}_count"), name, "", count);
         }
+        head(
+            &mut out,
+            "provost_unidentified_total",
+            "counter",
+            "Requests that were turned away before anybody was identified.",
+        );
+        for (reason, count) in self.unidentified.by_reason() {
+            let _ = writeln!(
+                out,
+                "provost_unidentified_total{{reason=\"{reason}\"}} {count}"
+            );
+        }
         let plain = [
-            (
-                "provost_unauthenticated_total",
-                "counter",
-                "Requests without a live grant.",
-                self.unauthenticated.load(Ordering::Relaxed),
-            ),
             (
                 "provost_malformed_total",
                 "counter",

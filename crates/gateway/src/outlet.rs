@@ -85,6 +85,15 @@ impl Outlet {
         });
     }
 
+    /// Refuses a notification or an answer. Over HTTP every message has a response;
+    /// over stdio neither of them is ever answered.
+    pub(crate) fn turn_away(self, failure: &Failure) {
+        match self {
+            Self::Http(_) => self.fail(failure, None),
+            Self::Stdio(_) => {}
+        }
+    }
+
     /// Ends when nobody waits for the reply any more.
     pub(crate) async fn gone(&mut self) {
         match self {

@@ -99,17 +99,18 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     }
     // Everything but opening a session needs one.
     let Some(session) = agent.session.clone() else {
-        let stop = early(worker, agent, &request, kind);
+        let stop = early(worker, agent, &request);
         return refuse(Era::Legacy, stop, &request, kind, outlet);
     };
     let flight = match kind {
         RequestKind::Housekeeping(_) | RequestKind::Task(TaskMethod::List)
             if !session.is_open() =>
         {
-            Err(Stop::Failed(Failure::no_session()))
+            Err(early(worker, agent, &request))
         }
         RequestKind::Housekeeping(kind) => {
             housekeeping::flight(agent, &session, &request, kind, None)
+                .map_err(|stop| unjudged(worker, agent, &request, stop))
         }
         RequestKind::CallTool
         | RequestKind::Method
@@ -123,20 +124,19 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     }
 }
 
-/// A request before there is a session; what is governed leaves a record.
-fn early(worker: &Worker, agent: &Agent, request: &Request<'_>, kind: RequestKind) -> Stop {
-    let failure = Failure::no_session();
-    let recorded = match kind {
-        RequestKind::Housekeeping(_) => Ok(()),
-        RequestKind::CallTool
-        | RequestKind::Method
-        | RequestKind::Subscribe
-        | RequestKind::Unknown
-        | RequestKind::Task(_) => {
-            record_envelope(worker, agent, &request.method, failure.message())
-        }
+/// A request before there is a session.
+fn early(worker: &Worker, agent: &Agent, request: &Request<'_>) -> Stop {
+    unjudged(worker, agent, request, Stop::Failed(Failure::no_session()))
+}
+
+/// Records that a request ends before anybody judged it.
+fn unjudged(worker: &Worker, agent: &Agent, request: &Request<'_>, stop: Stop) -> Stop {
+    let problem = match &stop {
+        Stop::Failed(failure) | Stop::Malformed(failure) => failure.message(),
+        Stop::Refused { .. } | Stop::Unrecorded => return stop,
     };
-    recorded.err().unwrap_or(Stop::Failed(failure))
+    let recorded = record_envelope(worker, agent, &request.method, problem);
+    recorded.err().unwrap_or(stop)
 }
 
 /// A call that may go, with what it needs on its way.
@@ -387,6 +387,13 @@ fn in_order(
     if state.in_flight.contains_key(&request.id.key()) {
         return Err(Stop::Malformed(Failure::id_in_use()));
     }
+    if let Some(name) = call.tool.filter(|name| !protocol::is_tool_name(name)) {
+        let name = name.escape_debug();
+        return Err(Stop::Refused {
+            decision: Decision::Deny,
+            refusal: envelope_refusal(&format!("`{name}` is not the name of a tool")),
+        });
+    }
     let twin = match (call.tool, &state.tools) {
         (Some(name), _) if session.era() == Some(Era::Modern) => agent.holding.site.eras.twin(name),
         (Some(name), Some(tools)) if !tools.contains(name) => {
@@ -400,15 +407,10 @@ fn in_order(
         None => Ok(()),
         Some(twin) => Err(Stop::Refused {
             decision: Decision::Deny,
-            refusal: Refusal {
-                rule: RuleId::ENVELOPE,
-                policy: None,
-                message: format!(
-                    "`{}` is not a tool; it only looks like `{twin}`",
-                    name.escape_debug()
-                ),
-                retry_after_ms: None,
-            },
+            refusal: envelope_refusal(&format!(
+                "`{}` is not a tool; it only looks like `{twin}`",
+                name.escape_debug()
+            )),
         }),
     }
 }
@@ -514,7 +516,7 @@ fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, outlet: Outlet
 }
 
 /// Records that a message was refused before anybody judged it.
-fn record_envelope(
+pub(crate) fn record_envelope(
     worker: &Worker,
     agent: &Agent,
     method: &str,

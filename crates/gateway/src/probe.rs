@@ -1,5 +1,6 @@
 //! Looks at a server from our side: does it answer, and with which tools?
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -178,6 +179,7 @@ async fn discover(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
 async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<String>, ServerFault> {
     let mut tools = Vec::new();
     let mut cursor: Option<String> = None;
+    let mut seen = HashSet::new();
     for page in 0..MOST_PAGES {
         let id = (page + 2).to_string();
         let cursor_is = |cursor: &String| serde_json::json!({ "cursor": cursor }).to_string();
@@ -207,10 +209,11 @@ async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<String>, S
         })
         .await?;
         tools.extend(names);
-        if next.is_none() || next == cursor {
-            break;
+        // A list that comes back to a page of before has no end.
+        match next {
+            Some(next) if seen.insert(next.clone()) => cursor = Some(next),
+            Some(_) | None => break,
         }
-        cursor = next;
     }
     Ok(tools)
 }

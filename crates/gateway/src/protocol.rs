@@ -58,6 +58,15 @@ pub(crate) enum RequestKind {
     Unknown,
 }
 
+/// Whether a tool of that name is carried: one that reads as a path, or that
+/// steers whoever shows it, is no name in any revision of the protocol.
+pub(crate) fn is_tool_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.contains("..")
+        && !name.contains('/')
+        && !name.contains(char::is_control)
+}
+
 /// The task requests of both eras.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TaskMethod {

@@ -8,6 +8,7 @@
 //! * [`conformance`]: the conformance suite of the protocol's authors, and the server and the client that it plays with.
 //! * [`shipped`]: the product's own binary, started as a user would.
 //! * [`mod@soak`]: mutated traffic against the shipped binary, for as long as one likes.
+//! * [`negative`]: the numbered list of bad input.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
 //! Only tests, the checks and the bench depend on this room; nothing here is part of the product.
@@ -26,6 +27,7 @@ pub mod conformance;
 pub mod fixture;
 pub mod http;
 pub mod modern;
+pub mod negative;
 pub mod process;
 pub mod real;
 pub mod shipped;

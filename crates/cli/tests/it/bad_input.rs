@@ -218,7 +218,7 @@ fn following_needs_a_daemon() {
 }
 
 #[test]
-fn what_people_wrote_cannot_steer_the_terminal() {
+fn l105_what_people_wrote_cannot_steer_the_terminal() {
     let place = Place::new();
     place.furnish();
     let policy = crate::place::POLICY;

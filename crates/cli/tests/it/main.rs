@@ -17,6 +17,7 @@ mod demo;
 mod end_to_end;
 mod guides;
 mod help;
+mod negative;
 mod place;
 mod policies;
 mod secrets;

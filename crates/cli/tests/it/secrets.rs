@@ -9,7 +9,7 @@ use provost_testkit::process::fixture_program;
 const CANARY: &str = "canary-7f3a9e";
 
 #[tokio::test]
-async fn a_secret_is_found_nowhere() {
+async fn l106_a_secret_is_found_nowhere() {
     let place = Place::new();
     place.file("canary", CANARY);
     let fixture = fixture_program();

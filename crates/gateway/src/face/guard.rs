@@ -4,6 +4,7 @@
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{StatusCode, Uri};
 
+use super::unidentified::Reason;
 use crate::settings::Listen;
 
 /// Names under which the listener may be addressed.
@@ -41,8 +42,17 @@ impl Guard {
         }
     }
 
-    /// Checks a request's host and origin; an error is the status to refuse with.
-    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), StatusCode> {
+    /// Checks a request's host and origin; an error says with which status it is
+    /// refused, and why.
+    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), (StatusCode, Reason)> {
+        let host = self.host(uri, headers);
+        let host = host.map_err(|status| (status, Reason::Host))?;
+        let origin = self.origin(headers, host);
+        origin.map_err(|status| (status, Reason::Origin))
+    }
+
+    /// The host that is named, if it is one of ours.
+    fn host<'r>(&self, uri: &'r Uri, headers: &'r HeaderMap) -> Result<&'r str, StatusCode> {
         let host = one(headers, &header::HOST)?;
         // HTTP/2 says it in the target, HTTP/1 in the header; both must agree.
         let authority = uri.authority().map(|authority| authority.as_str());
@@ -62,6 +72,10 @@ impl Guard {
         {
             return Err(StatusCode::FORBIDDEN);
         }
+        Ok(host)
+    }
+
+    fn origin(&self, headers: &HeaderMap, host: &str) -> Result<(), StatusCode> {
         match one(headers, &header::ORIGIN)? {
             None => Ok(()),
             Some(origin) if self.origins.iter().any(|allowed| allowed == origin) => Ok(()),

@@ -2,18 +2,19 @@
 //! and then the walk of `path.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::body::Out;
 use super::guard::Guard;
+use super::lengths::TwoLengths;
 use super::stream;
+use super::unidentified::{self, Reason};
 use crate::answer::Failure;
 use crate::directory::{Directory, Holding};
 use crate::modern::Claims;
@@ -30,8 +31,13 @@ use crate::worker::Worker;
 pub(crate) async fn serve(
     worker: Worker,
     guard: &Guard,
+    two: &TwoLengths,
     request: Request<Incoming>,
 ) -> Response<Out> {
+    if two.said() {
+        worker.shared.metrics.unidentified.add(Reason::Lengths);
+        return plain(StatusCode::BAD_REQUEST);
+    }
     match answer(&worker, guard, request).await {
         Ok(response) | Err(response) => response,
     }
@@ -42,26 +48,50 @@ async fn answer(
     guard: &Guard,
     request: Request<Incoming>,
 ) -> Result<Response<Out>, Response<Out>> {
+    let counts = &worker.shared.metrics.unidentified;
     guard
         .check(request.uri(), request.headers())
-        .map_err(plain)?;
+        .map_err(|(status, why)| {
+            counts.add(why);
+            plain(status)
+        })?;
     let name = request
         .uri()
         .path()
         .strip_prefix("/mcp/")
         .unwrap_or_default();
     if name.is_empty() || name.contains('/') {
+        counts.add(Reason::Path);
         return Err(plain(StatusCode::NOT_FOUND));
     }
     let directory = worker.shared.directory.load_full();
     let holding = identify(worker, &directory, request.headers())?;
     let server = &holding.grant;
-    if name != server.server_name.as_str() && name != server.server.as_str() {
+    let opens = name == server.server_name.as_str() || name == server.server.as_str();
+    let agent = Agent {
+        holding: Arc::clone(&holding),
+        session: None,
+        claims: None,
+    };
+    let method = request.method().clone();
+    if !opens {
         // A server that does not exist looks the same as one that is not yours.
-        return Err(plain(StatusCode::FORBIDDEN));
+        let refusal = plain(StatusCode::FORBIDDEN);
+        return Err(unidentified::recorded(worker, &agent, &method, refusal));
     }
+    let admitted = admitted(worker, &directory, holding, request).await;
+    admitted.map_err(|refusal| unidentified::recorded(worker, &agent, &method, refusal))
+}
+
+/// A request of a known grant for its own server.
+async fn admitted(
+    worker: &Worker,
+    directory: &Arc<Directory>,
+    holding: Arc<Holding>,
+    request: Request<Incoming>,
+) -> Result<Response<Out>, Response<Out>> {
     match *request.method() {
-        Method::POST => post(worker, &directory, holding, request).await,
+        Method::POST => post(worker, directory, holding, request).await,
         Method::GET => {
             version(request.headers())?;
             let session = known_session(worker, &holding, request.headers())?;
@@ -102,10 +132,7 @@ fn identify(
     let wall = shared.clock.now().wall;
     let holding = token.and_then(|token| directory.authenticate(token, wall).cloned());
     holding.ok_or_else(|| {
-        shared
-            .metrics
-            .unauthenticated
-            .fetch_add(1, Ordering::Relaxed);
+        shared.metrics.unidentified.add(Reason::Grant);
         let mut response = plain(StatusCode::UNAUTHORIZED);
         let bearer = HeaderValue::from_static("Bearer");
         response
@@ -190,8 +217,13 @@ async fn post(
         session,
         claims,
     };
-    let reply = launch(worker, agent, body);
-    Ok(match reply.await {
+    let reply = launch(worker, agent, body).await;
+    Ok(respond(reply))
+}
+
+/// What the walk of a message came to, as a response.
+fn respond(reply: Result<Reply, RecvError>) -> Response<Out> {
+    match reply {
         Ok(Reply::Accepted) => plain(StatusCode::ACCEPTED),
         Ok(Reply::Message {
             http,
@@ -207,7 +239,7 @@ async fn post(
         Ok(Reply::Stream(events)) => event_stream(Out::events(events, None)),
         // The task is gone without an answer: a fault of ours, and no permission.
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
-    })
+    }
 }
 
 /// Starts the walk on a task of its own: a call does not end because a
@@ -304,7 +336,7 @@ fn plain(status: StatusCode) -> Response<Out> {
     response
 }
 
-fn json(status: u16, body: Bytes) -> Response<Out> {
+pub(super) fn json(status: u16, body: Bytes) -> Response<Out> {
     let mut response = Response::new(Out::Whole(Some(body)));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -329,3 +361,6 @@ pub(super) fn event_stream(body: Out) -> Response<Out> {
 pub(super) fn conflict() -> Response<Out> {
     plain(StatusCode::CONFLICT)
 }
+
+#[cfg(test)]
+mod tests;

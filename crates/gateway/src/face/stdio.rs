@@ -73,6 +73,24 @@ pub(crate) async fn serve<S>(
     }
 }
 
+/// Answers a request whose walk broke off with a panic: a fault of ours, and no
+/// permission.
+struct Fallen {
+    text: Bytes,
+    lines: mpsc::Sender<Bytes>,
+}
+
+impl Drop for Fallen {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        if let Some(id) = request_id(&self.text) {
+            let _ = self.lines.try_send(Failure::fault().body(Some(&id)));
+        }
+    }
+}
+
 async fn read_lines<R: AsyncRead + Unpin>(
     worker: &Worker,
     read: R,
@@ -95,7 +113,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
             Ok(text) => text,
             Err(End::Closed) => return,
             Err(End::TooLong) => {
-                let failure = Failure::invalid_request("the message is too long");
+                let failure = too_long(worker, session);
                 drop(lines.send(failure.body(None)).await);
                 return;
             }
@@ -138,9 +156,13 @@ async fn read_lines<R: AsyncRead + Unpin>(
         let opening = !session.is_open();
         let announces = !announced && memchr::memmem::find(&text, INITIALIZED).is_some();
         let worker = worker.clone();
+        let fallen = Fallen {
+            text: text.clone(),
+            lines: lines.clone(),
+        };
         let call = async move {
             path::message(&worker, &agent, text, outlet).await;
-            drop(place);
+            drop((place, fallen));
         };
         let call = calls.spawn(shared.calls.track_future(call));
         if announces || opening {
@@ -151,6 +173,26 @@ async fn read_lines<R: AsyncRead + Unpin>(
                 () = session.turned_modern() => {}
             }
         }
+    }
+}
+
+/// A line that is not read to its end. What follows it cannot be told from its
+/// rest, so the connection ends with it.
+fn too_long(worker: &Worker, session: &Arc<Session>) -> Failure {
+    let failure = Failure::invalid_request("the message is too long");
+    let wall = worker.shared.clock.now().wall;
+    let directory = worker.shared.directory.load();
+    let Some(holding) = directory.holding(&session.grant, wall).cloned() else {
+        return failure;
+    };
+    let agent = Agent {
+        holding,
+        session: Some(Arc::clone(session)),
+        claims: None,
+    };
+    match path::record_envelope(worker, &agent, "(unreadable)", failure.message()) {
+        Ok(()) => failure,
+        Err(_) => Failure::record_unavailable(),
     }
 }
 
@@ -176,3 +218,6 @@ async fn write_lines<S: AsyncWrite>(mut write: WriteHalf<S>, mut lines: mpsc::Re
     }
     drop(write.shutdown().await);
 }
+
+#[cfg(test)]
+mod tests;

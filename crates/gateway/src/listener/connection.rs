@@ -20,6 +20,7 @@ use tracing::debug;
 
 use super::strangers::Stranger;
 use crate::face::body::Out;
+use crate::face::lengths::{Lengths, TwoLengths};
 use crate::face::{guard::Guard, http};
 use crate::socket;
 use crate::worker::Worker;
@@ -122,13 +123,15 @@ where
     );
     let sent_away = stranger.sent_away.clone();
     let life = Arc::new(Life::new(stranger));
+    let two = TwoLengths::default();
+    let stream = Lengths::new(stream, two.clone());
     let service = {
         let life = Arc::clone(&life);
         service_fn(move |request| {
             let begun = Life::begin(&life);
-            let (worker, terms) = (worker.clone(), Arc::clone(&terms));
+            let (worker, terms, two) = (worker.clone(), Arc::clone(&terms), two.clone());
             async move {
-                let response = http::serve(worker, &terms.guard, request).await;
+                let response = http::serve(worker, &terms.guard, &two, request).await;
                 if response.status().is_success() {
                     begun.0.is_known();
                 }

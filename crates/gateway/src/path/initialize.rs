@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 
-use super::{Agent, Request};
+use super::{Agent, Request, refuse, unjudged};
 use crate::answer::Failure;
 use crate::outgoing::Outgoing;
 use crate::outlet::Outlet;
 use crate::permit::Permit;
-use crate::protocol::Housekeeping;
+use crate::protocol::{Era, Housekeeping, RequestKind};
 use crate::relay::{Flight, Transform};
 use crate::route::Route;
 use crate::session::{Outbound, Session};
+use crate::stage::Stop;
 use crate::worker::Worker;
 
 /// Opens a session. Over stdio the connection already is one and is opened
@@ -23,14 +24,23 @@ pub(super) async fn initialize(
     request: &Request<'_>,
     outlet: Outlet,
 ) {
-    let id = Some(request.id.raw());
+    let refused = |failure: Failure, outlet: Outlet| {
+        let stop = unjudged(worker, agent, request, Stop::Failed(failure));
+        refuse(
+            Era::Legacy,
+            stop,
+            request,
+            RequestKind::Housekeeping(Housekeeping::Initialize),
+            outlet,
+        );
+    };
     let session = match &agent.session {
         Some(session) if session.is_stdio() && session.state().opening.is_none() => {
             Arc::clone(session)
         }
         Some(_) => {
             let failure = Failure::invalid_request("this session is initialized already");
-            return outlet.fail(&failure, id);
+            return refused(failure, outlet);
         }
         None => {
             let grant = &agent.holding.grant;
@@ -44,7 +54,7 @@ pub(super) async fn initialize(
         .and_then(Value::as_str);
     if version.is_none() {
         let failure = Failure::invalid_params("`params.protocolVersion` must be a string");
-        return outlet.fail(&failure, id);
+        return refused(failure, outlet);
     }
     let message = Outgoing::new(request.text, request.id, params);
     {
@@ -63,6 +73,6 @@ pub(super) async fn initialize(
             let permit = Permit::housekeeping(Housekeeping::Initialize);
             flight.go(worker, permit, message, outlet).await;
         }
-        Err(_) => outlet.fail(&Failure::id_in_use(), id),
+        Err(_) => refused(Failure::id_in_use(), outlet),
     }
 }

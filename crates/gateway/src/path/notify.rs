@@ -38,8 +38,8 @@ pub(super) async fn notification(
     let Some(known) = protocol::agent_notification(era, method) else {
         let problem = "a request needs an `id`, and this notification is not known";
         return match record_envelope(worker, agent, method, problem) {
-            Ok(()) => outlet.fail(&Failure::invalid_request(problem), None),
-            Err(_) => outlet.fail(&Failure::record_unavailable(), None),
+            Ok(()) => outlet.turn_away(&Failure::invalid_request(problem)),
+            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
         };
     };
     if era == Era::Modern && agent.session.is_none() {
@@ -49,7 +49,11 @@ pub(super) async fn notification(
     }
     let session = agent.session.clone();
     let Some(session) = session.filter(|session| session.is_open()) else {
-        return outlet.fail(&Failure::no_session(), None);
+        let failure = Failure::no_session();
+        return match record_envelope(worker, agent, method, failure.message()) {
+            Ok(()) => outlet.turn_away(&failure),
+            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
+        };
     };
     let route = Route {
         site: Arc::clone(&agent.holding.site),
@@ -103,14 +107,18 @@ pub(super) async fn answer(
     outlet: Outlet,
 ) {
     let Some(session) = agent.session.clone() else {
-        return outlet.fail(&Failure::no_session(), None);
+        let failure = Failure::no_session();
+        return match record_envelope(worker, agent, "(answer)", failure.message()) {
+            Ok(()) => outlet.turn_away(&failure),
+            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
+        };
     };
     let question = session.state().questions.remove(&id.key());
     let Some(question) = question else {
         let problem = "nobody asked the question that this answers";
         return match record_envelope(worker, agent, "(answer)", problem) {
-            Ok(()) => outlet.fail(&Failure::invalid_request(problem), None),
-            Err(_) => outlet.fail(&Failure::record_unavailable(), None),
+            Ok(()) => outlet.turn_away(&Failure::invalid_request(problem)),
+            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
         };
     };
     let route = Route {
@@ -132,7 +140,7 @@ pub(super) async fn answer(
         Ok(()) => outlet.send(Reply::Accepted),
         Err(_) => {
             let server = &agent.holding.grant.server_name;
-            outlet.fail(&Failure::upstream_down(server), None);
+            outlet.turn_away(&Failure::upstream_down(server));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use crate::sse::{Event, Reader};
 use crate::upstream::{Fault, http};
@@ -99,11 +100,17 @@ impl Source {
     /// The answer has come: what is left of the stream is read in the
     /// background, so that its connection can be used again.
     pub(super) fn finish(self) {
-        if let Self::Events { answer, .. } = self {
+        if let Self::Events { answer, ready, .. } = self {
+            let more = ready.as_slice().iter().any(|event| event.message.is_some());
             tokio::spawn(async move {
                 let rest = answer.read(DREGS);
                 // Most servers end the stream at once; the others lose it.
-                drop(tokio::time::timeout(Duration::from_secs(1), rest).await);
+                let rest = tokio::time::timeout(Duration::from_secs(1), rest).await;
+                let rest =
+                    matches!(rest, Ok(Ok(rest)) if memchr::memmem::find(&rest, b"data:").is_some());
+                if more || rest {
+                    warn!("A server went on after its answer; what followed is dropped");
+                }
             });
         }
     }

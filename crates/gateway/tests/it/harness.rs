@@ -3,6 +3,7 @@
 //! ([`scene`]).
 
 pub(crate) mod gate;
+pub(crate) mod log;
 pub(crate) mod scene;
 pub(crate) mod upstream;
 
@@ -59,6 +60,87 @@ macro_rules! both_faces {
             #[tokio::test]
             async fn stdio() {
                 super::$promise(Scene::new(Face::Stdio, Kind::Http, $setup).await).await;
+            }
+        }
+    };
+}
+
+/// One promise over HTTP, towards both kinds of upstream.
+macro_rules! from_http {
+    ($promise:ident, $setup:expr) => {
+        mod $promise {
+            use super::*;
+
+            #[tokio::test]
+            async fn http_to_http() {
+                super::$promise(Scene::new(Face::Http, Kind::Http, $setup).await).await;
+            }
+
+            #[tokio::test]
+            async fn http_to_stdio() {
+                super::$promise(Scene::new(Face::Http, Kind::Stdio, $setup).await).await;
+            }
+        }
+    };
+}
+
+/// One promise on both faces, towards a process.
+macro_rules! to_stdio {
+    ($promise:ident, $setup:expr) => {
+        mod $promise {
+            use super::*;
+
+            #[tokio::test]
+            async fn http_to_stdio() {
+                super::$promise(Scene::new(Face::Http, Kind::Stdio, $setup).await).await;
+            }
+
+            #[tokio::test]
+            async fn stdio_to_stdio() {
+                super::$promise(Scene::new(Face::Stdio, Kind::Stdio, $setup).await).await;
+            }
+        }
+    };
+}
+
+/// One promise everywhere, with an agent that has said nothing yet.
+macro_rules! everywhere_before_initialize {
+    ($promise:ident, $setup:expr) => {
+        mod $promise {
+            use super::*;
+
+            #[tokio::test]
+            async fn http_to_http() {
+                super::$promise(Scene::before_initialize(Face::Http, Kind::Http, $setup)).await;
+            }
+
+            #[tokio::test]
+            async fn http_to_stdio() {
+                super::$promise(Scene::before_initialize(Face::Http, Kind::Stdio, $setup)).await;
+            }
+
+            #[tokio::test]
+            async fn stdio_to_http() {
+                super::$promise(Scene::before_initialize(Face::Stdio, Kind::Http, $setup)).await;
+            }
+
+            #[tokio::test]
+            async fn stdio_to_stdio() {
+                super::$promise(Scene::before_initialize(Face::Stdio, Kind::Stdio, $setup)).await;
+            }
+        }
+    };
+}
+
+/// One promise over HTTP, where the other face has nothing of the kind.
+macro_rules! over_http {
+    ($promise:ident, $setup:expr) => {
+        mod $promise {
+            use super::*;
+
+            #[tokio::test]
+            async fn http() {
+                super::$promise(Scene::new(Face::Http, Kind::Http, $setup).await).await;
             }
         }
     };

@@ -7,34 +7,6 @@ use provost_testkit::fixture::{Fixture, Hostility};
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
 
-/// Interleaved calls with equal ids and tokens; each agent hears of its own only.
-async fn equal_ids_and_tokens_do_not_meet(scene: Scene) {
-    let other = scene.another_agent(&scene.another_pass("other")).await;
-    let story = async |agent: Client, name: &'static str| {
-        for n in 0..100u64 {
-            let arguments = json!({"text": format!("{name} {n}")});
-            let params =
-                json!({"name": "echo", "arguments": arguments, "_meta": {"progressToken": n}});
-            let answer = agent.request_as(1000 + n, "tools/call", params).await;
-            assert_eq!(text(&answer), format!("{name} {n}"));
-        }
-    };
-    tokio::join!(
-        story(scene.agent.clone(), "first"),
-        story(other.clone(), "second")
-    );
-    assert_eq!(scene.gate.records().len(), 200);
-}
-everywhere!(equal_ids_and_tokens_do_not_meet, allow_all());
-
-#[tokio::test]
-async fn equal_ids_and_tokens_do_not_meet_in_a_shared_process() {
-    for face in [Face::Http, Face::Stdio] {
-        let scene = Scene::new(face, Kind::Stdio, Setup::from(allow_all()).shared()).await;
-        equal_ids_and_tokens_do_not_meet(scene).await;
-    }
-}
-
 async fn progress_goes_to_whoever_asked(scene: Scene) {
     let other = scene.another_agent(&scene.another_pass("other")).await;
     let params = |steps: u64| json!({"name": "slow", "arguments": {"ms": 100, "steps": steps}, "_meta": {"progressToken": "t"}});
@@ -73,24 +45,6 @@ async fn cancelling_reaches_ones_own_call_only() {
         other.cancel(50).await;
         assert_eq!(text(&slow.await.unwrap()), "slept");
         assert!(scene.upstream.events_of("cancelled").is_empty());
-    }
-}
-
-#[tokio::test]
-async fn anothers_session_id_opens_nothing() {
-    for kind in [Kind::Http, Kind::Stdio] {
-        let scene = Scene::new(Face::Http, kind, allow_all()).await;
-        let thief = scene.gate.http_agent(&scene.another_pass("thief"));
-        let link = thief.as_http();
-        link.set_session(scene.agent.as_http().session().as_deref());
-        let before = scene.upstream.bytes().len();
-        let refused = link.post_raw(call(1, "echo", "{}")).await.unwrap();
-        assert_eq!(refused.status, 404);
-        assert_eq!(link.get(None).await.unwrap().status, 404);
-        assert_eq!(link.get(Some("0-0")).await.unwrap().status, 404);
-        thief.close().await;
-        assert_eq!(scene.upstream.bytes().len(), before);
-        scene.honest_call_works().await;
     }
 }
 

@@ -33,12 +33,12 @@ fn in_a_process(story: &str) {
 }
 
 #[test]
-fn calls_that_cannot_be_recorded_go_nowhere_over_http() {
+fn l104_calls_that_cannot_be_recorded_go_nowhere_over_http() {
     in_a_process("refused over http");
 }
 
 #[test]
-fn calls_that_cannot_be_recorded_go_nowhere_over_stdio() {
+fn l104_calls_that_cannot_be_recorded_go_nowhere_over_stdio() {
     in_a_process("refused over stdio");
 }
 

@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "tests"
 )]
 
@@ -16,13 +17,13 @@ mod changes;
 mod crowded;
 mod decisions;
 mod doors;
-mod envelope;
 mod fidelity;
 mod fuzz;
 mod isolation;
 mod journal;
 mod methods;
 mod modern;
+mod negative;
 mod processes;
 mod questions;
 mod run;

@@ -61,66 +61,6 @@ async fn a_refused_answer_comes_back_as_an_error(scene: Scene) {
 }
 everywhere!(a_refused_answer_comes_back_as_an_error, allow_all());
 
-async fn u93_questions_that_no_policy_allows_are_refused(scene: Scene) {
-    for (tool, method) in ALL {
-        let answer = scene.agent.call(tool, json!({})).await;
-        assert!(
-            text(&answer).contains("1403") && text(&answer).contains("(method)"),
-            "{answer}"
-        );
-        assert!(scene.agent.received(method).is_empty());
-    }
-    let lines = ALL.map(|(tool, method)| {
-        [
-            format!("tools/call {tool}: allow, ok"),
-            format!("{method}: deny by (method)"),
-        ]
-    });
-    let lines = lines.concat();
-    scene
-        .records_become(&lines.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
-}
-everywhere!(
-    u93_questions_that_no_policy_allows_are_refused,
-    json!({"version": "1", "default": "deny", "tools": {"sample": {}, "elicit": {}, "roots": {}}})
-);
-
-async fn u93_questions_that_the_agent_does_not_know_are_refused(scene: Scene) {
-    let opening = json!({
-        "protocolVersion": "2025-11-25", "capabilities": {"roots": {}},
-        "clientInfo": {"name": "plain", "version": "1"},
-    });
-    let agent = &scene.agent;
-    agent.request("initialize", opening).await;
-    agent.notify("notifications/initialized", json!({})).await;
-    scene.upstream.wait_for("notification").await;
-    for (tool, method) in &ALL[..2] {
-        let answer = agent.call(tool, json!({})).await;
-        assert!(text(&answer).contains("did not declare"), "{answer}");
-        assert!(agent.received(method).is_empty());
-    }
-    assert_eq!(
-        text(&agent.call("roots", json!({})).await)
-            .matches("file:///srv/project")
-            .count(),
-        1
-    );
-}
-
-#[tokio::test]
-async fn u93_undeclared_questions_are_refused_everywhere() {
-    for (face, kind) in [
-        (Face::Http, Kind::Http),
-        (Face::Stdio, Kind::Http),
-        (Face::Http, Kind::Stdio),
-        (Face::Stdio, Kind::Stdio),
-    ] {
-        let scene = Scene::before_initialize(face, kind, allow_all());
-        u93_questions_that_the_agent_does_not_know_are_refused(scene).await;
-    }
-}
-
 async fn a_question_is_answered_once(scene: Scene) {
     scene
         .agent
@@ -131,10 +71,16 @@ async fn a_question_is_answered_once(scene: Scene) {
     let again =
         json!({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": [{"uri": "file:///"}]}});
     let before = scene.upstream.bytes().len();
-    assert_eq!(
-        scene.raw(again.to_string()).await.message["error"]["code"],
-        -32600
-    );
+    match scene.face {
+        Face::Http => {
+            let answer = scene.raw(again.to_string()).await;
+            assert_eq!(answer.message["error"]["code"], -32600);
+        }
+        // Over stdio an answer is never answered.
+        Face::Stdio => scene.agent.as_stdio().write(again.to_string()).unwrap(),
+    }
+    let refused = "(answer): deny by (envelope)".to_owned();
+    wait_until("it is refused", || scene.gate.history().contains(&refused)).await;
     assert_eq!(scene.upstream.bytes().len(), before);
     assert!(scene.upstream.events_of("stray response").is_empty());
     scene.honest_call_works().await;

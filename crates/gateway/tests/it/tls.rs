@@ -10,11 +10,10 @@ use crate::harness::*;
 use provost_gateway::{Gateway, Listen, ListenError, TlsFiles};
 use provost_store::{Locations, Store};
 use rustls::pki_types::ServerName;
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// A gateway that does not listen yet, and a place for files.
 fn gateway() -> (Gateway, TempDir) {
@@ -133,41 +132,4 @@ async fn an_address_in_use_is_said() {
         matches!(refused, Err(ListenError::Bind { .. })),
         "{refused:?}"
     );
-}
-
-#[tokio::test]
-async fn an_upstream_that_nobody_vouches_for_is_not_spoken_to() {
-    let place = tempfile::tempdir().unwrap();
-    let (own, _) = certificate(place.path());
-    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.der().clone()], key)
-        .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let spoken = tokio::spawn(async move {
-        let (socket, _) = listener.accept().await.unwrap();
-        TlsAcceptor::from(Arc::new(config))
-            .accept(socket)
-            .await
-            .is_ok()
-    });
-    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
-    scene
-        .gate
-        .move_server("fixture", &format!("https://localhost:{port}/mcp"));
-    let answer = scene.raw(call(1, "echo", "{}")).await;
-    assert_eq!(
-        (answer.status, &answer.message["error"]["code"]),
-        (Some(502), &json!(-32603))
-    );
-    scene
-        .records_become(&["tools/call echo: allow, not_sent"])
-        .await;
-    spoken.abort();
-    assert!(!spoken.await.unwrap_or(false));
 }

@@ -1,8 +1,6 @@
 //! What a gateway leaves behind: records, counts and logs, bounded, escaped, and
 //! without anything secret.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::harness::*;
@@ -72,59 +70,9 @@ both_faces!(
     json!({"version": "1", "default": "allow", "tools": {"add": {"action": "deny"}}, "hide": ["nnnn*"]})
 );
 
-async fn records_hold_names_of_arguments_and_no_values(scene: Scene) {
-    let arguments = json!({"password": "canary-1", "nested": {"inner": "canary-2"}});
-    scene.agent.call("echo", arguments.clone()).await;
-    scene.agent.call("add", arguments).await;
-    let records = scene.gate.records();
-    assert!(
-        records
-            .iter()
-            .all(|record| record.keys == ["nested", "password"])
-    );
-    let mut export = Vec::new();
-    let format = provost_store::ExportFormat::Jsonl;
-    scene.gate.store.audit_export(format, &mut export).unwrap();
-    let text = String::from_utf8(export).unwrap();
-    assert!(text.contains("password") && !text.contains("canary") && !text.contains("inner"));
-}
-both_faces!(
-    records_hold_names_of_arguments_and_no_values,
-    tools(json!({"add": {"action": "deny"}}))
-);
-
-/// Everything that is logged by this process, as a terminal would get it.
-fn log() -> Arc<Mutex<Vec<u8>>> {
-    static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
-    let start = || {
-        let log: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let writer = Arc::clone(&log);
-        tracing_subscriber::fmt()
-            .with_env_filter("provost_gateway=trace,provost_store=trace,provost_policy=trace")
-            .with_ansi(false)
-            .with_writer(move || Log(Arc::clone(&writer)))
-            .init();
-        log
-    };
-    Arc::clone(LOG.get_or_init(start))
-}
-
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
-async fn logs_hold_no_secrets_and_cannot_be_forged() {
-    let log = log();
+async fn l105_logs_cannot_be_forged_and_hold_no_secrets() {
+    let log = log::start();
     let evil = r"x\u001b[31m\nERROR forged-line\r\u202egnp.exe";
     for (face, kind) in [(Face::Http, Kind::Http), (Face::Stdio, Kind::Stdio)] {
         let scene = Scene::new(face, kind, tools(json!({"add": {"action": "deny"}}))).await;
@@ -143,12 +91,12 @@ async fn logs_hold_no_secrets_and_cannot_be_forged() {
             format!(
                 r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a{evil}":1,"a{evil}":2}}}}"#
             ),
-            format!(r#"{{"jsonrpc":"2.0","method":"{evil}"}}"#),
+            format!(r#"{{"jsonrpc":"2.0","method":"{evil}","id":null}}"#),
         ] {
             scene.raw(text).await;
         }
         scene.gate.revoke(&scene.pass);
-        let text = String::from_utf8_lossy(&log.lock().unwrap()).into_owned();
+        let text = log.text();
         assert!(!text.contains("canary-argument") && !text.contains(&scene.pass.token));
     }
     let script = r#"printf 'boo\033[31m\rERROR forged-line\n' >&2; printf '{"jsonrpc":"2.0","method":"x\\u001b[2J\\nERROR forged-line"}\n'; printf '{"\\u001b[2J\\nforged-line":1}\n'; cat"#;
@@ -157,7 +105,7 @@ async fn logs_hold_no_secrets_and_cannot_be_forged() {
     let start = Start::program("/bin/sh").args(["-c", script]);
     scene.gate.stdio_server("evil", &start, false);
     drop(scene.gate.gateway.test_server("evil").await);
-    let text = String::from_utf8_lossy(&log.lock().unwrap()).into_owned();
+    let text = log.text();
     assert!(
         text.contains("boo"),
         "the server's own words are logged: {text}"

@@ -9,7 +9,7 @@ use provost_testkit::tcp::{Scripted, Then};
 use serde_json::{Value, json};
 
 /// A habit on `tools/call`, and little patience with it.
-pub(crate) fn with_habit(habit: Hostility) -> Setup {
+fn with_habit(habit: Hostility) -> Setup {
     let setup = Setup::from(allow_all()).options(upstream::hostile(habit));
     setup.settings(|settings| {
         settings.call_timeout = Duration::from_millis(1500);
@@ -116,44 +116,6 @@ async fn a_redirect_is_not_followed() {
 async fn statuses_that_are_no_answers_are_kept_from_the_agent() {
     fails(Kind::Http, Hostility::Unauthorized, 502, "http_401").await;
     fails(Kind::Http, Hostility::InternalError, 502, "http_500").await;
-}
-
-#[tokio::test]
-async fn u92_answers_to_nobody_and_second_answers_are_dropped() {
-    for kind in [Kind::Http, Kind::Stdio] {
-        is_survived(kind, Hostility::Twice).await;
-        is_survived(kind, Hostility::UnknownId).await;
-    }
-}
-
-#[tokio::test]
-async fn u91_noise_on_the_way_is_dropped() {
-    is_survived(Kind::Stdio, Hostility::Garbage).await;
-    is_survived(Kind::Stdio, Hostility::FloodStderr).await;
-}
-
-#[tokio::test]
-async fn u91_a_line_that_is_no_answer_is_waited_out() {
-    for habit in [
-        Hostility::BadUtf8,
-        Hostility::WrongShape,
-        Hostility::DuplicateKeys,
-    ] {
-        fails(Kind::Stdio, habit, 504, "timeout").await;
-    }
-}
-
-#[tokio::test]
-async fn u91_half_a_line_is_waited_out() {
-    let scene = Scene::new(Face::Http, Kind::Stdio, with_habit(Hostility::Partial)).await;
-    let answer = scene.raw(call(7, "echo", "{}")).await;
-    assert_eq!(
-        (answer.status, &answer.message["error"]["code"]),
-        (Some(504), &json!(-32603))
-    );
-    scene
-        .records_become(&["tools/call echo: allow, timeout"])
-        .await;
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn an_untouched_journal_is_intact() {
 /// Negative tests 101 to 103: deleting, altering, reordering and inserting
 /// break verification, which says where.
 #[test]
-fn n103_an_altered_entry_is_found() {
+fn l103_an_altered_entry_is_found() {
     let (scratch, store) = ten();
     rewrite(&scratch, 1, |lines| {
         lines[4] = lines[4].replace("create_issue", "delete_issue")
@@ -56,7 +56,7 @@ fn n103_an_altered_entry_is_found() {
 }
 
 #[test]
-fn n103_an_altered_mac_is_found() {
+fn l103_an_altered_mac_is_found() {
     let (scratch, store) = ten();
     rewrite(&scratch, 1, |lines| {
         let at = lines[4].len() - 5;
@@ -67,7 +67,7 @@ fn n103_an_altered_mac_is_found() {
 }
 
 #[test]
-fn n103_a_deleted_entry_is_found() {
+fn l103_a_deleted_entry_is_found() {
     let (scratch, store) = ten();
     rewrite(&scratch, 1, |lines| drop(lines.remove(4)));
     assert_eq!(
@@ -77,7 +77,7 @@ fn n103_a_deleted_entry_is_found() {
 }
 
 #[test]
-fn n103_several_deleted_entries_are_found() {
+fn l103_several_deleted_entries_are_found() {
     let (scratch, store) = ten();
     rewrite(&scratch, 1, |lines| drop(lines.drain(3..8)));
     assert_eq!(
@@ -87,7 +87,7 @@ fn n103_several_deleted_entries_are_found() {
 }
 
 #[test]
-fn n103_reordered_entries_are_found() {
+fn l103_reordered_entries_are_found() {
     let (scratch, store) = ten();
     rewrite(&scratch, 1, |lines| lines.swap(4, 5));
     let found = found(&store);
@@ -102,7 +102,7 @@ fn n103_reordered_entries_are_found() {
 }
 
 #[test]
-fn n103_an_entry_put_in_is_found() {
+fn l103_an_entry_put_in_is_found() {
     let (scratch, store) = ten();
     rewrite(&scratch, 1, |lines| lines.insert(4, lines[8].clone()));
     assert_eq!(found(&store), [(5, DamageKind::Misplaced { number: 9 })]);
@@ -114,14 +114,14 @@ fn n103_an_entry_put_in_is_found() {
 }
 
 #[test]
-fn n103_an_entry_repeated_is_found() {
+fn l103_an_entry_repeated_is_found() {
     let (scratch, store) = ten();
     rewrite(&scratch, 1, |lines| lines.insert(5, lines[4].clone()));
     assert_eq!(found(&store), [(6, DamageKind::Misplaced { number: 5 })]);
 }
 
 #[test]
-fn n103_a_cut_end_is_found_while_running_and_by_a_head_afterwards() {
+fn l103_a_cut_end_is_found_while_running_and_by_a_head_afterwards() {
     let (scratch, store) = ten();
     let head = store.audit_head();
     rewrite(&scratch, 1, |lines| lines.truncate(8));
@@ -296,7 +296,7 @@ fn exports_hold_every_call_and_act_in_order() {
 }
 
 #[test]
-fn n105_cells_do_not_become_formulas_and_move_no_cursor() {
+fn l105_cells_do_not_become_formulas_and_move_no_cursor() {
     let scratch = scratch();
     let store = scratch.open();
     for (call, tool) in ["=1+1", "+1", "-1", "@x", "a\r\nb\u{1b}[31m\u{202e}"]

@@ -25,7 +25,7 @@ fn the_steady_line_goes_on_through_a_restart() {
 }
 
 #[test]
-fn after_a_reboot_with_the_wall_set_back_nothing_is_forgotten() {
+fn p89_after_a_reboot_with_the_wall_set_back_nothing_is_forgotten() {
     let scratch = scratch();
     // A line one day ahead of the wall: as if the wall had been set back
     // while the machine was off.

@@ -186,7 +186,7 @@ fn a_segment_that_was_only_begun_is_begun_again() {
 
 /// Negative test 108, as far as the store goes: nothing is half there.
 #[test]
-fn n108_kill_9_loses_no_acknowledged_entry_and_no_count() {
+fn l108_kill_9_loses_no_acknowledged_entry_and_no_count() {
     let scratch = scratch();
     let mut acknowledged: Vec<(u64, u128)> = Vec::new();
     let mut head = Head {

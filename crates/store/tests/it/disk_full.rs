@@ -58,7 +58,7 @@ pub(crate) fn fill(store: &Store, say: impl Fn(&str)) {
 /// Negative test 104: what cannot be recorded is refused; nothing
 /// half-written stays; writing works again when there is room.
 #[test]
-fn n104_a_full_disk_refuses_and_heals() {
+fn l104_a_full_disk_refuses_and_heals() {
     let scratch = scratch();
     // The schema first: this is about the journal.
     scratch.open().close();

@@ -161,7 +161,7 @@ fn a_rotation_that_stopped_half_way_is_finished_at_the_next_start() {
 /// Negative test 106: secrets are in no file in clear text, and print as
 /// `[secret]`.
 #[test]
-fn n106_secrets_stand_nowhere_in_clear_text() {
+fn l106_secrets_stand_nowhere_in_clear_text() {
     let scratch = scratch();
     let store = scratch.open();
     let token = with_secrets(&store);

@@ -72,7 +72,7 @@ fn last(store: &Store) -> Record {
 /// Negative test 105: whatever stands in names and messages comes back as it
 /// was, stays on its line, and moves no cursor.
 #[test]
-fn n105_no_text_leaves_its_place_in_the_journal() {
+fn l105_no_text_leaves_its_place_in_the_journal() {
     let scratch = scratch();
     let store = scratch.open();
     let before = store.audit_head().number;

@@ -20,7 +20,7 @@ fn check(headers: &[(&str, &str)]) -> u16 {
     }
     match guard().check(&Uri::from_static("/mcp/x"), &map) {
         Ok(()) => 200,
-        Err(status) => status.as_u16(),
+        Err((status, _)) => status.as_u16(),
     }
 }
 

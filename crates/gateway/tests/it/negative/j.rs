@@ -1,62 +1,8 @@
-//! Hostile envelopes: refused before anybody judges them, recorded, and not a
-//! byte of them upstream. The numbers are those of the list of hostile input in
-//! the threat model.
+//! J: hostile envelopes, refused before anybody judges them.
 
+use super::*;
 use crate::harness::*;
 use serde_json::{Value, json};
-
-/// What a refused text must lead to.
-struct Refused {
-    http: u16,
-    code: i64,
-}
-
-const PARSE: Refused = Refused {
-    http: 400,
-    code: -32700,
-};
-const INVALID: Refused = Refused {
-    http: 400,
-    code: -32600,
-};
-const PARAMS: Refused = Refused {
-    http: 200,
-    code: -32602,
-};
-
-/// Each text is refused so on the scene's face, leaves one record, and reaches
-/// nobody; the next honest call works.
-async fn refuse(
-    scene: &Scene,
-    expected: Refused,
-    texts: impl IntoIterator<Item = impl Into<Vec<u8>>>,
-) {
-    for text in texts {
-        let text: Vec<u8> = text.into();
-        let shown = String::from_utf8_lossy(&text[..text.len().min(200)]).into_owned();
-        let (bytes, records) = (scene.upstream.bytes().len(), scene.gate.records().len());
-        let answer = scene.raw(text).await;
-        assert_eq!(
-            answer.message["error"]["code"], expected.code,
-            "{shown}: {answer:?}"
-        );
-        assert_eq!(
-            answer.status.unwrap_or(expected.http),
-            expected.http,
-            "{shown}"
-        );
-        assert_eq!(
-            scene.upstream.bytes().len(),
-            bytes,
-            "{shown} reached the upstream"
-        );
-        let all = scene.gate.records();
-        assert_eq!(all.len(), records + 1, "{shown} left no record, or several");
-        let last = all.last().unwrap();
-        assert_eq!(last.rule.as_deref(), Some("(envelope)"), "{shown}");
-    }
-    scene.honest_call_works().await;
-}
 
 /// A `tools/call` of `echo` with these members instead of `params`.
 fn with(members: &str) -> String {
@@ -167,15 +113,11 @@ async fn j25_arguments_that_only_look_alike(scene: Scene) {
         r#"{"text":"ok","TEXT":"secret"}"#,
         r#"{"ｔext":"secret"}"#,
     ] {
+        let watch = Watch::on(&scene, arguments);
         let answer = scene.raw(call(1, "echo", arguments)).await.message;
-        assert_eq!(rule(&answer), "(envelope)", "{arguments}: {answer}");
+        assert_eq!(rule(&answer), ENVELOPE, "{arguments}: {answer}");
+        watch.call_refused(ENVELOPE, "echo").await;
     }
-    assert!(scene.upstream.calls().is_empty());
-    assert_eq!(
-        scene.gate.history(),
-        vec!["tools/call echo: deny by (envelope)"; 3]
-    );
-    scene.honest_call_works().await;
 }
 both_faces!(
     j25_arguments_that_only_look_alike,
@@ -185,13 +127,30 @@ both_faces!(
 );
 
 async fn j26_escaped_keys_mean_what_they_say(scene: Scene) {
-    let text = r#"{"jsonrpc":"2.0","id":1,"\u006dethod":"tools\/call","params":{"n\u0061me":"\u0065cho","arguments":{}}}"#;
-    assert_eq!(rule(&scene.raw(text).await.message), "/tools/echo/action");
-    assert!(scene.upstream.calls().is_empty());
+    let texts = [
+        (
+            r#"{"jsonrpc":"2.0","id":1,"\u006dethod":"tools\/call","params":{"n\u0061me":"\u0061dd","arguments":{}}}"#,
+            "add",
+            "/tools/add/action",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","p\u0061rams":{"name":"echo","argument\u0073":{"t\u0065xt":"se\u0063ret"}}}"#,
+            "echo",
+            "/tools/echo/deny_if/args.text-contains",
+        ),
+    ];
+    for (text, tool, decided) in texts {
+        let watch = Watch::on(&scene, text);
+        assert_eq!(rule(&scene.raw(text).await.message), decided, "{text}");
+        watch.call_refused(decided, tool).await;
+    }
 }
 both_faces!(
     j26_escaped_keys_mean_what_they_say,
-    tools(json!({"echo": {"action": "deny"}}))
+    tools(json!({
+        "add": {"action": "deny"},
+        "echo": {"deny_if": [{"conditions": [{"path": "args.text", "op": "contains", "value": "secret"}]}]},
+    }))
 );
 
 async fn j27_unknown_members_of_the_envelope(scene: Scene) {
@@ -260,13 +219,14 @@ async fn j30_an_id_in_flight_is_not_used_twice(scene: Scene) {
     let slow = json!({"name": "slow", "arguments": {"ms": 60_000}});
     let first = tokio::spawn(async move { agent.request_as(77, "tools/call", slow).await });
     scene.upstream.wait_for_calls(1).await;
-    let before = scene.upstream.bytes().len();
+    let watch = Watch::on(&scene, "the same id again");
     let second = raw_beside(&scene, call(77, "echo", "{}")).await;
     assert_eq!(second["error"]["code"], -32600);
-    assert_eq!(scene.upstream.bytes().len(), before);
-    let last = scene.gate.history().pop().unwrap();
-    assert_eq!(last, "tools/call echo: deny by (envelope)");
-    scene.honest_call_works().await;
+    watch.call_refused(ENVELOPE, "echo").await;
+    let watch = Watch::on(&scene, "the same id again, for a list");
+    let text = r#"{"jsonrpc":"2.0","id":77,"method":"tools/list"}"#.to_owned();
+    assert_eq!(raw_beside(&scene, text).await["error"]["code"], -32600);
+    watch.refused(ENVELOPE, "tools/list").await;
     first.abort();
 }
 both_faces!(j30_an_id_in_flight_is_not_used_twice, allow_all());
@@ -285,7 +245,7 @@ both_faces!(j31_another_version_of_json_rpc, allow_all());
 
 async fn j32_too_deep_and_too_many(scene: Scene) {
     let deep = "[".repeat(10_000) + &"]".repeat(10_000);
-    let keys: Vec<String> = (0..300_000).map(|n| format!("\"{n}\":0")).collect();
+    let keys: Vec<String> = (0..1_000_000).map(|n| format!("\"{n}\":0")).collect();
     let many = format!("{{{}}}", keys.join(","));
     let texts = [
         call(1, "echo", &format!(r#"{{"a":{deep}}}"#)),
@@ -293,7 +253,10 @@ async fn j32_too_deep_and_too_many(scene: Scene) {
     ];
     refuse(&scene, INVALID, texts).await;
 }
-both_faces!(j32_too_deep_and_too_many, allow_all());
+both_faces!(
+    j32_too_deep_and_too_many,
+    Setup::from(allow_all()).settings(|settings| settings.body_limit = 32 << 20)
+);
 
 async fn j33_text_that_is_no_text(scene: Scene) {
     let bad = |bytes: &[u8]| {
@@ -353,6 +316,30 @@ async fn j35_numbers_that_are_none(scene: Scene) {
 }
 both_faces!(j35_numbers_that_are_none, allow_all());
 
+async fn j35_big_numbers_arrive_as_they_are(scene: Scene) {
+    for number in [
+        "9007199254740993",
+        "-9007199254740993",
+        "1000000000000000000000000000001",
+        "-0",
+        "1.10",
+    ] {
+        let answer = scene
+            .raw(call(1, "echo", &format!(r#"{{"n":{number}}}"#)))
+            .await;
+        assert!(answer.message.get("result").is_some(), "{answer:?}");
+        assert!(
+            scene
+                .upstream
+                .saw(&format!(r#""arguments":{{"n":{number}}}"#)),
+            "{number}"
+        );
+    }
+    assert_eq!(scene.gate.history(), vec!["tools/call echo: allow, ok"; 5]);
+    scene.honest_call_works().await;
+}
+everywhere!(j35_big_numbers_arrive_as_they_are, allow_all());
+
 async fn j36_a_call_that_names_no_tool(scene: Scene) {
     let texts = [
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#.to_owned(),
@@ -376,89 +363,65 @@ async fn j36_a_call_that_names_no_tool(scene: Scene) {
 both_faces!(j36_a_call_that_names_no_tool, allow_all());
 
 async fn j37_vendor_methods(scene: Scene) {
-    let before = scene.upstream.bytes().len();
-    let answer = scene
-        .raw(r#"{"jsonrpc":"2.0","id":1,"method":"vendor/echo"}"#)
-        .await;
+    let watch = Watch::on(&scene, "vendor/echo");
+    let text = r#"{"jsonrpc":"2.0","id":1,"method":"vendor/echo"}"#;
+    let answer = scene.raw(text).await;
     assert_eq!(answer.message["error"]["code"], -32601);
     assert_eq!(answer.status.unwrap_or(200), 200);
-    assert_eq!(scene.upstream.bytes().len(), before);
+    watch.refused("(method)", "vendor/echo").await;
     scene
-        .records_become(&["vendor/echo: deny by (method)"])
-        .await;
-    scene.honest_call_works().await;
+        .policy(json!({"version": "1", "default": "allow", "methods": {"allow": ["vendor/echo"]}}));
+    assert!(
+        scene.raw(text).await.message["result"]
+            .get("vendor")
+            .is_some()
+    );
 }
 both_faces!(j37_vendor_methods, allow_all());
 
 async fn j38_methods_that_only_look_alike(scene: Scene) {
-    let before = scene.upstream.bytes().len();
     for method in [
         "tools/call ",
         "Tools/Call",
         " tools/call",
-        r"tools/call\u0000",
+        "tools/call\0",
         "TOOLS/LIST",
         "Initialize",
     ] {
+        let watch = Watch::on(&scene, method);
+        let quoted = json!(method);
         let text =
-            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"name":"echo"}}}}"#);
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":{quoted},"params":{{"name":"echo"}}}}"#);
         let answer = scene.raw(text).await.message;
         assert_eq!(answer["error"]["code"], -32601, "{method}: {answer}");
+        watch.refused("(method)", method).await;
     }
-    assert_eq!(scene.upstream.bytes().len(), before);
-    assert_eq!(scene.gate.records().len(), 6);
-    scene.honest_call_works().await;
 }
 both_faces!(j38_methods_that_only_look_alike, allow_all());
 
-async fn a_request_without_an_id_is_never_forwarded(scene: Scene) {
-    let texts = [
-        r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo","arguments":{}}}"#,
-        r#"{"jsonrpc":"2.0","method":"resources/read","params":{"uri":"fixture://text"}}"#,
-        r#"{"jsonrpc":"2.0","method":"notifications/unknown"}"#,
-        r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":""}}"#,
-    ];
-    refuse(&scene, INVALID, texts).await;
+async fn j28_a_request_without_an_id_is_never_forwarded(scene: Scene) {
+    let call = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
+    refuse_silently(&scene, "tools/call", [call]).await;
+    let read = r#"{"jsonrpc":"2.0","method":"resources/read","params":{"uri":"fixture://text"}}"#;
+    refuse_silently(&scene, "resources/read", [read]).await;
+    let unknown = r#"{"jsonrpc":"2.0","method":"notifications/unknown"}"#;
+    refuse_silently(&scene, "notifications/unknown", [unknown]).await;
+    let backwards =
+        r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":""}}"#;
+    refuse_silently(&scene, "notifications/message", [backwards]).await;
 }
-both_faces!(a_request_without_an_id_is_never_forwarded, allow_all());
+both_faces!(j28_a_request_without_an_id_is_never_forwarded, allow_all());
 
-async fn an_answer_that_nobody_asked_for_is_never_forwarded(scene: Scene) {
+async fn j28_an_answer_that_nobody_asked_for_is_never_forwarded(scene: Scene) {
     let texts = [
         r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
         r#"{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":""}}"#,
     ];
-    refuse(&scene, INVALID, texts).await;
+    refuse_silently(&scene, "(answer)", texts).await;
 }
 both_faces!(
-    an_answer_that_nobody_asked_for_is_never_forwarded,
+    j28_an_answer_that_nobody_asked_for_is_never_forwarded,
     allow_all()
-);
-
-async fn a_name_that_only_looks_like_a_tool_is_refused(scene: Scene) {
-    scene.agent.tools().await;
-    for name in ["Echo", "ECHO", "ｅcho", "e\u{0063}HO"] {
-        let answer = scene.agent.call(name, json!({})).await;
-        assert_eq!(rule(&answer), "(envelope)", "{name}: {answer}");
-    }
-    assert!(scene.upstream.calls().is_empty());
-    assert_eq!(scene.gate.records().len(), 4);
-    scene.honest_call_works().await;
-}
-everywhere!(a_name_that_only_looks_like_a_tool_is_refused, allow_all());
-
-async fn a_name_that_only_looks_like_a_rule_is_refused(scene: Scene) {
-    for name in ["Echo", "ｅcho", "WRITE_note"] {
-        assert_eq!(
-            rule(&scene.agent.call(name, json!({})).await),
-            "(envelope)",
-            "{name}"
-        );
-    }
-    assert!(scene.upstream.calls().is_empty());
-}
-both_faces!(
-    a_name_that_only_looks_like_a_rule_is_refused,
-    json!({"version": "1", "default": "allow", "hide": ["write_note"], "tools": {"echo": {}}})
 );
 
 /// Sends raw text while another request of the same agent is on its way.

@@ -1,0 +1,14 @@
+use super::*;
+
+/// A policy engine that panics takes its task down, and nothing else.
+#[tokio::test]
+async fn a70_a_walk_that_panics_is_no_permission_over_http() {
+    let (reply_to, reply) = oneshot::channel::<Reply>();
+    let task = tokio::spawn(async move {
+        let _held = reply_to;
+        panic!("a fault of the engine");
+    });
+    assert!(task.await.is_err());
+    let response = respond(reply.await);
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}

@@ -1,0 +1,142 @@
+//! Requests that end before their message is read. Who is known leaves a record;
+//! strangers are counted and logged, because nobody may fill the journal
+//! without a grant.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hyper::{Method, Response, StatusCode};
+use tracing::info;
+
+use super::body::Out;
+use crate::answer::Failure;
+use crate::path::{self, Agent};
+use crate::worker::Worker;
+
+/// Unidentified are named in the log at most this often.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why somebody unknown was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// A host that is not ours, or several.
+    Host,
+    /// A web page that may not connect.
+    Origin,
+    /// Nothing is served at this path.
+    Path,
+    /// No live grant.
+    Grant,
+    /// A length that is said in two ways.
+    Lengths,
+}
+
+/// Counts strangers, by reason.
+pub(crate) struct Unidentified {
+    counts: [AtomicU64; Reason::ALL.len()],
+    started: Instant,
+    /// Milliseconds after the start when each was logged last; 0: never.
+    logged: [AtomicU64; Reason::ALL.len()],
+}
+
+// === impl Reason ===
+
+impl Reason {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Host,
+        Self::Origin,
+        Self::Path,
+        Self::Grant,
+        Self::Lengths,
+    ];
+
+    /// The value of the label of the count.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Path => "path",
+            Self::Grant => "grant",
+            Self::Lengths => "lengths",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Host => "it does not name this host",
+            Self::Origin => "its origin is not allowed",
+            Self::Path => "nothing is served at its path",
+            Self::Grant => "it has no live grant",
+            Self::Lengths => "its length is said in two ways",
+        }
+    }
+}
+
+// === impl Unidentified ===
+
+impl Default for Unidentified {
+    fn default() -> Self {
+        Self {
+            counts: Default::default(),
+            started: Instant::now(),
+            logged: Default::default(),
+        }
+    }
+}
+
+impl Unidentified {
+    /// Counts one, and logs it unless another of its kind was logged just now.
+    pub(crate) fn add(&self, why: Reason) {
+        let (Some(count), Some(logged)) =
+            (self.counts.get(why as usize), self.logged.get(why as usize))
+        else {
+            return;
+        };
+        let total = count.fetch_add(1, Ordering::Relaxed) + 1;
+        let now = millis(self.started.elapsed());
+        let last = logged.load(Ordering::Relaxed);
+        let due = last == 0 || now.saturating_sub(last) >= millis(PAUSE);
+        let first = |last| {
+            logged
+                .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        };
+        if due && first(last) {
+            let reason = why.label();
+            info!(reason, total, "Turned a request away: {}", why.words());
+        }
+    }
+
+    /// How many of each kind there were.
+    pub(crate) fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count =
+            |(why, count): (Reason, &AtomicU64)| (why.label(), count.load(Ordering::Relaxed));
+        Reason::ALL.into_iter().zip(&self.counts).map(count)
+    }
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Records that a request of a known grant was refused for its HTTP form.
+pub(super) fn recorded(
+    worker: &Worker,
+    agent: &Agent,
+    method: &Method,
+    refusal: Response<Out>,
+) -> Response<Out> {
+    let status = refusal.status();
+    // A grant that ended meanwhile is a stranger's; stopping is nobody's fault.
+    if matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::SERVICE_UNAVAILABLE
+    ) {
+        return refusal;
+    }
+    let problem = format!("HTTP {status}");
+    match path::record_envelope(worker, agent, &format!("({method})"), &problem) {
+        Ok(()) => refusal,
+        Err(_) => super::http::json(503, Failure::record_unavailable().body(None)),
+    }
+}
