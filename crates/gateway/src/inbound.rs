@@ -48,6 +48,13 @@ pub(crate) struct Answered {
     pub(crate) http: u16,
 }
 
+impl Answered {
+    /// Whether a stream can carry it: the status says nothing.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        self.http == 200
+    }
+}
+
 /// Sorts one message of the upstream of a session.
 pub(crate) async fn sort(worker: &Worker, route: &Route, channel: Channel, text: Bytes) -> Sorted {
     let shared = &worker.shared;

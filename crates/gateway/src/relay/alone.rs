@@ -96,6 +96,11 @@ impl Flight {
             }
             match inbound::sort(worker, &self.route, channel, text).await {
                 Sorted::Answer { answered, .. } => {
+                    // What a server streams is streamed, a single answer too,
+                    // unless it has a status of its own.
+                    if source.is_events() && answered.is_ordinary() {
+                        way.open();
+                    }
                     source.finish();
                     return self.answered(worker, answered, way).await;
                 }

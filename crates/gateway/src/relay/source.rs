@@ -37,6 +37,11 @@ pub(super) struct Trail {
 }
 
 impl Source {
+    /// Whether the server chose to stream.
+    pub(super) fn is_events(&self) -> bool {
+        matches!(self, Self::Events { .. })
+    }
+
     pub(super) fn events(worker: &Worker, answer: http::Answer) -> Self {
         Self::Events {
             answer,

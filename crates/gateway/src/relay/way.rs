@@ -33,14 +33,19 @@ impl Way {
         }
     }
 
-    /// Passes an event on; opens the stream for the first one.
-    pub(super) async fn pass(&mut self, event: Event) {
+    /// Opens the stream, unless the agent reads lines.
+    pub(super) fn open(&mut self) {
         if let Self::Unopened(_) = self {
             let (sender, events) = mpsc::channel(OUTBOUND);
             if let Self::Unopened(outlet) = std::mem::replace(self, Self::Stream(sender)) {
                 outlet.send(Reply::Stream(events));
             }
         }
+    }
+
+    /// Passes an event on; opens the stream for the first one.
+    pub(super) async fn pass(&mut self, event: Event) {
+        self.open();
         match self {
             // An agent that is gone is noticed by `gone`.
             Self::Stream(stream) => drop(stream.send(event).await),
