@@ -23,7 +23,8 @@ const TAIL: &str = "\
 - *Server*: the suite is the client of `provost-conformance-server`, and then of the gateway in front of it. It cannot
   send a token, so a small forwarder stands between the two. It adds the header `Authorization` and touches nothing else.
 - *Client*: the suite is the server of `provost-conformance-client`, and then of a gateway that is set up with the URL of
-  the scenario; the client talks to the gateway.
+  the scenario; the client talks to the gateway. Where a server wants the client to sign in (OAuth) there is nothing to
+  compare yet: the gateway sends servers the headers that it was given, and does not sign in by itself.
 - Compared is every check of every scenario, not only the sums. What is accepted as different stands in
   `crates/testkit/conformance/exceptions.json` with its reason.
 ";

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use regex::Regex;
 use serde::Deserialize;
+use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::process::root;
@@ -108,6 +109,13 @@ pub struct Harness {
     package: PathBuf,
 }
 
+/// What a run of the harness left behind.
+#[derive(Debug)]
+struct Results {
+    folder: TempDir,
+    said: String,
+}
+
 /// The list of requirements of a revision, as far as it matters here.
 #[derive(Debug, Deserialize)]
 struct Requirements {
@@ -182,39 +190,56 @@ impl Harness {
     /// # Errors
     /// When the harness does not come to an end, or leaves a scenario out.
     pub async fn play(&self, suite: Suite, subject: &str) -> Result<Outcome> {
-        let results = tempfile::tempdir()?;
+        let chosen = ["--requirements", suite.revision.word()];
+        let results = self.run(suite, subject, &chosen).await?;
+        collect(suite, &results, self.requirements(suite)?)
+    }
+
+    /// Plays some scenarios of a suite, one after the other: the harness starts all clients of a suite at once, and for
+    /// those that bring a gateway along that is too much for a small machine.
+    ///
+    /// # Errors
+    /// As [`Self::play`].
+    pub async fn play_each(
+        &self,
+        suite: Suite,
+        subject: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Outcome> {
+        let mut outcome = Outcome::new();
+        for (scenario, standing) in self.requirements(suite)? {
+            if wanted(&scenario) {
+                let chosen = [
+                    "--scenario",
+                    &scenario,
+                    "--spec-version",
+                    suite.revision.word(),
+                ];
+                let results = self.run(suite, subject, &chosen).await?;
+                outcome.extend(collect(suite, &results, vec![(scenario, standing)])?);
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn run(&self, suite: Suite, subject: &str, chosen: &[&str]) -> Result<Results> {
+        let folder = tempfile::tempdir()?;
         let option = match suite.side {
             Side::Server => "--url",
             Side::Client => "--command",
         };
         let mut command = Command::new(&self.node);
         command.arg(self.package.join("dist/index.js"));
-        command.args([suite.side.word(), option, subject]);
-        command.args(["--requirements", suite.revision.word(), "-o"]);
-        command.arg(results.path());
+        command
+            .args([suite.side.word(), option, subject])
+            .args(chosen);
+        command.arg("-o").arg(folder.path());
         command.stdin(Stdio::null()).kill_on_drop(true);
         let run = tokio::time::timeout(PATIENCE, command.output());
         let output = run.await.context("the harness never came to an end")??;
         let said = [output.stdout, output.stderr].concat();
-        self.collect(suite, results.path())
-            .with_context(|| format!("the harness said:\n{}", String::from_utf8_lossy(&said)))
-    }
-
-    fn collect(&self, suite: Suite, results: &Path) -> Result<Outcome> {
-        let mut files = BTreeMap::new();
-        find(results, results, &mut files)?;
-        let prefix = match suite.side {
-            Side::Server => "server-",
-            Side::Client => "",
-        };
-        let mut outcome = Outcome::new();
-        for (scenario, standing) in self.requirements(suite)? {
-            let file = files.get(&format!("{prefix}{scenario}"));
-            let file = file.with_context(|| format!("no result of the scenario `{scenario}`"))?;
-            let checks = serde_json::from_slice(&std::fs::read(file)?)?;
-            outcome.insert(scenario, Played { standing, checks });
-        }
-        Ok(outcome)
+        let said = String::from_utf8_lossy(&said).into_owned();
+        Ok(Results { folder, said })
     }
 
     fn requirements(&self, suite: Suite) -> Result<Vec<(String, Standing)>> {
@@ -233,6 +258,29 @@ impl Harness {
             .chain(not_scored.map(|entry| (entry.scenario, Standing::NotScored(entry.reason))))
             .collect())
     }
+}
+
+/// What the results say about these scenarios.
+fn collect(suite: Suite, results: &Results, scenarios: Vec<(String, Standing)>) -> Result<Outcome> {
+    let mut files = BTreeMap::new();
+    find(results.folder.path(), results.folder.path(), &mut files)?;
+    let prefix = match suite.side {
+        Side::Server => "server-",
+        Side::Client => "",
+    };
+    let mut outcome = Outcome::new();
+    for (scenario, standing) in scenarios {
+        let file = files.get(&format!("{prefix}{scenario}"));
+        let file = file.with_context(|| {
+            format!(
+                "no result of the scenario `{scenario}`; the harness said:\n{}",
+                results.said
+            )
+        })?;
+        let checks = serde_json::from_slice(&std::fs::read(file)?)?;
+        outcome.insert(scenario, Played { standing, checks });
+    }
+    Ok(outcome)
 }
 
 /// Finds `checks.json` of every scenario. The folders are named after scenario and time.

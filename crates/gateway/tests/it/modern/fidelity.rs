@@ -345,6 +345,22 @@ both_faces!(
     })
 );
 
+#[tokio::test]
+async fn what_the_server_streams_is_streamed_and_refusals_keep_their_status() {
+    let options = Options {
+        replies: Replies::Sse,
+        ..Options::modern()
+    };
+    let scene = Scene::new(Face::Http, Kind::Http, open().options(options)).await;
+    let message = scene.agent.wrapped("l", "tools/list", nothing());
+    let mut stream = scene.agent.as_http().post_stream(&message).await.unwrap();
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    assert_eq!(stream.message().await.unwrap()["id"], "l");
+    assert_eq!(stream.message().await, None, "and then the stream ends");
+    let answer = scene.ask("vendor/unknown", nothing()).await;
+    status_is(&answer, 404);
+}
+
 async fn many_calls_are_on_their_way_at_once(scene: Scene) {
     let calls = (0..50).map(|n| {
         let agent = scene.agent.clone();
