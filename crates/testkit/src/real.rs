@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 pub use library::{CLIENTS, Client, Library};
-pub use server::{EverythingHttp, MODERN_SERVERS, RealServer, SERVERS, server, version};
+pub use server::{HTTP_SERVERS, HttpServer, MODERN_SERVERS, RealServer, SERVERS, server, version};
 
 /// What a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

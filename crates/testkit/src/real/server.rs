@@ -250,28 +250,44 @@ impl RealServer {
     }
 }
 
-/// The real server "everything" over streamable HTTP, on a free port; it is killed when this is dropped.
-pub struct EverythingHttp {
+/// A real server over streamable HTTP, on a free port; it is killed when this is dropped.
+pub struct HttpServer {
     url: String,
+    _scratch: TempDir,
     _child: tokio::process::Child,
 }
 
-impl EverythingHttp {
+/// Those that can be started so, with what it takes.
+pub const HTTP_SERVERS: [&str; 3] = ["everything", "context7", "mongodb"];
+
+// === impl HttpServer ===
+
+impl HttpServer {
     /// Starts it, and returns once it answers.
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn start() -> EverythingHttp {
+    pub async fn start(name: &str) -> HttpServer {
         require();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let port = listener
-            .local_addr()
-            .expect("a listener has an address")
-            .port();
+        let address = listener.local_addr().expect("a listener has an address");
+        let port = address.port().to_string();
         drop(listener);
-        let start = node("everything")
-            .args(["streamableHttp"])
-            .env("PORT", port.to_string());
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let start = match name {
+            "everything" => node(name).args(["streamableHttp"]).env("PORT", &port),
+            "context7" => offline(node(name))
+                .args(["--transport", "http", "--port", &port])
+                // Measurements have a fixed port, which not every one of them can have.
+                .env("OTEL_SDK_DISABLED", "true"),
+            "mongodb" => start("mongodb", &place(&scratch)).args([
+                "--transport",
+                "http",
+                "--httpPort",
+                &port,
+            ]),
+            _ => panic!("`{name}` is not one of {HTTP_SERVERS:?}"),
+        };
         let mut command = tokio::process::Command::from(start.command());
         command
             .stdout(Stdio::null())
@@ -279,11 +295,12 @@ impl EverythingHttp {
             .kill_on_drop(true);
         let child = command.spawn().expect("node starts");
         crate::wait_until("the real server listens", || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+            std::net::TcpStream::connect(address).is_ok()
         })
         .await;
-        EverythingHttp {
-            url: format!("http://127.0.0.1:{port}/mcp"),
+        HttpServer {
+            url: format!("http://{address}/mcp"),
+            _scratch: scratch,
             _child: child,
         }
     }

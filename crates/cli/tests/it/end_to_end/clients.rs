@@ -1,7 +1,7 @@
 //! Real client libraries and real servers: through the gateway everything is as
 //! it is without it, over HTTP and over stdio.
 
-use provost_testkit::real::{self, Client, EverythingHttp, Library, Speaks, Target};
+use provost_testkit::real::{self, Client, HttpServer, Library, Speaks, Target};
 use provost_testkit::real::{compare, table};
 
 use super::ways::{WAYS, Way, to_program, to_url};
@@ -22,21 +22,16 @@ async fn the_same_through_the_gateway(client: Client, name: &str) {
 }
 
 /// A real server over HTTP, with sessions, streams and resumption of its own.
-async fn the_same_from_a_url(client: Client, ways: &[Way]) {
-    let upstream = EverythingHttp::start().await;
+async fn the_same_from_a_url(client: Client, name: &str, ways: &[Way]) {
+    let upstream = HttpServer::start(name).await;
     let direct = Target::http(upstream.url(), None);
-    let expected = client.run("everything", &[], &direct).await.unwrap();
+    let expected = client.run(name, &[], &direct).await.unwrap();
     for way in ways {
         let mut world = World::new();
         let target = to_url(&mut world, *way, upstream.url());
-        let report = client.run("everything", &[], &target).await;
-        confirm(
-            client,
-            *way,
-            "everything over HTTP",
-            &expected,
-            &report.unwrap(),
-        );
+        let report = client.run(name, &[], &target).await.unwrap();
+        let server = format!("{name} over HTTP");
+        confirm(client, *way, &server, &expected, &report);
     }
 }
 
@@ -80,26 +75,23 @@ clients! {
     python_2_finds_the_era_of_everything: Python2 Auto, "everything";
 }
 
-#[tokio::test]
-async fn typescript_1_sees_the_same_of_a_url() {
-    let client = Client::new(Library::TypeScript1, Speaks::Legacy);
-    the_same_from_a_url(client, &[Way::Http, Way::Run]).await;
+macro_rules! urls {
+    ($($test:ident: $library:ident $speaks:ident, $name:literal, $ways:expr;)*) => {$(
+        #[tokio::test]
+        async fn $test() {
+            let client = Client::new(Library::$library, Speaks::$speaks);
+            the_same_from_a_url(client, $name, &$ways).await;
+        }
+    )*};
 }
 
-#[tokio::test]
-async fn typescript_2_sees_the_same_of_a_url() {
-    let client = Client::new(Library::TypeScript2, Speaks::Legacy);
-    the_same_from_a_url(client, &[Way::Http]).await;
-}
-
-#[tokio::test]
-async fn python_1_sees_the_same_of_a_url() {
-    let client = Client::new(Library::Python1, Speaks::Legacy);
-    the_same_from_a_url(client, &[Way::Http]).await;
-}
-
-#[tokio::test]
-async fn python_2_sees_the_same_of_a_url() {
-    let client = Client::new(Library::Python2, Speaks::Legacy);
-    the_same_from_a_url(client, &[Way::Http]).await;
+urls! {
+    typescript_1_sees_the_same_of_a_url: TypeScript1 Legacy, "everything", [Way::Http, Way::Run];
+    typescript_2_sees_the_same_of_a_url: TypeScript2 Legacy, "everything", [Way::Http];
+    python_1_sees_the_same_of_a_url: Python1 Legacy, "everything", [Way::Http];
+    python_2_sees_the_same_of_a_url: Python2 Legacy, "everything", [Way::Http];
+    typescript_2_finds_the_era_of_a_legacy_url: TypeScript2 Auto, "everything", [Way::Http];
+    python_2_finds_the_era_of_a_legacy_url: Python2 Auto, "everything", [Way::Http];
+    typescript_2_finds_the_era_of_a_url: TypeScript2 Auto, "context7", [Way::Http, Way::Run];
+    python_2_finds_the_era_of_a_url: Python2 Auto, "context7", [Way::Http, Way::Run];
 }

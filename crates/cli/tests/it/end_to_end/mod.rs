@@ -2,6 +2,7 @@
 
 mod clients;
 mod crash;
+mod eras;
 mod inspector;
 mod seeds;
 mod servers;

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 
 use provost_testkit::real::compare::{self, Change, Outcome};
-use provost_testkit::real::{self, Speaks, Target, table, wire};
+use provost_testkit::real::wire::{self, Said};
+use provost_testkit::real::{self, HttpServer, Speaks, Target, table};
 
-use super::ways::{Way, to_program};
+use super::ways::{Way, to_program, to_url};
 use super::world::World;
 
 /// Direct, over HTTP, and wrapped; the row says what was found.
-async fn the_same_through_the_gateway(name: &str, speaks: Speaks) {
+async fn the_same_through_the_gateway(name: &'static str, speaks: Speaks) {
     let server = real::server(name);
     let direct = Target::Stdio(server.start.clone());
     let direct = wire::run(speaks, name, &server.names(), &direct).await;
@@ -25,6 +26,27 @@ async fn the_same_through_the_gateway(name: &str, speaks: Speaks) {
         let through = through.unwrap_or_else(|e| panic!("{what}: {e:#}"));
         outcomes.push(compare::answers(&what, &direct, &through));
     }
+    confirm((name, ""), speaks, &direct, &outcomes);
+}
+
+/// The same of a server that is reached over HTTP.
+async fn the_same_from_a_url(name: &str, speaks: Speaks) {
+    let upstream = HttpServer::start(name).await;
+    let direct = Target::http(upstream.url(), None);
+    let direct = wire::run(speaks, name, &[], &direct).await.unwrap();
+    let mut outcomes = Vec::new();
+    for way in [Way::Http, Way::Run] {
+        let mut world = World::new();
+        let target = to_url(&mut world, way, upstream.url());
+        let through = wire::run(speaks, name, &[], &target).await;
+        let what = format!("{name} over HTTP, {}, {}", speaks.word(), way.title());
+        let through = through.unwrap_or_else(|e| panic!("{what}: {e:#}"));
+        outcomes.push(compare::answers(&what, &direct, &through));
+    }
+    confirm((name, " over HTTP"), speaks, &direct, &outcomes);
+}
+
+fn confirm((name, how): (&str, &str), speaks: Speaks, direct: &[Said], outcomes: &[Outcome]) {
     let calls = direct
         .iter()
         .filter(|said| said.question.starts_with("tools/call"));
@@ -33,7 +55,7 @@ async fn the_same_through_the_gateway(name: &str, speaks: Speaks) {
         .filter(|said| said.question == "tools/list")
         .map(|said| tools_in(&said.text));
     let cells = [
-        name.to_owned(),
+        format!("{name}{how}"),
         real::version(name),
         speaks.word().to_owned(),
         tools.sum::<usize>().to_string(),
@@ -91,4 +113,21 @@ servers! {
     git_is_the_same_in_the_modern_era: "git", Modern;
     time_is_the_same_in_the_modern_era: "time", Modern;
     fetch_is_the_same_in_the_modern_era: "fetch", Modern;
+}
+
+macro_rules! urls {
+    ($($test:ident: $name:literal, $speaks:ident;)*) => {$(
+        #[tokio::test]
+        async fn $test() {
+            the_same_from_a_url($name, Speaks::$speaks).await;
+        }
+    )*};
+}
+
+urls! {
+    everything_over_http_is_the_same: "everything", Legacy;
+    context7_over_http_is_the_same: "context7", Legacy;
+    context7_over_http_is_the_same_in_the_modern_era: "context7", Modern;
+    mongodb_over_http_is_the_same: "mongodb", Legacy;
+    mongodb_over_http_is_the_same_in_the_modern_era: "mongodb", Modern;
 }
