@@ -8,25 +8,25 @@ use provost_testkit::tcp::{Scripted, Then};
 use serde_json::{Value, json};
 
 /// Numbers that come out the same in every run.
-struct Dice {
-    state: u64,
-    messages: u64,
+pub(crate) struct Dice {
+    pub(crate) state: u64,
+    pub(crate) messages: u64,
 }
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
         usize::try_from(self.state % sides as u64).unwrap()
     }
 
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub(crate) fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.roll(from.len())]
     }
 
     /// Mostly the first, sometimes one of the others.
-    fn mostly<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub(crate) fn mostly<'a>(&mut self, from: &[&'a str]) -> &'a str {
         if self.roll(12) > 0 {
             from[0]
         } else {
@@ -35,18 +35,18 @@ impl Dice {
     }
 
     /// Mostly one, sometimes more.
-    fn times(&mut self) -> usize {
+    pub(crate) fn times(&mut self) -> usize {
         if self.roll(8) > 0 { 1 } else { 2 }
     }
 
-    fn blank(&mut self) -> &'static str {
+    pub(crate) fn blank(&mut self) -> &'static str {
         match self.roll(100) {
             0 => self.pick(&["\u{a0}", "\u{feff}", "/**/", "\u{c}"]),
             _ => self.pick(&["", "", " ", "\n", "\r", "\r\n", "\t"]),
         }
     }
 
-    fn tool(&mut self) -> &'static str {
+    pub(crate) fn tool(&mut self) -> &'static str {
         self.pick(&[
             r#""add""#,
             r#""echo""#,
@@ -63,7 +63,7 @@ impl Dice {
         ])
     }
 
-    fn arguments(&mut self) -> String {
+    pub(crate) fn arguments(&mut self) -> String {
         let smuggled = call(9999, "add", r#"{"a":1,"b":2}"#);
         match self.roll(8) {
             0 => format!("{{\"x\":\n{smuggled}\n}}"),
@@ -102,7 +102,7 @@ impl Dice {
         self.object(members)
     }
 
-    fn object(&mut self, mut members: Vec<String>) -> String {
+    pub(crate) fn object(&mut self, mut members: Vec<String>) -> String {
         for at in (1..members.len()).rev() {
             let other = self.roll(at + 1);
             members.swap(at, other);

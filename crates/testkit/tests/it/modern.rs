@@ -120,6 +120,29 @@ async fn questions_are_results() {
 }
 
 #[tokio::test]
+async fn calls_become_tasks_for_clients_that_know_them() {
+    on_every_face(Options::modern(), async |client| {
+        let arguments = json!({"task": true, "ms": 60_000});
+        let plain = client.call("job", arguments.clone()).await;
+        assert_eq!(text(&plain), "done at once");
+        let refused = client
+            .request("tasks/get", json!({"taskId": "job-1"}))
+            .await;
+        assert_eq!(refused["error"]["code"], -32021);
+        client.declare(json!({"extensions": {provost_testkit::modern::TASKS: {}}}));
+        let task = client.call("job", arguments).await["result"].clone();
+        assert_eq!(task["resultType"], "task");
+        let id = json!({"taskId": task["taskId"]});
+        let found = client.request("tasks/get", id.clone()).await;
+        assert_eq!(found["result"]["status"], "working");
+        client.request("tasks/cancel", id.clone()).await;
+        let found = client.request("tasks/get", id).await;
+        assert_eq!(found["result"]["status"], "cancelled");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn subscriptions_hear_what_they_asked_for() {
     on_every_face(Options::modern(), async |client| {
         let asked = json!({"toolsListChanged": true, "resourceSubscriptions": ["fixture://note"]});

@@ -11,7 +11,7 @@ async fn a_server_says_who_it_is(scene: Scene) {
     assert_eq!(found["instructions"], "A server for tests.");
     assert_eq!(
         found["capabilities"]["extensions"],
-        json!({"dev.example/extension": {"kept": true}})
+        json!({"dev.example/extension": {"kept": true}, provost_testkit::modern::TASKS: {}})
     );
     assert_eq!(found["capabilities"]["tools"], json!({"listChanged": true}));
     assert_eq!(found["dev.example/more"], 12_345_678_901_234_567_890_u64);

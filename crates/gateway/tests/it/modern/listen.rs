@@ -126,6 +126,18 @@ async fn a_subscription_ends_when_the_server_says_so(scene: Scene) {
 }
 everywhere!(a_subscription_ends_when_the_server_says_so, open());
 
+/// The stream ends over HTTP; over stdio, where nothing ends, a message says so.
+async fn hears_the_end(face: Face, listening: &mut Subscription) {
+    match (face, listening.next().await) {
+        (Face::Http, None) => {}
+        (_, Some(end)) => {
+            let cancelled = end["params"]["requestId"] == *listening.id();
+            assert!(cancelled || end["id"] == *listening.id(), "{end}");
+        }
+        (Face::Stdio, None) => panic!("over stdio an end is a message"),
+    }
+}
+
 /// Without a word over HTTP, with one over stdio.
 async fn a_subscription_may_break_off(scene: Scene) {
     let mut listening = scene.agent.subscribe(everything()).await;
@@ -136,14 +148,7 @@ async fn a_subscription_may_break_off(scene: Scene) {
     };
     let end = json!({"how": how});
     scene.agent.call("end_subscriptions", end).await;
-    match (scene.face, listening.next().await) {
-        (Face::Http, None) => {}
-        (_, Some(end)) => {
-            let ended = end["method"] == "notifications/cancelled" || end["id"] == *listening.id();
-            assert!(ended, "{end}");
-        }
-        (Face::Stdio, None) => panic!("over stdio an end is a message"),
-    }
+    hears_the_end(scene.face, &mut listening).await;
     let mut again = scene.agent.subscribe(everything()).await;
     assert_eq!(again.acknowledged().await, everything());
 }
@@ -299,3 +304,64 @@ everywhere!(
         ..Options::modern()
     })
 );
+
+/// A subscription is no call: it may last, and its process is not idle.
+#[tokio::test]
+async fn a_subscription_outlasts_the_patience_with_calls() {
+    for face in [Face::Http, Face::Stdio] {
+        let short = open().settings(|settings| {
+            settings.call_timeout = std::time::Duration::from_millis(300);
+            settings.idle_child = std::time::Duration::from_millis(100);
+            settings.idle_session = std::time::Duration::from_millis(100);
+        });
+        let scene = Scene::new(face, Kind::Stdio, short).await;
+        let mut listening = scene.agent.subscribe(everything()).await;
+        listening.acknowledged().await;
+        // Somebody else's process is idle soon, and his call too slow.
+        let other = scene.gate.http_agent(&scene.another_pass("other")).modern();
+        let slow = other.call("slow", json!({"ms": 60_000})).await;
+        assert_eq!(code(&slow), -32603, "{slow}");
+        wait_until("the idle process is gone", || scene.gate.children() == 1).await;
+        announce(&scene, "notifications/tools/list_changed").await;
+        hears(&mut listening, "notifications/tools/list_changed").await;
+    }
+}
+
+/// A process that ends takes its subscriptions along, and their agents know.
+#[tokio::test]
+async fn a_subscription_ends_with_its_process() {
+    for face in [Face::Http, Face::Stdio] {
+        let scene = Scene::new(face, Kind::Stdio, open()).await;
+        let mut listening = scene.agent.subscribe(everything()).await;
+        listening.acknowledged().await;
+        scene.kill_process().await;
+        hears_the_end(face, &mut listening).await;
+        let mut again = scene.agent.subscribe(everything()).await;
+        assert_eq!(again.acknowledged().await, everything());
+    }
+}
+
+async fn an_expired_grant_hears_nothing_more(scene: Scene) {
+    let mut listening = scene.agent.subscribe(everything()).await;
+    listening.acknowledged().await;
+    let other = scene.another_agent(&scene.another_pass("other")).await;
+    let length = std::time::Duration::from_millis(200);
+    scene.gate.expire_in(&scene.pass, length);
+    let clock = scene.gate.store.clock();
+    let end = clock.now().wall + 200_000;
+    wait_until("the grant has ended", || clock.now().wall > end).await;
+    let change = json!({"method": "notifications/tools/list_changed"});
+    other.call("announce", change).await;
+    while let Some(message) = listening.next().await {
+        let told = message["method"].as_str().unwrap_or_default();
+        assert!(!told.contains("changed"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_grant_hears_nothing_more_over_http() {
+    let scene = Scene::new(Face::Http, Kind::Http, open()).await;
+    an_expired_grant_hears_nothing_more(scene).await;
+    let scene = Scene::new(Face::Http, Kind::Stdio, open().shared()).await;
+    an_expired_grant_hears_nothing_more(scene).await;
+}

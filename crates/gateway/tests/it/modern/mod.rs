@@ -4,6 +4,7 @@
 mod discover;
 mod eras;
 mod fidelity;
+mod fuzz;
 mod headers;
 mod isolation;
 mod listen;
@@ -12,6 +13,7 @@ mod refusals;
 mod results;
 mod rounds;
 mod stdio;
+mod tasks;
 
 use crate::harness::*;
 use serde_json::{Value, json};
