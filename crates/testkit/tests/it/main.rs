@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod conformance;
 mod fixture;
 mod hostile;
 mod modern;
