@@ -159,6 +159,10 @@ async fn agents_of_both_eras_share_a_server_of_both() {
             assert_eq!(text(&answer), said);
             assert_eq!(answer["result"]["resultType"], "complete");
         }
+        if kind == Kind::Stdio {
+            let started = scene.upstream.events_of("started").len();
+            assert_eq!(started, 2, "a process for each era");
+        }
         // The policies are the same, and so is what they count.
         assert_eq!(scene.gate.records().len(), 10);
     }

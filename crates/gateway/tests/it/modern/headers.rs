@@ -174,7 +174,7 @@ fn again(name: &'static str) -> impl FnOnce(&mut Headers) {
 }
 
 #[tokio::test]
-async fn v39_to_v44_headers_must_say_what_the_body_says() {
+async fn headers_must_say_what_the_body_says() {
     for kind in [Kind::Http, Kind::Stdio] {
         let door = Door::new(kind).await;
         let echo = door.message("echo", json!({}));
@@ -230,7 +230,7 @@ async fn headers_may_be_written_in_more_than_one_way() {
 }
 
 #[tokio::test]
-async fn v45_repeated_arguments_must_be_the_same() {
+async fn v45_repeated_arguments_must_be_the_same_over_http() {
     for kind in [Kind::Http, Kind::Stdio] {
         let door = Door::new(kind).await;
         let located = door.message(
@@ -274,7 +274,7 @@ async fn v45_repeated_arguments_must_be_the_same() {
 }
 
 #[tokio::test]
-async fn v47_unknown_versions_are_told_what_there_is() {
+async fn v47_unknown_versions_are_told_what_there_is_over_http() {
     for kind in [Kind::Http, Kind::Stdio] {
         let door = Door::new(kind).await;
         for version in ["1900-01-01", "2027-01-01", "draft"] {
@@ -295,7 +295,7 @@ async fn v47_unknown_versions_are_told_what_there_is() {
 }
 
 #[tokio::test]
-async fn v48_a_request_must_say_what_it_is() {
+async fn v48_a_request_must_say_what_it_is_over_http() {
     for kind in [Kind::Http, Kind::Stdio] {
         let door = Door::new(kind).await;
         for key in [modern::meta::VERSION, modern::meta::CAPABILITIES] {
@@ -329,7 +329,7 @@ async fn v48_a_request_must_say_what_it_is() {
 }
 
 #[tokio::test]
-async fn t9_there_is_nothing_but_post() {
+async fn t09_there_is_nothing_but_post_over_http() {
     let scene = Scene::new(Face::Http, Kind::Http, open()).await;
     let token = format!("Bearer {}", scene.pass.token);
     let headers = [
@@ -387,4 +387,65 @@ async fn headers_of_the_agent_stay_here() {
         assert!(headers.get(name).is_none(), "{name}: {headers}");
     }
     assert!(!door.scene.upstream.saw(&door.scene.pass.token));
+}
+
+/// What is no single request of the era is turned away.
+#[tokio::test]
+async fn what_is_no_request_is_turned_away() {
+    for kind in [Kind::Http, Kind::Stdio] {
+        let scene = Scene::new(Face::Http, kind, open()).await;
+        let one = call("1", "echo", "{}");
+        let nameless = one.replacen(r#""id":1,"#, "", 1);
+        let link = scene.agent.as_http();
+        let headers = [
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "echo"),
+        ];
+        let before = scene.upstream.bytes().len();
+        for (body, codes) in [
+            (format!("[{one}]"), [-32600, -32600]),
+            (format!("[{one},{one}]"), [-32600, -32600]),
+            ("[]".to_owned(), [-32600, -32600]),
+            (
+                one.replacen(r#""id":1"#, r#""id":null"#, 1),
+                [-32600, -32600],
+            ),
+            (
+                one.replacen(r#""id":1"#, r#""id":1.5"#, 1),
+                [-32600, -32600],
+            ),
+            (nameless, [-32600, -32600]),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(),
+                [-32600, -32600],
+            ),
+            (format!("{one}{one}"), [-32700, -32600]),
+            (one.replacen(':', "", 1), [-32700, -32600]),
+        ] {
+            let reply = link.post_as(&headers, body.clone()).await.unwrap();
+            assert_eq!(reply.status, 400, "{body}: {}", reply.text());
+            let code = code(&reply.message());
+            assert!(codes.contains(&code), "{body}: {}", reply.text());
+        }
+        assert_eq!(scene.upstream.bytes().len(), before, "not a byte");
+        scene.honest_call_works().await;
+    }
+}
+
+/// A handshake under the headers of an era that has none.
+#[tokio::test]
+async fn no_session_is_opened_under_modern_headers() {
+    let scene = Scene::new(Face::Http, Kind::Http, open()).await;
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    let headers = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "initialize"),
+    ];
+    let link = scene.agent.as_http();
+    let reply = link.post_as(&headers, initialize).await.unwrap();
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    assert_eq!(code(&reply.message()), -32020);
+    assert_eq!(reply.header("mcp-session-id"), None);
+    assert!(!scene.upstream.saw("initialize"));
 }

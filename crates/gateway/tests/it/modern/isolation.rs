@@ -48,7 +48,7 @@ async fn s57_equal_ids_and_tokens_do_not_meet(scene: Scene) {
 everywhere!(s57_equal_ids_and_tokens_do_not_meet, open());
 
 #[tokio::test]
-async fn s57_equal_ids_and_tokens_do_not_meet_in_a_shared_process() {
+async fn equal_ids_and_tokens_do_not_meet_in_a_shared_process() {
     for face in [Face::Http, Face::Stdio] {
         let scene = Scene::new(face, Kind::Stdio, open().shared()).await;
         s57_equal_ids_and_tokens_do_not_meet(scene).await;

@@ -12,7 +12,7 @@ fn quiet(kind: Kind, eras: provost_testkit::fixture::Eras) -> Scene {
 use provost_testkit::fixture::Eras;
 
 #[tokio::test]
-async fn v51_a_modern_connection_stays_modern() {
+async fn v51_a_modern_connection_stays_modern_over_stdio() {
     for kind in [Kind::Http, Kind::Stdio] {
         for first in ["tools/call", "tools/list"] {
             let scene = quiet(kind, Eras::Both);
@@ -33,7 +33,7 @@ async fn v51_a_modern_connection_stays_modern() {
 }
 
 #[tokio::test]
-async fn v51_a_legacy_connection_stays_legacy() {
+async fn v51_a_legacy_connection_stays_legacy_over_stdio() {
     for kind in [Kind::Http, Kind::Stdio] {
         let scene = quiet(kind, Eras::Both);
         let opened = scene.answered(INITIALIZE).await;

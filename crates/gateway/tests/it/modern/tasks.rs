@@ -48,7 +48,7 @@ async fn s61_a_task_of_another_is_not_found(scene: Scene) {
 everywhere!(s61_a_task_of_another_is_not_found, open());
 
 #[tokio::test]
-async fn s61_a_task_of_another_is_not_found_in_a_shared_process() {
+async fn a_task_of_another_is_not_found_in_a_shared_process() {
     let scene = Scene::new(Face::Http, Kind::Stdio, open().shared()).await;
     s61_a_task_of_another_is_not_found(scene).await;
 }
