@@ -8,6 +8,15 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// What stands behind the gateway.
+#[derive(Debug, Clone, Copy)]
+pub enum Upstream<'a> {
+    /// A server that is there already.
+    Url(&'a str),
+    /// A program that the gateway starts, and its arguments.
+    Program(&'a [&'a str]),
+}
+
 /// A running daemon in front of one upstream.
 #[derive(Debug)]
 pub struct Shipped {
@@ -23,10 +32,19 @@ impl Shipped {
     ///
     /// # Errors
     /// When it does not start or refuses a command.
-    pub fn start(program: &Path, server: &str, upstream: &str, policy: &Value) -> Result<Self> {
+    pub fn start(
+        program: &Path,
+        server: &str,
+        upstream: Upstream<'_>,
+        policy: &Value,
+    ) -> Result<Self> {
         let scratch = tempfile::tempdir()?;
         let run = |args: &[&str]| command(program, scratch.path(), args);
-        run(&["server", "add", server, "--url", upstream])?;
+        let add = ["server", "add", server];
+        match upstream {
+            Upstream::Url(url) => run(&[&add[..], &["--url", url]].concat())?,
+            Upstream::Program(line) => run(&[&add[..], &["--"], line].concat())?,
+        };
         let file = scratch.path().join("policy.json");
         std::fs::write(&file, policy.to_string())?;
         let file = file.to_str().context("a path in UTF-8")?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::Target;
-use crate::shipped::Shipped;
+use crate::shipped::{Shipped, Upstream};
 
 /// A daemon on a scratch directory, in front of one upstream.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Gateway {
     /// # Errors
     /// When it does not start or refuses a command.
     pub fn start(program: &Path, upstream: &str) -> Result<Self> {
-        let shipped = Shipped::start(program, "echo", upstream, &policy_of(200))?;
+        let shipped = Shipped::start(program, "echo", Upstream::Url(upstream), &policy_of(200))?;
         let before = shipped.command(&["audit", "verify"])?["entries"]
             .as_u64()
             .context("entries")?;

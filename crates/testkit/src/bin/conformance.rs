@@ -63,6 +63,7 @@ async fn all(arguments: &Arguments, here: &Path) -> Result<ExitCode> {
     let beside = |name: &str| here.with_file_name(name).display().to_string();
     let programs = Programs {
         gateway: beside("provost"),
+        server: beside("provost-conformance-server"),
         client: beside("provost-conformance-client"),
         client_through: format!("{} client", here.display()),
     };
@@ -116,7 +117,7 @@ fn verdict(comparisons: &[Comparison], differences: &[Difference], stale: &[Stri
     }
     match wrong {
         0 => {
-            eprintln!("conformance: the gateway makes no difference");
+            eprintln!("conformance: no difference that is not listed");
             ExitCode::SUCCESS
         }
         _ => ExitCode::FAILURE,

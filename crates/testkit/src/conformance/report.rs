@@ -22,6 +22,8 @@ const TAIL: &str = "\
   the gateway steps aside.
 - *Server*: the suite is the client of `provost-conformance-server`, and then of the gateway in front of it. It cannot
   send a token, so a small forwarder stands between the two. It adds the header `Authorization` and touches nothing else.
+- *Process*: the same, but the gateway starts the server as a child process and speaks with it over stdio. The suite has
+  no stdio mode, so *direct* is the server over HTTP.
 - *Client*: the suite is the server of `provost-conformance-client`, and then of a gateway that is set up with the URL of
   the scenario; the client talks to the gateway. Where a server wants the client to sign in (OAuth) there is nothing to
   compare yet: the gateway sends servers the headers that it was given, and does not sign in by itself.
@@ -65,7 +67,7 @@ impl Part {
 
     fn words(self, side: Side) -> &'static str {
         match (self, side) {
-            (Part::Required, Side::Server) => "required",
+            (Part::Required, Side::Server | Side::Process) => "required",
             (Part::Required, Side::Client) => "required, without sign-in",
             (Part::SignIn, _) => "required, sign-in (OAuth)",
             (Part::NotScored, _) => "not scored",

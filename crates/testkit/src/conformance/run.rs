@@ -11,14 +11,16 @@ use super::client::{Scenario, play_behind};
 use super::compare::{Comparison, signs_in};
 use super::forward::Forwarder;
 use super::server::{Era, serve};
-use super::suite::{Harness, Side, Suite};
-use crate::shipped::Shipped;
+use super::suite::{Harness, Outcome, Side, Suite};
+use crate::shipped::{Shipped, Upstream};
 
 /// The programs that a run needs, all beside each other.
 #[derive(Debug, Clone)]
 pub struct Programs {
     /// The product.
     pub gateway: String,
+    /// The server, for gateways that start it.
+    pub server: String,
     /// The client, directly.
     pub client: String,
     /// The client, through the gateway; it gets the URL as its last argument.
@@ -37,23 +39,34 @@ pub async fn compare(harness: &Harness, programs: &Programs, suite: Suite) -> Re
                 .play_each(suite, &programs.client_through, |name| !signs_in(name))
                 .await?,
         ),
-        Side::Server => {
-            let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-            let url = format!("http://{}/mcp", listener.local_addr()?);
-            let server = tokio::spawn(serve(listener, Era::Both));
-            let direct = harness.play(suite, &url).await?;
-            let gateway = gateway(Path::new(&programs.gateway), &url)?;
-            let forwarder = Forwarder::start(gateway.url(), gateway.token()).await?;
-            let through = harness.play(suite, forwarder.url()).await?;
-            server.abort();
-            (direct, through)
-        }
+        Side::Server | Side::Process => servers(harness, programs, suite).await?,
     };
     Ok(Comparison {
         suite,
         direct,
         through,
     })
+}
+
+async fn servers(
+    harness: &Harness,
+    programs: &Programs,
+    suite: Suite,
+) -> Result<(Outcome, Outcome)> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let url = format!("http://{}/mcp", listener.local_addr()?);
+    let server = tokio::spawn(serve(listener, Era::Both));
+    let direct = harness.play(suite, &url).await?;
+    let program = [programs.server.as_str(), "--stdio"];
+    let upstream = match suite.side {
+        Side::Process => Upstream::Program(&program),
+        Side::Server | Side::Client => Upstream::Url(&url),
+    };
+    let gateway = gateway(Path::new(&programs.gateway), upstream)?;
+    let forwarder = Forwarder::start(gateway.url(), gateway.token()).await?;
+    let through = harness.play(suite, forwarder.url()).await?;
+    server.abort();
+    Ok((direct, through))
 }
 
 /// Plays a client's scenario through a gateway that is set up for it.
@@ -65,12 +78,12 @@ pub async fn play_through(program: &Path, scenario: &Scenario, url: &str) -> Res
         !signs_in(&scenario.name),
         "the gateway does not sign in to servers yet"
     );
-    let gateway = gateway(program, url)?;
+    let gateway = gateway(program, Upstream::Url(url))?;
     let forwarder = Forwarder::start(gateway.url(), gateway.token()).await?;
     play_behind(scenario, &forwarder).await
 }
 
-fn gateway(program: &Path, upstream: &str) -> Result<Shipped> {
+fn gateway(program: &Path, upstream: Upstream<'_>) -> Result<Shipped> {
     Shipped::start(program, "conformance", upstream, &policy())
         .context("the gateway does not start")
 }

@@ -22,7 +22,7 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{ErrorData, RoleServer, ServerHandler};
+use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
@@ -60,23 +60,30 @@ enum Change {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, era: Era) -> Result<()> {
-    let (changes, _) = broadcast::channel(16);
-    let seal = Arc::new(RequestStateCodec::try_new(
-        b"a key that protects nothing but a test",
-    )?);
+    let template = ConformanceServer::new(era)?;
     let service = StreamableHttpService::new(
         move || {
+            let level = Arc::new(Mutex::new(LoggingLevel::Debug));
             Ok(ConformanceServer {
-                era,
-                changes: changes.clone(),
-                seal: seal.clone(),
-                level: Arc::new(Mutex::new(LoggingLevel::Debug)),
+                level,
+                ..template.clone()
             })
         },
         Arc::new(LocalSessionManager::default()),
         StreamableHttpServerConfig::default(),
     );
     axum::serve(listener, axum::Router::new().nest_service("/mcp", service)).await?;
+    Ok(())
+}
+
+/// Serves stdin and stdout, until stdin ends.
+///
+/// # Errors
+/// When the client does not begin as the protocol says.
+pub async fn serve_stdio(era: Era) -> Result<()> {
+    let server = ConformanceServer::new(era)?;
+    let running = server.serve(rmcp::transport::stdio()).await?;
+    running.waiting().await?;
     Ok(())
 }
 
@@ -96,6 +103,16 @@ impl Era {
 // === impl ConformanceServer ===
 
 impl ConformanceServer {
+    fn new(era: Era) -> Result<Self> {
+        let key = b"a key that protects nothing but a test";
+        Ok(Self {
+            era,
+            changes: broadcast::channel(16).0,
+            seal: Arc::new(RequestStateCodec::try_new(key)?),
+            level: Arc::new(Mutex::new(LoggingLevel::Debug)),
+        })
+    }
+
     /// Whether a message of that level is wanted: as the request says in the modern era, as the session says before.
     fn wants(&self, level: LoggingLevel, context: &RequestContext<RoleServer>) -> bool {
         let rank = |level| serde_json::to_value(level).map(|name| rank(name.as_str()));

@@ -18,9 +18,11 @@ use crate::process::root;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// All suites, in the order of the table.
-pub const SUITES: [Suite; 4] = [
+pub const SUITES: [Suite; 6] = [
     Suite::new(Side::Server, Revision::Legacy),
     Suite::new(Side::Server, Revision::Modern),
+    Suite::new(Side::Process, Revision::Legacy),
+    Suite::new(Side::Process, Revision::Modern),
     Suite::new(Side::Client, Revision::Legacy),
     Suite::new(Side::Client, Revision::Modern),
 ];
@@ -39,6 +41,8 @@ pub struct Suite {
 pub enum Side {
     /// The harness is the client.
     Server,
+    /// The harness is the client, and behind the gateway the server is a child process that speaks over stdio.
+    Process,
     /// The harness is the server.
     Client,
 }
@@ -141,7 +145,11 @@ impl Suite {
 
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.side.word(), self.revision.word())
+        let side = match self.side {
+            Side::Server | Side::Client => self.side.word(),
+            Side::Process => "process",
+        };
+        write!(f, "{side} {}", self.revision.word())
     }
 }
 
@@ -149,7 +157,7 @@ impl Side {
     /// What the harness calls it.
     pub fn word(self) -> &'static str {
         match self {
-            Side::Server => "server",
+            Side::Server | Side::Process => "server",
             Side::Client => "client",
         }
     }
@@ -225,7 +233,7 @@ impl Harness {
     async fn run(&self, suite: Suite, subject: &str, chosen: &[&str]) -> Result<Results> {
         let folder = tempfile::tempdir()?;
         let option = match suite.side {
-            Side::Server => "--url",
+            Side::Server | Side::Process => "--url",
             Side::Client => "--command",
         };
         let mut command = Command::new(&self.node);
@@ -247,7 +255,7 @@ impl Harness {
         let text = std::fs::read_to_string(self.package.join(name))?;
         let all: Requirements = serde_saphyr::from_str(&text)?;
         let required = match suite.side {
-            Side::Server => all.server,
+            Side::Server | Side::Process => all.server,
             Side::Client => all.client,
         };
         let not_scored = all.not_scored.into_iter();
@@ -265,7 +273,7 @@ fn collect(suite: Suite, results: &Results, scenarios: Vec<(String, Standing)>) 
     let mut files = BTreeMap::new();
     find(results.folder.path(), results.folder.path(), &mut files)?;
     let prefix = match suite.side {
-        Side::Server => "server-",
+        Side::Server | Side::Process => "server-",
         Side::Client => "",
     };
     let mut outcome = Outcome::new();
