@@ -77,7 +77,7 @@ async fn start_task(agent: &Client, ms: u64) -> String {
     id.unwrap_or_else(|| panic!("no task: {answer}")).to_owned()
 }
 
-async fn tasks_are_ones_own(scene: Scene) {
+async fn s61_tasks_are_ones_own(scene: Scene) {
     let task = start_task(&scene.agent, 30).await;
     let ask =
         async |agent: &Client, method: &str| agent.request(method, json!({"taskId": task})).await;
@@ -111,7 +111,7 @@ async fn tasks_are_ones_own(scene: Scene) {
         3
     );
 }
-everywhere!(tasks_are_ones_own, allow_all());
+everywhere!(s61_tasks_are_ones_own, allow_all());
 
 #[tokio::test]
 async fn tasks_are_ones_own_in_a_shared_process() {

@@ -70,35 +70,52 @@ both_faces!(
     json!({"version": "1", "default": "allow", "tools": {"add": {"action": "deny"}}, "hide": ["nnnn*"]})
 );
 
-#[tokio::test]
-async fn l105_logs_cannot_be_forged_and_hold_no_secrets() {
-    let log = log::start();
-    let evil = r"x\u001b[31m\nERROR forged-line\r\u202egnp.exe";
-    for (face, kind) in [(Face::Http, Kind::Http), (Face::Stdio, Kind::Stdio)] {
-        let scene = Scene::new(face, kind, tools(json!({"add": {"action": "deny"}}))).await;
+const EVIL: &str = r"x\u001b[31m\nERROR forged-line\r\u202egnp.exe";
+
+/// What a log line may not be, or hold.
+fn forged(text: &str) -> Vec<&str> {
+    let bad = |line: &&str| {
+        line.starts_with("ERROR forged") || line.contains(['\u{1b}', '\r', '\u{202e}'])
+    };
+    let unmarked = |line: &&str| line.contains("forged-line") && !line.starts_with("20");
+    text.lines()
+        .filter(|line| bad(line) || unmarked(line))
+        .collect()
+}
+
+async fn l105_logs_cannot_be_forged_and_hold_no_secrets(scene: Scene) {
+    for tool in ["echo", "add"] {
         scene
             .agent
-            .call("echo", json!({"text": "canary-argument"}))
+            .call(tool, json!({"text": "canary-argument"}))
             .await;
-        scene
-            .agent
-            .call("add", json!({"text": "canary-argument"}))
-            .await;
-        for text in [
-            call(1, evil, "{}"),
-            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{evil}"}}"#),
-            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{evil}":1}}"#),
-            format!(
-                r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a{evil}":1,"a{evil}":2}}}}"#
-            ),
-            format!(r#"{{"jsonrpc":"2.0","method":"{evil}","id":null}}"#),
-        ] {
-            scene.raw(text).await;
-        }
-        scene.gate.revoke(&scene.pass);
-        let text = log.text();
-        assert!(!text.contains("canary-argument") && !text.contains(&scene.pass.token));
     }
+    for text in [
+        call(1, EVIL, "{}"),
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{EVIL}"}}"#),
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{EVIL}":1}}"#),
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a{EVIL}":1,"a{EVIL}":2}}}}"#
+        ),
+        format!(r#"{{"jsonrpc":"2.0","method":"{EVIL}","id":null}}"#),
+    ] {
+        scene.raw(text).await;
+    }
+    scene.honest_call_works().await;
+    scene.gate.revoke(&scene.pass);
+    let text = log::start().text();
+    assert!(text.contains("forged-line"), "they are logged: {text}");
+    assert!(!text.contains("canary-argument") && !text.contains(&scene.pass.token));
+    assert!(forged(&text).is_empty(), "{:#?}", forged(&text));
+}
+both_faces!(l105_logs_cannot_be_forged_and_hold_no_secrets, {
+    log::start();
+    tools(json!({"add": {"action": "deny"}}))
+});
+
+#[tokio::test]
+async fn l105_the_words_of_a_server_cannot_forge_the_log() {
+    let log = log::start();
     let script = r#"printf 'boo\033[31m\rERROR forged-line\n' >&2; printf '{"jsonrpc":"2.0","method":"x\\u001b[2J\\nERROR forged-line"}\n'; printf '{"\\u001b[2J\\nforged-line":1}\n'; cat"#;
     let setup = Setup::from(allow_all()).settings(|s| s.call_timeout = Duration::from_secs(1));
     let scene = Scene::new(Face::Http, Kind::Http, setup).await;
@@ -110,14 +127,5 @@ async fn l105_logs_cannot_be_forged_and_hold_no_secrets() {
         text.contains("boo"),
         "the server's own words are logged: {text}"
     );
-    let bad = |line: &&str| {
-        line.starts_with("ERROR forged") || line.contains(['\u{1b}', '\r', '\u{202e}'])
-    };
-    let bad: Vec<&str> = text.lines().filter(bad).collect();
-    assert!(bad.is_empty(), "{bad:#?}");
-    let forged = text.lines().filter(|line| line.contains("forged-line"));
-    assert!(
-        forged.clone().all(|line| line.starts_with("20")),
-        "each begins as a log line does"
-    );
+    assert!(forged(&text).is_empty(), "{:#?}", forged(&text));
 }

@@ -362,6 +362,31 @@ async fn j36_a_call_that_names_no_tool(scene: Scene) {
 }
 both_faces!(j36_a_call_that_names_no_tool, allow_all());
 
+/// The same for what opens a session.
+async fn j36_an_opening_without_a_revision(scene: Scene) {
+    for params in [
+        "{}",
+        r#"{"protocolVersion":7}"#,
+        r#"{"protocolVersion":null}"#,
+    ] {
+        let watch = Watch::on(&scene, params);
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{params}}}"#);
+        let answer = scene.raw(text).await;
+        assert_eq!(
+            (
+                answer.status.unwrap_or(200),
+                &answer.message["error"]["code"]
+            ),
+            (200, &json!(-32602))
+        );
+        watch.recorded(ENVELOPE, "initialize", None).await;
+        watch.untouched();
+    }
+    scene.agent.connect().await;
+    scene.honest_call_works().await;
+}
+everywhere_before_initialize!(j36_an_opening_without_a_revision, allow_all());
+
 async fn j37_vendor_methods(scene: Scene) {
     let watch = Watch::on(&scene, "vendor/echo");
     let text = r#"{"jsonrpc":"2.0","id":1,"method":"vendor/echo"}"#;

@@ -8,6 +8,7 @@ mod a;
 mod c;
 mod j;
 mod l;
+mod modern;
 mod p;
 mod s;
 mod t;

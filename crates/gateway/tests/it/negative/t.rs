@@ -261,6 +261,54 @@ over_http!(
     Setup::from(allow_all()).settings(|settings| settings.body_limit = SMALL)
 );
 
+/// What follows a line that is too long cannot be told from its rest, so the
+/// connection ends, and nothing of it is taken for a message.
+async fn t11_a_line_that_is_too_long_is_not_read(scene: Scene) {
+    let hidden = call(9, "echo", "{}");
+    let large = call(1, "echo", &format!(r#"{{"text":"{}"}}"#, "x".repeat(SMALL)));
+    let watch = Watch::on(&scene, "a long line");
+    let link = scene.agent.as_stdio();
+    link.write(format!("{large}\n{hidden}")).unwrap();
+    wait_until("the connection ends", || link.ended()).await;
+    let told: Vec<_> = link
+        .strays()
+        .iter()
+        .map(|answer| answer["error"]["code"].clone())
+        .collect();
+    assert_eq!(told, [json!(-32600)]);
+    watch.recorded(ENVELOPE, UNREADABLE, None).await;
+    assert!(scene.upstream.calls().is_empty());
+    let agent = scene.another_agent(&scene.pass).await;
+    assert_eq!(
+        text(&agent.call("echo", json!({"text": "honest"})).await),
+        "honest"
+    );
+}
+
+mod t11_a_line_that_is_too_long_is_not_read {
+    use super::*;
+
+    fn setup() -> Setup {
+        Setup::from(allow_all()).settings(|settings| settings.body_limit = SMALL)
+    }
+
+    #[tokio::test]
+    async fn stdio_to_http() {
+        super::t11_a_line_that_is_too_long_is_not_read(
+            Scene::new(Face::Stdio, Kind::Http, setup()).await,
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn stdio_to_stdio() {
+        super::t11_a_line_that_is_too_long_is_not_read(
+            Scene::new(Face::Stdio, Kind::Stdio, setup()).await,
+        )
+        .await;
+    }
+}
+
 /// Memory of this process, in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();

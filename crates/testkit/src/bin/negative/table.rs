@@ -47,7 +47,18 @@ words. The column *trace* says what is left behind:
 * *none*: nothing was refused, or nothing can be left behind.
 
 *Faces* are where agents connect; *elsewhere* is a test inside of a room or on the command line. Tests run against
-servers over HTTP and as child processes where that could make a difference.
+servers over HTTP and as child processes, and in both eras of the protocol, where that could make a difference.
+
+Choices that are ours:
+
+* 8: an agent that does not say what it accepts is served.
+* 20: batches are refused in every revision, also in the one that had them.
+* 30: ids are told apart for each session, or connection over stdio; in the modern era each request stands alone.
+* 54: with `Last-Event-ID` the same grant takes a stream over; without it, 409.
+* 56: a grant has 1,024 sessions at most; the one that is idle longest makes room.
+* 74: two underscores are part of a name; `/`, `..` and control characters are not.
+* 82, 83: what the text of a path or address says; links, DNS and redirects are the server's business.
+* 87: what is missing fails a `require` and counts as true in `approve_if`.
 ";
 
 /// A row for each item.

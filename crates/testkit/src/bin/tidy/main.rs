@@ -17,6 +17,7 @@ mod dependencies;
 mod files;
 mod licences;
 mod links;
+mod negative;
 mod tree;
 mod words;
 
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
         words::check_forbidden,
         words::check_todos,
         links::check,
+        negative::check,
     ];
     let findings: Vec<Finding> = checks.iter().flat_map(|check| check(&tree)).collect();
     for finding in &findings {
