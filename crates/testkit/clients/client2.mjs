@@ -34,6 +34,7 @@ client.setRequestHandler("sampling/createMessage", (request) => ({
 client.setRequestHandler("elicitation/create", () => ({ action: "decline" }));
 client.setRequestHandler("roots/list", () => ({ roots: [{ uri: "file:///srv/project", name: "project" }] }));
 
+let subscription;
 const heard = [];
 client.fallbackNotificationHandler = async (notification) => {
   heard.push({ method: notification.method, params: notification.params });
@@ -62,6 +63,11 @@ const does = {
   get_prompt: (step) => client.getPrompt({ name: step.name, arguments: step.arguments }),
   complete: (step) => client.complete({ ref: step.ref, argument: step.argument }),
   set_level: (step) => client.setLoggingLevel(step.level),
+  listen: async (step) => {
+    subscription = await client.listen({ toolsListChanged: step.tools, resourceSubscriptions: step.resources });
+    return subscription.honoredFilter;
+  },
+  hang_up: () => subscription.close(),
   await: async (step) => {
     const deadline = Date.now() + 20_000;
     const matching = () => heard.filter((n) => n.method === step.method);

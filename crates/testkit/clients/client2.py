@@ -10,15 +10,19 @@ import json
 import os
 import sys
 import warnings
+from contextlib import AsyncExitStack
 
 import httpx2
 import mcp_types as types
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.client.subscriptions import ResourceUpdated, ToolsListChanged
 
 warnings.simplefilter("ignore")  # some methods are deprecated in the newest revision, and still asked for here
 
 heard = []
+hearing = []
+listening = AsyncExitStack()
 
 
 async def sample(context, params):
@@ -38,6 +42,15 @@ async def roots(context):
 async def listen(message):
     if hasattr(message, "method") and not hasattr(message, "id"):
         heard.append(plain(message))
+
+
+async def hear(subscription):
+    async for event in subscription:
+        match event:
+            case ResourceUpdated():
+                heard.append({"method": "notifications/resources/updated", "params": {"uri": event.uri}})
+            case ToolsListChanged():
+                heard.append({"method": "notifications/tools/list_changed"})
 
 
 def plain(value):
@@ -86,6 +99,15 @@ async def do(client, step, on_progress):
             return await client.complete(reference(step["ref"]), step["argument"])
         case "set_level":
             return await client.set_logging_level(step["level"])
+        case "listen":
+            wanted = client.listen(tools_list_changed=step["tools"], resource_subscriptions=step["resources"])
+            subscription = await listening.enter_async_context(wanted)
+            hearing.append(asyncio.create_task(hear(subscription)))
+            return subscription.honored
+        case "hang_up":
+            for task in hearing:
+                task.cancel()
+            return await listening.aclose()
         case "await":
             return await wait_for(step["method"], step.get("count", 1))
         case other:

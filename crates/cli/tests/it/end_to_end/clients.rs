@@ -1,6 +1,7 @@
 //! Real client libraries and real servers: through the gateway everything is as
 //! it is without it, over HTTP and over stdio.
 
+use provost_testkit::fixture::{Eras, Fixture, Options, Stdio};
 use provost_testkit::real::{self, Client, HttpServer, Library, Speaks, Target};
 use provost_testkit::real::{compare, table};
 
@@ -32,6 +33,30 @@ async fn the_same_from_a_url(client: Client, name: &str, ways: &[Way]) {
         let report = client.run(name, &[], &target).await.unwrap();
         let server = format!("{name} over HTTP");
         confirm(client, *way, &server, &expected, &report);
+    }
+}
+
+/// What no real server does yet: questions in results, headers for arguments, subscriptions. Our own fixture does.
+async fn the_same_of_the_fixture(client: Client) {
+    const SCENARIO: &str = "fixture-modern";
+    let options = || Options {
+        eras: Eras::Modern,
+        ..Options::default()
+    };
+    let program = Stdio::new(&options());
+    let direct = Target::Stdio(program.start.clone());
+    let expected = client.run(SCENARIO, &[], &direct).await.unwrap();
+    for way in [Way::Http, Way::Run] {
+        let program = Stdio::new(&options());
+        let mut world = World::new();
+        let target = to_program(&mut world, way, &program.start);
+        let report = client.run(SCENARIO, &[], &target).await.unwrap();
+        confirm(client, way, "the fixture", &expected, &report);
+        let upstream = Fixture::start(options());
+        let mut world = World::new();
+        let target = to_url(&mut world, way, &upstream.url());
+        let report = client.run(SCENARIO, &[], &target).await.unwrap();
+        confirm(client, way, "the fixture over HTTP", &expected, &report);
     }
 }
 
@@ -94,4 +119,14 @@ urls! {
     python_2_finds_the_era_of_a_legacy_url: Python2 Auto, "everything", [Way::Http];
     typescript_2_finds_the_era_of_a_url: TypeScript2 Auto, "context7", [Way::Http, Way::Run];
     python_2_finds_the_era_of_a_url: Python2 Auto, "context7", [Way::Http, Way::Run];
+}
+
+#[tokio::test]
+async fn typescript_2_sees_the_same_of_all_the_modern_era_has() {
+    the_same_of_the_fixture(Client::new(Library::TypeScript2, Speaks::Modern)).await;
+}
+
+#[tokio::test]
+async fn python_2_sees_the_same_of_all_the_modern_era_has() {
+    the_same_of_the_fixture(Client::new(Library::Python2, Speaks::Auto)).await;
 }
