@@ -6,7 +6,7 @@
 //! be another one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,10 +24,13 @@ use crate::upstream::{Fault, FaultKind};
 use crate::worker::Worker;
 
 /// How long a server may take over `server/discover`: some never answer what
-/// they do not know. Agents that wait for us give up after ten seconds.
+/// they do not know, others take a while to start.
+const LATEST: Duration = Duration::from_secs(30);
+/// How long an agent waits for it that may turn to the other era; such agents
+/// give up by themselves after ten seconds.
+const HASTE: Duration = Duration::from_secs(7);
+/// Looking up the headers of a tool.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long its answer may come late: a program may take a while to start.
-const LATEST: Duration = Duration::from_secs(60);
 /// A server that did not speak the modern era is asked again after this long.
 const AGAIN: Duration = Duration::from_secs(30);
 /// Pages of a list of tools that are followed.
@@ -43,7 +46,7 @@ pub(crate) struct Eras {
     // A std mutex: sections are look-ups and inserts, never across an await.
     found: Mutex<Found>,
     /// Held while a server is asked, so that it is asked once.
-    asking: tokio::sync::Mutex<()>,
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -142,18 +145,32 @@ impl Route {
     /// A server that is silent for too long is taken for one that does not, until
     /// it answers after all.
     pub(crate) async fn is_modern(&self, worker: &Worker) -> Result<bool, Fault> {
+        self.is_modern_within(LATEST, worker).await
+    }
+
+    /// The same for an agent that only asks in order to choose its era.
+    pub(crate) async fn is_modern_in_haste(&self, worker: &Worker) -> Result<bool, Fault> {
+        self.is_modern_within(HASTE, worker).await
+    }
+
+    async fn is_modern_within(&self, patience: Duration, worker: &Worker) -> Result<bool, Fault> {
         let eras = &self.site.eras;
         if let Some(known) = eras.modern() {
             return Ok(known);
         }
-        let _asking = eras.asking.lock().await;
+        let until = Instant::now() + patience;
+        let asking = Arc::clone(&eras.asking).lock_owned();
+        let Ok(asking) = tokio::time::timeout_at(until.into(), asking).await else {
+            return Ok(false);
+        };
         if let Some(known) = eras.modern() {
             return Ok(known);
         }
         // On its own, because agents are told something after a while, and a
         // server that was only starting is to be known for what it is.
         let (route, background) = (self.clone(), Worker::background(&worker.shared));
-        let mut asked = worker.shared.background.spawn(async move {
+        let asked = worker.shared.background.spawn(async move {
+            let _asking = asking;
             let modern = route.discover(&background).await?;
             let server = &route.site.server.name;
             debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
@@ -163,12 +180,9 @@ impl Route {
             }
             Ok(modern)
         });
-        match tokio::time::timeout(PATIENCE, &mut asked).await {
+        match tokio::time::timeout_at(until.into(), asked).await {
             Ok(found) => found.unwrap_or_else(|_| Err(Fault::not_sent())),
-            Err(_) => {
-                eras.note(false);
-                Ok(false)
-            }
+            Err(_) => Ok(false),
         }
     }
 

@@ -181,7 +181,7 @@ impl Flight {
     async fn only(self, worker: &Worker, text: Bytes, outlet: Outlet) {
         if self.transform == Transform::Initialize
             && !is_result(&text)
-            && Box::pin(self.route.is_modern(worker)).await == Ok(true)
+            && Box::pin(self.route.is_modern_in_haste(worker)).await == Ok(true)
         {
             // The agent cannot know from what such a server says to `initialize`.
             let way = Way::new(outlet);

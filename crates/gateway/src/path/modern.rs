@@ -196,7 +196,13 @@ async fn prepare(
         }
     }
     let server = &route.site.server.name;
-    let failure = match route.is_modern(worker).await {
+    let discovers = kind == RequestKind::Housekeeping(Housekeeping::Discover);
+    let found = if discovers {
+        route.is_modern_in_haste(worker).await
+    } else {
+        route.is_modern(worker).await
+    };
+    let failure = match found {
         Ok(true) => match &tool {
             None => return Ok(()),
             Some(tool) => match route.know_tool(worker, tool).await {
@@ -204,9 +210,7 @@ async fn prepare(
                 Err(fault) => fault_ending(fault, server).1,
             },
         },
-        Ok(false) if kind == RequestKind::Housekeeping(Housekeeping::Discover) => {
-            Failure::no_discovery(server)
-        }
+        Ok(false) if discovers => Failure::no_discovery(server),
         Ok(false) => Failure::other_era(server, Era::Modern),
         Err(fault) => fault_ending(fault, server).1,
     };
