@@ -215,7 +215,15 @@ fn id_problem(id: Value<'_>) -> Option<&'static str> {
 
 /// Members of `params` that decide what is called. A key that only looks like
 /// one of them is refused: another reader might take it for the real one.
-const DECIDING: [&str; 4] = ["name", "arguments", "uri", "_meta"];
+const DECIDING: [&str; 7] = [
+    "name",
+    "arguments",
+    "uri",
+    "_meta",
+    "taskId",
+    "requestState",
+    "inputResponses",
+];
 
 fn params_problem(params: Value<'_>) -> Option<String> {
     if let Some(key) = json::folded_duplicate(params) {

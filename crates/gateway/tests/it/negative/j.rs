@@ -99,6 +99,8 @@ async fn j25_members_that_only_look_alike(scene: Scene) {
         with(&format!(r#"{PARAMS_OF_ECHO},"Params":{{"name":"add"}}"#)),
         params(r#"{"name":"echo","Name":"add","arguments":{}}"#),
         params(r#"{"Name":"echo","arguments":{}}"#),
+        params(r#"{"name":"echo","arguments":{},"requestState\u0000":"x","TaskId":"1"}"#),
+        params(r#"{"name":"echo","arguments":{},"taskid":"1"}"#),
         params(r#"{"name":"echo","argument\u017f":{}}"#),
         params(r#"{"name":"echo","arguments":{},"ARGUMENTS":{}}"#),
         params(r#"{"ｎａｍｅ":"echo","arguments":{}}"#),

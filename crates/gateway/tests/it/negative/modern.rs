@@ -196,6 +196,57 @@ async fn j37_unknown_methods_are_not_found(scene: Scene) {
 }
 modern_everywhere!(j37_unknown_methods_are_not_found, open());
 
+/// A message that says something twice, or nearly so, is refused as in the other era.
+async fn j24_a_modern_message_says_nothing_twice(scene: Scene) {
+    let whole = asked(&scene, "echo", json!({"path": "/ok"}));
+    for (once, twice) in [
+        (r#""path":"/ok""#, r#""path":"/ok","path":"/etc/shadow""#),
+        (
+            r#""path":"/ok""#,
+            r#""a":[{"path":"/ok","p\u0061th":"/etc/shadow"}]"#,
+        ),
+        (r#""name":"echo""#, r#""name":"echo","name":"add""#),
+        (r#""name":"echo""#, r#""name":"echo","Name":"add""#),
+        (
+            r#""method":"tools/call""#,
+            r#""method":"tools/call","method":"tools/list""#,
+        ),
+        (
+            r#""method":"tools/call""#,
+            r#""method":"tools/call","Method":"tools/list""#,
+        ),
+        (r#""_meta":{"#, r#""_META":{},"_meta":{"#),
+        (r#""_meta":{"#, r#""requeststate":"x","_meta":{"#),
+        (r#""_meta":{"#, r#""inputResponse\u017f":{},"_meta":{"#),
+    ] {
+        let text = whole.to_string().replacen(once, twice, 1);
+        assert_ne!(text, whole.to_string(), "{once}");
+        let watch = Watch::on(&scene, twice);
+        let answer = match scene.face {
+            Face::Http => {
+                let mut headers = standard_headers(&whole);
+                headers.push((
+                    "authorization".to_owned(),
+                    format!("Bearer {}", scene.pass.token),
+                ));
+                let headers: Vec<(&str, &str)> = headers
+                    .iter()
+                    .map(|(n, v)| (n.as_str(), v.as_str()))
+                    .collect();
+                let reply = http::post(&scene.gate.url("fixture"), &headers, text)
+                    .await
+                    .unwrap();
+                assert_eq!(reply.status, 400, "{twice}");
+                reply.message()
+            }
+            Face::Stdio => scene.raw(text).await.message,
+        };
+        assert_eq!(answer["error"]["code"], -32600, "{twice}: {answer}");
+        watch.refused(ENVELOPE, UNREADABLE).await;
+    }
+}
+modern_everywhere!(j24_a_modern_message_says_nothing_twice, open());
+
 async fn v39_header_and_body_name_one_revision(scene: Scene) {
     let message = asked(&scene, "echo", json!({}));
     for version in ["2025-11-25", "1900-01-01", "2026-07-2", ""] {
