@@ -11,6 +11,7 @@ use tracing::debug;
 use crate::directory::Directory;
 use crate::envelope::{self, Message};
 use crate::inbound::{self, Sorted};
+use crate::modern::wanted::is_part;
 use crate::protocol::{Channel, Era};
 use crate::route::Route;
 use crate::session::Session;
@@ -109,14 +110,6 @@ fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) 
         Ok(_) => true,
         Err(_) => false,
     }
-}
-
-/// Whether a resource is the one that was subscribed to, or below it.
-fn is_part(uri: &str, known: &str) -> bool {
-    let rest = uri.strip_prefix(known);
-    let below =
-        |rest: &str| rest.is_empty() || rest.starts_with(['/', '#', '?']) || known.ends_with('/');
-    !known.is_empty() && rest.is_some_and(below)
 }
 
 /// Sessions of grants that are gone end; agents that see another list are told.

@@ -10,7 +10,7 @@ use provost_policy::json::Value;
 
 use crate::answer::DECISION_KEY;
 use crate::envelope::{self, Id, IdKey, Message};
-use crate::modern::{self, Declared, meta};
+use crate::modern::{self, Declared, Wanted, meta};
 use crate::protocol;
 use crate::splice::{self, Splice};
 use crate::stage::continuation::{Continued, Fingerprint};
@@ -40,6 +40,8 @@ pub(crate) struct Modern {
     pub(crate) print: Fingerprint,
     /// The call that this request continues.
     pub(crate) continued: Option<Continued>,
+    /// What it subscribes to.
+    pub(crate) wanted: Wanted,
 }
 
 /// The member of `params`, and of results, with the state of a call that is
@@ -119,6 +121,7 @@ impl Outgoing {
             declared: Declared::default(),
             print: Fingerprint::default(),
             continued: None,
+            wanted: Wanted::default(),
         }))
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::answer::Failure;
 use crate::modern::claims::Header;
-use crate::modern::{self, Declared, ToolHeaders, meta};
+use crate::modern::{self, Declared, ToolHeaders, Wanted, meta};
 use crate::outgoing::{Modern, STATE};
 use crate::outlet::Outlet;
 use crate::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
@@ -308,5 +308,6 @@ fn along(worker: &Worker, agent: &Agent, request: &Request<'_>, declared: Declar
         declared,
         print,
         continued,
+        wanted: Wanted::of(request.params),
     }
 }

@@ -88,7 +88,7 @@ impl Flight {
             };
             // Event ids and pauses are for taking a stream up again.
             let Some(text) = text else { continue };
-            let kin = self.kin(&text);
+            let kin = self.kin(worker, &text);
             match kin {
                 Kin::Stranger => continue,
                 Kin::Over => return self.broken(worker, Broken::Over, way).await,
@@ -142,7 +142,7 @@ impl Flight {
 
     /// Whether a message belongs to this request. What cannot be read is sorted
     /// out later, with a word in the log.
-    fn kin(&self, text: &Bytes) -> Kin {
+    fn kin(&self, worker: &Worker, text: &Bytes) -> Kin {
         let Ok(parsed) = envelope::parse_upstream(text) else {
             return Kin::Own;
         };
@@ -166,9 +166,33 @@ impl Flight {
                     let tools = tools.and_then(Value::as_bool) == Some(true);
                     return Kin::Acknowledged { tools };
                 }
-                Kin::Own
+                match self.hears(worker, &method, params) {
+                    true => Kin::Own,
+                    false => Kin::Stranger,
+                }
             }
             _ => Kin::Own,
         }
+    }
+
+    /// Whether this subscription asked for a notification, as far as it is one of
+    /// changes; of tasks it hears of its own.
+    fn hears(&self, worker: &Worker, method: &str, params: Option<Value<'_>>) -> bool {
+        let session = &self.route.session;
+        if method == "notifications/tasks" {
+            let task = params.and_then(|params| params.get("taskId")?.as_str());
+            return task.is_some_and(|task| worker.shared.tasks.owns(&session.grant, &task));
+        }
+        let hears = {
+            let state = session.state();
+            let pending = state.in_flight.get(&self.key);
+            let modern = pending.and_then(|pending| pending.modern.as_ref());
+            modern.is_some_and(|modern| modern.wanted.hears(method, params))
+        };
+        if !hears && method == "notifications/tools/list_changed" {
+            // What was known of its tools is old all the same.
+            self.route.site.eras.forget_tools();
+        }
+        hears
     }
 }

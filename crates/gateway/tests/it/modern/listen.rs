@@ -62,6 +62,48 @@ async fn nothing_comes_that_was_not_asked_for(scene: Scene) {
 }
 everywhere!(nothing_comes_that_was_not_asked_for, open());
 
+/// Not even when the server sends it all the same.
+async fn nothing_passes_that_was_not_asked_for(scene: Scene) {
+    let asked = json!({"promptsListChanged": true, "resourceSubscriptions": ["fixture://note"]});
+    let mut listening = scene.agent.subscribe(asked).await;
+    listening.acknowledged().await;
+    let force = async |method: &str, params: Value| {
+        let forced = json!({"method": method, "params": params, "force": true});
+        scene.agent.call("announce", forced).await;
+    };
+    force("notifications/tools/list_changed", json!({})).await;
+    force("notifications/resources/list_changed", json!({})).await;
+    for uri in ["fixture://text", "fixture://notebook", "fixture://"] {
+        force("notifications/resources/updated", json!({"uri": uri})).await;
+    }
+    force("notifications/resources/updated", json!({})).await;
+    force(
+        "notifications/tasks",
+        json!({"taskId": "job-1", "status": "working"}),
+    )
+    .await;
+    force(
+        "notifications/message",
+        json!({"level": "error", "data": "psst"}),
+    )
+    .await;
+    force(
+        "notifications/progress",
+        json!({"progressToken": 1, "progress": 1}),
+    )
+    .await;
+    force(
+        "notifications/resources/updated",
+        json!({"uri": "fixture://note/1"}),
+    )
+    .await;
+    let told = hears(&mut listening, "notifications/resources/updated").await;
+    assert_eq!(told["uri"], "fixture://note/1");
+    force("notifications/prompts/list_changed", json!({})).await;
+    hears(&mut listening, "notifications/prompts/list_changed").await;
+}
+everywhere!(nothing_passes_that_was_not_asked_for, open());
+
 async fn whoever_goes_away_is_gone_upstream(scene: Scene) {
     let mut listening = scene.agent.subscribe(everything()).await;
     listening.acknowledged().await;
