@@ -17,6 +17,7 @@ use crate::answer;
 use crate::envelope::{self, Answer, Message};
 use crate::modern::ToolHeaders;
 use crate::outgoing::Outgoing;
+use crate::patience;
 use crate::permit::Permit;
 use crate::protocol::{self, Era};
 use crate::route::Route;
@@ -220,7 +221,7 @@ impl Route {
         if eras.is_known(tool) {
             return Ok(());
         }
-        let _asking = eras.asking.lock().await;
+        let _asking = patience::turn(worker.shared.settings.call_timeout, &eras.asking).await?;
         if eras.is_known(tool) {
             return Ok(());
         }

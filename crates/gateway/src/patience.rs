@@ -5,7 +5,10 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::error::Elapsed;
+
+use crate::upstream::{Fault, FaultKind};
 
 /// The future's output, or an error after `limit`. A timer is only set when the
 /// future is not ready at once.
@@ -21,4 +24,13 @@ pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Result<F::O
         Some(output) => Ok(output),
         None => tokio::time::timeout(limit, future).await,
     }
+}
+
+/// The turn of somebody who waits behind others that do the same: whoever comes
+/// last must not wait as long as all of them together.
+pub(crate) async fn turn<T>(limit: Duration, of: &Mutex<T>) -> Result<MutexGuard<'_, T>, Fault> {
+    within(limit, of.lock()).await.map_err(|_| Fault {
+        kind: FaultKind::Slow,
+        sent: false,
+    })
 }

@@ -10,6 +10,7 @@ use tracing::{debug, info};
 use crate::directory::Site;
 use crate::envelope::{self, IdKey};
 use crate::outgoing::Outgoing;
+use crate::patience;
 use crate::permit::Permit;
 use crate::protocol::{Era, INITIALIZED};
 use crate::session::Session;
@@ -363,7 +364,8 @@ impl Route {
         http: &Arc<HttpUpstream>,
         generation: u64,
     ) -> Result<(), Fault> {
-        let _reopening = self.session.reopening.lock().await;
+        let limit = worker.shared.settings.call_timeout;
+        let _reopening = patience::turn(limit, &self.session.reopening).await?;
         let opening = {
             let state = self.session.state();
             if state.generation != generation {

@@ -21,6 +21,12 @@ pub(crate) fn prepare(socket: &TcpStream, patience: Duration) -> std::io::Result
     Ok(())
 }
 
+/// How often an HTTP/2 peer is asked whether it is alive, and how long it may take
+/// to say so.
+pub(crate) fn ping(patience: Duration) -> Duration {
+    patience / 6
+}
+
 fn watch(socket: &TcpStream, patience: Duration) -> rustix::io::Result<()> {
     // The system counts in whole seconds.
     let idle = (patience / 2).max(Duration::from_secs(1));

@@ -95,8 +95,8 @@ pub async fn run(plan: &Plan) -> Result<Report> {
     let begun = Instant::now();
     let mut world = World::start(&plan.program, &plan.fixture, plan.seed).await?;
     let mut recorded = BTreeMap::new();
-    for server in SERVERS {
-        recorded.insert(server, Mutex::new(traffic::record(&world, server).await?));
+    for (server, traffic) in record(&world).await? {
+        recorded.insert(server, Mutex::new(traffic));
     }
     let tally = Tally::default();
     let (before, after, most) = {
@@ -153,6 +153,13 @@ pub async fn run(plan: &Plan) -> Result<Report> {
     };
     report.check()?;
     Ok(report)
+}
+
+/// A session with each server, all at once.
+async fn record(world: &World) -> Result<Vec<(&'static str, Traffic)>> {
+    let [a, b, c, d] = SERVERS.map(|server| traffic::record(world, server));
+    let (a, b, c, d) = tokio::try_join!(a, b, c, d)?;
+    Ok(SERVERS.into_iter().zip([a, b, c, d]).collect())
 }
 
 /// Everybody who sends. Ends only when somebody is disappointed.
@@ -228,8 +235,7 @@ async fn story(
         if recorded_at.elapsed() > Duration::from_secs(5) {
             recorded_at = Instant::now();
             // Sessions are ended by what is sent; fresh ones keep it interesting.
-            for server in SERVERS {
-                let fresh = traffic::record(world, server).await?;
+            for (server, fresh) in record(world).await? {
                 *recorded.get(server).context("recorded")?.lock().unwrap() = fresh;
             }
         }

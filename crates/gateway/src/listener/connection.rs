@@ -38,9 +38,6 @@ const MOST_RESETS: usize = 20;
 const SEND_BUFFER: usize = 256 * 1024;
 /// How much of a body may come unasked on HTTP/2.
 const WINDOW: u32 = 256 * 1024;
-/// How often an HTTP/2 connection is asked whether it is alive, and how long it
-/// may take to say so.
-const PING: Duration = Duration::from_secs(20);
 /// How long a connection that is closed here may take over its end.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -117,10 +114,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stopping = worker.shared.stopping.clone();
-    let (head, idle) = (
-        head_timeout(&worker),
-        worker.shared.settings.idle_connection,
-    );
+    let head = head_timeout(&worker);
+    let idle = worker.shared.settings.idle_connection;
+    let ping = socket::ping(worker.shared.settings.dead_peer);
     let sent_away = stranger.sent_away.clone();
     let life = Arc::new(Life::new(stranger));
     let two = TwoLengths::default();
@@ -139,7 +135,7 @@ where
             }
         })
     };
-    let builder = builder(head);
+    let builder = builder(head, ping);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ending = tokio::select! {
@@ -164,7 +160,7 @@ where
 }
 
 /// Both protocols, with bounds for what a peer may make us hold or do.
-fn builder(head: Duration) -> auto::Builder<TokioExecutor> {
+fn builder(head: Duration, ping: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -180,8 +176,8 @@ fn builder(head: Duration) -> auto::Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(MOST_RESETS)
         .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(WINDOW)
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING);
+        .keep_alive_interval(ping)
+        .keep_alive_timeout(ping);
     builder
 }
 

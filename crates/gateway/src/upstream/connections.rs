@@ -8,7 +8,7 @@
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -35,9 +35,10 @@ const MOST_STREAMS: usize = 128;
 /// answers on a connection: no reader that is slow ever stops the others.
 const WINDOW: u32 = 256 * 1024;
 const ALL_WINDOWS: u32 = WINDOW * 128;
-/// How often an HTTP/2 connection in use is asked whether it is alive, and how
-/// long it may take to say so.
-const PING: Duration = Duration::from_secs(20);
+/// Streams of an upstream that has not said how many it takes.
+const UNSAID: usize = 1;
+/// How long it may take to say so.
+const SETTINGS: Duration = Duration::from_millis(500);
 
 type Message = Request<Full<Bytes>>;
 
@@ -170,7 +171,7 @@ impl Connections {
         let multiplexes = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         self.exclusive.store(!multiplexes, Ordering::Relaxed);
         if multiplexes {
-            let shared = shared(stream).await?;
+            let shared = shared(stream, socket::ping(self.target.dead_peer)).await?;
             lock(&seat.shared).push(Arc::clone(&shared));
             Ok(Sender::Shared(Stream::on(shared)))
         } else {
@@ -268,7 +269,7 @@ where
     Ok(Sender::Exclusive(sender))
 }
 
-async fn shared<S>(stream: S) -> std::io::Result<Arc<Shared>>
+async fn shared<S>(stream: S, ping: Duration) -> std::io::Result<Arc<Shared>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -277,13 +278,17 @@ where
         .max_header_list_size(u32::try_from(HEAD_LIMIT).unwrap_or(u32::MAX))
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(ALL_WINDOWS)
-        // Until the upstream has said how many it takes.
-        .initial_max_send_streams(16)
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING)
+        .initial_max_send_streams(UNSAID)
+        .keep_alive_interval(ping)
+        .keep_alive_timeout(ping)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(std::io::Error::other)?;
+    // The upstream says so first of all; nothing tells us when it has been read.
+    let begun = Instant::now();
+    while connection.current_max_send_streams() == UNSAID && begun.elapsed() < SETTINGS {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let room = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
     let seen = Arc::clone(&room);
     // Owned by the connection itself: it ends when the last sender is dropped or

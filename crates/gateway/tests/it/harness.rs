@@ -184,3 +184,16 @@ pub(crate) fn call(id: impl std::fmt::Display, tool: &str, arguments: &str) -> S
         r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
     )
 }
+
+/// Connections of agents that the gateway serves now.
+pub(crate) fn open_connections(scene: &Scene) -> u64 {
+    gauge(scene, "provost_connections ")
+}
+
+/// A number of the gateway's metrics; `name` with the blank that follows it.
+pub(crate) fn gauge(scene: &Scene, name: &str) -> u64 {
+    let metrics = scene.gate.gateway.metrics();
+    let line = metrics.lines().find(|line| line.starts_with(name));
+    let number = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    number.unwrap_or_else(|| panic!("no `{name}`: {metrics}"))
+}

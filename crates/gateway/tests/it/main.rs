@@ -19,6 +19,7 @@ mod decisions;
 mod doors;
 mod fidelity;
 mod fuzz;
+mod http2;
 mod isolation;
 mod journal;
 mod methods;

@@ -37,7 +37,7 @@ fn listen(address: &str) -> Listen {
 }
 
 /// A certificate for this machine, and where its files are.
-fn certificate(place: &Path) -> (rcgen::CertifiedKey<rcgen::KeyPair>, TlsFiles) {
+pub(crate) fn certificate(place: &Path) -> (rcgen::CertifiedKey<rcgen::KeyPair>, TlsFiles) {
     let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let files = TlsFiles {
         cert: place.join("cert.pem"),

@@ -10,7 +10,11 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::net::TcpStream;
+
+/// How long answers are waited for.
+const BRIEFLY: Duration = Duration::from_secs(6);
 
 /// What was recorded.
 #[derive(Debug, Default, Clone)]
@@ -37,16 +41,22 @@ pub(super) async fn record(world: &World, server: &str) -> Result<Traffic> {
     if greet(&client).await {
         for message in session() {
             let client = client.clone();
-            all.spawn(async move { drop(client.as_http().post_raw(message.to_string()).await) });
+            all.spawn(briefly(async move {
+                client.as_http().post_raw(message.to_string()).await
+            }));
         }
         for last_event in [None, Some("1-1")] {
             let client = client.clone();
-            all.spawn(async move { drop(client.as_http().get(last_event).await) });
+            all.spawn(briefly(
+                async move { client.as_http().get(last_event).await },
+            ));
         }
     }
     for message in modern() {
         let (url, authorization) = (url.clone(), format!("Bearer {token}"));
-        all.spawn(async move { drop(modern_post(&url, &authorization, &message).await) });
+        all.spawn(briefly(async move {
+            modern_post(&url, &authorization, &message).await
+        }));
     }
     // The session stays, so that what is made of its messages is more than a stranger's.
     let short = Client::http(&url, Some(&token));
@@ -82,11 +92,17 @@ pub(super) async fn modern_post(
     http::post(url, &headers, message.to_string()).await
 }
 
+/// What is sent has been recorded; its answer is only waited for so that it can be given.
+async fn briefly<T>(exchange: impl Future<Output = T>) {
+    drop(tokio::time::timeout(BRIEFLY, exchange).await);
+}
+
 /// Opens a session. Where answers are spoilt it may take a few attempts.
 async fn greet(client: &Client) -> bool {
-    for _ in 0..20 {
-        let reply = client.as_http().post_raw(initialize().to_string()).await;
-        if let Ok(reply) = reply
+    for _ in 0..3 {
+        let post = client.as_http().post_raw(initialize().to_string());
+        let reply = tokio::time::timeout(BRIEFLY, post).await;
+        if let Ok(Ok(reply)) = reply
             && let Some(id) = reply.header("mcp-session-id")
         {
             client.as_http().set_session(Some(id));

@@ -10,6 +10,7 @@ use super::reading::last_words;
 use super::{Child, OpenedBy};
 use crate::envelope::{self, Message};
 use crate::outgoing::Outgoing;
+use crate::patience;
 use crate::permit::Permit;
 use crate::protocol::INITIALIZED;
 use crate::session::Session;
@@ -28,7 +29,7 @@ impl Child {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<Bytes, Fault> {
-        let _opening = self.opening.lock().await;
+        let _opening = patience::turn(self.bounds.start, &self.opening).await?;
         let opened = {
             let state = self.state();
             let ready = state.process.is_some() && state.ready;
@@ -71,7 +72,7 @@ impl Child {
 
     /// Starts a process of the modern era, which needs no opening.
     pub(super) async fn start(self: &Arc<Self>) -> Result<(), Fault> {
-        let _opening = self.opening.lock().await;
+        let _opening = patience::turn(self.bounds.start, &self.opening).await?;
         if self.is_ready() {
             return Ok(());
         }
@@ -82,7 +83,7 @@ impl Child {
 
     /// Starts a new process and opens it like the one before.
     pub(super) async fn reopen(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
-        let _opening = self.opening.lock().await;
+        let _opening = patience::turn(self.bounds.start, &self.opening).await?;
         if self.is_ready() {
             return Ok(());
         }
