@@ -62,6 +62,8 @@ pub(crate) struct Reader {
     event: Event,
     limit: usize,
     started: bool,
+    /// Whether the last line ended with a CR that may have been half of its end.
+    after_carriage: bool,
 }
 
 // === impl Reader ===
@@ -77,6 +79,7 @@ impl Reader {
             event: Event::default(),
             limit,
             started: false,
+            after_carriage: false,
         }
     }
 
@@ -112,6 +115,12 @@ impl Reader {
 
     /// A whole line without its end (LF, CR LF or CR).
     fn next_line(&mut self) -> Option<BytesMut> {
+        if self.after_carriage && !self.rest.is_empty() {
+            self.after_carriage = false;
+            if self.rest.starts_with(b"\n") {
+                let _ = self.rest.split_to(1);
+            }
+        }
         let unseen = self.rest.get(self.searched..)?;
         let Some(found) = memchr::memchr2(b'\n', b'\r', unseen) else {
             self.searched = self.rest.len();
@@ -119,16 +128,14 @@ impl Reader {
         };
         let end = self.searched + found;
         let carriage = self.rest.get(end) == Some(&b'\r');
-        if carriage && end + 1 == self.rest.len() {
-            // LF may follow in the next chunk and belongs to this line end.
-            self.searched = end;
-            return None;
-        }
         let skip = if carriage && self.rest.get(end + 1) == Some(&b'\n') {
             2
         } else {
             1
         };
+        // LF may follow in the next chunk and belongs to this line end. Nobody
+        // waits for it: it may be the last line for long.
+        self.after_carriage = carriage && end + 1 == self.rest.len();
         let line = self.rest.split_to(end);
         let _ = self.rest.split_to(skip);
         self.searched = 0;

@@ -111,9 +111,16 @@ async fn read_lines<R: AsyncRead + Unpin>(
         }
         let text = match messages.next().await {
             Ok(text) => text,
+            Err(End::Closed) if messages.is_cut_off() => {
+                let failure = Failure::parse("the last line has no end".to_owned());
+                let failure = unread(worker, session, failure);
+                drop(lines.send(failure.body(None)).await);
+                return;
+            }
             Err(End::Closed) => return,
             Err(End::TooLong) => {
-                let failure = too_long(worker, session);
+                let failure = Failure::invalid_request("the message is too long");
+                let failure = unread(worker, session, failure);
                 drop(lines.send(failure.body(None)).await);
                 return;
             }
@@ -178,8 +185,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
 
 /// A line that is not read to its end. What follows it cannot be told from its
 /// rest, so the connection ends with it.
-fn too_long(worker: &Worker, session: &Arc<Session>) -> Failure {
-    let failure = Failure::invalid_request("the message is too long");
+fn unread(worker: &Worker, session: &Arc<Session>, failure: Failure) -> Failure {
     let wall = worker.shared.clock.now().wall;
     let directory = worker.shared.directory.load();
     let Some(holding) = directory.holding(&session.grant, wall).cloned() else {

@@ -15,8 +15,6 @@ fn message(text: &str) -> Event {
 #[test]
 fn events_are_the_same_however_the_bytes_are_cut() {
     let text = b"\xef\xbb\xbfid: 7\r\nretry: 250\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n: note\n\ndata:x\n\nid: 8\n\ndata: y\r\r";
-    let mut last = message("y");
-    last.id = None;
     let expected = vec![
         Event {
             id: Some("7".into()),
@@ -29,6 +27,8 @@ fn events_are_the_same_however_the_bytes_are_cut() {
             retry: None,
             message: None,
         },
+        // A CR at the very end may be half of a line end, and is one.
+        message("y"),
     ];
     for cut in 0..text.len() {
         let (a, b) = text.split_at(cut);

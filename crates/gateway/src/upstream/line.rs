@@ -38,6 +38,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         self.searched = 0;
     }
 
+    /// Whether something was read of a line that has not come to its end.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// The next line without its end; empty lines are passed over.
     ///
     /// Safe to drop while it waits: nothing that was read is lost.
