@@ -79,12 +79,22 @@ pub struct Report {
     pub after: Held,
     /// Most memory in between, in KiB, and most open files.
     pub most: Held,
+    /// Memory at every tenth of the run, in KiB.
+    pub course: Vec<u64>,
     /// Entries of the journal.
     pub entries: u64,
     /// Calls that were allowed, as recorded.
     pub allowed: u64,
     /// Calls that reached a server.
     pub reached: u64,
+}
+
+/// What the daemon held in the course of a run.
+struct Course {
+    before: Held,
+    after: Held,
+    most: Held,
+    tenths: Vec<u64>,
 }
 
 /// Runs a plan to its end.
@@ -99,7 +109,12 @@ pub async fn run(plan: &Plan) -> Result<Report> {
         recorded.insert(server, Mutex::new(traffic));
     }
     let tally = Tally::default();
-    let (before, after, most) = {
+    let Course {
+        before,
+        after,
+        most,
+        tenths,
+    } = {
         let watched = World::pid(&world);
         let crowd = crowd(plan, &world, &recorded, &tally);
         let story = story(plan, &world, &recorded, &tally, watched);
@@ -147,6 +162,7 @@ pub async fn run(plan: &Plan) -> Result<Report> {
         before,
         after,
         most,
+        course: tenths,
         entries,
         allowed,
         reached: seen.all,
@@ -219,8 +235,9 @@ async fn story(
     recorded: &BTreeMap<&str, Mutex<Traffic>>,
     tally: &Tally,
     pid: u32,
-) -> Result<(Held, Held, Held)> {
+) -> Result<Course> {
     let begun = Instant::now();
+    let mut tenths = Vec::new();
     let warm = (plan.duration / 4).min(Duration::from_secs(120));
     let mut most = Held::default();
     let mut before = None;
@@ -232,6 +249,9 @@ async fn story(
         most.rss_kib = most.rss_kib.max(now.rss_kib);
         most.files = most.files.max(now.files);
         most.threads = most.threads.max(now.threads);
+        if begun.elapsed() >= plan.duration / 10 * (tenths.len() as u32 + 1) {
+            tenths.push(now.rss_kib);
+        }
         if recorded_at.elapsed() > Duration::from_secs(5) {
             recorded_at = Instant::now();
             // Sessions are ended by what is sent; fresh ones keep it interesting.
@@ -244,7 +264,12 @@ async fn story(
         }
     }
     let after = at_rest(tally, pid).await?;
-    Ok((before.context("the run was too short")?, after, most))
+    Ok(Course {
+        before: before.context("the run was too short")?,
+        after,
+        most,
+        tenths,
+    })
 }
 
 async fn at_rest(tally: &Tally, pid: u32) -> Result<Held> {
@@ -326,6 +351,9 @@ impl std::fmt::Display for Report {
         writeln!(f, "held after the warm-up: {}", held(&self.before))?;
         writeln!(f, "held at the end:        {}", held(&self.after))?;
         writeln!(f, "most in between:        {}", held(&self.most))?;
+        let tenths = self.course.iter().map(|kib| (kib / 1024).to_string());
+        let tenths: Vec<String> = tenths.collect();
+        writeln!(f, "memory at every tenth:  {} MiB", tenths.join(" "))?;
         write!(
             f,
             "journal: {} entries, intact; {} calls allowed, {} reached a server",
