@@ -106,8 +106,13 @@ fn verdict(comparisons: &[Comparison], differences: &[Difference], stale: &[Stri
     }
     for difference in differences.iter().filter(|it| it.reason.is_none()) {
         complain(format!(
-            "{}: `{}`: `{}` goes differently through the gateway: {}",
-            difference.suite, difference.scenario, difference.check, difference.message
+            "{}: `{}`: `{}`: {:?} directly, {:?} through the gateway {}",
+            difference.suite,
+            difference.scenario,
+            difference.check,
+            difference.direct,
+            difference.through,
+            difference.message
         ));
     }
     for exception in stale {

@@ -66,7 +66,20 @@ async fn servers(
     let forwarder = Forwarder::start(gateway.url(), gateway.token()).await?;
     let through = harness.play(suite, forwarder.url()).await?;
     server.abort();
+    recorded(&gateway, through.len())?;
     Ok((direct, through))
+}
+
+/// What passed was recorded: two entries for a call at least, and a chain that is intact.
+fn recorded(gateway: &Shipped, scenarios: usize) -> Result<()> {
+    let verified = gateway.command(&["audit", "verify"])?;
+    let entries = verified["entries"].as_u64().unwrap_or(0);
+    let enough = entries > 2 * scenarios as u64;
+    anyhow::ensure!(
+        enough && verified["intact"] == json!(true),
+        "the gateway did not record what passed: {verified}"
+    );
+    Ok(())
 }
 
 /// Plays a client's scenario through a gateway that is set up for it.
