@@ -238,8 +238,7 @@ async fn t11_a_body_that_is_too_large_is_not_read(scene: Scene) {
         assert_eq!(statuses(&scene, request.as_bytes()).await, [413]);
         watch.refused(ENVELOPE, "(POST)").await;
     }
-    // Without an end: the connection is given up, and nothing piles up.
-    let before = resident();
+    // Without an end: it is read up to the limit and given up, so nothing piles up.
     let watch = Watch::on(&scene, "a body without end");
     let mut socket = TcpStream::connect(scene.gate.address).await.unwrap();
     let head = raw_request(&scene, &host) + "transfer-encoding: chunked\r\n\r\n";
@@ -247,14 +246,9 @@ async fn t11_a_body_that_is_too_large_is_not_read(scene: Scene) {
     let mut sent = 0;
     while socket.write_all(chunk.as_bytes()).await.is_ok() {
         sent += chunk.len();
-        assert!(sent < 1 << 30, "a gigabyte was taken");
+        assert!(sent < 64 << 20, "{sent} bytes were taken");
     }
     watch.refused(ENVELOPE, "(POST)").await;
-    assert!(
-        resident() < before + (64 << 20),
-        "memory grew from {before} to {}",
-        resident()
-    );
 }
 over_http!(
     t11_a_body_that_is_too_large_is_not_read,
@@ -307,16 +301,6 @@ mod t11_a_line_that_is_too_long_is_not_read {
         )
         .await;
     }
-}
-
-/// Memory of this process, in bytes.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<usize>().ok());
-    pages.unwrap_or_default() * 4096
 }
 
 async fn t12_two_lengths_are_no_request(scene: Scene) {
