@@ -311,7 +311,7 @@ fn modern_result(
                 let method = method.ok_or_else(lies)?;
                 let params = question.value.get("params");
                 let declared = |capability: &str| modern.declared.covers(capability, params);
-                let asked = ask(worker, route, holding, &method, &declared);
+                let asked = ask(worker, route, holding, (Era::Modern, &method), &declared);
                 match asked {
                     // It is put to the agent with this very answer.
                     Ok(kept) => settle::settle(&worker.shared, &kept, Status::Ok),
@@ -379,7 +379,7 @@ fn question(
         return Ok(());
     }
     let declared = |capability: &str| route.session.state().capabilities.contains(capability);
-    let asked = ask(worker, route, holding, method, &declared);
+    let asked = ask(worker, route, holding, (Era::Legacy, method), &declared);
     let kept = asked.map_err(|stop| match stop {
         Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
         Stop::Unrecorded => Failure::record_unavailable(),
@@ -422,7 +422,7 @@ fn ask(
     worker: &Worker,
     route: &Route,
     holding: &Arc<Holding>,
-    method: &str,
+    (era, method): (Era, &str),
     declared: &dyn Fn(&str) -> bool,
 ) -> Result<Kept, Stop> {
     let shared = &worker.shared;
@@ -446,7 +446,7 @@ fn ask(
         shadow: judge::shadow(shared, holding, &caller, &call, now),
     };
     let walked = (|| {
-        let allowed = match may_ask(declared, holding, &caller, &call) {
+        let allowed = match may_ask(era, declared, holding, &caller, &call) {
             Verdict::Allow(allowed) => allowed,
             Verdict::Deny(refusal) => {
                 return Err(Stop::Refused {
@@ -481,6 +481,7 @@ fn ask(
 /// A question needs a method the era knows, a capability the agent declared,
 /// and a policy that lets it through.
 fn may_ask(
+    era: Era,
     declared: &dyn Fn(&str) -> bool,
     holding: &Holding,
     caller: &Caller,
@@ -494,7 +495,7 @@ fn may_ask(
             retry_after_ms: None,
         })
     };
-    let Some(capability) = protocol::upstream_request(call.method) else {
+    let Some(capability) = protocol::upstream_request(era, call.method) else {
         return no(format!(
             "method `{}` is not known",
             call.method.escape_debug()

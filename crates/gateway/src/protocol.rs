@@ -125,12 +125,13 @@ fn legacy_kind(method: &str) -> RequestKind {
 /// What an upstream may ask of an agent (as a request in the legacy era, in its
 /// result in the modern one), with the client capability that the agent must
 /// have declared.
-pub(crate) fn upstream_request(method: &str) -> Option<Option<&'static str>> {
+pub(crate) fn upstream_request(era: Era, method: &str) -> Option<Option<&'static str>> {
     match method {
-        "ping" => Some(None),
         "sampling/createMessage" => Some(Some("sampling")),
         "elicitation/create" => Some(Some("elicitation")),
         "roots/list" => Some(Some("roots")),
+        _ if era == Era::Modern => None,
+        "ping" => Some(None),
         "tasks/get" | "tasks/result" | "tasks/list" | "tasks/cancel" => Some(Some("tasks")),
         _ => None,
     }
@@ -198,3 +199,6 @@ pub(crate) fn upstream_notification(channel: Channel, method: &str) -> Option<Kn
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;
