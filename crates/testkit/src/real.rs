@@ -56,6 +56,11 @@ fn modules(folder: &str) -> PathBuf {
     tools().join(folder).join("node_modules")
 }
 
+/// Whether a server speaks the modern era.
+pub fn is_modern(name: &str) -> bool {
+    MODERN_SERVERS.contains(&name)
+}
+
 /// Whether `scripts/setup` has run here.
 pub fn available() -> bool {
     [

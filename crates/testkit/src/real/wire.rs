@@ -63,6 +63,23 @@ pub async fn run(
     Ok(answers)
 }
 
+/// A connection on which a modern server has answered.
+pub struct Warm {
+    _wire: Wire,
+}
+
+/// Waits until a server has been found to be modern. While this is held, a gateway that started for it stays.
+///
+/// Libraries that look for the era give up after seconds, on a busy machine before a server has started.
+///
+/// # Errors
+/// When it is not.
+pub async fn warm(target: &Target) -> Result<Warm> {
+    let mut wire = Wire::open(Speaks::Modern, target)?;
+    wire.greet().await?;
+    Ok(Warm { _wire: wire })
+}
+
 /// What a step asks.
 fn question(speaks: Speaks, step: &Value) -> Option<(&'static str, Value)> {
     let legacy = speaks == Speaks::Legacy;

@@ -5,20 +5,21 @@ use provost_testkit::fixture::{Eras, Fixture, Options, Stdio};
 use provost_testkit::real::{self, Client, HttpServer, Library, Speaks, Target};
 use provost_testkit::real::{compare, table};
 
-use super::ways::{WAYS, Way, to_program, to_url};
+use super::ways::{WAYS, Way, to_program, to_url, warm};
 use super::world::World;
 
-/// The three ways in: an agent over HTTP, one on the bridge, and the wrapper.
-async fn the_same_through_the_gateway(client: Client, name: &str) {
+/// Around a program of the server's own.
+async fn the_same_through_the_gateway(client: Client, name: &str, ways: &[Way]) {
     let server = real::server(name);
     let direct = Target::Stdio(server.start.clone());
     let expected = client.run(name, &server.names(), &direct).await.unwrap();
-    for way in WAYS {
+    for way in ways {
         let server = real::server(name);
         let mut world = World::new();
-        let target = to_program(&mut world, way, &server.start);
+        let target = to_program(&mut world, *way, &server.start);
+        let _warm = warm(client.speaks, real::is_modern(name), &target).await;
         let report = client.run(name, &server.names(), &target).await;
-        confirm(client, way, name, &expected, &report.unwrap());
+        confirm(client, *way, name, &expected, &report.unwrap());
     }
 }
 
@@ -30,6 +31,7 @@ async fn the_same_from_a_url(client: Client, name: &str, ways: &[Way]) {
     for way in ways {
         let mut world = World::new();
         let target = to_url(&mut world, *way, upstream.url());
+        let _warm = warm(client.speaks, real::is_modern(name), &target).await;
         let report = client.run(name, &[], &target).await.unwrap();
         let server = format!("{name} over HTTP");
         confirm(client, *way, &server, &expected, &report);
@@ -74,30 +76,30 @@ fn confirm(client: Client, way: Way, server: &str, expected: &str, report: &str)
 }
 
 macro_rules! clients {
-    ($($test:ident: $library:ident $speaks:ident, $name:literal;)*) => {$(
+    ($($test:ident: $library:ident $speaks:ident, $name:literal, $ways:expr;)*) => {$(
         #[tokio::test]
         async fn $test() {
             let client = Client::new(Library::$library, Speaks::$speaks);
-            the_same_through_the_gateway(client, $name).await;
+            the_same_through_the_gateway(client, $name, &$ways).await;
         }
     )*};
 }
 
 clients! {
-    typescript_1_sees_the_same_of_everything: TypeScript1 Legacy, "everything";
-    typescript_2_sees_the_same_of_everything: TypeScript2 Legacy, "everything";
-    python_1_sees_the_same_of_everything: Python1 Legacy, "everything";
-    python_2_sees_the_same_of_everything: Python2 Legacy, "everything";
-    typescript_1_sees_the_same_of_git: TypeScript1 Legacy, "git";
-    typescript_2_sees_the_same_of_git: TypeScript2 Legacy, "git";
-    python_1_sees_the_same_of_git: Python1 Legacy, "git";
-    python_2_sees_the_same_of_git: Python2 Legacy, "git";
-    typescript_2_sees_the_same_of_git_in_the_modern_era: TypeScript2 Modern, "git";
-    typescript_2_finds_the_era_of_git: TypeScript2 Auto, "git";
-    typescript_2_finds_the_era_of_everything: TypeScript2 Auto, "everything";
-    python_2_sees_the_same_of_git_in_the_modern_era: Python2 Modern, "git";
-    python_2_finds_the_era_of_git: Python2 Auto, "git";
-    python_2_finds_the_era_of_everything: Python2 Auto, "everything";
+    typescript_1_sees_the_same_of_everything: TypeScript1 Legacy, "everything", WAYS;
+    typescript_2_sees_the_same_of_everything: TypeScript2 Legacy, "everything", WAYS;
+    python_1_sees_the_same_of_everything: Python1 Legacy, "everything", WAYS;
+    python_2_sees_the_same_of_everything: Python2 Legacy, "everything", WAYS;
+    typescript_1_sees_the_same_of_git: TypeScript1 Legacy, "git", [Way::Http];
+    typescript_2_sees_the_same_of_git: TypeScript2 Legacy, "git", [Way::Http];
+    python_1_sees_the_same_of_git: Python1 Legacy, "git", [Way::Http];
+    python_2_sees_the_same_of_git: Python2 Legacy, "git", [Way::Http];
+    typescript_2_sees_the_same_of_git_in_the_modern_era: TypeScript2 Modern, "git", WAYS;
+    typescript_2_finds_the_era_of_git: TypeScript2 Auto, "git", [Way::Http, Way::Run];
+    typescript_2_finds_the_era_of_everything: TypeScript2 Auto, "everything", [Way::Http, Way::Run];
+    python_2_sees_the_same_of_git_in_the_modern_era: Python2 Modern, "git", WAYS;
+    python_2_finds_the_era_of_git: Python2 Auto, "git", [Way::Http, Way::Run];
+    python_2_finds_the_era_of_everything: Python2 Auto, "everything", [Way::Http, Way::Run];
 }
 
 macro_rules! urls {

@@ -2,7 +2,7 @@
 
 use provost_testkit::real::{self, Speaks, Target, inspector, table};
 
-use super::ways::{Way, to_program};
+use super::ways::{Way, to_program, warm};
 use super::world::World;
 
 /// One start for each; the last of them is refused by the server.
@@ -52,6 +52,7 @@ async fn the_same_through_the_gateway(speaks: Speaks, name: &str) {
         let server = real::server(name);
         let mut world = World::new();
         let target = to_program(&mut world, way, &server.start);
+        let _warm = warm(speaks, real::is_modern(name), &target).await;
         for (question, expected) in questions(name).iter().zip(&expected) {
             let printed = inspector::ask(speaks, &target, question, &server.names()).await;
             let what = format!("{name}, {}, {}: {question:?}", speaks.word(), way.title());

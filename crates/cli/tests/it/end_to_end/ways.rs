@@ -1,7 +1,7 @@
 //! The ways from an agent to a server through the shipped binary.
 
 use provost_testkit::process::Start;
-use provost_testkit::real::Target;
+use provost_testkit::real::{Speaks, Target, wire};
 
 use super::world::World;
 
@@ -44,7 +44,15 @@ pub(super) fn to_program(world: &mut World, way: Way, start: &Start) -> Target {
     with_grant(world, way)
 }
 
-/// The same in front of a URL.
+/// Waits until a client in this era will find it at a server that has it.
+pub(super) async fn warm(speaks: Speaks, modern: bool, target: &Target) -> Option<wire::Warm> {
+    if speaks == Speaks::Legacy || !modern {
+        return None;
+    }
+    Some(wire::warm(target).await.unwrap())
+}
+
+/// Sets up a gateway in front of a URL.
 pub(super) fn to_url(world: &mut World, way: Way, url: &str) -> Target {
     if way == Way::Run {
         let policy = world.write("policy.json", ALLOW_ALL);
