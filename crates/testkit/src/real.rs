@@ -17,7 +17,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-pub use library::{CLIENTS, Client, Library};
+pub use library::{Client, Library};
 pub use server::{HTTP_SERVERS, HttpServer, MODERN_SERVERS, RealServer, SERVERS, server, version};
 
 /// What a client speaks.

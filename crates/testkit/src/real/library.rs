@@ -31,18 +31,6 @@ pub struct Client {
     pub speaks: Speaks,
 }
 
-/// Every library in every era it knows.
-pub const CLIENTS: [Client; 8] = [
-    Client::new(Library::TypeScript1, Speaks::Legacy),
-    Client::new(Library::TypeScript2, Speaks::Legacy),
-    Client::new(Library::TypeScript2, Speaks::Modern),
-    Client::new(Library::TypeScript2, Speaks::Auto),
-    Client::new(Library::Python1, Speaks::Legacy),
-    Client::new(Library::Python2, Speaks::Legacy),
-    Client::new(Library::Python2, Speaks::Modern),
-    Client::new(Library::Python2, Speaks::Auto),
-];
-
 // === impl Library ===
 
 impl Library {
