@@ -249,7 +249,7 @@ async fn story(
         most.rss_kib = most.rss_kib.max(now.rss_kib);
         most.files = most.files.max(now.files);
         most.threads = most.threads.max(now.threads);
-        if begun.elapsed() >= plan.duration / 10 * (tenths.len() as u32 + 1) {
+        while begun.elapsed() >= plan.duration / 10 * (tenths.len() as u32 + 1) {
             tenths.push(now.rss_kib);
         }
         if recorded_at.elapsed() > Duration::from_secs(5) {

@@ -11,7 +11,7 @@ async fn mutated_traffic_moves_nothing() {
     let plan = Plan {
         program: Path::new(env!("CARGO_BIN_EXE_provost")).to_owned(),
         fixture: fixture_program(),
-        duration: Duration::from_secs(8),
+        duration: Duration::from_secs(6),
         // `make soak` rolls others.
         seed: 20_251_125,
         senders: 2,

@@ -28,18 +28,22 @@ pub(super) fn held(pid: u32) -> Option<Held> {
     })
 }
 
-/// What the process holds once its number of files has not changed for a while.
+/// What the process holds once it holds no fewer files than before for a while:
+/// honest agents go on, so the number never stands still.
 pub(super) async fn at_rest(pid: u32) -> Option<Held> {
     let begun = Instant::now();
-    let mut last = held(pid)?;
+    let mut least = held(pid)?;
     let mut since = Instant::now();
-    while since.elapsed() < Duration::from_secs(3) && begun.elapsed() < Duration::from_secs(60) {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    while since.elapsed() < Duration::from_secs(2) && begun.elapsed() < Duration::from_secs(30) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let now = held(pid)?;
-        if now.files != last.files {
+        if now.files < least.files {
             since = Instant::now();
         }
-        last = now;
+        least = Held {
+            files: now.files.min(least.files),
+            ..now
+        };
     }
-    Some(last)
+    Some(least)
 }
