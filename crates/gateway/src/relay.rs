@@ -284,6 +284,18 @@ impl Flight {
                         return self.broken(worker, broken, way).await;
                     }
                 }
+                // What it said is not for the agent, but from where the stream can
+                // be taken up again is.
+                Sorted::Nothing | Sorted::Violation if id.is_some() && !opening => {
+                    let event = Event {
+                        id,
+                        retry,
+                        message: None,
+                    };
+                    if let Err(broken) = self.pass(worker, &mut way, event).await {
+                        return self.broken(worker, broken, way).await;
+                    }
+                }
                 Sorted::Nothing | Sorted::Violation => {}
             }
         }

@@ -254,16 +254,13 @@ async fn story(
         }
         if recorded_at.elapsed() > Duration::from_secs(5) {
             recorded_at = Instant::now();
-            // Sessions are ended by what is sent; fresh ones keep it interesting.
-            for (server, fresh) in record(world).await? {
-                *recorded.get(server).context("recorded")?.lock().unwrap() = fresh;
-            }
+            refresh(world, recorded).await?;
         }
         if before.is_none() && begun.elapsed() >= warm {
-            before = Some(at_rest(tally, pid).await?);
+            before = Some(at_rest(world, recorded, tally, pid).await?);
         }
     }
-    let after = at_rest(tally, pid).await?;
+    let after = at_rest(world, recorded, tally, pid).await?;
     Ok(Course {
         before: before.context("the run was too short")?,
         after,
@@ -272,11 +269,27 @@ async fn story(
     })
 }
 
-async fn at_rest(tally: &Tally, pid: u32) -> Result<Held> {
+/// What the daemon holds when nobody sends nonsense, and all sessions of those who did have ended.
+async fn at_rest(
+    world: &World,
+    recorded: &BTreeMap<&str, Mutex<Traffic>>,
+    tally: &Tally,
+    pid: u32,
+) -> Result<Held> {
     tally.rest.store(true, Ordering::Relaxed);
+    world.renew().await?;
     let held = gauge::at_rest(pid).await.context("the daemon is gone")?;
+    refresh(world, recorded).await?;
     tally.rest.store(false, Ordering::Relaxed);
     Ok(held)
+}
+
+/// Records anew: sessions are ended by what is sent, and fresh ones keep it interesting.
+async fn refresh(world: &World, recorded: &BTreeMap<&str, Mutex<Traffic>>) -> Result<()> {
+    for (server, fresh) in record(world).await? {
+        *recorded.get(server).context("recorded")?.lock().unwrap() = fresh;
+    }
+    Ok(())
 }
 
 /// Polls all of them, for ever.

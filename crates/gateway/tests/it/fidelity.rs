@@ -379,3 +379,27 @@ async fn one_connection_carries_many_messages() {
     assert_eq!(tcp::statuses(&answer), [200, 200, 200]);
     assert_eq!(scene.upstream.calls().len(), 3);
 }
+
+#[tokio::test]
+async fn a_stream_that_ends_after_an_event_for_nobody_can_be_taken_up_again() {
+    let events = "id: 1-1\ndata: neither this\n\nid: 1-2\ndata: {\"nor\":\"that\"}\n\n";
+    let script = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}"
+    );
+    let scripted = Scripted::start(vec![script.into_bytes()], Then::Close);
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    scene.gate.move_server("fixture", &scripted.url());
+    let reply = scene
+        .agent
+        .as_http()
+        .post_raw(call(7, "echo", "{}"))
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 200);
+    let ids: Vec<_> = reply
+        .events()
+        .into_iter()
+        .filter_map(|event| event.id)
+        .collect();
+    assert_eq!(ids, ["1-1", "1-2"]);
+}

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -35,6 +36,8 @@ pub(super) struct World {
     /// What reached the servers that live in this process: all calls, and those of the denied tool.
     seen: Mutex<Seen>,
     panics: Arc<Mutex<Vec<String>>>,
+    /// How often the hostile grants were minted anew.
+    renewed: AtomicU64,
     _spoiler: Spoiler,
 }
 
@@ -106,15 +109,12 @@ impl World {
         for server in SERVERS {
             run(&["policy", "put", server, "soak", policy])?;
             for role in [Role::Hostile, Role::Honest] {
-                let label = role.word();
+                let label = match role {
+                    Role::Hostile => hostile_label(server, 0),
+                    Role::Honest => format!("{server}-honest"),
+                };
                 let minted = run(&[
-                    "grant",
-                    "mint",
-                    server,
-                    "--label",
-                    &format!("{server}-{label}"),
-                    "--policy",
-                    "soak",
+                    "grant", "mint", server, "--label", &label, "--policy", "soak",
                 ])?;
                 let token = minted["token"].as_str().context("a token")?;
                 std::fs::write(token_file(scratch.path(), server, role), token)?;
@@ -130,8 +130,43 @@ impl World {
             fixtures,
             seen: Mutex::default(),
             panics,
+            renewed: AtomicU64::new(0),
             _spoiler: spoiler,
         })
+    }
+
+    /// Ends the grants of those who send nonsense, and with them all their sessions, and mints new
+    /// ones: what the daemon holds then, it holds for nobody.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub(super) async fn renew(&self) -> Result<()> {
+        let number = self.renewed.fetch_add(1, Ordering::Relaxed);
+        for server in SERVERS {
+            let (old, new) = (
+                hostile_label(server, number),
+                hostile_label(server, number + 1),
+            );
+            self.ask(&["grant", "revoke", &old]).await?;
+            let minted = ["grant", "mint", server, "--label", &new, "--policy", "soak"];
+            let minted = self.ask(&minted).await?;
+            let token = minted["token"].as_str().context("a token")?;
+            std::fs::write(
+                token_file(self.scratch.path(), server, Role::Hostile),
+                token,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A command to the running daemon, while everybody else goes on.
+    async fn ask(&self, args: &[&str]) -> Result<Value> {
+        let mut command = base(&self.program, self.scratch.path());
+        command.arg("--json").args(args);
+        let output = tokio::process::Command::from(command).output().await?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{args:?}: {told}");
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
     }
 
     /// The daemon's process id.
@@ -278,6 +313,10 @@ impl Drop for World {
         drop(self.daemon.kill());
         drop(self.daemon.wait());
     }
+}
+
+fn hostile_label(server: &str, number: u64) -> String {
+    format!("{server}-hostile-{number}")
 }
 
 fn token_file(home: &Path, server: &str, role: Role) -> PathBuf {
