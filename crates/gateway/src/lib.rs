@@ -61,6 +61,8 @@ use crate::upstream::child::{ChildBounds, ChildSpec};
 use crate::upstream::process::Program;
 use crate::worker::{Shared, Worker};
 
+/// Sessions that nobody uses are not looked for more often.
+const LEAST_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 /// How long upstreams may take to hear that their sessions are over.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -335,7 +337,7 @@ impl Gateway {
         let idle = worker.shared.settings.idle_session;
         let stop = worker.shared.stopping.clone();
         self.0.threads.background().spawn(async move {
-            let mut every = tokio::time::interval(idle / 4);
+            let mut every = tokio::time::interval((idle / 4).max(LEAST_PAUSE));
             loop {
                 tokio::select! {
                     _ = every.tick() => {}

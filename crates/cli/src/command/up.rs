@@ -76,6 +76,7 @@ Keys of the configuration file, with default and variable (flags win, then varia
   call_timeout     \"5m\"              PROVOST_CALL_TIMEOUT     silence of an upstream while an answer is due
   connect_timeout  \"10s\"             PROVOST_CONNECT_TIMEOUT  connecting to an upstream
   idle_child       \"5m\"              PROVOST_IDLE_CHILD       life of a child process without a session
+  idle_session     \"1h\"              PROVOST_IDLE_SESSION     life of a session without a message
   max_children     256               PROVOST_MAX_CHILDREN     child processes at once
   max_connections  4096              PROVOST_MAX_CONNECTIONS  connections of agents at once
   upstream_ca      none              PROVOST_UPSTREAM_CA      further certificates that vouch for servers

@@ -42,6 +42,7 @@ pub(crate) struct File {
     connect_timeout: Option<String>,
     /// How long a child process without a call lives. Default: `5m`. Variable: `PROVOST_IDLE_CHILD`.
     idle_child: Option<String>,
+    idle_session: Option<String>,
     /// How many child processes may run at once. Default: `256`. Variable: `PROVOST_MAX_CHILDREN`.
     max_children: Option<usize>,
     /// How many connections of agents may be open at once. When there are more, the oldest one that
@@ -82,6 +83,7 @@ pub(crate) struct Limits {
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) idle_child: Option<Duration>,
+    pub(crate) idle_session: Option<Duration>,
     pub(crate) max_children: Option<usize>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) upstream_ca: Option<PathBuf>,
@@ -210,6 +212,7 @@ impl File {
             call_timeout: length("PROVOST_CALL_TIMEOUT", &self.call_timeout)?,
             connect_timeout: length("PROVOST_CONNECT_TIMEOUT", &self.connect_timeout)?,
             idle_child: length("PROVOST_IDLE_CHILD", &self.idle_child)?,
+            idle_session: length("PROVOST_IDLE_SESSION", &self.idle_session)?,
             max_children: count("PROVOST_MAX_CHILDREN", self.max_children)?,
             max_connections: count("PROVOST_MAX_CONNECTIONS", self.max_connections)?,
             upstream_ca: variable("PROVOST_UPSTREAM_CA")?
@@ -242,6 +245,10 @@ impl Limits {
                 missing(&self.connect_timeout, &running.connect_timeout),
             ),
             ("idle_child", missing(&self.idle_child, &running.idle_child)),
+            (
+                "idle_session",
+                missing(&self.idle_session, &running.idle_session),
+            ),
             (
                 "max_children",
                 missing(&self.max_children, &running.max_children),

@@ -187,6 +187,7 @@ fn settings(limits: &Limits) -> Settings {
         call_timeout: limits.call_timeout.unwrap_or(default.call_timeout),
         connect_timeout: limits.connect_timeout.unwrap_or(default.connect_timeout),
         idle_child: limits.idle_child.unwrap_or(default.idle_child),
+        idle_session: limits.idle_session.unwrap_or(default.idle_session),
         max_children: limits.max_children.unwrap_or(default.max_children),
         max_connections: limits.max_connections.unwrap_or(default.max_connections),
         upstream_ca: limits.upstream_ca.clone(),
