@@ -340,6 +340,8 @@ fn up(
     daemon.args(["up", "--listen", "127.0.0.1:0"]);
     // Spoilt answers leave calls without one; they must not wait for minutes.
     daemon.env("PROVOST_CALL_TIMEOUT", "5s");
+    // Mutated agents open sessions and end none: they are to come and go within the run.
+    daemon.env("PROVOST_IDLE_SESSION", "20s");
     daemon.env("PROVOST_LOG", "error").stderr(Stdio::piped());
     let mut child = daemon.spawn().context("the daemon does not start")?;
     let mut lines = BufReader::new(child.stderr.take().context("stderr")?).lines();
