@@ -54,7 +54,7 @@ pub(crate) struct Eras {
 struct Found {
     modern: Option<(bool, Instant)>,
     /// The headers of each tool; none for tools whose annotations are invalid.
-    tools: HashMap<String, Option<ToolHeaders>>,
+    tools: HashMap<String, Option<Arc<ToolHeaders>>>,
     looked: Option<Instant>,
 }
 
@@ -97,7 +97,9 @@ impl Eras {
             if let Some(name) = tool.get("name").and_then(Value::as_str)
                 && (found.tools.len() < MOST_TOOLS || found.tools.contains_key(name.as_ref()))
             {
-                let headers = ToolHeaders::read(tool.get("inputSchema")).ok();
+                let headers = ToolHeaders::read(tool.get("inputSchema"))
+                    .ok()
+                    .map(Arc::new);
                 found.tools.insert(name.into_owned(), headers);
             }
         }
@@ -105,10 +107,10 @@ impl Eras {
 
     /// The headers that a tool wants; none when it is not known or wants none.
     /// `Err` when its annotations are invalid, so that nobody may call it.
-    pub(crate) fn headers(&self, tool: &str) -> Result<Option<ToolHeaders>, ()> {
+    pub(crate) fn headers(&self, tool: &str) -> Result<Option<Arc<ToolHeaders>>, ()> {
         match self.found().tools.get(tool) {
             None => Ok(None),
-            Some(Some(headers)) => Ok(Some(headers.clone())),
+            Some(Some(headers)) => Ok(Some(Arc::clone(headers))),
             Some(None) => Err(()),
         }
     }

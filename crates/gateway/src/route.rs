@@ -64,12 +64,11 @@ impl Route {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<Exchange, Fault> {
-        if message.modern().is_some() {
-            let sent = self.modern_request(worker, permit, message).await;
-            // Whatever stands there now may be another server.
-            return sent.inspect_err(|_| self.site.eras.forget());
-        }
-        let sent = self.legacy_request(worker, permit, message).await;
+        let sent = match message.modern() {
+            Some(_) => self.modern_request(worker, permit, message).await,
+            None => self.legacy_request(worker, permit, message).await,
+        };
+        // Whatever stands there now may be another server.
         sent.inspect_err(|_| self.site.eras.forget())
     }
 

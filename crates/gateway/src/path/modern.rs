@@ -297,14 +297,14 @@ fn along(worker: &Worker, agent: &Agent, request: &Request<'_>, declared: Declar
         .params
         .and_then(|params| params.get("name"))
         .and_then(Value::as_str);
-    let tool: Option<ToolHeaders> = match name {
+    let tool: Option<Arc<ToolHeaders>> = match name {
         Some(name) if request.method == "tools/call" => {
             agent.holding.site.eras.headers(&name).ok().flatten()
         }
         Some(_) | None => None,
     };
     Modern {
-        headers: modern::headers(&request.method, request.params, tool.as_ref()),
+        headers: modern::headers(&request.method, request.params, tool.as_deref()),
         declared,
         print,
         continued,
