@@ -14,9 +14,9 @@ pub const EXCEPTIONS: &str = include_str!("negative/exceptions.txt");
 /// One item of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// `T`, `J`, `V`, `S`, `A`, `C`, `P`, `U` or `L`.
+    /// `T`, `J`, `V`, `S`, `A`, `C`, `P`, `U`, `L`, or `D`.
     pub group: char,
-    /// Counted through all groups.
+    /// Counted through all groups but `D`, which has numbers of its own.
     pub number: u32,
     /// The faces it must be tested on; none: wherever it fits.
     pub faces: Vec<String>,
@@ -40,10 +40,17 @@ pub fn items() -> Result<Vec<Item>> {
     let items = lines
         .map(|line| item(line, &mut exceptions))
         .collect::<Result<Vec<_>>>()?;
-    let numbers: Vec<u32> = items.iter().map(|item| item.number).collect();
+    let (defects, list): (Vec<&Item>, Vec<&Item>) =
+        items.iter().partition(|item| item.group == 'D');
+    let numbers: Vec<u32> = list.iter().map(|item| item.number).collect();
     ensure!(
         numbers == (1..=110).collect::<Vec<_>>(),
         "the numbers are not 1 to 110"
+    );
+    let numbers: Vec<u32> = defects.iter().map(|item| item.number).collect();
+    ensure!(
+        numbers.is_sorted_by(|before, after| before < after),
+        "the numbers of group D are not in order"
     );
     ensure!(
         exceptions.is_empty(),
@@ -53,7 +60,8 @@ pub fn items() -> Result<Vec<Item>> {
     Ok(items)
 }
 
-fn exceptions(text: &str) -> Result<BTreeMap<u32, String>> {
+/// Reasons by number; those of group `D` are written `D95`.
+fn exceptions(text: &str) -> Result<BTreeMap<String, String>> {
     let lines = text
         .lines()
         .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
@@ -62,12 +70,12 @@ fn exceptions(text: &str) -> Result<BTreeMap<u32, String>> {
             let (number, reason) = line
                 .split_once(' ')
                 .with_context(|| format!("no reason: {line}"))?;
-            Ok((number.parse()?, reason.trim().to_owned()))
+            Ok((number.to_owned(), reason.trim().to_owned()))
         })
         .collect()
 }
 
-fn item(line: &str, exceptions: &mut BTreeMap<u32, String>) -> Result<Item> {
+fn item(line: &str, exceptions: &mut BTreeMap<String, String>) -> Result<Item> {
     let mut words = line.split_whitespace();
     let (Some(group), Some(number), Some(faces), Some(trace)) =
         (words.next(), words.next(), words.next(), words.next())
@@ -76,6 +84,10 @@ fn item(line: &str, exceptions: &mut BTreeMap<u32, String>) -> Result<Item> {
     };
     let number: u32 = number.parse().with_context(|| line.to_owned())?;
     let any = faces == "any";
+    let key = match group {
+        "D" => format!("D{number:02}"),
+        _ => number.to_string(),
+    };
     Ok(Item {
         group: group.chars().next().with_context(|| line.to_owned())?,
         number,
@@ -86,7 +98,7 @@ fn item(line: &str, exceptions: &mut BTreeMap<u32, String>) -> Result<Item> {
             .collect(),
         trace: trace.to_owned(),
         what: words.collect::<Vec<_>>().join(" "),
-        exception: exceptions.remove(&number),
+        exception: exceptions.remove(&key),
     })
 }
 
@@ -131,7 +143,8 @@ mod tests {
     #[test]
     fn the_list_is_whole() {
         let items = items().unwrap();
-        assert_eq!(items.len(), 110);
+        let list: Vec<&Item> = items.iter().filter(|item| item.group != 'D').collect();
+        assert_eq!(list.len(), 110);
         assert!(items.iter().all(|item| !item.what.is_empty()));
         assert_eq!(
             (items[0].prefix().as_str(), items[109].prefix().as_str()),

@@ -18,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) reports: Vec<String>,
 }
 
-const GROUPS: [(char, &str); 9] = [
+const GROUPS: [(char, &str); 10] = [
     ('T', "the HTTP face"),
     ('J', "the envelope"),
     ('V', "versions, headers, eras"),
@@ -28,6 +28,7 @@ const GROUPS: [(char, &str); 9] = [
     ('P', "arguments"),
     ('U', "servers"),
     ('L', "what is left behind"),
+    ('D', "found by attacking and reading"),
 ];
 
 const INTRODUCTION: &str = "\
