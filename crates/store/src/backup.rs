@@ -299,7 +299,12 @@ impl Store {
             WithKey::No => "backup",
             WithKey::Yes => "backup.with-key",
         };
-        self.record_act(&Actor::new("provost"), what, &archive.to_string_lossy())?;
+        self.record_act(
+            &Actor::new("provost"),
+            what,
+            &archive.to_string_lossy(),
+            None,
+        )?;
         let at = |action| {
             move |source| BackupError::Io {
                 path: archive.to_owned(),

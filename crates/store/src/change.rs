@@ -53,7 +53,7 @@ pub enum ChangeError {
         name: String,
     },
     /// A server of that name exists.
-    #[error("there is a server `{name}` already")]
+    #[error("there is a server or bundle `{name}` already")]
     ServerExists {
         /// The name.
         name: String,
@@ -293,13 +293,14 @@ impl Store {
         who: &Actor,
         what: &str,
         target: &str,
+        detail: Option<&str>,
     ) -> Result<(), StoreError> {
         let act = AdminAct {
             at: self.0.clock.now(),
             who: &who.0,
             what,
             target,
-            detail: None,
+            detail,
         };
         self.0.journal.append(&crate::Entry::Admin(act))?;
         Ok(())

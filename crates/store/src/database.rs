@@ -13,7 +13,10 @@ use crate::{OpenError, StoreError};
 
 /// The schema, one step after the other; the position is the version.
 /// A step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("database/001-begin.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("database/001-begin.sql"),
+    include_str!("database/002-names-and-grants.sql"),
+];
 
 /// The newest schema this program knows.
 pub(crate) const SCHEMA: u32 = MIGRATIONS.len() as u32;
@@ -23,6 +26,8 @@ pub(crate) const SCHEMA: u32 = MIGRATIONS.len() as u32;
 #[derive(Debug)]
 pub(crate) struct Database {
     path: PathBuf,
+    /// The schema it had before it was brought up to date, if it is older.
+    was: Option<u32>,
     writing: Mutex<Connection>,
     reading: Mutex<Connection>,
 }
@@ -64,13 +69,22 @@ impl Database {
             })?;
         let mut writing = Connection::open(&path).map_err(failed)?;
         prepare(&writing).map_err(failed)?;
-        migrate(&mut writing, data)?;
+        let was = migrate(&mut writing, data)?;
+        writing
+            .pragma_update(None, "foreign_keys", "ON")
+            .map_err(failed)?;
         let reading = open_to_read(&path).map_err(failed)?;
         Ok(Self {
             path,
+            was,
             writing: Mutex::new(writing),
             reading: Mutex::new(reading),
         })
+    }
+
+    /// The schema of an existing database that opening has replaced.
+    pub(crate) fn was(&self) -> Option<u32> {
+        self.was
     }
 
     /// The connection that writes.
@@ -117,7 +131,7 @@ pub(crate) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Opti
 /// Sets a value of the table of single values.
 pub(crate) fn set_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
     connection.execute(
-        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
+        "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
         [name, value],
     )?;
     Ok(())
@@ -136,7 +150,8 @@ pub(crate) fn uint(value: i64) -> u64 {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
+    // Until the schema is up to date.
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
@@ -151,8 +166,12 @@ fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Applies the steps that are missing, all or none of them.
-fn migrate(connection: &mut Connection, data: &Path) -> Result<(), OpenError> {
+/// Applies the steps that are missing, all or none of them; tells the schema
+/// of a database that had an older one.
+///
+/// Foreign keys are off meanwhile: a step may rebuild a table that others
+/// refer to. They must hold when all is done.
+fn migrate(connection: &mut Connection, data: &Path) -> Result<Option<u32>, OpenError> {
     let failed = |source| OpenError::Database {
         path: data.to_owned(),
         source,
@@ -171,8 +190,27 @@ fn migrate(connection: &mut Connection, data: &Path) -> Result<(), OpenError> {
     for step in MIGRATIONS.iter().skip(found as usize) {
         transaction.execute_batch(step).map_err(failed)?;
     }
+    if found < SCHEMA {
+        check_references(&transaction)?;
+    }
     transaction
         .pragma_update(None, "user_version", SCHEMA)
         .map_err(failed)?;
-    transaction.commit().map_err(failed)
+    transaction.commit().map_err(failed)?;
+    Ok((0 < found && found < SCHEMA).then_some(found))
+}
+
+/// Refuses a database in which a row refers to one that is not there.
+fn check_references(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    match rows.next()? {
+        None => Ok(()),
+        Some(row) => {
+            let table: String = row.get(0)?;
+            Err(StoreError::Unexpected(format!(
+                "a row of table `{table}` refers to one that is not there"
+            )))
+        }
+    }
 }

@@ -243,7 +243,10 @@ pub(crate) fn position(connection: &Connection) -> rusqlite::Result<Option<Folde
 fn save_position(transaction: &Transaction<'_>, at: &Folded) -> rusqlite::Result<()> {
     let Folded { end, steady } = at;
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO folded VALUES (1, ?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT OR REPLACE INTO folded (one, segment, offset, number, mac, steady)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+        )?
         .execute((
             end.segment,
             int(end.offset),
@@ -256,7 +259,7 @@ fn save_position(transaction: &Transaction<'_>, at: &Folded) -> rusqlite::Result
 
 fn save_counter(transaction: &Transaction<'_>, counter: &CounterState) -> Result<(), StoreError> {
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO counters VALUES (?1, ?2)")?
+        .prepare_cached("INSERT OR REPLACE INTO counters (id, state) VALUES (?1, ?2)")?
         .execute([to_json(&counter.id)?, to_json(counter)?])?;
     Ok(())
 }

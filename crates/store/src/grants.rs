@@ -1,5 +1,6 @@
 //! Grants: mint, rotate, reveal, attach, revoke, list.
 
+mod purge;
 mod rows;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::change::Change;
 use crate::database::int;
 use crate::directory::hash_token;
 use crate::ids::{random, random_name};
-use crate::policies::{current_policies, require_policy};
+use crate::policies::require_policy;
 use crate::seal::Place;
 use crate::sealed::{self, TOKEN};
 use crate::servers::require_server_id;
@@ -86,20 +87,22 @@ impl Store {
             let id = GrantId(random_name("g-")?);
             let (policy, shadow) = attached(tx, &new.server, &new.attachment)?;
             tx.execute(
-                "INSERT INTO grants (id, server, server_name, label, token, policy, shadow, parent, expires, created)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO grants (id, opens, opens_name, label, token, parent, expires, created)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 (
                     id.as_str(),
                     server.as_str(),
                     &new.server,
                     &new.label,
                     hash_token(token.expose()),
-                    policy,
-                    shadow,
                     new.parent.as_ref().map(GrantId::as_str),
                     new.expires.map(int),
                     int(now),
                 ),
+            )?;
+            tx.execute(
+                "INSERT INTO grant_servers (grant_id, server, policy, shadow) VALUES (?1, ?2, ?3, ?4)",
+                (id.as_str(), server.as_str(), policy, shadow),
             )?;
             sealed::put(tx, &self.0.keys, token_place(&id), 0, &token)?;
             let grant = require_live(tx, &id)?;
@@ -128,7 +131,7 @@ impl Store {
     /// Shows a grant's token again. Recorded before it is shown.
     pub fn reveal_grant(&self, who: &Actor, id: &GrantId) -> Result<Secret, ChangeError> {
         let grant = require_live(&self.0.database.reading(), id)?;
-        self.record_act(who, "grant.reveal", &target(&grant))?;
+        self.record_act(who, "grant.reveal", &target(&grant), None)?;
         let token = sealed::get(&self.0.database.reading(), &self.0.keys, token_place(id))?;
         token.ok_or_else(|| {
             StoreError::Sealed(format!("the token of grant `{id}` is missing")).into()
@@ -157,8 +160,8 @@ impl Store {
             let grant = require_live(tx, id)?;
             let (policy, shadow) = attached(tx, &grant.server_name, &attachment)?;
             tx.execute(
-                "UPDATE grants SET policy = ?2, shadow = ?3 WHERE id = ?1",
-                (id.as_str(), policy, shadow),
+                "UPDATE grant_servers SET policy = ?3, shadow = ?4 WHERE grant_id = ?1 AND server = ?2",
+                (id.as_str(), grant.server.as_str(), policy, shadow),
             )?;
             let target = target(&grant);
             Ok(Change::detailed(
@@ -196,14 +199,9 @@ impl Store {
         let server = server
             .map(|name| require_server_id(&connection, name))
             .transpose()?;
-        let rows = load(&connection, &current_policies(&connection)?, Which::All)?;
+        let rows = load(&connection, server.as_ref().map_or(Which::All, Which::On))?;
         Ok(rows
             .into_iter()
-            .filter(|row| {
-                server
-                    .as_ref()
-                    .is_none_or(|server| row.grant.server == *server)
-            })
             .map(|row| GrantView {
                 grant: Arc::new(row.grant),
                 revoked: row.revoked,
@@ -222,18 +220,14 @@ impl Store {
         let server = server
             .map(|name| require_server_id(&connection, name))
             .transpose()?;
-        let mut found = load(&connection, &current_policies(&connection)?, Which::Live)?
-            .into_iter()
-            .map(|row| row.grant)
-            .filter(|grant| server.as_ref().is_none_or(|server| grant.server == *server))
-            .filter(|grant| grant.id.as_str() == id_or_label || grant.label == *id_or_label);
-        match (found.next(), found.next()) {
-            (Some(grant), None) => Ok(Arc::new(grant)),
-            (Some(_), Some(_)) => Err(ChangeError::GrantUnclear {
-                label: id_or_label.to_owned(),
-            }),
-            (None, _) => Err(ChangeError::NoGrant {
+        let found = rows::find_live(&connection, server.as_ref(), id_or_label)?;
+        match found.as_slice() {
+            [id] => require_live(&connection, id),
+            [] => Err(ChangeError::NoGrant {
                 name: id_or_label.to_owned(),
+            }),
+            _ => Err(ChangeError::GrantUnclear {
+                label: id_or_label.to_owned(),
             }),
         }
     }
@@ -246,10 +240,8 @@ pub(crate) fn revoke_of_server(
     now: u64,
 ) -> Result<Vec<GrantId>, StoreError> {
     let mut revoked = Vec::new();
-    for row in load(tx, &current_policies(tx)?, Which::Live)? {
-        if row.grant.server == *server {
-            revoked.extend(rows::revoke_tree(tx, &row.grant.id, now)?);
-        }
+    for id in rows::live_on(tx, server)? {
+        revoked.extend(rows::revoke_tree(tx, &id, now)?);
     }
     Ok(revoked)
 }
@@ -274,7 +266,7 @@ fn require_live(
     connection: &rusqlite::Connection,
     id: &GrantId,
 ) -> Result<Arc<Grant>, ChangeError> {
-    let rows = load(connection, &current_policies(connection)?, Which::One(id))?;
+    let rows = load(connection, Which::One(id))?;
     let row = rows.into_iter().find(|row| row.revoked.is_none());
     row.map(|row| Arc::new(row.grant))
         .ok_or_else(|| ChangeError::NoGrant {
@@ -290,20 +282,21 @@ fn free_label(
     server: &ServerId,
     now: u64,
 ) -> Result<(), ChangeError> {
-    let holder = load(tx, &current_policies(tx)?, Which::Live)?
-        .into_iter()
-        .find(|row| row.grant.server == *server && row.grant.label == *new.label);
-    match holder {
-        Some(row) if row.grant.live(now) => Err(ChangeError::GrantExists {
-            server: new.server.clone(),
-            label: new.label.clone(),
-        }),
-        Some(row) => {
-            rows::revoke_tree(tx, &row.grant.id, now)?;
-            Ok(())
+    // An id may be another grant's label.
+    for id in rows::find_live(tx, Some(server), &new.label)? {
+        let holder = require_live(tx, &id)?;
+        if holder.label != *new.label {
+            continue;
         }
-        None => Ok(()),
+        if holder.live(now) {
+            return Err(ChangeError::GrantExists {
+                server: new.server.clone(),
+                label: new.label.clone(),
+            });
+        }
+        rows::revoke_tree(tx, &id, now)?;
     }
+    Ok(())
 }
 
 fn attached(

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, RwLock};
 use crate::backup::remove_copy;
 use crate::change::read_revision;
 use crate::clock::{Boot, Clock, KeptLine, wall};
-use crate::database::{Database, database_path, meta, set_meta, uint};
+use crate::database::{Database, SCHEMA, database_path, meta, set_meta, uint};
 use crate::fold::{self, FoldThread, Folder};
 use crate::ids::random_name;
 use crate::journal::{Journal, SEGMENT_BYTES, Syncer, recover};
 use crate::keys::{Keyring, create_private_dir, key_path, write_private};
 use crate::lock::lock_directory;
 use crate::store::{Inner, Running};
-use crate::{Damage, Store, StoreError};
+use crate::{Actor, Damage, Store, StoreError};
 
 /// Where a store keeps its things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,6 +228,16 @@ impl Store {
             .journal
             .append_start(&store.0.clock)
             .map_err(StoreError::from)?;
+        if let Some(was) = store.0.database.was() {
+            let detail = format!("from schema {was} to {SCHEMA}");
+            store.record_act(
+                &Actor::new("provost"),
+                "database.update",
+                "provost.db",
+                Some(&detail),
+            )?;
+            tracing::info!("the database was brought {detail}");
+        }
         store.reseal_if_needed()?;
         store.log_report();
         Ok(store)

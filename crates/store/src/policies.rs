@@ -32,11 +32,17 @@ pub struct PolicyPut {
     pub new: bool,
 }
 
-/// A version by the number of its policy.
-pub(crate) type CurrentPolicies = HashMap<i64, Arc<PolicyVersion>>;
+/// Current versions by the number of their policy, each read once and only
+/// if somebody asks for it.
+pub(crate) struct CurrentPolicies<'a> {
+    connection: &'a Connection,
+    read: HashMap<i64, Option<Arc<PolicyVersion>>>,
+}
 
-const COLUMNS: &str =
-    "p.id, p.server, s.name, p.name, v.version, v.text, v.description, v.created, v.by";
+const COLUMNS: &str = "p.server, n.name, p.name, v.version, v.text, v.description, v.created, v.by";
+/// Policies, with the names of their servers and all their versions.
+const TABLES: &str =
+    "policies p JOIN names n ON n.id = p.server JOIN policy_versions v ON v.policy = p.id";
 
 // === impl Store ===
 
@@ -109,10 +115,13 @@ impl Store {
                 });
             }
             tx.execute(
-                "UPDATE grants SET policy = NULL, shadow = NULL WHERE policy = ?1",
+                "UPDATE grant_servers SET policy = NULL, shadow = NULL WHERE policy = ?1",
                 [id],
             )?;
-            tx.execute("UPDATE grants SET shadow = NULL WHERE shadow = ?1", [id])?;
+            tx.execute(
+                "UPDATE grant_servers SET shadow = NULL WHERE shadow = ?1",
+                [id],
+            )?;
             tx.execute(
                 "UPDATE policies SET deleted = ?2 WHERE id = ?1",
                 (id, int(now)),
@@ -131,18 +140,13 @@ impl Store {
         let server = server
             .map(|name| require_server_id(&connection, name))
             .transpose()?;
-        let mut policies: Vec<_> = current_policies(&connection)?
-            .into_values()
-            .filter(|policy| {
-                server
-                    .as_ref()
-                    .is_none_or(|server| policy.server == *server)
-            })
-            .collect();
-        policies.sort_by(|one, other| {
-            (&one.server_name, &one.name).cmp(&(&other.server_name, &other.name))
-        });
-        Ok(policies)
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM {TABLES} WHERE v.version = p.current AND p.deleted IS NULL
+                 AND (?1 IS NULL OR p.server = ?1) ORDER BY n.name, p.name"
+        ))?;
+        let policies =
+            statement.query_map([server.as_ref().map(ServerId::as_str)], version_from)?;
+        Ok(policies.collect::<Result<_, _>>()?)
     }
 
     /// One policy in one version, or in its current one.
@@ -164,10 +168,9 @@ impl Store {
         let connection = self.0.database.reading();
         let (id, _) = require_policy(&connection, server, name)?;
         let mut statement = connection.prepare(&format!(
-            "SELECT {COLUMNS} FROM policies p JOIN servers s ON s.id = p.server
-             JOIN policy_versions v ON v.policy = p.id WHERE p.id = ?1 ORDER BY v.version DESC"
+            "SELECT {COLUMNS} FROM {TABLES} WHERE p.id = ?1 ORDER BY v.version DESC"
         ))?;
-        let versions = statement.query_map([id], |row| Ok(Arc::new(version_from(row)?.1)))?;
+        let versions = statement.query_map([id], version_from)?;
         Ok(versions.collect::<Result<_, _>>()?)
     }
 }
@@ -219,7 +222,8 @@ impl NewVersion<'_> {
             }
         };
         tx.execute(
-            "INSERT INTO policy_versions VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO policy_versions (policy, version, text, description, created, by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             (
                 id,
                 version,
@@ -234,19 +238,32 @@ impl NewVersion<'_> {
     }
 }
 
-/// The current version of every policy that was not deleted.
-pub(crate) fn current_policies(connection: &Connection) -> Result<CurrentPolicies, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM policies p JOIN servers s ON s.id = p.server
-         JOIN policy_versions v ON v.policy = p.id AND v.version = p.current WHERE p.deleted IS NULL"
-    ))?;
-    let mut rows = statement.query([])?;
-    let mut policies = CurrentPolicies::new();
-    while let Some(row) = rows.next()? {
-        let (id, version) = version_from(row)?;
-        policies.insert(id, Arc::new(version));
+// === impl CurrentPolicies ===
+
+impl<'a> CurrentPolicies<'a> {
+    pub(crate) fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            read: HashMap::new(),
+        }
     }
-    Ok(policies)
+
+    /// The current version of a policy, if it was not deleted.
+    pub(crate) fn get(&mut self, id: i64) -> Result<Option<Arc<PolicyVersion>>, StoreError> {
+        if let Some(known) = self.read.get(&id) {
+            return Ok(known.clone());
+        }
+        let found = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM {TABLES}
+                 WHERE p.id = ?1 AND v.version = p.current AND p.deleted IS NULL"
+            ))?
+            .query_row([id], version_from)
+            .optional()?;
+        self.read.insert(id, found.clone());
+        Ok(found)
+    }
 }
 
 /// The number and current version of a policy that was not deleted.
@@ -279,10 +296,9 @@ fn one_version(
     let version = version.unwrap_or(current);
     let found = connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM policies p JOIN servers s ON s.id = p.server
-             JOIN policy_versions v ON v.policy = p.id WHERE p.id = ?1 AND v.version = ?2"
+            "SELECT {COLUMNS} FROM {TABLES} WHERE p.id = ?1 AND v.version = ?2"
         ))?
-        .query_row((id, version), |row| Ok(Arc::new(version_from(row)?.1)))
+        .query_row((id, version), version_from)
         .optional()?;
     found.ok_or_else(|| ChangeError::NoVersion {
         server: server.to_owned(),
@@ -291,25 +307,25 @@ fn one_version(
     })
 }
 
-fn version_from(row: &Row<'_>) -> rusqlite::Result<(i64, PolicyVersion)> {
+fn version_from(row: &Row<'_>) -> rusqlite::Result<Arc<PolicyVersion>> {
     let text = |index| Ok::<_, rusqlite::Error>(Text::from(row.get::<_, String>(index)?));
-    let version = PolicyVersion {
-        server: ServerId(text(1)?),
-        server_name: text(2)?,
-        name: text(3)?,
-        version: row.get(4)?,
-        text: row.get::<_, String>(5)?.into(),
-        description: row.get(6)?,
-        created: uint(row.get(7)?),
-        by: row.get(8)?,
-    };
-    Ok((row.get(0)?, version))
+    Ok(Arc::new(PolicyVersion {
+        server: ServerId(text(0)?),
+        server_name: text(1)?,
+        name: text(2)?,
+        version: row.get(3)?,
+        text: row.get::<_, String>(4)?.into(),
+        description: row.get(5)?,
+        created: uint(row.get(6)?),
+        by: row.get(7)?,
+    }))
 }
 
 /// Labels of live grants that use a policy.
 fn users(tx: &Transaction<'_>, policy: i64) -> rusqlite::Result<Vec<String>> {
     let mut statement = tx.prepare(
-        "SELECT label FROM grants WHERE (policy = ?1 OR shadow = ?1) AND revoked IS NULL ORDER BY label",
+        "SELECT DISTINCT label FROM grants g JOIN grant_servers s ON s.grant_id = g.id
+         WHERE (s.policy = ?1 OR s.shadow = ?1) AND g.revoked IS NULL ORDER BY label",
     )?;
     statement.query_map([policy], |row| row.get(0))?.collect()
 }

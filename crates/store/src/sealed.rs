@@ -23,8 +23,11 @@ pub(crate) fn put(
     secret: &Secret,
 ) -> Result<(), StoreError> {
     let sealed = seal(keys, place, secret)?;
-    tx.prepare_cached("INSERT OR REPLACE INTO secrets VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute((place.owner, place.field, place.name, order, sealed))?;
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO secrets (owner, field, name, place, sealed)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute((place.owner, place.field, place.name, order, sealed))?;
     Ok(())
 }
 

@@ -63,7 +63,7 @@ impl Store {
         check_names(&server.headers)?;
         check_names(&server.env)?;
         self.change(who, "server.add", |tx, now| {
-            if server_id(tx, &server.name)?.is_some() {
+            if name_taken(tx, &server.name)? {
                 return Err(ChangeError::ServerExists {
                     name: server.name.clone(),
                 });
@@ -71,14 +71,12 @@ impl Store {
             let id = ServerId(random_name("s-")?);
             let transport = to_json(&server.transport)?;
             tx.execute(
-                "INSERT INTO servers VALUES (?1, ?2, ?3, ?4, ?5)",
-                (
-                    id.as_str(),
-                    &server.name,
-                    transport,
-                    &server.description,
-                    int(now),
-                ),
+                "INSERT INTO names (name, kind, id) VALUES (?1, 'server', ?2)",
+                (&server.name, id.as_str()),
+            )?;
+            tx.execute(
+                "INSERT INTO servers (id, transport, description, created) VALUES (?1, ?2, ?3, ?4)",
+                (id.as_str(), transport, &server.description, int(now)),
             )?;
             sealed::put_all(tx, &self.0.keys, id.as_str(), HEADER, &server.headers)?;
             sealed::put_all(tx, &self.0.keys, id.as_str(), ENV, &server.env)?;
@@ -138,7 +136,8 @@ impl Store {
             let id = require_server_id(tx, name)?;
             let grants = grants::revoke_of_server(tx, &id, now)?;
             sealed::forget(tx, id.as_str())?;
-            tx.execute("DELETE FROM servers WHERE id = ?1", [id.as_str()])?;
+            // With it go its row and its policies.
+            tx.execute("DELETE FROM names WHERE id = ?1", [id.as_str()])?;
             let detail = format!("{} grants revoked", grants.len());
             Ok(Change::detailed(RemovedServer { grants }, name, detail))
         })
@@ -172,7 +171,8 @@ pub(crate) fn load_servers(
     name: Option<&str>,
 ) -> Result<Vec<Server>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, name, transport, description, created FROM servers WHERE ?1 IS NULL OR name = ?1 ORDER BY name",
+        "SELECT s.id, n.name, s.transport, s.description, s.created FROM servers s
+         JOIN names n ON n.id = s.id WHERE ?1 IS NULL OR n.name = ?1 ORDER BY n.name",
     )?;
     let mut rows = statement.query([name])?;
     let mut servers = Vec::new();
@@ -208,11 +208,17 @@ pub(crate) fn require_server_id(
 
 fn server_id(connection: &Connection, name: &str) -> Result<Option<ServerId>, StoreError> {
     let id: Option<String> = connection
-        .query_row("SELECT id FROM servers WHERE name = ?1", [name], |row| {
-            row.get(0)
-        })
+        .prepare_cached("SELECT id FROM names WHERE name = ?1 AND kind = 'server'")?
+        .query_row([name], |row| row.get(0))
         .optional()?;
     Ok(id.map(|id| ServerId(Text::from(id))))
+}
+
+/// Whether a server or a bundle has this name.
+fn name_taken(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM names WHERE name = ?1)")?
+        .query_row([name], |row| row.get(0))
 }
 
 /// Names of servers: lower case, digits and hyphens.

@@ -56,7 +56,12 @@ impl Store {
             number: kept.prev.number,
             mac: kept.prev.mac,
         };
-        self.record_act(who, "audit.prune", &format!("up to entry {}", up_to.number))?;
+        self.record_act(
+            who,
+            "audit.prune",
+            &format!("up to entry {}", up_to.number),
+            None,
+        )?;
         let at = inner.clock.now();
         let checkpoint = inner.journal.append_checkpoint(
             at,

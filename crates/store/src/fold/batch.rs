@@ -10,6 +10,7 @@ use super::State;
 use super::read::RawLine;
 use crate::database::int;
 use crate::journal::{Charged, Decision, Kind, Line, ShadowLine, Str, split_line};
+use crate::records::COLUMNS;
 use crate::{CallId, ShadowRecord, Status, StoreError};
 
 /// Rows that wait for the transaction.
@@ -138,9 +139,10 @@ impl<'a> Batch<'a> {
 
     /// Writes everything.
     pub(super) fn save(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let mut insert = transaction.prepare_cached(
-            "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-        )?;
+        let mut insert = transaction.prepare_cached(&format!(
+            "INSERT OR REPLACE INTO records ({COLUMNS})
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+        ))?;
         for row in &self.calls {
             let line = &row.line;
             let shadow = line.shadow.as_ref().map(shadow_json).transpose()?;
@@ -187,7 +189,8 @@ impl<'a> Batch<'a> {
 
     fn save_acts(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
         let mut insert = transaction.prepare_cached(
-            "INSERT OR REPLACE INTO acts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO acts (n, at, kind, who, what, target, detail, revision)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         for line in &self.acts {
             let (kind, what) = match line.kind {

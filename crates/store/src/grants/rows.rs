@@ -1,9 +1,7 @@
 //! Grants as rows.
 
-use std::sync::Arc;
-
 use provost_policy::Text;
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Row, Transaction};
 
 use crate::database::{int, uint};
 use crate::directory::TokenHash;
@@ -25,60 +23,86 @@ pub(crate) enum Which<'a> {
     Live,
     /// All of them; revoked ones last.
     All,
+    /// All on this server; revoked ones last.
+    On(&'a ServerId),
     /// This one.
     One(&'a GrantId),
 }
 
-const COLUMNS: &str =
-    "id, server, server_name, label, token, policy, shadow, parent, expires, created, revoked";
-
 /// Reads grants, oldest first.
-pub(crate) fn load(
-    connection: &Connection,
-    policies: &CurrentPolicies,
-    which: Which<'_>,
-) -> Result<Vec<GrantRow>, StoreError> {
-    let (filter, id) = match which {
-        Which::Live => ("revoked IS NULL AND ?1 IS NULL", None),
+pub(crate) fn load(connection: &Connection, which: Which<'_>) -> Result<Vec<GrantRow>, StoreError> {
+    let (filter, value) = match which {
+        Which::Live => ("g.revoked IS NULL AND ?1 IS NULL", None),
         Which::All => ("?1 IS NULL", None),
-        Which::One(id) => ("id = ?1", Some(id.as_str())),
+        Which::On(server) => ("g.opens = ?1", Some(server.as_str())),
+        Which::One(id) => ("g.id = ?1", Some(id.as_str())),
     };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM grants WHERE {filter} ORDER BY revoked IS NOT NULL, created, id"
+        "SELECT g.id, g.opens, g.opens_name, g.label, g.token, s.policy, s.shadow, g.parent,
+             g.expires, g.created, g.revoked
+         FROM grants g LEFT JOIN grant_servers s ON s.grant_id = g.id AND s.server = g.opens
+         WHERE {filter} ORDER BY g.revoked IS NOT NULL, g.created, g.id"
     ))?;
-    let mut rows = statement.query([id])?;
+    let mut policies = CurrentPolicies::new(connection);
+    let mut rows = statement.query([value])?;
     let mut grants = Vec::new();
     while let Some(row) = rows.next()? {
-        let text = |index| Ok::<_, rusqlite::Error>(Text::from(row.get::<_, String>(index)?));
-        let policy = |index| {
-            let number: Option<i64> = row.get(index)?;
-            Ok::<_, rusqlite::Error>(
-                number
-                    .and_then(|number| policies.get(&number))
-                    .map(Arc::clone),
-            )
-        };
-        let time = |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(uint));
-        let grant = Grant {
-            id: GrantId(text(0)?),
-            server: ServerId(text(1)?),
-            server_name: text(2)?,
-            label: text(3)?,
-            policy: policy(5)?,
-            shadow: policy(6)?,
-            parent: row
-                .get::<_, Option<String>>(7)?
-                .map(|id| GrantId(Text::from(id))),
-            expires: time(8)?,
-            created: uint(row.get(9)?),
-        };
-        grants.push(GrantRow {
-            grant,
-            token: row.get(4)?,
-            revoked: time(10)?,
-        });
+        grants.push(grant_from(row, &mut policies)?);
     }
     Ok(grants)
+}
+
+fn grant_from(row: &Row<'_>, policies: &mut CurrentPolicies<'_>) -> Result<GrantRow, StoreError> {
+    let text = |index| Ok::<_, rusqlite::Error>(Text::from(row.get::<_, String>(index)?));
+    let time = |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(uint));
+    let mut policy = |index| match row.get::<_, Option<i64>>(index)? {
+        Some(number) => policies.get(number),
+        None => Ok(None),
+    };
+    let grant = Grant {
+        id: GrantId(text(0)?),
+        server: ServerId(text(1)?),
+        server_name: text(2)?,
+        label: text(3)?,
+        policy: policy(5)?,
+        shadow: policy(6)?,
+        parent: row
+            .get::<_, Option<String>>(7)?
+            .map(|id| GrantId(Text::from(id))),
+        expires: time(8)?,
+        created: uint(row.get(9)?),
+    };
+    Ok(GrantRow {
+        grant,
+        token: row.get(4)?,
+        revoked: time(10)?,
+    })
+}
+
+/// Ids of live grants with this id or label, of one server or of all.
+pub(crate) fn find_live(
+    connection: &Connection,
+    server: Option<&ServerId>,
+    id_or_label: &str,
+) -> Result<Vec<GrantId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM grants WHERE revoked IS NULL AND (id = ?1 OR label = ?1)
+             AND (?2 IS NULL OR opens = ?2) ORDER BY created, id LIMIT 2",
+    )?;
+    let ids = statement.query_map((id_or_label, server.map(ServerId::as_str)), id_from)?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// Ids of the live grants on a server.
+pub(crate) fn live_on(
+    connection: &Connection,
+    server: &ServerId,
+) -> Result<Vec<GrantId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM grants WHERE revoked IS NULL AND opens = ?1 ORDER BY created, id",
+    )?;
+    let ids = statement.query_map([server.as_str()], id_from)?;
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 /// Revokes a grant and everything below it; returns what was live, from the
@@ -96,14 +120,18 @@ pub(crate) fn revoke_tree(
          SELECT grants.id FROM grants JOIN tree ON grants.id = tree.id
          WHERE grants.revoked IS NULL ORDER BY tree.depth, grants.created, grants.id",
     )?;
-    let ids = statement.query_map([top.as_str()], |row| row.get(0))?;
-    let ids: Vec<String> = ids.collect::<Result<_, _>>()?;
+    let ids = statement.query_map([top.as_str()], id_from)?;
+    let ids: Vec<GrantId> = ids.collect::<Result<_, _>>()?;
     let mut update = tx.prepare_cached("UPDATE grants SET revoked = ?2 WHERE id = ?1")?;
     let mut forget = tx.prepare_cached("DELETE FROM secrets WHERE owner = ?1")?;
     for id in &ids {
-        update.execute((id, int(now)))?;
+        update.execute((id.as_str(), int(now)))?;
         // A dead token is nobody's business.
-        forget.execute([id])?;
+        forget.execute([id.as_str()])?;
     }
-    Ok(ids.into_iter().map(|id| GrantId(Text::from(id))).collect())
+    Ok(ids)
+}
+
+fn id_from(row: &Row<'_>) -> rusqlite::Result<GrantId> {
+    Ok(GrantId(Text::from(row.get::<_, String>(0)?)))
 }

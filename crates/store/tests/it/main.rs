@@ -20,4 +20,5 @@ mod keys;
 mod open;
 mod property;
 mod retention;
+mod schema;
 mod soak;
