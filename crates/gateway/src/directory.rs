@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use provost_policy::Text;
 use provost_policy::document::Policy;
+use provost_policy::json::Folder;
 use provost_policy::judge::Enforced;
 use provost_store::{GrantId, PolicyVersion, Server, ServerId, Transport};
 use tokio_rustls::TlsConnector;
@@ -299,9 +300,11 @@ impl Link {
 
 impl Holding {
     /// Whether a tool is in the list this grant gets.
-    pub(crate) fn lists_tool(&self, tool: &str) -> bool {
+    pub(crate) fn lists_tool(&self, tool: &str, folder: &mut Folder) -> bool {
         match &self.rules {
-            Rules::Enforced(links) => links.iter().all(|link| link.policy.tool_listed(tool)),
+            Rules::Enforced(links) => links
+                .iter()
+                .all(|link| link.policy.tool_listed(tool, folder)),
             Rules::Observed => true,
             Rules::Nothing => false,
         }

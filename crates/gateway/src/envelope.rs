@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use provost_policy::json::{self, Bounds, Document, JsonError, Kind, Problem, Value};
+use provost_policy::json::{self, Bounds, Document, Folder, JsonError, Kind, Problem, Value};
+use provost_policy::lengths;
 
 /// Longest id that is carried, in bytes of its JSON text.
 const LONGEST_ID: usize = 256;
@@ -165,6 +166,9 @@ pub(crate) fn read<'d>(document: &'d Document<'_>) -> Result<Message<'d>, Malfor
             let Some(method) = method.as_str() else {
                 return refuse("`method` must be a string", shown);
             };
+            if method.len() > lengths::METHOD_NAME {
+                return refuse("`method` is too long", shown);
+            }
             if params.is_some_and(|params| params.kind() != Kind::Object) {
                 return refuse("`params` must be an object", shown);
             }
@@ -226,15 +230,11 @@ const DECIDING: [&str; 7] = [
 ];
 
 fn params_problem(params: Value<'_>) -> Option<String> {
-    if let Some(key) = json::folded_duplicate(params) {
-        let key = key.escape_debug();
-        return Some(format!("`params` has two members that read as `{key}`"));
-    }
-    let key = json::lookalike(params, &DECIDING)?;
-    let key = key.escape_debug();
-    Some(format!(
-        "`params` has a member `{key}` that only looks like a known one"
-    ))
+    let mut folder = Folder::default();
+    let looked = folder
+        .distinct_keys(params)
+        .and_then(|()| folder.exact_keys(params, &DECIDING));
+    looked.err().map(|problem| format!("`params` {problem}"))
 }
 
 fn refuse<T>(problem: impl Into<String>, id: Option<String>) -> Result<T, Malformed> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use provost_policy::json::Value;
+use provost_policy::json::{Folder, KnownNames, Value};
 use tracing::debug;
 
 use crate::answer;
@@ -55,6 +55,8 @@ struct Found {
     modern: Option<(bool, Instant)>,
     /// The headers of each tool; none for tools whose annotations are invalid.
     tools: HashMap<String, Option<Arc<ToolHeaders>>>,
+    /// The same tools, to find the one that another name only looks like.
+    names: KnownNames,
     looked: Option<Instant>,
 }
 
@@ -84,11 +86,12 @@ impl Eras {
     pub(crate) fn forget_tools(&self) {
         let mut found = self.found();
         found.tools.clear();
+        found.names.clear();
         found.looked = None;
     }
 
     /// Takes note of a page of the server's own list of tools.
-    pub(crate) fn learn(&self, result: Value<'_>) {
+    pub(crate) fn learn(&self, result: Value<'_>, folder: &mut Folder) {
         let Some(tools) = result.get("tools") else {
             return;
         };
@@ -96,6 +99,8 @@ impl Eras {
         for tool in tools.elements() {
             if let Some(name) = tool.get("name").and_then(Value::as_str)
                 && (found.tools.len() < MOST_TOOLS || found.tools.contains_key(name.as_ref()))
+                && protocol::is_tool_name(&name)
+                && found.names.insert(&name, folder).is_ok()
             {
                 let headers = ToolHeaders::read(tool.get("inputSchema"))
                     .ok()
@@ -118,18 +123,14 @@ impl Eras {
     /// The tool of this server that `name` only looks like.
     pub(crate) fn twin(&self, name: &str) -> Option<String> {
         let found = self.found();
-        if found.tools.contains_key(name) {
-            return None;
-        }
-        let mut tools = found.tools.keys();
-        tools
-            .find(|tool| provost_policy::json::same_folded(tool, name))
-            .cloned()
+        let twin = found.names.twin(name, &mut Folder::default());
+        // What cannot be folded may look like anything.
+        twin.unwrap_or(Some(name)).map(str::to_owned)
     }
 
     /// Whether `differs` holds for any tool the server is known to have.
-    pub(crate) fn any_tool(&self, differs: impl Fn(&str) -> bool) -> bool {
-        self.found().tools.keys().any(|tool| differs(tool))
+    pub(crate) fn any_tool(&self, differs: impl FnMut(&str) -> bool) -> bool {
+        self.found().names.iter().any(differs)
     }
 
     fn is_known(&self, tool: &str) -> bool {
@@ -251,7 +252,7 @@ impl Route {
                 // A server without tools has none with headers.
                 return Ok(());
             };
-            self.site.eras.learn(result);
+            self.site.eras.learn(result, &mut Folder::default());
             let next = result
                 .get("nextCursor")
                 .map(|next| format!(r#","cursor":{}"#, next.raw()));

@@ -1,6 +1,6 @@
 //! What a grant sees of a result: lists without what is hidden from it.
 
-use provost_policy::json::Value;
+use provost_policy::json::{Folder, Value};
 
 use crate::directory::Holding;
 use crate::protocol::{self, Era};
@@ -56,10 +56,12 @@ pub(crate) fn result(
             announces_changes(result).into_iter().collect()
         }
         Transform::Tools => {
+            // One for the whole list: a name that is too much for it is not shown.
+            let mut folder = Folder::default();
             if modern {
-                route.site.eras.learn(result);
+                route.site.eras.learn(result, &mut folder);
             } else {
-                remember_tools(session, result);
+                remember_tools(session, result, &mut folder);
             }
             // Nobody can call a modern tool whose annotations are invalid.
             let callable = |name: &str| !modern || route.site.eras.headers(name).is_ok();
@@ -68,7 +70,7 @@ pub(crate) fn result(
                     .and_then(Value::as_str)
                     .is_some_and(|name| {
                         protocol::is_tool_name(&name)
-                            && holding.lists_tool(&name)
+                            && holding.lists_tool(&name, &mut folder)
                             && callable(&name)
                     })
             };
@@ -141,7 +143,7 @@ fn kept_private(modern: bool, result: Value<'_>) -> Vec<Splice> {
 }
 
 /// Keeps the elements for which `stays` holds, each byte for byte.
-fn only(list: Option<Value<'_>>, stays: impl Fn(Value<'_>) -> bool) -> Option<Splice> {
+fn only(list: Option<Value<'_>>, mut stays: impl FnMut(Value<'_>) -> bool) -> Option<Splice> {
     let list = list?;
     let kept: Vec<&str> = list
         .elements()
@@ -157,7 +159,7 @@ fn only(list: Option<Value<'_>>, stays: impl Fn(Value<'_>) -> bool) -> Option<Sp
     })
 }
 
-fn remember_tools(session: &Session, result: Value<'_>) {
+fn remember_tools(session: &Session, result: Value<'_>, folder: &mut Folder) {
     let Some(tools) = result.get("tools") else {
         return;
     };
@@ -166,9 +168,10 @@ fn remember_tools(session: &Session, result: Value<'_>) {
     for tool in tools.elements() {
         if let Some(name) = tool.get("name").and_then(Value::as_str)
             && known.len() < MOST_TOOLS
-            && !known.contains(name.as_ref())
+            && protocol::is_tool_name(&name)
+            && known.insert(&name, folder).is_err()
         {
-            known.insert(name.into_owned());
+            return;
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use provost_policy::json::Value;
+use provost_policy::json::{Folder, KnownNames, Value};
 use provost_store::{GrantId, ServerId};
 use tracing::debug;
 
@@ -132,13 +132,15 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
         let Some(then) = before.holding(&session.grant, wall) else {
             continue;
         };
-        let other = |tool: &str| then.lists_tool(tool) != now.lists_tool(tool);
+        let mut folder = Folder::default();
+        let other =
+            |tool: &str| then.lists_tool(tool, &mut folder) != now.lists_tool(tool, &mut folder);
         let differs = match session.era() {
             Some(Era::Modern) => now.site.eras.any_tool(other),
             Some(Era::Legacy) | None => {
                 let state = session.state();
-                let mut tools = state.tools.iter().flatten();
-                tools.any(|tool| other(tool))
+                let mut tools = state.tools.iter().flat_map(KnownNames::iter);
+                tools.any(other)
             }
         };
         if differs {

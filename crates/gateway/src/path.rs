@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use provost_policy::json::{Kind, Value};
+use provost_policy::json::{Folder, Kind, Value};
 use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::method::{MethodKind, method_kind};
 use provost_policy::{Call, Caller, Charge, Moment, RuleId, Window};
@@ -396,11 +396,12 @@ fn in_order(
     }
     let twin = match (call.tool, &state.tools) {
         (Some(name), _) if session.era() == Some(Era::Modern) => agent.holding.site.eras.twin(name),
-        (Some(name), Some(tools)) if !tools.contains(name) => {
-            let same = |tool: &&String| provost_policy::json::same_folded(tool, name);
-            tools.iter().find(same).cloned()
-        }
-        (Some(_) | None, _) => None,
+        (Some(name), Some(tools)) => tools
+            .twin(name, &mut Folder::default())
+            // What cannot be folded may look like anything.
+            .unwrap_or(Some(name))
+            .map(str::to_owned),
+        (Some(_), None) | (None, _) => None,
     };
     let name = call.tool.unwrap_or_default();
     match twin {

@@ -4,6 +4,8 @@
 //! Legacy is 2024-11-05 … 2025-11-25: sessions, and requests in both directions.
 //! Modern is 2026-07-28: every request stands alone and says what it is.
 
+use provost_policy::lengths;
+
 /// An era of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Era {
@@ -62,6 +64,7 @@ pub(crate) enum RequestKind {
 /// steers whoever shows it, is no name in any revision of the protocol.
 pub(crate) fn is_tool_name(name: &str) -> bool {
     !name.is_empty()
+        && lengths::fits_tool_name(name)
         && !name.contains("..")
         && !name.contains('/')
         && !name.contains(char::is_control)

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+use provost_policy::json::KnownNames;
 use provost_policy::{Charge, Moment, Text};
 use provost_store::CallId;
 use tokio::sync::{Notify, mpsc};
@@ -76,7 +77,7 @@ pub(crate) struct State {
     /// Requests of the upstream that the agent has not answered yet.
     pub(crate) questions: HashMap<IdKey, Question>,
     /// The tools as the upstream last listed them to this session, all of them.
-    pub(crate) tools: Option<HashSet<String>>,
+    pub(crate) tools: Option<KnownNames>,
     /// Resources whose changes the agent wants to hear of.
     pub(crate) subscriptions: HashMap<String, Outgoing>,
     /// The log level the agent asked for, to ask for it again.

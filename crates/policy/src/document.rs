@@ -16,6 +16,7 @@ mod warn;
 pub use diagnostic::{Diagnostic, Severity};
 pub(crate) use read_limits::window_words;
 
+use crate::json::Folder;
 use crate::method::{MethodKind, method_kind};
 use crate::text::Text;
 use parts::{Body, Posture};
@@ -76,8 +77,8 @@ impl Policy {
 
     /// Whether `tools/list` shows the tool. Tools that are denied by an
     /// action or a rule stay visible, so that the agent learns why.
-    pub fn tool_listed(&self, tool: &str) -> bool {
-        match self.rules.standing(tool) {
+    pub fn tool_listed(&self, tool: &str, folder: &mut Folder) -> bool {
+        match self.rules.standing(tool, folder) {
             Standing::Listed(_) | Standing::Open => true,
             Standing::Hidden | Standing::Lookalike | Standing::Unlisted => false,
         }
@@ -108,7 +109,7 @@ impl Policy {
 
     /// Whether a rule for the tool names this top-level key of the arguments.
     pub fn names_key(&self, tool: &str, key: &str) -> bool {
-        let of_tool = match self.rules.standing(tool) {
+        let of_tool = match self.rules.standing(tool, &mut Folder::default()) {
             Standing::Listed(block) => block.rules.shape.names_key(key),
             Standing::Hidden | Standing::Lookalike | Standing::Unlisted | Standing::Open => false,
         };

@@ -46,6 +46,11 @@ impl Glob {
         covers(self.folded.as_bytes(), folded.as_bytes())
     }
 
+    /// Whether folding leaves it as it is.
+    pub(crate) fn is_folded(&self) -> bool {
+        self.text == self.folded
+    }
+
     /// Whether some name is covered by both.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         meet(self.text.as_bytes(), other.text.as_bytes())
@@ -78,12 +83,13 @@ impl Names {
         self.exact.contains(name) || self.globs.iter().any(|glob| glob.matches(name))
     }
 
-    pub(crate) fn exact(&self) -> impl Iterator<Item = &Text> {
-        self.exact.iter()
+    /// Whether a glob covers the name when both are folded.
+    pub(crate) fn matches_folded(&self, folded: &str) -> bool {
+        self.globs.iter().any(|glob| glob.matches_folded(folded))
     }
 
-    pub(crate) fn globs(&self) -> &[Glob] {
-        &self.globs
+    pub(crate) fn exact(&self) -> impl Iterator<Item = &Text> {
+        self.exact.iter()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod error;
 mod fold;
+mod known;
 mod reader;
 mod string;
 
@@ -13,7 +14,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub use error::{JsonError, Problem, line_column};
-pub use fold::{fold, folded_duplicate, lookalike, same_folded};
+pub(crate) use fold::fold;
+pub use fold::{Folder, KeyProblem, TooMuchToFold};
+pub use known::KnownNames;
 pub use reader::read;
 pub(crate) use reader::read_collecting;
 

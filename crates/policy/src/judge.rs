@@ -11,7 +11,8 @@ use crate::call::{Call, Caller};
 use crate::document::Policy;
 use crate::document::parts::{Action, Scope};
 use crate::document::rules::{Block, Increment, Limit, Rule, RuleSet, Rules, Standing};
-use crate::json::{Kind, Value, folded_duplicate};
+use crate::json::{Folder, Kind, Value};
+use crate::lengths;
 use crate::limit::{Charge, CounterId, PolicyRef, RuleId};
 use crate::method::{MethodKind, method_kind};
 use crate::path::{Outcome, Over};
@@ -103,10 +104,13 @@ pub(crate) fn judge_with(
         });
     };
     let mut yes = Yes::default();
+    let mut folder = Folder::default();
     for enforced in chain {
         trail.enter(enforced);
         let judged = match method_kind(call.method) {
-            MethodKind::ToolCall => judge_tool(enforced, call, caller, &mut yes, trail),
+            MethodKind::ToolCall => {
+                judge_tool(enforced, call, caller, &mut folder, &mut yes, trail)
+            }
             _ => judge_method(enforced, call, trail),
         };
         if let Err(no) = judged {
@@ -207,16 +211,17 @@ fn judge_tool(
     enforced: &Enforced<'_>,
     call: &Call<'_>,
     caller: &Caller,
+    folder: &mut Folder,
     yes: &mut Yes,
     trail: &mut Trail,
 ) -> Result<(), No> {
     let rules = enforced.policy.rules();
     let tool = readable(call)?;
-    let block = by_name(rules, tool, trail)?;
+    let block = by_name(rules, tool, folder, trail)?;
     // Tool rules before those for all tools, in every stage.
     let of_tool = block.map(|block| &block.rules).into_iter();
     let sets = of_tool.chain([&rules.all_tools]);
-    only_exact_keys(call, sets.clone())?;
+    only_exact_keys(call, sets.clone(), folder)?;
     for rule in sets.clone().flat_map(|set| &set.require) {
         require(rule, call, trail)?;
     }
@@ -245,13 +250,25 @@ fn readable<'c>(call: &Call<'c>) -> Result<&'c str, No> {
     if !call.arguments.is_none_or(object) {
         return Err(No::new(&RuleId::ENVELOPE, message::no_object()));
     }
-    call.tool
-        .ok_or_else(|| No::new(&RuleId::ENVELOPE, message::no_tool()))
+    let tool = call
+        .tool
+        .ok_or_else(|| No::new(&RuleId::ENVELOPE, message::no_tool()))?;
+    // Measured before it is compared with anything.
+    if lengths::fits_tool_name(tool) {
+        Ok(tool)
+    } else {
+        Err(No::new(&RuleId::ENVELOPE, message::long_tool(tool)))
+    }
 }
 
 /// What is decided by the tool's name alone.
-fn by_name<'p>(rules: &'p Rules, tool: &str, trail: &mut Trail) -> Result<Option<&'p Block>, No> {
-    let standing = rules.standing(tool);
+fn by_name<'p>(
+    rules: &'p Rules,
+    tool: &str,
+    folder: &mut Folder,
+    trail: &mut Trail,
+) -> Result<Option<&'p Block>, No> {
+    let standing = rules.standing(tool, folder);
     trail.standing(tool, standing);
     match standing {
         Standing::Hidden => Err(No::new(&RuleId::HIDDEN, message::hidden(tool))),
@@ -270,19 +287,15 @@ fn by_name<'p>(rules: &'p Rules, tool: &str, trail: &mut Trail) -> Result<Option
 fn only_exact_keys<'r>(
     call: &Call<'_>,
     mut sets: impl Iterator<Item = &'r RuleSet>,
+    folder: &mut Folder,
 ) -> Result<(), No> {
     let Some(arguments) = call.arguments else {
         return Ok(());
     };
-    let lookalike =
-        folded_duplicate(arguments).or_else(|| sets.find_map(|set| set.shape.lookalike(arguments)));
-    match lookalike {
-        Some(key) => Err(No::new(
-            &RuleId::ENVELOPE,
-            message::lookalike_argument(&key),
-        )),
-        None => Ok(()),
-    }
+    folder
+        .distinct_keys(arguments)
+        .and_then(|()| sets.try_for_each(|set| set.shape.exact_keys(arguments, folder)))
+        .map_err(|problem| No::new(&RuleId::ENVELOPE, message::keys(&problem)))
 }
 
 fn require(rule: &Rule, call: &Call<'_>, trail: &mut Trail) -> Result<(), No> {

@@ -11,6 +11,7 @@ pub mod import;
 pub mod json;
 pub mod judge;
 pub mod ledger;
+pub mod lengths;
 pub mod limit;
 pub mod method;
 mod operator;

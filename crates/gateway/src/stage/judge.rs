@@ -1,6 +1,6 @@
 //! Judge: what the enforced policies say, and what a shadow would have said.
 
-use provost_policy::json;
+use provost_policy::json::Folder;
 use provost_policy::judge::{self, Allowed, Asked, Enforced, Refusal, Verdict};
 use provost_policy::method::{MethodKind, method_kind};
 use provost_policy::{Call, Caller, Charge, Moment, RuleId};
@@ -58,9 +58,10 @@ fn unsound(call: &Call<'_>) -> Option<RuleId> {
     if method_kind(call.method) == MethodKind::Unknown {
         return Some(RuleId::METHOD);
     }
-    call.arguments
-        .and_then(json::folded_duplicate)
-        .map(|_| RuleId::ENVELOPE)
+    let distinct = call.arguments.map_or(Ok(()), |arguments| {
+        Folder::default().distinct_keys(arguments)
+    });
+    distinct.err().map(|_| RuleId::ENVELOPE)
 }
 
 /// What the shadow says. It is never enforced, asks nobody, and counts for itself.

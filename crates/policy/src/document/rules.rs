@@ -7,7 +7,8 @@ use super::place::escape_pointer;
 use super::shape::Shape;
 use crate::amount::Amount;
 use crate::glob::{Glob, Names};
-use crate::json::fold;
+use crate::json::{Folder, fold};
+use crate::lengths;
 use crate::limit::{Alignment, RefundRule, RuleId, Window};
 use crate::path::Path;
 use crate::text::Text;
@@ -129,42 +130,57 @@ impl Rules {
     }
 
     /// The one answer to "what about this tool?", for calls and for lists.
-    pub(crate) fn standing(&self, tool: &str) -> Standing<'_> {
+    pub(crate) fn standing(&self, tool: &str, folder: &mut Folder) -> Standing<'_> {
+        if !lengths::fits_tool_name(tool) {
+            return Standing::Lookalike;
+        }
         if self.hide.matches(tool) {
             return Standing::Hidden;
         }
-        if let Some(block) = self
-            .exact
-            .get(tool)
-            .and_then(|index| self.blocks.get(*index))
-        {
-            return Standing::Listed(block);
+        if let Some(block) = self.exact.get(tool) {
+            return self.listed(*block);
         }
-        let folded = fold(tool);
-        if self.folded.contains(folded.as_ref())
-            || self
-                .hide
-                .globs()
-                .iter()
-                .any(|glob| glob.matches_folded(&folded))
+        // What grows that much under folding is no honest name, and what cannot
+        // be folded any more may look like anything.
+        let Ok(folded) = folder.fold(tool) else {
+            return Standing::Lookalike;
+        };
+        if !lengths::fits_tool_name(&folded)
+            || self.folded.contains(folded.as_ref())
+            || self.hide.matches_folded(&folded)
         {
             return Standing::Lookalike;
         }
-        let glob = self.globs.iter().find(|(glob, _)| glob.matches(tool));
-        if let Some(block) = glob.and_then(|(_, index)| self.blocks.get(*index)) {
-            return Standing::Listed(block);
+        self.by_glob(tool, &folded)
+    }
+
+    /// The strongest glob that covers the name decides. When a stronger one
+    /// covers only the folded name, none does: it may be the one that is meant.
+    fn by_glob(&self, tool: &str, folded: &str) -> Standing<'_> {
+        let as_folded = tool == folded;
+        let mut only_folded = None;
+        for (glob, block) in &self.globs {
+            if only_folded.is_some_and(|literals| literals > glob.literals()) {
+                break;
+            }
+            if glob.matches(tool) {
+                return self.listed(*block);
+            }
+            if !(as_folded && glob.is_folded()) && glob.matches_folded(folded) {
+                only_folded.get_or_insert(glob.literals());
+            }
         }
-        if self
-            .globs
-            .iter()
-            .any(|(glob, _)| glob.matches_folded(&folded))
-        {
-            return Standing::Lookalike;
+        match (only_folded, self.default) {
+            (Some(_), _) => Standing::Lookalike,
+            (None, Posture::Deny) => Standing::Unlisted,
+            (None, Posture::Allow) => Standing::Open,
         }
-        match self.default {
-            Posture::Deny => Standing::Unlisted,
-            Posture::Allow => Standing::Open,
-        }
+    }
+
+    fn listed(&self, block: usize) -> Standing<'_> {
+        self.blocks
+            .get(block)
+            .map_or(Standing::Unlisted, Standing::Listed)
     }
 }
 

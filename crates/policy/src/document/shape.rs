@@ -1,14 +1,19 @@
 //! The argument keys that rules name, and keys that only look like them.
 
-use crate::json::{Kind, Value, folded_duplicate, same_folded};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::json::{Folder, KeyProblem, Kind, Value, fold};
+use crate::lengths;
 use crate::path::{Path, Step};
 use crate::text::Text;
 
 /// The keys that paths name, level by level.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
-    keys: Vec<(Text, Shape)>,
-    indexes: Vec<(u32, Shape)>,
+    keys: HashMap<Text, Shape>,
+    /// The same keys after folding.
+    folded: HashSet<String>,
+    indexes: BTreeMap<u32, Shape>,
     every: Option<Box<Shape>>,
 }
 
@@ -21,47 +26,53 @@ impl Shape {
 
     /// Whether a rule names this key at the top.
     pub(crate) fn names_key(&self, key: &str) -> bool {
-        self.keys.iter().any(|(name, _)| name.as_str() == key)
+        self.keys.contains_key(key)
     }
 
-    /// A key beside or instead of one that a rule names, which a careless
-    /// reader could take for it. `arguments` has no keys that fold to each
-    /// other: that is looked at once for all rules.
-    pub(crate) fn lookalike(&self, arguments: Value<'_>) -> Option<String> {
-        let below = |(key, shape): &(Text, Self)| shape.lookalike_in(arguments.get(key)?);
-        self.stranger(arguments)
-            .or_else(|| self.keys.iter().find_map(below))
+    /// Refuses a key beside or instead of one that a rule names, which a
+    /// careless reader could take for it. That `arguments` has no keys that
+    /// fold to each other was looked at once for all rules.
+    pub(crate) fn exact_keys(
+        &self,
+        arguments: Value<'_>,
+        folder: &mut Folder,
+    ) -> Result<(), KeyProblem> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        for member in arguments.members() {
+            let key = member.name();
+            if let Some(below) = self.keys.get(key.as_ref()) {
+                below.exact_keys_in(member.value, folder)?;
+            } else if key.len() > lengths::KEY {
+                return Err(KeyProblem::TooLong);
+            } else if self.folded.contains(folder.fold(&key)?.as_ref()) {
+                return Err(KeyProblem::Lookalike(key.into_owned()));
+            }
+        }
+        Ok(())
     }
 
-    fn lookalike_in(&self, value: Value<'_>) -> Option<String> {
+    fn exact_keys_in(&self, value: Value<'_>, folder: &mut Folder) -> Result<(), KeyProblem> {
         match value.kind() {
             Kind::Object if !self.keys.is_empty() => {
-                folded_duplicate(value).or_else(|| self.lookalike(value))
+                folder.distinct_keys(value)?;
+                self.exact_keys(value, folder)
             }
             Kind::Array => {
-                let one = |(index, shape): &(u32, Self)| {
-                    shape.lookalike_in(value.elements().nth(*index as usize)?)
+                for (index, shape) in &self.indexes {
+                    if let Some(element) = value.elements().nth(*index as usize) {
+                        shape.exact_keys_in(element, folder)?;
+                    }
+                }
+                let Some(every) = &self.every else {
+                    return Ok(());
                 };
-                self.indexes.iter().find_map(one).or_else(|| {
-                    let every = self.every.as_ref()?;
-                    value
-                        .elements()
-                        .find_map(|element| every.lookalike_in(element))
-                })
+                let mut elements = value.elements();
+                elements.try_for_each(|element| every.exact_keys_in(element, folder))
             }
-            _ => None,
+            _ => Ok(()),
         }
-    }
-
-    /// A key that folds to a named one without being named itself.
-    fn stranger(&self, object: Value<'_>) -> Option<String> {
-        object
-            .members()
-            .map(|member| member.name())
-            .find(|key| {
-                !self.names_key(key) && self.keys.iter().any(|(name, _)| same_folded(key, name))
-            })
-            .map(std::borrow::Cow::into_owned)
     }
 
     fn add_steps(&mut self, steps: &[Step]) {
@@ -69,24 +80,12 @@ impl Shape {
             return;
         };
         match step {
-            Step::Key(key) => entry(&mut self.keys, key).add_steps(rest),
-            Step::Index(index) => entry(&mut self.indexes, index).add_steps(rest),
+            Step::Key(key) => {
+                self.folded.insert(fold(key).into_owned());
+                self.keys.entry(key.clone()).or_default().add_steps(rest);
+            }
+            Step::Index(index) => self.indexes.entry(*index).or_default().add_steps(rest),
             Step::Every => self.every.get_or_insert_default().add_steps(rest),
         }
     }
-}
-
-fn entry<'s, K: PartialEq + Clone>(list: &'s mut Vec<(K, Shape)>, key: &K) -> &'s mut Shape {
-    let index = list
-        .iter()
-        .position(|(known, _)| known == key)
-        .unwrap_or(list.len());
-    if index == list.len() {
-        list.push((key.clone(), Shape::default()));
-    }
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the index was found or pushed just above"
-    )]
-    &mut list[index].1
 }

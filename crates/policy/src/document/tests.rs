@@ -54,7 +54,7 @@ fn the_faq_spellings_are_accepted() {
             "spawn":{"action":"deny","reason":"no more agents"}}}"#,
     )
     .unwrap();
-    assert!(policy.tool_listed("spawn"));
+    assert!(policy.tool_listed("spawn", &mut Folder::default()));
     assert_eq!(policy.warnings(None), []);
 }
 

@@ -368,26 +368,18 @@ fn offset(position: usize) -> u32 {
 
 /// The first member whose key was there before.
 fn duplicate(object: super::Value<'_>) -> Option<Member<'_>> {
-    if object.len() <= FEW_KEYS {
+    // Undoing escapes again for every pair would cost more than the set.
+    let escaped = |member: Member<'_>| member.key.node().escaped;
+    if object.len() <= FEW_KEYS && !object.members().any(escaped) {
         return object
             .members()
             .enumerate()
             .find(|(index, later)| {
-                object
-                    .members()
-                    .take(*index)
-                    .any(|earlier| same(earlier, *later))
+                let mut earlier = object.members().take(*index);
+                earlier.any(|earlier| earlier.key.raw() == later.key.raw())
             })
             .map(|(_, later)| later);
     }
     let mut seen: HashSet<Cow<'_, str>> = HashSet::with_capacity(object.len());
     object.members().find(|member| !seen.insert(member.name()))
-}
-
-fn same(left: Member<'_>, right: Member<'_>) -> bool {
-    if left.key.node().escaped || right.key.node().escaped {
-        left.name() == right.name()
-    } else {
-        left.key.raw() == right.key.raw()
-    }
 }

@@ -5,6 +5,8 @@ use crate::document::literal::Literal;
 use crate::document::parts::Condition;
 use crate::document::rules::{Limit, Rule};
 use crate::document::window_words;
+use crate::json::KeyProblem;
+use crate::lengths;
 use crate::limit::{Charge, Window};
 use crate::operator::Operator;
 use crate::path::Outcome;
@@ -51,11 +53,29 @@ pub(super) fn lookalike_tool(tool: &str) -> String {
     )
 }
 
-pub(super) fn lookalike_argument(key: &str) -> String {
+pub(super) fn long_tool(tool: &str) -> String {
     format!(
-        "the argument `{}` looks like another one; use exact names, each once",
-        shown(key)
+        "the tool name `{}` is too long: names have at most {} characters",
+        shown(tool),
+        lengths::TOOL_NAME
     )
+}
+
+pub(super) fn keys(problem: &KeyProblem) -> String {
+    match problem {
+        KeyProblem::Duplicate(key) | KeyProblem::Lookalike(key) => format!(
+            "the argument `{}` looks like another one; use exact names, each once",
+            shown(key)
+        ),
+        KeyProblem::TooLong => format!(
+            "the name of an argument is too long: names have at most {} bytes",
+            lengths::KEY
+        ),
+        KeyProblem::TooMuch(_) => format!(
+            "the names of the arguments are too many to compare: those that are not plain ASCII may have {} KiB together",
+            lengths::FOLDED / 1024
+        ),
+    }
 }
 
 pub(super) fn denied(tool: &str, reason: Option<&Text>) -> String {

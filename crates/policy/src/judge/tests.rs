@@ -185,6 +185,73 @@ fn item_72_a_name_that_only_looks_known_is_refused() {
 }
 
 #[test]
+fn d08_a_stronger_glob_that_covers_only_the_folded_name_is_not_overtaken() {
+    let text = tools(r#""delete_*":{"action":"deny"},"*_file":{},"Reads_*":{}"#);
+    for (name, expected) in [
+        ("delete_file", "deny /tools/delete_*/action"),
+        ("Delete_file", "deny (envelope)"),
+        ("delete\u{200b}_file", "deny (envelope)"),
+        ("DELETE_FILE", "deny (envelope)"),
+        ("copy_file", "allow"),
+        // The stronger one covers the name as it is written.
+        ("Reads_File", "allow"),
+        ("reads_x", "deny (envelope)"),
+    ] {
+        check(&text, name, "{}", expected);
+    }
+    // Equally strong and meant as they are written.
+    for text in [
+        r#""ab*":{"action":"deny"},"aB*":{}"#,
+        r#""aB*":{},"ab*":{"action":"deny"}"#,
+    ] {
+        check(&tools(text), "abc", "{}", "deny /tools/ab*/action");
+        check(&tools(text), "aBc", "{}", "allow");
+        check(&tools(text), "ABc", "{}", "deny (envelope)");
+    }
+}
+
+#[test]
+fn d82_the_name_of_a_tool_is_measured_before_it_is_compared() {
+    let globs: Vec<_> = (0..20)
+        .map(|n| format!(r#""{}{n:03}":{{}}"#, "_*".repeat(12)))
+        .collect();
+    let text = format!(
+        r#"{{"version":"1","default":"allow","tools":{{{}}}}}"#,
+        globs.join(",")
+    );
+    check(&text, &"_".repeat(128), "{}", "allow");
+    check(&text, &"_".repeat(129), "{}", "deny (envelope)");
+    check(&text, &"_".repeat(4_000_000), "{}", "deny (envelope)");
+    check(&text, &"é".repeat(128), "{}", "allow");
+    check(&text, &"é".repeat(129), "{}", "deny (envelope)");
+    // 128 characters that would fold to more than two thousand.
+    check(&text, &"\u{fdfa}".repeat(128), "{}", "deny (envelope)");
+    let policy = policy(&text);
+    let mut folder = Folder::default();
+    assert!(!policy.tool_listed(&"_".repeat(129), &mut folder));
+    assert_eq!(folder.left(), lengths::FOLDED);
+}
+
+#[test]
+fn d82_names_of_arguments_are_folded_once_for_all_policies() {
+    let named = r#"{"conditions":[{"path":"args.who","op":"exists","value":true}]}"#;
+    let text = tools(&format!(r#""t":{{"require":[{named}],"approve_if":[]}}"#));
+    let policy = policy(&text);
+    let arguments = |keys: usize| {
+        let keys = (0..keys).map(|n| format!("\"{}{n:06}\":0,", "é".repeat(21)));
+        format!("{{{}\"who\":1}}", keys.collect::<String>())
+    };
+    let most = lengths::FOLDED / 48;
+    for (keys, expected) in [(most, "allow"), (most + 1, "deny (envelope)")] {
+        let chain = [&policy, &policy, &policy];
+        let got = verdict(&chain, "tools/call", Some("t"), &arguments(keys));
+        assert_eq!(words(&got), expected, "{keys}");
+    }
+    let long = format!(r#"{{"who":1,"{}":2}}"#, "k".repeat(257));
+    check(&text, "t", &long, "deny (envelope)");
+}
+
+#[test]
 fn item_36_a_call_without_a_tool_or_an_object_is_refused() {
     let open = policy(r#"{"version":"1","default":"allow"}"#);
     assert_eq!(
@@ -212,7 +279,11 @@ fn lists_show_what_is_not_refused_by_name() {
         ("other", false),
         ("A", false),
     ] {
-        assert_eq!(policy.tool_listed(tool), listed, "{tool}");
+        assert_eq!(
+            policy.tool_listed(tool, &mut Folder::default()),
+            listed,
+            "{tool}"
+        );
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::{Answer, BadValue};
 use crate::document::literal::Literal;
-use crate::json::{Kind, Value, same_folded};
+use crate::json::{Folder, Kind, Value};
 
 /// First words of commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,29 +91,33 @@ impl Prefixes {
         if !words.clone().all(plain) || program.contains('=') {
             return Answer::CannotTell(SHELL);
         }
-        let begins = |prefix: &Vec<String>, same: fn(&str, &str) -> bool| {
-            let mut words = words.clone();
-            prefix
-                .iter()
-                .all(|wanted| words.next().is_some_and(|word| same(word, wanted)))
+        let begins = |same: &mut dyn FnMut(&str, &str) -> bool| {
+            self.0.iter().any(|prefix| {
+                let mut words = words.clone();
+                prefix
+                    .iter()
+                    .all(|wanted| words.next().is_some_and(|word| same(word, wanted)))
+            })
         };
-        if self
-            .0
-            .iter()
-            .any(|prefix| begins(prefix, |word, wanted| word == wanted))
-        {
+        if begins(&mut |word, wanted| word == wanted) {
             return Answer::Yes;
         }
-        // `/bin/rm` or `RM` may well be `rm`.
-        let loosely = |word: &str, wanted: &str| {
-            let name = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
-            same_folded(&name(word), &name(wanted))
+        // `/bin/rm` or `RM` may well be `rm`, and so may what cannot be folded.
+        let mut folder = Folder::default();
+        let mut loosely = |word: &str, wanted: &str| {
+            let same = folder.same(program_name(word), program_name(wanted));
+            same.unwrap_or(true)
         };
-        if self.0.iter().any(|prefix| begins(prefix, loosely)) {
+        if begins(&mut loosely) {
             return Answer::CannotTell("differs from a listed command only in its spelling");
         }
         Answer::No
     }
+}
+
+/// A program without the directory it stands in.
+fn program_name(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or_default()
 }
 
 /// Letters, digits and signs that mean nothing to any shell.

@@ -67,8 +67,14 @@ fn begins<P: AsRef<str>>(path: &[P], root: &[String]) -> bool {
             .all(|(part, wanted)| part.as_ref() == wanted)
 }
 
+/// The longest path of any system (Linux' `PATH_MAX`).
+const LONGEST_PATH: usize = 4096;
+
 /// The names along an absolute path; `//` and `/./` are nothing.
 fn parts(path: &str) -> Result<Vec<&str>, &'static str> {
+    if path.len() > LONGEST_PATH {
+        return Err("is longer than a path can be");
+    }
     let rest = path.strip_prefix('/').ok_or("is no absolute path")?;
     if path.chars().any(char::is_control) {
         return Err("has a control character in it");

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use provost_policy::explain::{Decision, explain};
-use provost_policy::json::{self, Bounds};
+use provost_policy::json::{self, Bounds, Folder};
 use provost_policy::{Call, Caller, Enforced, Policy, Text, Verdict, judge};
 
 /// What mutations begin with.
@@ -280,7 +280,7 @@ fn check_call(policy: &Policy, tool: &str, arguments: &[u8]) {
     };
     assert_eq!(explanation.decision, decision);
     assert!(
-        policy.tool_listed(tool) || decision == Decision::Deny,
+        policy.tool_listed(tool, &mut Folder::default()) || decision == Decision::Deny,
         "{tool} is not listed and not denied"
     );
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use provost_policy::explain::{Decision, explain};
-use provost_policy::json::{self, Bounds};
+use provost_policy::json::{self, Bounds, Folder};
 use provost_policy::{Call, Caller, Enforced, Policy, Text, Verdict, judge};
 use serde_json::Value;
 
@@ -212,7 +212,7 @@ proptest! {
 
     #[test]
     fn what_is_not_listed_is_denied_by_name(document in policy(), tool in tool_name(), arguments in arguments()) {
-        let listed = parse(&document).tool_listed(tool);
+        let listed = parse(&document).tool_listed(tool, &mut Folder::default());
         let by_name = match verdict(&[document], tool, &arguments.to_string()) {
             Verdict::Deny(refusal) => ["(hidden)", "(default deny)"].contains(&refusal.rule.as_str())
                 || (refusal.rule.as_str() == "(envelope)" && refusal.message.contains("tool name")),

@@ -9,6 +9,7 @@ mod c;
 mod j;
 mod l;
 mod modern;
+mod names;
 mod p;
 mod s;
 mod t;

@@ -1,0 +1,63 @@
+//! Names that are too long, or too many to be compared.
+
+use super::*;
+use provost_policy::lengths;
+
+/// Three bytes that become thirty-three when they are folded.
+const GROWS: &str = "\u{fdfa}";
+
+/// So many members whose names are not ASCII, of 48 bytes each.
+fn growing(count: usize) -> String {
+    let members: Vec<_> = (0..count)
+        .map(|n| format!("\"{}{n:06}\":0", GROWS.repeat(14)))
+        .collect();
+    members.join(",")
+}
+
+async fn d82_names_that_are_too_much_to_compare(scene: Scene) {
+    let beyond = lengths::FOLDED / 48 + 1;
+    let ping = |params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{{params}}}}}"#)
+    };
+    let texts = [
+        ping(&growing(beyond)),
+        ping(&growing(20_000)),
+        ping(&format!("\"{}\":0", GROWS.repeat(1_000_000))),
+        ping(&format!("\"{}\":0", "k".repeat(lengths::KEY + 1))),
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#,
+            "x".repeat(lengths::METHOD_NAME + 1)
+        ),
+    ];
+    refuse(&scene, INVALID, texts).await;
+
+    for arguments in [
+        growing(beyond),
+        growing(20_000),
+        format!("\"{}\":0", GROWS.repeat(1_000_000)),
+        format!("\"{}\":0", "k".repeat(lengths::KEY + 1)),
+    ] {
+        let watch = Watch::on(&scene, &arguments[..60]);
+        let answer = scene
+            .raw(call(1, "echo", &format!("{{{arguments}}}")))
+            .await;
+        assert_eq!(rule(&answer.message), ENVELOPE, "{answer:?}");
+        watch.call_refused(ENVELOPE, "echo").await;
+    }
+}
+both_faces!(d82_names_that_are_too_much_to_compare, allow_all());
+
+async fn d82_the_name_of_a_tool_is_too_long(scene: Scene) {
+    for name in [
+        "_".repeat(lengths::TOOL_NAME + 1),
+        GROWS.repeat(lengths::TOOL_NAME + 1),
+        GROWS.repeat(1_000_000),
+        "_".repeat(3_900_000),
+    ] {
+        let watch = Watch::on(&scene, name.chars().take(9).collect::<String>());
+        let answer = scene.raw(call(1, &name, "{}")).await.message;
+        assert_eq!(rule(&answer), ENVELOPE, "{}", answer["error"]["code"]);
+        watch.refused(ENVELOPE, "tools/call").await;
+    }
+}
+both_faces!(d82_the_name_of_a_tool_is_too_long, allow_all());

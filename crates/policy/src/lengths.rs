@@ -1,0 +1,27 @@
+//! How long the names are that decide something.
+//!
+//! A name is measured before anything else is done with it: work on a name is
+//! bounded because the name is.
+
+/// Characters of a tool's name. The specification (revision 2025-11-25, "Tool
+/// Names") wishes for 1 to 128.
+pub const TOOL_NAME: usize = 128;
+
+/// Bytes of a method's name. The protocol's own have at most 40; this leaves
+/// room for those of vendors.
+pub const METHOD_NAME: usize = 128;
+
+/// Bytes of a key where keys decide: in `params`, in `arguments`, and in an
+/// object whose keys a rule names. No protocol gives a number; no parameter of
+/// a tool needs more.
+pub const KEY: usize = 256;
+
+/// Bytes of different names, not plain ASCII, that are folded for one message.
+/// Folding costs up to a microsecond for three bytes.
+pub const FOLDED: usize = 64 * 1024;
+
+/// Whether a name is no longer than the name of a tool may be.
+pub fn fits_tool_name(name: &str) -> bool {
+    // A character has at most four bytes.
+    name.len() <= TOOL_NAME || (name.len() <= 4 * TOOL_NAME && name.chars().count() <= TOOL_NAME)
+}
