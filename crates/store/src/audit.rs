@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::StoreError;
+use crate::journal::FORMAT;
 
 /// The end of the chain: whoever keeps this can prove later that nothing
 /// before it was cut or changed. Printed as `<number>:<mac>`.
@@ -53,6 +54,22 @@ pub enum DamageKind {
     Misplaced {
         /// The number it carries.
         number: u64,
+    },
+    /// The segment follows from another entry of that number than the one
+    /// that stands before it: two histories were put together.
+    OtherHistory {
+        /// The number both have.
+        number: u64,
+    },
+    /// The segment has a format this program does not know.
+    UnknownFormat {
+        /// The format.
+        format: u32,
+    },
+    /// The entry is of a kind this program does not know.
+    UnknownKind {
+        /// The kind.
+        kind: String,
     },
     /// The last line is unfinished.
     Torn,
@@ -162,6 +179,20 @@ impl fmt::Display for Damage {
             DamageKind::Misplaced { number } => {
                 write!(f, "entry {number} stands at the wrong place")
             }
+            DamageKind::OtherHistory { number } => write!(
+                f,
+                "the segment follows from another entry {number} than the one before it: \
+                 it belongs to another history"
+            ),
+            DamageKind::UnknownFormat { format } => write!(
+                f,
+                "the segment has format {format}, this program knows up to {FORMAT}"
+            ),
+            DamageKind::UnknownKind { kind } => write!(
+                f,
+                "the entry is of the kind `{}`, which this program does not know",
+                kind.escape_default()
+            ),
             DamageKind::Torn => write!(f, "the last entry is unfinished"),
             DamageKind::SegmentMissing => {
                 write!(f, "the segment is missing and no checkpoint stands for it")

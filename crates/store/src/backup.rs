@@ -17,6 +17,7 @@ use crate::database::{SCHEMA, database_path};
 use crate::journal::{End, segment_path, segments};
 use crate::keys::{key_path, write_private};
 use crate::open::{id_path, journal_directory};
+use crate::timeline::Restored;
 use crate::{Actor, Head, Locations, Store, StoreError};
 
 /// Names of members; the segments are `journal/<number>.log`.
@@ -189,6 +190,12 @@ pub fn restore(archive: &Path, locations: &Locations) -> Result<RestoreReport, R
     })
     .map_err(at(data, "written"))?
     .map_err(unsound)?;
+    let restored = Restored {
+        who: "provost".to_owned(),
+        archive: archive.to_string_lossy().into_owned(),
+        detail: None,
+    };
+    restored.leave(data).map_err(at(data, "written"))?;
     // Last: without it the directory is not opened, so a restore that was cut
     // short cannot be taken for a whole one.
     write_private(&id_path(data), format!("{}\n", manifest.id).as_bytes())

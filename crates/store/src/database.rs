@@ -16,6 +16,7 @@ use crate::{OpenError, StoreError};
 const MIGRATIONS: &[&str] = &[
     include_str!("database/001-begin.sql"),
     include_str!("database/002-names-and-grants.sql"),
+    include_str!("database/003-timelines.sql"),
 ];
 
 /// The newest schema this program knows.

@@ -18,7 +18,7 @@ use crate::StoreError;
 use crate::clock::Clock;
 use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
 use crate::guard::lock;
-use crate::journal::{Checkpoint, End, Journal, QuickReader};
+use crate::journal::{Checkpoint, End, Header, Journal, QuickReader, first_entry};
 
 /// How long entries may gather before they are folded.
 const GATHER: Duration = Duration::from_secs(2);
@@ -42,10 +42,18 @@ pub(crate) struct State {
     /// the counters were taken from a checkpoint.
     counted: u64,
     reader: QuickReader,
+    timeline: FoldedTimeline,
     /// It counted what was not saved: it has to be loaded again.
     stale: bool,
     /// Damaged lines that were found when the journal was opened.
     unusable: HashSet<(u32, u64)>,
+}
+
+/// Whose entries the rows of a segment are.
+#[derive(Debug, Clone, Copy)]
+struct FoldedTimeline {
+    segment: u32,
+    row: i64,
 }
 
 /// How far the journal is folded.
@@ -67,8 +75,10 @@ impl Folder {
         journal: Journal,
         database: Arc<Database>,
         clock: Clock,
+        id: &str,
         unusable: HashSet<(u32, u64)>,
     ) -> Result<Self, StoreError> {
+        let row = timeline_row(&database.writing(), id, 1)?;
         let (ledger, at, counted) = load(&database.reading())?;
         Ok(Self {
             journal,
@@ -79,6 +89,7 @@ impl Folder {
                 at,
                 counted,
                 reader: QuickReader::default(),
+                timeline: FoldedTimeline { segment: 0, row },
                 stale: false,
                 unusable,
             }),
@@ -148,13 +159,42 @@ impl Folder {
         state.at.end.offset = chunk.offset + chunk.bytes.len() as u64;
         let mut connection = self.database.writing();
         let transaction = begin(&mut connection, Commit::Repeatable)?;
-        batch.save(&transaction)?;
+        let row = self.timeline(state, chunk.segment, &transaction)?;
+        batch.save(&transaction, row)?;
         for counter in state.ledger.take_dirty() {
             save_counter(&transaction, &counter)?;
         }
         save_position(&transaction, &state.at)?;
         transaction.commit()?;
         Ok(batch.entries())
+    }
+
+    /// The row of the timeline that a segment belongs to.
+    fn timeline(
+        &self,
+        state: &mut State,
+        segment: u32,
+        transaction: &Transaction<'_>,
+    ) -> Result<i64, StoreError> {
+        if state.timeline.segment != segment {
+            let header = first_entry(self.journal.directory(), segment)
+                .map_err(|error| StoreError::Read(Arc::new(error)))?;
+            // Of a segment whose header is damaged, or which was written before
+            // headers said it, it is known from what came before.
+            if let Some((
+                Header {
+                    node: Some(node),
+                    epoch,
+                    ..
+                },
+                _,
+            )) = header
+            {
+                state.timeline.row = timeline_row(transaction, &node, epoch)?;
+            }
+            state.timeline.segment = segment;
+        }
+        Ok(state.timeline.row)
     }
 
     /// Forgets counters in which nothing counts any more.
@@ -176,6 +216,19 @@ impl Folder {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// The row of a timeline; made when it is new.
+fn timeline_row(connection: &Connection, node: &str, epoch: u32) -> rusqlite::Result<i64> {
+    connection.execute(
+        "INSERT INTO timelines (node, epoch) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        (node, epoch),
+    )?;
+    connection.query_row(
+        "SELECT id FROM timelines WHERE node = ?1 AND epoch = ?2",
+        (node, epoch),
+        |row| row.get(0),
+    )
 }
 
 /// Reads the counters' snapshot, the position it belongs to (the beginning if

@@ -26,14 +26,14 @@ use provost_policy::Moment;
 
 pub(crate) use chain::{ChainKey, Mac, parse_mac};
 pub(crate) use decode::{
-    Charged, Checkpoint, CheckpointLine, Header, Kind, Line, Link, ShadowLine, Str, header,
-    is_checkpoint, moment,
+    Charged, Checkpoint, CheckpointLine, FORMAT, Header, Kind, Line, Link, ShadowLine, Str,
+    is_checkpoint,
 };
 pub(crate) use encode::is_hidden;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
 pub(crate) use quick::QuickReader;
 pub(crate) use recover::{Recovered, recover};
-pub(crate) use segment::{list as segments, path as segment_path};
+pub(crate) use segment::{first_entry, list as segments, path as segment_path};
 pub(crate) use sync::Syncer;
 pub(crate) use walk::{Seen, Walk, split as split_line};
 pub(crate) use writer::End;
@@ -41,6 +41,7 @@ use writer::{Queue, Writer};
 
 use crate::clock::Clock;
 use crate::guard::lock;
+use crate::timeline::Timeline;
 
 /// A segment is full at this size; the next entry begins another.
 pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
@@ -140,14 +141,15 @@ impl Journal {
         directory: &Path,
         clock: &Clock,
         found: &Recovered,
+        timeline: &Timeline,
         key: ChainKey,
         limit: u64,
     ) -> io::Result<Self> {
-        let place = directory.to_owned();
-        let writer = if found.goes_on(&key) {
-            Writer::go_on(place, clock.clone(), key, found.end, limit)?
+        let (place, own) = (directory.to_owned(), timeline.clone());
+        let writer = if found.goes_on(&key, timeline) {
+            Writer::go_on(place, clock.clone(), own, key, found.end, limit)?
         } else {
-            Writer::begin(place, clock.clone(), key, found.end, limit)?
+            Writer::begin(place, clock.clone(), own, key, found.end, limit)?
         };
         let state = State {
             pending: Queue::default(),
@@ -176,7 +178,7 @@ impl Journal {
     /// The store's own entry: says that this process serves from here on.
     pub(crate) fn append_start(&self, clock: &Clock) -> Result<Position, JournalError> {
         self.append_with(|out| {
-            encode::begin(out, "start", clock.now());
+            encode::begin(out, Kind::Start, clock.now());
             encode::text_field(out, "boot", clock.boot());
             encode::number_field(out, "pid", u64::from(std::process::id()));
             encode::text_field(out, "program", env!("CARGO_PKG_VERSION"));
@@ -187,7 +189,7 @@ impl Journal {
     /// The store's own entry: an orderly end.
     pub(crate) fn append_stop(&self, clock: &Clock) -> Result<Position, JournalError> {
         self.append_with(|out| {
-            encode::begin(out, "stop", clock.now());
+            encode::begin(out, Kind::Stop, clock.now());
             out.push(b'}');
         })
     }
@@ -199,7 +201,7 @@ impl Journal {
         act: &AdminAct<'_>,
         revision: u64,
     ) -> Result<Position, JournalError> {
-        self.append_act("change", act, revision)
+        self.append_act(Kind::Change, act, revision)
     }
 
     /// Says that the change recorded for `revision` was not made.
@@ -208,7 +210,7 @@ impl Journal {
         act: &AdminAct<'_>,
         revision: u64,
     ) -> Result<Position, JournalError> {
-        self.append_act("undone", act, revision)
+        self.append_act(Kind::Undone, act, revision)
     }
 
     /// Stands for what retention is about to remove. `counters` is JSON.
@@ -220,7 +222,7 @@ impl Journal {
         counters: &[u8],
     ) -> Result<Position, JournalError> {
         self.append_with(|out| {
-            encode::begin(out, "checkpoint", at);
+            encode::begin(out, Kind::Checkpoint, at);
             out.extend_from_slice(b",\"pruned\":");
             segment::push_link(out, pruned.0, pruned.1);
             encode::number_field(out, "folded", folded);
@@ -275,7 +277,7 @@ impl Journal {
 
     fn append_act(
         &self,
-        kind: &str,
+        kind: Kind,
         act: &AdminAct<'_>,
         revision: u64,
     ) -> Result<Position, JournalError> {

@@ -25,6 +25,7 @@ mod sealed;
 mod secret;
 mod servers;
 mod store;
+mod timeline;
 
 pub use audit::{Damage, DamageKind, ExportFormat, Head, HeadError, Pruned, Verified, VerifyError};
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, WithKey, restore};

@@ -10,11 +10,12 @@ use crate::clock::{Boot, Clock, KeptLine, wall};
 use crate::database::{Database, SCHEMA, database_path, meta, set_meta, uint};
 use crate::fold::{self, FoldThread, Folder};
 use crate::ids::random_name;
-use crate::journal::{Journal, SEGMENT_BYTES, Syncer, recover};
+use crate::journal::{FORMAT, Journal, SEGMENT_BYTES, Syncer, first_entry, recover, segments};
 use crate::keys::{Keyring, create_private_dir, key_path, write_private};
 use crate::lock::lock_directory;
 use crate::store::{Inner, Running};
-use crate::{Actor, Damage, Store, StoreError};
+use crate::timeline::{Restored, Timeline};
+use crate::{Actor, AdminAct, Damage, Entry, Store, StoreError};
 
 /// Where a store keeps its things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,14 @@ pub enum OpenError {
         found: u32,
         /// The newest schema this program knows.
         known: u32,
+    },
+    /// The journal holds what this program cannot know the meaning of.
+    #[error("the journal of data directory `{}` cannot be read by this program: {place}", path.display())]
+    UnknownEntry {
+        /// The data directory.
+        path: PathBuf,
+        /// Which segment, which line, and what is there.
+        place: Damage,
     },
     /// The key file can be read by others.
     #[error("key file `{}` has mode {mode:04o}", path.display())]
@@ -128,6 +137,9 @@ impl OpenError {
                 "one daemon serves a data directory; stop the other, or use another directory".to_owned(),
             ),
             Self::Newer { .. } => Some("use a newer `provost`".to_owned()),
+            Self::UnknownEntry { .. } => Some(
+                "the journal was left as it is; use the `provost` that wrote it, or a newer one".to_owned(),
+            ),
             Self::KeyMode { path, .. } => Some(format!("chmod 600 {}", path.display())),
             Self::KeyOwner { .. } => Some("run as the user who owns the data directory".to_owned()),
             Self::KeyMissing { .. } => Some(
@@ -174,6 +186,14 @@ impl Store {
         let folded = fold::position(&database.reading()).map_err(in_database)?;
         let found =
             recover(&directory, &keys.chain(), folded.map(|at| at.end)).map_err(in_journal)?;
+        if let Some(place) = found.unknown() {
+            return Err(OpenError::UnknownEntry {
+                path: data.clone(),
+                place: place.clone(),
+            });
+        }
+        let restored = Restored::find(data)?;
+        let timeline = found.timeline(&id, restored.as_ref());
         let known = folded.map_or(0, |at| at.end.number);
         if let Some(checkpoint) = found.checkpoint_after(known) {
             tracing::warn!(
@@ -184,13 +204,14 @@ impl Store {
         let last_steady = found.last_steady.max(folded.map_or(0, |at| at.steady));
         let clock = resume_clock(&database, last_steady).map_err(in_database)?;
         let key = keys.newest_chain().ok_or_else(|| no_key(locations, &id))?;
-        let journal =
-            Journal::start(&directory, &clock, &found, key, segment_bytes).map_err(in_journal)?;
+        let journal = Journal::start(&directory, &clock, &found, &timeline, key, segment_bytes)
+            .map_err(in_journal)?;
 
         let folder = Folder::new(
             journal.clone(),
             Arc::clone(&database),
             clock.clone(),
+            &id,
             found.unusable,
         )?;
         let folder = Arc::new(folder);
@@ -238,9 +259,86 @@ impl Store {
             )?;
             tracing::info!("the database was brought {detail}");
         }
+        store.record_restore(restored, &timeline)?;
+        store.record_format()?;
         store.reseal_if_needed()?;
         store.log_report();
         Ok(store)
+    }
+
+    /// Records that a backup was restored, and that another timeline begins.
+    fn record_restore(
+        &self,
+        restored: Option<Restored>,
+        timeline: &Timeline,
+    ) -> Result<(), OpenError> {
+        let Some(restored) = restored else {
+            return Ok(());
+        };
+        let data = &self.0.locations.data;
+        let mut detail = format!("epoch {} begins", timeline.epoch);
+        if let Some(more) = &restored.detail {
+            detail.push_str("; ");
+            detail.push_str(more);
+        }
+        let act = AdminAct {
+            at: self.0.clock.now(),
+            who: &restored.who,
+            what: "restore",
+            target: &restored.archive,
+            detail: Some(&detail),
+        };
+        let journal = &self.0.journal;
+        journal
+            .append(&Entry::Admin(act))
+            .and_then(|_| journal.sync())
+            .map_err(StoreError::from)?;
+        Restored::forget(data).map_err(|source| OpenError::Io {
+            path: data.clone(),
+            action: "written",
+            source,
+        })
+    }
+
+    /// Records once that segments of an older format stand before those of
+    /// today's.
+    fn record_format(&self) -> Result<(), StoreError> {
+        const WHAT: &str = "journal.format";
+        let journal = &self.0.journal;
+        let failed = |error| StoreError::Read(Arc::new(error));
+        let Some(first) = segments(journal.directory())
+            .map_err(failed)?
+            .first()
+            .copied()
+        else {
+            return Ok(());
+        };
+        let oldest = first_entry(journal.directory(), first).map_err(failed)?;
+        let Some(older) = oldest
+            .map(|(header, _)| header.format)
+            .filter(|format| *format < FORMAT)
+        else {
+            return Ok(());
+        };
+        self.0.folder.fold()?;
+        let is_said: bool = self.0.database.reading().query_row(
+            "SELECT EXISTS (SELECT 1 FROM acts WHERE what = ?1)",
+            [WHAT],
+            |row| row.get(0),
+        )?;
+        if is_said {
+            return Ok(());
+        }
+        let detail = format!("segments of format {older} stay as they are and are read");
+        let act = AdminAct {
+            at: self.0.clock.now(),
+            who: "provost",
+            what: WHAT,
+            target: &format!("format {FORMAT}"),
+            detail: Some(&detail),
+        };
+        journal.append(&Entry::Admin(act))?;
+        Ok(())
     }
 
     fn log_report(&self) {

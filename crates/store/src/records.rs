@@ -50,6 +50,10 @@ pub enum Order {
 pub struct Record {
     /// The number of its first entry in the journal.
     pub number: u64,
+    /// Whose journal that is.
+    pub node: String,
+    /// Which timeline of it: the next one begins with each restore.
+    pub epoch: u32,
     /// Which call.
     pub call: CallId,
     /// When it was decided, unix time in microseconds.
@@ -68,6 +72,9 @@ pub struct Record {
     pub policy: Option<String>,
     /// Its version.
     pub version: Option<u32>,
+    /// The grant whose policy refused, if it is not the call's own: one that
+    /// its grant was minted below.
+    pub policy_grant: Option<String>,
     /// The decision.
     pub decision: Decision,
     /// The rule that decided.
@@ -126,7 +133,8 @@ impl Store {
 }
 
 pub(crate) const COLUMNS: &str = "n, call, at, grant_id, label, server, method, tool, policy, version, decision, \
-    rule, message, keys, retry, status, http, latency, shadow";
+    rule, message, keys, retry, status, http, latency, shadow, policy_grant, \
+    (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline)";
 
 /// Shows every record that matches, one at a time.
 pub(crate) fn each_record(
@@ -175,6 +183,8 @@ pub(crate) fn record_from(row: &Row<'_>) -> Result<Record, StoreError> {
     let number_at = |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(uint));
     Ok(Record {
         number,
+        node: row.get(20)?,
+        epoch: row.get(21)?,
         call: CallId::new(u128::from_be_bytes(row.get(1)?)),
         at: uint(row.get(2)?),
         grant: row.get(3)?,
@@ -184,6 +194,7 @@ pub(crate) fn record_from(row: &Row<'_>) -> Result<Record, StoreError> {
         tool: row.get(7)?,
         policy: row.get(8)?,
         version: row.get(9)?,
+        policy_grant: row.get(19)?,
         decision,
         rule: row.get(11)?,
         message: row.get(12)?,

@@ -75,9 +75,10 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
 pub(crate) fn open_failure(error: &OpenError, places: &Places) -> Failure {
     let kind = match error {
         OpenError::Locked { .. } => Kind::Conflict,
-        OpenError::Newer { .. } | OpenError::KeyMode { .. } | OpenError::KeyOwner { .. } => {
-            Kind::Refused
-        }
+        OpenError::Newer { .. }
+        | OpenError::UnknownEntry { .. }
+        | OpenError::KeyMode { .. }
+        | OpenError::KeyOwner { .. } => Kind::Refused,
         OpenError::KeyMissing { .. } | OpenError::KeyFormat { .. } => Kind::Damaged,
         OpenError::Io { .. } | OpenError::Database { .. } => Kind::Unavailable,
         OpenError::Store(inner) => return store_failure(inner),

@@ -122,6 +122,9 @@ pub(crate) struct Minted {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RecordView {
     pub(crate) number: u64,
+    /// Whose journal, and which timeline of it, the number is of.
+    pub(crate) node: String,
+    pub(crate) epoch: u32,
     /// RFC 3339, UTC.
     pub(crate) at: String,
     /// Unix time in microseconds.
@@ -136,6 +139,8 @@ pub(crate) struct RecordView {
     pub(crate) rule: Option<String>,
     pub(crate) policy: Option<String>,
     pub(crate) version: Option<u32>,
+    /// The grant whose policy refused, if it is not the call's own.
+    pub(crate) policy_grant: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) keys: Vec<String>,
     pub(crate) retry_after_ms: Option<u64>,

@@ -269,7 +269,9 @@ fn detail(record: &RecordView) -> String {
         parts.push(rule.clone());
     }
     if let (Some(policy), Some(version)) = (&record.policy, record.version) {
-        parts.push(format!("{policy} v{version}"));
+        let whose = record.policy_grant.as_ref();
+        let whose = whose.map_or_else(String::new, |grant| format!(" of grant {grant}"));
+        parts.push(format!("{policy} v{version}{whose}"));
     }
     if let Some(message) = &record.message {
         parts.push(message.clone());

@@ -81,6 +81,7 @@ pub(crate) fn refusal(
         tool: tool.as_deref(),
         policy: refusal.policy.as_ref().map(|policy| policy.name.as_str()),
         version: refusal.policy.as_ref().map(|policy| policy.version),
+        policy_grant: refusal.policy.as_ref().map(|policy| policy.grant.as_str()),
         rule: refusal.rule.as_str(),
         keys: &subject.keys,
         decision,

@@ -14,6 +14,8 @@ use crate::{Store, StoreError};
 #[derive(Debug, Serialize)]
 struct ActRecord {
     number: u64,
+    node: String,
+    epoch: u32,
     at: u64,
     who: String,
     what: String,
@@ -29,7 +31,7 @@ enum Exported {
     Act(ActRecord),
 }
 
-const HEADER: [&str; 21] = [
+const HEADER: [&str; 24] = [
     "kind",
     "number",
     "time",
@@ -51,6 +53,9 @@ const HEADER: [&str; 21] = [
     "who",
     "what",
     "target",
+    "policy_grant",
+    "node",
+    "epoch",
 ];
 
 // === impl Store ===
@@ -94,7 +99,9 @@ fn each(
 ) -> Result<u64, StoreError> {
     let mut calls = connection.prepare(&format!("SELECT {COLUMNS} FROM records ORDER BY n"))?;
     let mut acts =
-        connection.prepare("SELECT n, at, who, what, target, detail FROM acts ORDER BY n")?;
+        connection.prepare("SELECT n, at, who, what, target, detail,
+             (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline)
+         FROM acts ORDER BY n")?;
     let (mut calls, mut acts) = (calls.query([])?, acts.query([])?);
     let mut call = calls.next()?.map(record_from).transpose()?;
     let mut act = acts.next()?.map(act_from).transpose()?;
@@ -127,6 +134,8 @@ fn act_from(row: &Row<'_>) -> Result<ActRecord, StoreError> {
         what: row.get(3)?,
         target: row.get(4)?,
         detail: row.get(5)?,
+        node: row.get(6)?,
+        epoch: row.get(7)?,
     })
 }
 
@@ -163,6 +172,9 @@ impl Exported {
                     none(),
                     none(),
                     none(),
+                    text(&record.policy_grant),
+                    record.node.clone(),
+                    record.epoch.to_string(),
                 ]
             }
             Self::Act(act) => {
@@ -170,7 +182,13 @@ impl Exported {
                 cells.resize(13, none());
                 cells.push(act.detail.clone().unwrap_or_default());
                 cells.resize(18, none());
-                cells.extend([act.who.clone(), act.what.clone(), act.target.clone()]);
+                cells.extend([
+                    act.who.clone(),
+                    act.what.clone(),
+                    act.target.clone(),
+                    none(),
+                ]);
+                cells.extend([act.node.clone(), act.epoch.to_string()]);
                 cells
             }
         };

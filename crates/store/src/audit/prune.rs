@@ -1,11 +1,11 @@
 //! Retention: whole segments go, a checkpoint stays for them.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 
 use crate::database::{Commit, begin, int};
 use crate::fold::to_json;
-use crate::journal::{Header, header, moment, segment_path, segments, split_line};
+use crate::journal::{Header, first_entry, segment_path, segments};
 use crate::{Actor, Head, Pruned, Store, StoreError};
 
 /// How many rows go in one transaction: others wait for it.
@@ -29,22 +29,22 @@ impl Store {
 
         let numbers = segments(directory).map_err(read)?;
         let mut old = Vec::new();
-        let mut kept: Option<(Header, u64)> = None;
+        let mut kept: Option<Header> = None;
         // A segment is old when the one after it began before the limit, and
         // it is folded when folding has gone on to a later one.
         for pair in numbers.windows(2) {
             let [segment, next] = pair else { continue };
-            let Some((header, wall)) = first_entry(directory, *next).map_err(read)? else {
+            let Some((header, at)) = first_entry(directory, *next).map_err(read)? else {
                 break;
             };
-            if wall >= older_than || folded.segment <= *segment {
+            if at.wall >= older_than || folded.segment <= *segment {
                 break;
             }
             old.push(*segment);
-            kept = Some((header, wall));
+            kept = Some(header);
         }
         self.begin_segment_if_old(numbers.last().copied(), older_than)?;
-        let Some((kept, _)) = kept else {
+        let Some(kept) = kept else {
             return Ok(Pruned {
                 segments: 0,
                 records: 0,
@@ -94,7 +94,7 @@ impl Store {
         let Some(last) = last else { return Ok(()) };
         let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
         match first_entry(journal.directory(), last).map_err(read)? {
-            Some((_, wall)) if wall < older_than => Ok(journal.roll(None)?),
+            Some((_, at)) if at.wall < older_than => Ok(journal.roll(None)?),
             _ => Ok(()),
         }
     }
@@ -120,12 +120,4 @@ impl Store {
         }
         Ok(records)
     }
-}
-
-/// The header of a segment and when it was written.
-fn first_entry(directory: &std::path::Path, segment: u32) -> io::Result<Option<(Header, u64)>> {
-    let mut text = Vec::new();
-    BufReader::new(File::open(segment_path(directory, segment))?).read_until(b'\n', &mut text)?;
-    let text = text.strip_suffix(b"\n").unwrap_or(&text);
-    Ok(split_line(text).and_then(|(payload, _)| Some((header(payload)?, moment(payload)?.wall))))
 }

@@ -10,7 +10,6 @@ use super::State;
 use super::read::RawLine;
 use crate::database::int;
 use crate::journal::{Charged, Decision, Kind, Line, ShadowLine, Str, split_line};
-use crate::records::COLUMNS;
 use crate::{CallId, ShadowRecord, Status, StoreError};
 
 /// Rows that wait for the transaction.
@@ -95,7 +94,7 @@ impl<'a> Batch<'a> {
             }
             // What a checkpoint stands for is folded already, or was taken
             // over from it when the journal was opened.
-            Kind::Segment | Kind::Checkpoint => {}
+            Kind::Segment | Kind::Made | Kind::Checkpoint => {}
         }
     }
 
@@ -137,12 +136,17 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Writes everything.
-    pub(super) fn save(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let mut insert = transaction.prepare_cached(&format!(
-            "INSERT OR REPLACE INTO records ({COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
-        ))?;
+    /// Writes everything, as entries of one timeline.
+    pub(super) fn save(
+        &self,
+        transaction: &Transaction<'_>,
+        timeline: i64,
+    ) -> Result<(), StoreError> {
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR REPLACE INTO records (n, call, at, grant_id, label, server, method, tool, policy, version, decision,
+                 rule, message, keys, retry, status, http, latency, shadow, policy_grant, timeline)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+        )?;
         for row in &self.calls {
             let line = &row.line;
             let shadow = line.shadow.as_ref().map(shadow_json).transpose()?;
@@ -166,10 +170,12 @@ impl<'a> Batch<'a> {
                 row.ending.and_then(|ending| ending.http),
                 row.ending.and_then(|ending| ending.latency).map(int),
                 shadow,
+                line.policy_grant.as_ref().map(Str::as_str),
+                timeline,
             ])?;
         }
         self.save_late(transaction)?;
-        self.save_acts(transaction)
+        self.save_acts(transaction, timeline)
     }
 
     fn save_late(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
@@ -187,28 +193,35 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn save_acts(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    fn save_acts(&self, transaction: &Transaction<'_>, timeline: i64) -> Result<(), StoreError> {
         let mut insert = transaction.prepare_cached(
-            "INSERT OR REPLACE INTO acts (n, at, kind, who, what, target, detail, revision)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO acts (n, at, kind, who, what, target, detail, revision, timeline)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
         for line in &self.acts {
-            let (kind, what) = match line.kind {
-                Kind::Start => ("start", "daemon.start"),
-                Kind::Stop => ("stop", "daemon.stop"),
-                Kind::Change => ("change", text(line.what.as_ref())),
-                Kind::Undone => ("undone", text(line.what.as_ref())),
-                _ => ("admin", text(line.what.as_ref())),
+            let what = match line.kind {
+                Kind::Start => "daemon.start",
+                Kind::Stop => "daemon.stop",
+                Kind::Segment
+                | Kind::Intent
+                | Kind::Refused
+                | Kind::Outcome
+                | Kind::Admin
+                | Kind::Change
+                | Kind::Made
+                | Kind::Undone
+                | Kind::Checkpoint => text(line.what.as_ref()),
             };
             insert.execute(params![
                 int(line.number),
                 int(line.at.1),
-                kind,
+                line.kind.word(),
                 line.who.as_ref().map_or("provost", Str::as_str),
                 what,
                 text(line.target.as_ref()),
                 line.detail.as_ref().map(Str::as_str),
                 line.revision.map(int),
+                timeline,
             ])?;
         }
         Ok(())

@@ -39,6 +39,9 @@ pub(crate) struct Line<'a> {
     #[serde(borrow)]
     pub(crate) policy: Option<Str<'a>>,
     pub(crate) version: Option<u32>,
+    /// The grant whose policy refused, if it is not the call's own.
+    #[serde(borrow)]
+    pub(crate) policy_grant: Option<Str<'a>>,
     #[serde(borrow)]
     pub(crate) rule: Option<Str<'a>>,
     /// A JSON list of texts, as it is kept in the database.
@@ -68,9 +71,9 @@ pub(crate) struct Line<'a> {
     pub(crate) revision: Option<u64>,
 }
 
-/// What kind of entry it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What kind of entry it is. Whoever adds one raises [`FORMAT`], so that an
+/// older program sees it in the header of a segment already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Segment,
     Start,
@@ -81,10 +84,16 @@ pub(crate) enum Kind {
     Admin,
     /// A change of the control plane, written before it is committed.
     Change,
+    /// That change was committed.
+    Made,
     /// That change was not committed.
     Undone,
     Checkpoint,
 }
+
+/// The format of segments that this program writes. 1 is what was before
+/// headers said it.
+pub(crate) const FORMAT: u32 = 2;
 
 /// What was counted.
 #[derive(Debug, Deserialize)]
@@ -108,11 +117,20 @@ pub(crate) struct ShadowLine<'a> {
     pub(crate) charges: Vec<Charged>,
 }
 
-/// The first entry of a segment.
+/// The first entry of a segment. Its form stays in every format: who does not
+/// know the format can still read that.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Header {
     #[serde(rename = "n")]
     pub(crate) number: u64,
+    #[serde(default = "first_format")]
+    pub(crate) format: u32,
+    /// Whose chain it is; before headers said it, the data directory's.
+    #[serde(default)]
+    pub(crate) node: Option<String>,
+    /// Which timeline of the node: the next one begins with each restore.
+    #[serde(default = "first_epoch")]
+    pub(crate) epoch: u32,
     pub(crate) segment: u32,
     /// The version of the key the segment is chained with.
     pub(crate) key: u32,
@@ -144,6 +162,52 @@ pub(crate) struct Checkpoint {
     pub(crate) counters: Vec<CounterState>,
 }
 
+// === impl Kind ===
+
+impl Kind {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Segment,
+        Self::Start,
+        Self::Stop,
+        Self::Intent,
+        Self::Refused,
+        Self::Outcome,
+        Self::Admin,
+        Self::Change,
+        Self::Made,
+        Self::Undone,
+        Self::Checkpoint,
+    ];
+
+    /// The word in an entry.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Segment => "segment",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Intent => "intent",
+            Self::Refused => "refused",
+            Self::Outcome => "outcome",
+            Self::Admin => "admin",
+            Self::Change => "change",
+            Self::Made => "made",
+            Self::Undone => "undone",
+            Self::Checkpoint => "checkpoint",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = Cow::<str>::deserialize(deserializer)?;
+        Self::from_word(&word).ok_or_else(|| serde::de::Error::custom("an unknown kind"))
+    }
+}
+
 // === impl Line ===
 
 impl<'a> Line<'a> {
@@ -161,6 +225,7 @@ impl<'a> Line<'a> {
             tool: None,
             policy: None,
             version: None,
+            policy_grant: None,
             rule: None,
             keys: None,
             charges: Vec::new(),
@@ -202,9 +267,7 @@ pub(crate) fn line(payload: &[u8]) -> Option<Line<'_>> {
 
 /// Reads the header of a segment; `None` if the entry is no header.
 pub(crate) fn header(payload: &[u8]) -> Option<Header> {
-    let is_header = payload
-        .get(..64.min(payload.len()))
-        .is_some_and(|start| memmem::find(start, b"\"t\":\"segment\"").is_some());
+    let is_header = kind_word(payload) == Some(Kind::Segment.word());
     is_header
         .then(|| serde_json::from_slice(payload).ok())
         .flatten()
@@ -212,9 +275,24 @@ pub(crate) fn header(payload: &[u8]) -> Option<Header> {
 
 /// Whether an entry is a checkpoint.
 pub(crate) fn is_checkpoint(payload: &[u8]) -> bool {
-    payload
-        .get(..48.min(payload.len()))
-        .is_some_and(|start| memmem::find(start, b"\"t\":\"checkpoint\"").is_some())
+    kind_word(payload) == Some(Kind::Checkpoint.word())
+}
+
+/// The word for its kind that a payload carries, without reading the rest.
+pub(crate) fn kind_word(payload: &[u8]) -> Option<&str> {
+    let digits = payload.strip_prefix(b"{\"n\":")?;
+    let end = memchr::memchr(b',', digits.get(..21.min(digits.len()))?)?;
+    let rest = digits.get(end..)?.strip_prefix(b",\"t\":\"")?;
+    let end = memchr::memchr(b'"', rest.get(..64.min(rest.len()))?)?;
+    std::str::from_utf8(rest.get(..end)?).ok()
+}
+
+const fn first_format() -> u32 {
+    1
+}
+
+const fn first_epoch() -> u32 {
+    1
 }
 
 /// The number a payload carries, without reading the rest.

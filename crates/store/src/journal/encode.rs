@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use provost_policy::{Alignment, Amount, Charge, CounterId, Moment, Window};
 
+use super::decode::Kind;
 use super::entry::{AdminAct, Entry, Intent, Outcome, Refund, Refused, Shadow};
 use crate::CallId;
 
@@ -20,16 +21,16 @@ pub(super) fn body(out: &mut Vec<u8>, entry: &Entry<'_>) {
         Entry::Refused(refused) => write_refused(out, refused),
         Entry::Outcome(outcome) => write_outcome(out, outcome),
         Entry::Admin(act) => {
-            write_act(out, "admin", act);
+            write_act(out, Kind::Admin, act);
             out.push(b'}');
         }
     }
 }
 
 /// Begins a body: kind and time come first, so that both are found cheaply.
-pub(super) fn begin(out: &mut Vec<u8>, kind: &str, at: Moment) {
+pub(super) fn begin(out: &mut Vec<u8>, kind: Kind, at: Moment) {
     out.extend_from_slice(b"\"t\":\"");
-    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(kind.word().as_bytes());
     out.extend_from_slice(b"\",\"at\":[");
     number(out, at.steady);
     out.push(b',');
@@ -38,7 +39,7 @@ pub(super) fn begin(out: &mut Vec<u8>, kind: &str, at: Moment) {
 }
 
 /// Writes an act without its closing brace: the store's own acts say more.
-pub(super) fn write_act(out: &mut Vec<u8>, kind: &str, act: &AdminAct<'_>) {
+pub(super) fn write_act(out: &mut Vec<u8>, kind: Kind, act: &AdminAct<'_>) {
     begin(out, kind, act.at);
     text_field(out, "who", act.who);
     text_field(out, "what", act.what);
@@ -47,7 +48,7 @@ pub(super) fn write_act(out: &mut Vec<u8>, kind: &str, act: &AdminAct<'_>) {
 }
 
 fn write_intent(out: &mut Vec<u8>, intent: &Intent<'_>) {
-    begin(out, "intent", intent.at);
+    begin(out, Kind::Intent, intent.at);
     call_field(out, intent.call);
     text_field(out, "grant", intent.grant);
     text_field(out, "label", intent.grant_label);
@@ -64,7 +65,7 @@ fn write_intent(out: &mut Vec<u8>, intent: &Intent<'_>) {
 }
 
 fn write_refused(out: &mut Vec<u8>, refused: &Refused<'_>) {
-    begin(out, "refused", refused.at);
+    begin(out, Kind::Refused, refused.at);
     call_field(out, refused.call);
     text_field(out, "grant", refused.grant);
     text_field(out, "label", refused.grant_label);
@@ -73,6 +74,9 @@ fn write_refused(out: &mut Vec<u8>, refused: &Refused<'_>) {
     optional_text(out, "tool", refused.tool);
     optional_text(out, "policy", refused.policy);
     optional_number(out, "version", refused.version.map(u64::from));
+    // Mostly it is the call's own, which stands there already.
+    let other = refused.policy_grant.filter(|grant| *grant != refused.grant);
+    optional_text(out, "policy_grant", other);
     text_field(out, "rule", refused.rule);
     write_keys(out, refused.keys);
     text_field(out, "decision", refused.decision.as_str());
@@ -83,7 +87,7 @@ fn write_refused(out: &mut Vec<u8>, refused: &Refused<'_>) {
 }
 
 fn write_outcome(out: &mut Vec<u8>, outcome: &Outcome<'_>) {
-    begin(out, "outcome", outcome.at);
+    begin(out, Kind::Outcome, outcome.at);
     call_field(out, outcome.call);
     field(out, "status");
     out.push(b'"');

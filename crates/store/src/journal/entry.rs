@@ -87,6 +87,9 @@ pub struct Refused<'a> {
     pub policy: Option<&'a str>,
     /// Its version.
     pub version: Option<u32>,
+    /// The grant whose policy that is: the call's own, or one it was minted
+    /// below.
+    pub policy_grant: Option<&'a str>,
     /// The rule that decided: every refusal has one.
     pub rule: &'a str,
     /// The top-level keys of the arguments, sorted.

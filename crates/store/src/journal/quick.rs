@@ -40,12 +40,9 @@ impl QuickReader {
         cursor.eat("{\"n\":")?;
         let number = cursor.number()?;
         cursor.eat(",\"t\":")?;
-        let kind = match &*cursor.text()?.0 {
-            "intent" => Kind::Intent,
-            "refused" => Kind::Refused,
-            "outcome" => Kind::Outcome,
-            _ => return None,
-        };
+        let kind = [Kind::Intent, Kind::Refused, Kind::Outcome];
+        let word = cursor.text()?.0;
+        let kind = kind.into_iter().find(|kind| kind.word() == word)?;
         cursor.eat(",\"at\":[")?;
         let steady = cursor.number()?;
         cursor.eat(",")?;
@@ -68,6 +65,7 @@ impl QuickReader {
                 "tool" => line.tool = Some(cursor.text()?),
                 "policy" => line.policy = Some(cursor.text()?),
                 "version" => line.version = Some(cursor.number()?.try_into().ok()?),
+                "policy_grant" => line.policy_grant = Some(cursor.text()?),
                 "rule" => line.rule = Some(cursor.text()?),
                 "message" => line.message = Some(cursor.text()?),
                 "decision" => line.decision = Some(cursor.text()?.0.parse().ok()?),

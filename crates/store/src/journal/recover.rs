@@ -6,10 +6,11 @@ use std::io;
 use std::path::Path;
 
 use super::chain::ChainKey;
-use super::decode::{self, Checkpoint};
+use super::decode::{self, Checkpoint, FORMAT, Header};
 use super::segment;
 use super::walk::Walk;
 use super::writer::End;
+use crate::timeline::{Restored, Timeline};
 use crate::{Damage, DamageKind};
 
 /// A journal as it was found.
@@ -19,6 +20,8 @@ pub(crate) struct Recovered {
     pub(crate) end: End,
     /// The key version of the last segment, if it can be gone on with.
     open_key: Option<u32>,
+    /// The last header whose mac holds.
+    pub(crate) header: Option<Header>,
     /// Bytes of an unfinished entry that were cut off.
     pub(crate) torn_bytes: u64,
     /// What is damaged in the part that was read.
@@ -53,6 +56,7 @@ pub(crate) fn recover(
             },
         ),
         open_key: None,
+        header: None,
         torn_bytes: 0,
         damage: Vec::new(),
         unusable: HashSet::new(),
@@ -83,8 +87,37 @@ pub(crate) fn recover(
 
 impl Recovered {
     /// Whether the last segment can be gone on with.
-    pub(super) fn goes_on(&self, key: &ChainKey) -> bool {
-        self.open_key == Some(key.version)
+    pub(super) fn goes_on(&self, key: &ChainKey, timeline: &Timeline) -> bool {
+        let is_ours = self.header.as_ref().is_some_and(|header| {
+            header.segment == self.end.segment
+                && header.format == FORMAT
+                && header.node.as_deref() == Some(&*timeline.node)
+                && header.epoch == timeline.epoch
+        });
+        is_ours && self.open_key == Some(key.version)
+    }
+
+    /// Whose history goes on. A restored one is another from here on.
+    pub(crate) fn timeline(&self, id: &str, restored: Option<&Restored>) -> Timeline {
+        let header = self.header.as_ref();
+        let epoch = header.map_or(1, |header| header.epoch);
+        Timeline {
+            node: header
+                .and_then(|header| header.node.as_deref())
+                .unwrap_or(id)
+                .into(),
+            epoch: epoch + u32::from(restored.is_some()),
+        }
+    }
+
+    /// What of it this program cannot know the meaning of.
+    pub(crate) fn unknown(&self) -> Option<&Damage> {
+        self.damage.iter().find(|damage| {
+            matches!(
+                damage.kind,
+                DamageKind::UnknownFormat { .. } | DamageKind::UnknownKind { .. }
+            )
+        })
     }
 
     /// The last checkpoint, if retention took away what comes after `folded`.
@@ -184,6 +217,7 @@ impl Recovered {
             }
             _ => self.end.number = number,
         }
+        self.header = walk.header;
         self.damage = walk.damage;
         self.unusable = walk.unusable;
     }

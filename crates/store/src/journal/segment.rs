@@ -1,16 +1,22 @@
 //! Segment files: `journal/00000001.log` and so on.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use provost_policy::Moment;
+
 use super::chain::{Mac, push_mac};
+use super::decode::{self, FORMAT, Header, Kind};
 use super::encode;
+use super::walk::split;
 use crate::clock::Clock;
+use crate::timeline::Timeline;
 
 /// What stands in the header of a new segment.
-pub(crate) struct NewSegment {
+pub(crate) struct NewSegment<'a> {
+    pub(crate) timeline: &'a Timeline,
     pub(crate) segment: u32,
     pub(crate) key: u32,
     pub(crate) prev_number: u64,
@@ -64,8 +70,11 @@ pub(super) fn open_to_append(directory: &Path, segment: u32) -> io::Result<File>
 }
 
 /// The body of a segment's first entry.
-pub(super) fn header_body(out: &mut Vec<u8>, new: &NewSegment, clock: &Clock) {
-    encode::begin(out, "segment", clock.now());
+pub(super) fn header_body(out: &mut Vec<u8>, new: &NewSegment<'_>, clock: &Clock) {
+    encode::begin(out, Kind::Segment, clock.now());
+    encode::number_field(out, "format", u64::from(FORMAT));
+    encode::text_field(out, "node", &new.timeline.node);
+    encode::number_field(out, "epoch", u64::from(new.timeline.epoch));
     encode::number_field(out, "segment", u64::from(new.segment));
     encode::number_field(out, "key", u64::from(new.key));
     encode::text_field(out, "boot", clock.boot());
@@ -81,4 +90,14 @@ pub(super) fn push_link(out: &mut Vec<u8>, number: u64, mac: &Mac) {
     out.extend_from_slice(b",\"mac\":\"");
     push_mac(out, mac);
     out.extend_from_slice(b"\"}");
+}
+
+/// The header of a segment and when it was written; `None` if its first line
+/// is damaged. Whether its mac holds is for a walk to say.
+pub(crate) fn first_entry(directory: &Path, segment: u32) -> io::Result<Option<(Header, Moment)>> {
+    let mut text = Vec::new();
+    BufReader::new(File::open(path(directory, segment))?).read_until(b'\n', &mut text)?;
+    let text = text.strip_suffix(b"\n").unwrap_or(&text);
+    Ok(split(text)
+        .and_then(|(payload, _)| Some((decode::header(payload)?, decode::moment(payload)?))))
 }

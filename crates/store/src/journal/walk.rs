@@ -11,7 +11,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::chain::{ChainKey, Mac, parse_mac};
-use super::decode::{self, Header};
+use super::decode::{self, FORMAT, Header, Kind};
 use crate::{Damage, DamageKind};
 
 /// Macs that the next entry may follow from.
@@ -32,8 +32,10 @@ pub(crate) struct Walk {
     /// Where every line that is not intact begins.
     pub(crate) unusable: HashSet<(u32, u64)>,
     pub(crate) damage: Vec<Damage>,
-    /// What the very first line says, until its mac is checked.
-    claimed: Option<Header>,
+    /// What the first line of a segment says, until its mac is checked.
+    claimed: Option<Claimed>,
+    /// The last header whose mac holds.
+    pub(crate) header: Option<Header>,
     /// The first header, whose predecessor nobody has seen; `None` if it is
     /// damaged.
     pub(crate) first: Option<Header>,
@@ -61,6 +63,15 @@ struct Place {
 }
 
 #[derive(Debug)]
+struct Claimed {
+    header: Header,
+    /// Nothing comes before it.
+    is_first: bool,
+    /// The entry before is there, and it is another than the header says.
+    is_foreign: bool,
+}
+
+#[derive(Debug)]
 struct Bad {
     place: Place,
     /// The number it says it has.
@@ -80,6 +91,7 @@ impl Walk {
             unusable: HashSet::new(),
             damage: Vec::new(),
             claimed: None,
+            header: None,
             first: None,
             last: None,
             intact: 0,
@@ -96,7 +108,7 @@ impl Walk {
         mut show: impl FnMut(Seen<'_>),
     ) -> u64 {
         self.key = None;
-        self.ends_intact = false;
+        let ended_intact = std::mem::replace(&mut self.ends_intact, false);
         let mut offset = 0;
         let mut line = 0;
         let mut rest = bytes;
@@ -109,7 +121,7 @@ impl Walk {
             };
             let (text, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             if line == 1 {
-                self.enter(place, text);
+                self.enter(place, text, ended_intact);
             }
             self.step(place, text, &mut show);
             offset += length as u64 + 1;
@@ -121,6 +133,7 @@ impl Walk {
     /// Says that a segment is not there.
     pub(crate) fn segment_missing(&mut self, segment: u32) {
         self.settle(None);
+        self.ends_intact = false;
         self.damage.push(Damage {
             segment,
             line: 0,
@@ -156,7 +169,7 @@ impl Walk {
     }
 
     /// Reads what the header says before its mac can be checked.
-    fn enter(&mut self, place: Place, text: &[u8]) {
+    fn enter(&mut self, place: Place, text: &[u8], ended_intact: bool) {
         let Some(header) = split(text).and_then(|(payload, _)| decode::header(payload)) else {
             return;
         };
@@ -174,14 +187,19 @@ impl Walk {
                 });
             }
         }
-        if self.recent.iter().all(|mac| *mac != header.prev.mac) {
-            // The end of the segment before is gone. The header's own word
-            // for it counts only if its mac holds, which `step` finds out.
+        let is_unseen = self.recent.iter().all(|mac| *mac != header.prev.mac);
+        if is_unseen {
+            // The end of the segment before is gone, or this one belongs to
+            // another history. The header's own word for it counts only if
+            // its mac holds, which `step` finds out.
             self.remember(header.prev.mac);
         }
-        if self.expected.is_none() && self.bad.is_empty() {
-            self.claimed = Some(header);
-        }
+        let seen = self.last.map_or(0, |(number, _)| number);
+        self.claimed = Some(Claimed {
+            is_first: self.expected.is_none() && self.bad.is_empty(),
+            is_foreign: is_unseen && ended_intact && header.prev.number <= seen,
+            header,
+        });
     }
 
     fn step(&mut self, place: Place, text: &[u8], show: &mut impl FnMut(Seen<'_>)) {
@@ -196,11 +214,9 @@ impl Walk {
         };
         let number = decode::number(payload);
         if let (Some(number), true) = (number, self.follows(payload, &mac)) {
+            self.recognise(place, payload, claimed);
             let in_order = self.arrive(place, number);
             self.remember(mac);
-            if claimed.is_some() {
-                self.first = claimed;
-            }
             if in_order {
                 self.last = Some((number, mac));
                 self.intact += 1;
@@ -216,6 +232,35 @@ impl Walk {
         self.reject(place, number);
         self.remember_link(payload);
         self.remember(mac);
+    }
+
+    /// Takes the word of a header whose mac holds, and notes what this program
+    /// cannot know the meaning of.
+    fn recognise(&mut self, place: Place, payload: &[u8], claimed: Option<Claimed>) {
+        if let Some(Claimed {
+            header,
+            is_first,
+            is_foreign,
+        }) = claimed
+        {
+            if is_foreign {
+                let number = header.prev.number;
+                self.note(place, DamageKind::OtherHistory { number });
+            }
+            if header.format > FORMAT {
+                let format = header.format;
+                self.note(place, DamageKind::UnknownFormat { format });
+            }
+            if is_first {
+                self.first = Some(header.clone());
+            }
+            self.header = Some(header);
+        }
+        let word = decode::kind_word(payload).unwrap_or_default();
+        if Kind::from_word(word).is_none() {
+            let kind = word.to_owned();
+            self.note(place, DamageKind::UnknownKind { kind });
+        }
     }
 
     /// Remembers the mac this payload should have.

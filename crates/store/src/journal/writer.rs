@@ -12,6 +12,7 @@ use super::chain::{ChainKey, Mac, push_mac};
 use super::encode;
 use super::segment::{self, NewSegment};
 use crate::clock::Clock;
+use crate::timeline::Timeline;
 
 /// Bodies that wait for their numbers.
 #[derive(Debug, Default)]
@@ -34,6 +35,7 @@ pub(crate) struct End {
 pub(super) struct Writer {
     directory: PathBuf,
     clock: Clock,
+    timeline: Timeline,
     key: ChainKey,
     file: Arc<File>,
     end: End,
@@ -85,6 +87,7 @@ impl Writer {
     pub(super) fn go_on(
         directory: PathBuf,
         clock: Clock,
+        timeline: Timeline,
         key: ChainKey,
         end: End,
         limit: u64,
@@ -93,6 +96,7 @@ impl Writer {
         Ok(Self {
             directory,
             clock,
+            timeline,
             key,
             file,
             end,
@@ -107,6 +111,7 @@ impl Writer {
     pub(super) fn begin(
         directory: PathBuf,
         clock: Clock,
+        timeline: Timeline,
         key: ChainKey,
         end: End,
         limit: u64,
@@ -116,6 +121,7 @@ impl Writer {
         let mut writer = Self {
             directory,
             clock,
+            timeline,
             key,
             file,
             end: End {
@@ -171,6 +177,7 @@ impl Writer {
         let next = Self::begin(
             self.directory.clone(),
             self.clock.clone(),
+            self.timeline.clone(),
             key,
             self.end,
             self.limit,
@@ -186,6 +193,7 @@ impl Writer {
 
     fn write_header(&mut self, before: End) -> io::Result<()> {
         let new = NewSegment {
+            timeline: &self.timeline,
             segment: self.end.segment,
             key: self.key.version,
             prev_number: before.number,

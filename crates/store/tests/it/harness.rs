@@ -149,6 +149,7 @@ pub(crate) fn refused(call: u128, at: Moment) -> Entry<'static> {
         tool: Some("delete_repo"),
         policy: Some("team"),
         version: Some(3),
+        policy_grant: None,
         rule: "/tools/delete_repo/action",
         keys: &[],
         decision: Decision::Deny,

@@ -9,11 +9,13 @@
 
 mod audit;
 mod backup;
+mod chain;
 mod child;
 mod clock;
 mod control;
 mod crash;
 mod disk_full;
+mod format;
 mod harness;
 mod journal;
 mod keys;

@@ -50,6 +50,7 @@ fn append(store: &Store, call: u128, texts: &[String; 4], keys: &[String]) {
         tool: Some(tool),
         policy: Some(rule),
         version: Some(1),
+        policy_grant: None,
         rule,
         keys: &keys,
         decision: Decision::Deny,

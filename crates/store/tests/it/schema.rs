@@ -108,13 +108,12 @@ fn d61_a_directory_of_the_first_schema_opens_with_everything_in_it() {
         .filter_map(|view| view.revoked)
         .collect();
     assert_eq!(revoked, [6]);
-    assert_eq!(
-        acts(&store),
-        [(
-            "database.update".to_owned(),
-            "from schema 1 to 2".to_owned()
-        )]
-    );
+    let said = acts(&store);
+    let [(what, detail)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert_eq!(what, "database.update");
+    assert!(detail.starts_with("from schema 1 to "), "{detail}");
     let runs: (String, i64) = database(&scratch)
         .query_row("SELECT server, used FROM runs", [], |row| {
             Ok((row.get(0)?, row.get(1)?))

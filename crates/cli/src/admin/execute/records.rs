@@ -92,6 +92,8 @@ pub(super) fn head(store: &Store) -> Response {
 fn view(record: Record) -> RecordView {
     RecordView {
         number: record.number,
+        node: record.node,
+        epoch: record.epoch,
         at: when::show_utc(record.at),
         at_us: record.at,
         call: record.call.to_string(),
@@ -104,6 +106,7 @@ fn view(record: Record) -> RecordView {
         rule: record.rule,
         policy: record.policy,
         version: record.version,
+        policy_grant: record.policy_grant,
         message: record.message,
         keys: record.keys,
         retry_after_ms: record.retry_after_ms,

@@ -143,6 +143,7 @@ fn number_and_moment_are_found_without_reading_the_rest() {
         tool: None,
         policy: None,
         version: None,
+        policy_grant: None,
         rule: "(no policy)",
         keys: &[],
         decision: Decision::Ask,

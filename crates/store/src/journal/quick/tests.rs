@@ -106,7 +106,7 @@ proptest! {
         prop_assert_eq!(quick, !shadowed);
 
         let refused = Entry::Refused(Refused {
-            call, at, grant, grant_label: label, server, method, tool: None, policy: None, version: None, rule,
+            call, at, grant, grant_label: label, server, method, tool: None, policy: None, version: None, policy_grant: None, rule,
             keys: &keys, decision: Decision::Deny, message: tool, retry_after_ms: Some(wall), shadow,
         });
         let (ours, serde, quick) = both(&refused);
