@@ -196,6 +196,14 @@ impl Failure {
         failure
     }
 
+    /// The grant ended while its message was on its way, or waited.
+    pub(crate) fn ended(refusal: &Refusal) -> Self {
+        Self {
+            http: 401,
+            ..Self::refused("deny", refusal)
+        }
+    }
+
     /// What is wrong, in words.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -1,16 +1,17 @@
 //! Everything a call needs to know of servers, grants and policies, compiled,
-//! as it was at one moment. A call sees one directory from beginning to end.
+//! as it was at one moment.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use provost_policy::Text;
 use provost_policy::document::Policy;
 use provost_policy::json::Folder;
 use provost_policy::judge::Enforced;
-use provost_store::{GrantId, PolicyVersion, Server, ServerId, Transport};
+use provost_store::{GrantId, PolicyVersion, Server, ServerId, TokenHash, Transport};
 use tokio_rustls::TlsConnector;
 use tracing::error;
 
@@ -22,12 +23,19 @@ use crate::upstream::child::ChildSpec;
 use crate::upstream::http::{HttpUpstream, Timeouts};
 use crate::upstream::process::Program;
 
+/// The directory in force, which is replaced as a whole.
+///
+/// INVARIANT: it is only lent, to closures that cannot wait, and grants are in it
+/// by value. So nobody can keep what a grant may do while something is awaited.
+#[derive(Default)]
+pub(crate) struct InForce(ArcSwap<Directory>);
+
 /// A compiled snapshot of the store's directory.
 #[derive(Default)]
 pub(crate) struct Directory {
     pub(crate) source: provost_store::Directory,
     servers: HashMap<ServerId, Arc<Site>>,
-    grants: HashMap<GrantId, Arc<Holding>>,
+    grants: HashMap<GrantId, Holding>,
     policies: HashMap<PolicyKey, Option<Arc<Policy>>>,
 }
 
@@ -42,9 +50,21 @@ pub(crate) struct Site {
     pub(crate) eras: Eras,
 }
 
+/// Whom a grant belongs to: names alone, which open nothing and may be kept for
+/// as long as a message takes.
+#[derive(Debug)]
+pub(crate) struct Principal {
+    pub(crate) grant: GrantId,
+    pub(crate) label: Text,
+    pub(crate) server: ServerId,
+    pub(crate) server_name: Text,
+    /// Where its calls are counted.
+    pub(crate) counts: Arc<Counts>,
+}
+
 /// One grant and what it may do.
 pub(crate) struct Holding {
-    pub(crate) grant: Arc<provost_store::Grant>,
+    pub(crate) principal: Arc<Principal>,
     pub(crate) site: Arc<Site>,
     pub(crate) rules: Rules,
     pub(crate) shadow: Option<Link>,
@@ -62,13 +82,33 @@ pub(crate) enum Rules {
 }
 
 /// One policy of a chain.
-#[derive(Clone)]
 pub(crate) struct Link {
     pub(crate) policy: Arc<Policy>,
     pub(crate) name: Text,
     pub(crate) version: u32,
     pub(crate) grant: Text,
     pub(crate) server: Text,
+}
+
+// === impl InForce ===
+
+impl InForce {
+    /// Reads what is in force now.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Directory) -> R) -> R {
+        read(&self.0.load())
+    }
+
+    /// Puts another one in force; `make` gets the one before, and `then` both.
+    pub(crate) fn replace(
+        &self,
+        make: impl FnOnce(&Directory) -> Directory,
+        then: impl FnOnce(&Directory, &Directory),
+    ) {
+        let before = self.0.load_full();
+        let after = Arc::new(make(&before));
+        self.0.store(Arc::clone(&after));
+        then(&before, &after);
+    }
 }
 
 // === impl Directory ===
@@ -114,26 +154,34 @@ impl Directory {
                 .as_ref()
                 .and_then(|version| next.link(version, &grant, before))
                 .map(Link::apart);
+            let principal = Arc::new(Principal {
+                grant: grant.id.clone(),
+                label: grant.label.clone(),
+                server: grant.server.clone(),
+                server_name: grant.server_name.clone(),
+                counts: Arc::clone(&site.counts),
+            });
             let holding = Holding {
-                grant: grant.clone(),
+                principal,
                 site,
                 rules,
                 shadow,
             };
-            next.grants.insert(grant.id.clone(), Arc::new(holding));
+            next.grants.insert(grant.id.clone(), holding);
         }
         next
     }
 
-    /// Who this token belongs to, if it is live.
-    pub(crate) fn authenticate(&self, token: &str, wall: u64) -> Option<&Arc<Holding>> {
-        self.grants.get(&self.source.authenticate(token, wall)?.id)
+    /// Whom the token with this hash belongs to, if it is live.
+    pub(crate) fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Holding> {
+        self.grants.get(&self.source.opened_by(token, wall)?.id)
     }
 
     /// The grant with this id, if it is live.
-    pub(crate) fn holding(&self, id: &Text, wall: u64) -> Option<&Arc<Holding>> {
+    pub(crate) fn holding(&self, id: &Text, wall: u64) -> Option<&Holding> {
         let holding = self.grants.get(&GrantId(id.clone()))?;
-        self.source.live(&holding.grant.id, wall).then_some(holding)
+        let live = self.source.live(&holding.principal.grant, wall);
+        live.then_some(holding)
     }
 
     /// The server with this id.

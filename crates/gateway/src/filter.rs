@@ -43,7 +43,7 @@ pub(crate) fn result(
         Transform::Call => {
             let task = result.get("task").unwrap_or(result).get("taskId");
             if let Some(task) = task.and_then(Value::as_str) {
-                worker.shared.tasks.add(&holding.grant.id.0, &task);
+                worker.shared.tasks.add(&holding.principal.grant.0, &task);
             }
             Vec::new()
         }
@@ -85,7 +85,7 @@ pub(crate) fn result(
             splices
         }
         Transform::Tasks => {
-            let grant = &holding.grant.id.0;
+            let grant = &holding.principal.grant.0;
             let own = |task: Value<'_>| {
                 let id = task.get("taskId").and_then(Value::as_str);
                 id.is_some_and(|id| worker.shared.tasks.owns(grant, &id))

@@ -12,11 +12,11 @@ use std::time::Instant;
 use tracing::{debug, warn};
 
 use crate::answer::{self, DECISION_KEY, Failure};
-use crate::directory::Holding;
 use crate::envelope::{self, Answer, Id, IdKey, Message};
 use crate::filter;
 use crate::outgoing::STATE;
 use crate::permit::Permit;
+use crate::present::{Ended, Present};
 use crate::protocol::{self, Channel, Era, KnownNotification};
 use crate::relay::Transform;
 use crate::route::Route;
@@ -57,89 +57,101 @@ impl Answered {
 
 /// Sorts one message of the upstream of a session.
 pub(crate) async fn sort(worker: &Worker, route: &Route, channel: Channel, text: Bytes) -> Sorted {
-    let shared = &worker.shared;
-    let server = &route.site.server.name;
-    let directory = shared.directory.load();
-    let wall = shared.clock.now().wall;
-    let Some(holding) = directory.holding(&route.session.grant, wall).cloned() else {
-        // Revoked or expired: open streams end with it.
-        worker.end(&route.session);
-        return Sorted::Nothing;
-    };
-    let refused = {
-        let Ok(parsed) = envelope::parse_upstream(&text) else {
-            warn!(server.name = %server, bytes = text.len(), "Server `{server}` sent a message that cannot be read");
+    let sorted = worker.shared.present(&route.session.grant, |present| {
+        sort_now(worker, route, present, channel, &text)
+    });
+    let refused = match sorted {
+        Ok(Ok(sorted)) => return sorted,
+        Ok(Err(refused)) => refused,
+        Err(Ended) => {
+            // Revoked or expired: open streams end with it.
+            worker.end_with_grant(&route.session);
             return Sorted::Nothing;
-        };
-        match envelope::read(&parsed) {
-            Err(problem) => {
-                warn!(server.name = %server, %problem, "Server `{server}` sent a message that is refused");
-                return Sorted::Nothing;
-            }
-            Ok(Message::Response { id, answer }) => {
-                let key = id.key();
-                let pending = route.session.state().in_flight.remove(&key);
-                let Some(pending) = pending else {
-                    warn!(server.name = %server, "Server `{server}` answered a request that is not in flight");
-                    return Sorted::Nothing;
-                };
-                let answer = (id, answer);
-                let answered = finish(worker, route, &holding, &pending, &parsed, answer, &text);
-                return Sorted::Answer { key, answered };
-            }
-            Ok(Message::Notification { method, params })
-                if channel == Channel::Session && method == "notifications/cancelled" =>
-            {
-                let target = params.and_then(|params| params.get("requestId"));
-                let question = target.and_then(|id| {
-                    route
-                        .session
-                        .state()
-                        .questions
-                        .remove(&envelope::id_key(id))
-                });
-                if question.is_none() {
-                    // Nothing that this agent was asked.
-                    return Sorted::Nothing;
-                }
-                settle_question(worker, question, Status::Cancelled);
-                return Sorted::Deliver(text.clone());
-            }
-            Ok(Message::Notification { method, .. }) => {
-                return match protocol::upstream_notification(channel, &method) {
-                    Some(known) => {
-                        if known == KnownNotification::ListChanged {
-                            route.site.eras.forget_tools();
-                        }
-                        Sorted::Deliver(text.clone())
-                    }
-                    None => {
-                        debug!(server.name = %server, "Dropped an unknown notification of server `{server}`");
-                        Sorted::Nothing
-                    }
-                };
-            }
-            Ok(Message::Request { .. }) if channel != Channel::Session => {
-                warn!(server.name = %server, "Server `{server}` sent a request, which this era does not allow");
-                return Sorted::Violation;
-            }
-            Ok(Message::Request { id, method, .. }) => {
-                match question(worker, route, &holding, id, &method) {
-                    Ok(()) => return Sorted::Deliver(text.clone()),
-                    Err(failure) => failure.body(Some(id.raw())),
-                }
-            }
         }
     };
     let permit = Permit::own("a question of the upstream is refused");
     if let Err(fault) = route.notify(worker, &permit, refused).await {
+        let server = &route.site.server.name;
         debug!(?fault, server.name = %server, "A refusal did not reach server `{server}`");
     }
     Sorted::Nothing
 }
 
+/// Sorts it with what holds now; `Err` is what a refused question is answered.
+fn sort_now(
+    worker: &Worker,
+    route: &Route,
+    present: &Present<'_>,
+    channel: Channel,
+    text: &Bytes,
+) -> Result<Sorted, Bytes> {
+    let server = &route.site.server.name;
+    let Ok(parsed) = envelope::parse_upstream(text) else {
+        warn!(server.name = %server, bytes = text.len(), "Server `{server}` sent a message that cannot be read");
+        return Ok(Sorted::Nothing);
+    };
+    Ok(match envelope::read(&parsed) {
+        Err(problem) => {
+            warn!(server.name = %server, %problem, "Server `{server}` sent a message that is refused");
+            Sorted::Nothing
+        }
+        Ok(Message::Response { id, answer }) => {
+            let key = id.key();
+            let pending = route.session.state().in_flight.remove(&key);
+            let Some(pending) = pending else {
+                warn!(server.name = %server, "Server `{server}` answered a request that is not in flight");
+                return Ok(Sorted::Nothing);
+            };
+            let answer = (id, answer);
+            let answered = finish(worker, route, present, &pending, &parsed, answer, text);
+            Sorted::Answer { key, answered }
+        }
+        Ok(Message::Notification { method, params })
+            if channel == Channel::Session && method == "notifications/cancelled" =>
+        {
+            let target = params.and_then(|params| params.get("requestId"));
+            let question = target.and_then(|id| {
+                route
+                    .session
+                    .state()
+                    .questions
+                    .remove(&envelope::id_key(id))
+            });
+            if question.is_none() {
+                // Nothing that this agent was asked.
+                return Ok(Sorted::Nothing);
+            }
+            settle_question(worker, question, Status::Cancelled);
+            Sorted::Deliver(text.clone())
+        }
+        Ok(Message::Notification { method, .. }) => {
+            match protocol::upstream_notification(channel, &method) {
+                Some(known) => {
+                    if known == KnownNotification::ListChanged {
+                        route.site.eras.forget_tools();
+                    }
+                    Sorted::Deliver(text.clone())
+                }
+                None => {
+                    debug!(server.name = %server, "Dropped an unknown notification of server `{server}`");
+                    Sorted::Nothing
+                }
+            }
+        }
+        Ok(Message::Request { .. }) if channel != Channel::Session => {
+            warn!(server.name = %server, "Server `{server}` sent a request, which this era does not allow");
+            Sorted::Violation
+        }
+        Ok(Message::Request { id, method, .. }) => {
+            let asked = question(worker, route, present, id, &method);
+            asked.map_err(|failure| failure.body(Some(id.raw())))?;
+            Sorted::Deliver(text.clone())
+        }
+    })
+}
+
 /// Settles and filters the one message that answers a request. `None` when it
-/// is no answer to it.
+/// is no answer to it, or comes after the end of the grant.
 pub(crate) fn answer_to(
     worker: &Worker,
     route: &Route,
@@ -147,8 +159,6 @@ pub(crate) fn answer_to(
     id: &str,
     text: Bytes,
 ) -> Option<Answered> {
-    let shared = &worker.shared;
-    let directory = shared.directory.load();
     let parsed = envelope::parse_upstream(&text).ok()?;
     let answer = match envelope::read(&parsed) {
         Ok(Message::Response { id, answer }) if id.key() == *key => (id, answer),
@@ -167,18 +177,22 @@ pub(crate) fn answer_to(
             return answer_to(worker, route, key, id, text);
         }
     };
-    let holding = directory.holding(&route.session.grant, shared.clock.now().wall)?;
-    let pending = route.session.state().in_flight.remove(key)?;
-    Some(finish(
-        worker, route, holding, &pending, &parsed, answer, &text,
-    ))
+    let answered = worker.shared.present(&route.session.grant, |present| {
+        let pending = route.session.state().in_flight.remove(key)?;
+        let answered = finish(worker, route, present, &pending, &parsed, answer, &text);
+        Some(answered)
+    });
+    answered.unwrap_or_else(|Ended| {
+        worker.end_with_grant(&route.session);
+        None
+    })
 }
 
 /// Settles, records and filters the answer to a request.
 fn finish(
     worker: &Worker,
     route: &Route,
-    holding: &Arc<Holding>,
+    present: &Present<'_>,
     pending: &Pending,
     parsed: &Document<'_>,
     (id, answer): (Id<'_>, Answer<'_>),
@@ -207,7 +221,7 @@ fn finish(
             (mark.into_iter().collect(), answer::status_of(era, code))
         }
         Answer::Result(result) => {
-            let checked = modern_result(worker, route, holding, pending, id, result);
+            let checked = modern_result(worker, route, present, pending, id, result);
             if let Err(Unfit { status, answered }) = checked {
                 settle(status);
                 return answered;
@@ -217,7 +231,7 @@ fn finish(
             } else {
                 Status::Ok
             });
-            let mut splices = filter::result(worker, route, holding, pending, result);
+            let mut splices = filter::result(worker, route, present, pending, result);
             splices.extend(sealed(worker, route, pending, result));
             splices.extend(decision_mark(parsed, result.get("_meta")));
             (splices, 200)
@@ -268,7 +282,7 @@ struct Unfit {
 fn modern_result(
     worker: &Worker,
     route: &Route,
-    holding: &Arc<Holding>,
+    present: &Present<'_>,
     pending: &Pending,
     id: Id<'_>,
     result: Value<'_>,
@@ -311,7 +325,7 @@ fn modern_result(
                 let method = method.ok_or_else(lies)?;
                 let params = question.value.get("params");
                 let declared = |capability: &str| modern.declared.covers(capability, params);
-                let asked = ask(worker, route, holding, (Era::Modern, &method), &declared);
+                let asked = ask(worker, route, present, (Era::Modern, &method), &declared);
                 match asked {
                     // It is put to the agent with this very answer.
                     Ok(kept) => settle::settle(&worker.shared, &kept, Status::Ok),
@@ -364,7 +378,7 @@ fn decision_mark(parsed: &Document<'_>, place: Option<Value<'_>>) -> Option<Spli
 fn question(
     worker: &Worker,
     route: &Route,
-    holding: &Arc<Holding>,
+    present: &Present<'_>,
     id: Id<'_>,
     method: &str,
 ) -> Result<(), Failure> {
@@ -379,7 +393,7 @@ fn question(
         return Ok(());
     }
     let declared = |capability: &str| route.session.state().capabilities.contains(capability);
-    let asked = ask(worker, route, holding, (Era::Legacy, method), &declared);
+    let asked = ask(worker, route, present, (Era::Legacy, method), &declared);
     let kept = asked.map_err(|stop| match stop {
         Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
         Stop::Unrecorded => Failure::record_unavailable(),
@@ -421,7 +435,7 @@ pub(crate) async fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
 fn ask(
     worker: &Worker,
     route: &Route,
-    holding: &Arc<Holding>,
+    present: &Present<'_>,
     (era, method): (Era, &str),
     declared: &dyn Fn(&str) -> bool,
 ) -> Result<Kept, Stop> {
@@ -432,21 +446,21 @@ fn ask(
         arguments: None,
     };
     let caller = Caller {
-        grant: holding.grant.id.0.clone(),
-        server: holding.grant.server.0.clone(),
+        grant: present.principal.grant.0.clone(),
+        server: present.principal.server.0.clone(),
         session: route.session.counts_apart(),
     };
-    let now = shared.clock.now();
+    let now = present.now;
     let mut subject = Subject {
         call: record::call_id()?,
-        holding,
+        principal: &present.principal,
         method,
         tool: None,
         keys: Vec::new(),
-        shadow: judge::shadow(shared, holding, &caller, &call, now),
+        shadow: judge::shadow(shared, present, &caller, &call),
     };
     let walked = (|| {
-        let allowed = match may_ask(era, declared, holding, &caller, &call) {
+        let allowed = match may_ask(era, declared, present, &caller, &call) {
             Verdict::Allow(allowed) => allowed,
             Verdict::Deny(refusal) => {
                 return Err(Stop::Refused {
@@ -469,7 +483,7 @@ fn ask(
             charges: allowed.charges,
             at: now,
             started: Instant::now(),
-            counts: Arc::clone(&holding.site.counts),
+            counts: Arc::clone(&present.principal.counts),
         })
     })();
     if let Err(Stop::Refused { decision, refusal }) = &walked {
@@ -483,7 +497,7 @@ fn ask(
 fn may_ask(
     era: Era,
     declared: &dyn Fn(&str) -> bool,
-    holding: &Holding,
+    present: &Present<'_>,
     caller: &Caller,
     call: &Call<'_>,
 ) -> Verdict {
@@ -506,5 +520,5 @@ fn may_ask(
     {
         return no(format!("the agent did not declare `{capability}`"));
     }
-    judge::judge(holding, caller, call)
+    judge::judge(present, caller, call)
 }

@@ -12,8 +12,8 @@ use crate::directory::Directory;
 use crate::envelope::{self, Message};
 use crate::inbound::{self, Sorted};
 use crate::modern::wanted::is_part;
+use crate::present::Present;
 use crate::protocol::{Channel, Era};
-use crate::route::Route;
 use crate::session::Session;
 use crate::stage::judge;
 use crate::upstream::Upstream;
@@ -58,15 +58,10 @@ impl Inbox for ToSessions {
 }
 
 async fn put(worker: &Worker, session: Arc<Session>, message: Bytes) {
-    let wall = worker.shared.clock.now().wall;
-    let directory = worker.shared.directory.load_full();
-    let Some(holding) = directory.holding(&session.grant, wall) else {
-        worker.end(&session);
+    let way = |present: &Present<'_>| present.route(&session);
+    let Ok(route) = worker.shared.present(&session.grant, way) else {
+        worker.end_with_grant(&session);
         return;
-    };
-    let route = Route {
-        site: Arc::clone(&holding.site),
-        session: Arc::clone(&session),
     };
     let channel = match session.era() {
         Some(Era::Modern) => Channel::Call,
@@ -121,12 +116,12 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
     let stale = |session: &Session| rotated.contains(&GrantId(session.grant.clone()));
     let gone = |session: &Session| stale(session) || after.holding(&session.grant, wall).is_none();
     for session in shared.sessions.take_if(gone) {
-        worker.end(&session);
+        worker.end_with_grant(&session);
     }
     for session in shared.all_sessions() {
         let now = after.holding(&session.grant, wall);
         let Some(now) = now.filter(|_| !stale(&session)) else {
-            worker.end(&session);
+            worker.end_with_grant(&session);
             continue;
         };
         let Some(then) = before.holding(&session.grant, wall) else {

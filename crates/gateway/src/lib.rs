@@ -21,6 +21,7 @@ mod outlet;
 mod path;
 mod patience;
 mod permit;
+mod present;
 mod probe;
 mod protocol;
 mod random;
@@ -179,19 +180,13 @@ impl Gateway {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let source = shared.store.directory()?;
-        let before = shared.directory.load_full();
         let own_roots = shared.settings.upstream_ca.as_deref();
         let connector = || self.0.tls.get(own_roots);
-        let next = Directory::compile(
-            source,
-            &before,
-            &shared.settings,
-            &shared.metrics,
-            &connector,
+        let (settings, metrics) = (&shared.settings, &shared.metrics);
+        shared.directory.replace(
+            |before| Directory::compile(source, before, settings, metrics, &connector),
+            |before, after| inbox::after_reload(shared, before, after),
         );
-        shared.directory.store(Arc::new(next));
-        let after = shared.directory.load_full();
-        inbox::after_reload(shared, &before, &after);
         Ok(())
     }
 
@@ -246,8 +241,8 @@ impl Gateway {
 
     fn child_of(&self, agent: &StdioAgent) -> Option<(u64, ChildSpec)> {
         let own = agent.child.clone()?;
-        let directory = self.0.shared.directory.load();
-        let server = directory.source.server(&agent.server)?;
+        let find = |directory: &Directory| directory.source.server(&agent.server).cloned();
+        let server = self.0.shared.directory.read(find)?;
         let spec = ChildSpec {
             server: server.id.0.clone(),
             name: server.name.clone(),

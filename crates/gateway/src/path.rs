@@ -20,29 +20,28 @@ use bytes::Bytes;
 use provost_policy::json::{Folder, Kind, Value};
 use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::method::{MethodKind, method_kind};
-use provost_policy::{Call, Caller, Charge, Moment, RuleId, Window};
+use provost_policy::{Call, Caller, Charge, RuleId, Window};
 use provost_store::{Decision, Status};
 
 use crate::answer::{self, Failure};
-use crate::directory::Holding;
 use crate::envelope::{self, Id, Malformed, Message};
 use crate::modern::Claims;
 use crate::outgoing::{Modern, Outgoing};
 use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
+use crate::present::{self, Claim, Ended, Present};
 use crate::protocol::{self, Era, RequestKind, TaskMethod};
 use crate::relay::{Flight, Transform};
-use crate::route::Route;
 use crate::session::{Kept, Session};
 use crate::stage::continuation::Continued;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, judge, limits, record, settle};
 use crate::worker::Worker;
 
-/// Who sent a message: what its token opened, and its session if it has one.
+/// Who says that it sent a message, and its session if it has one.
 #[derive(Clone)]
 pub(crate) struct Agent {
-    pub(crate) holding: Arc<Holding>,
+    pub(crate) claim: Claim,
     pub(crate) session: Option<Arc<Session>>,
     /// What the headers of an HTTP request claim, when they name another revision
     /// than one of the legacy era.
@@ -102,26 +101,75 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
         let stop = early(worker, agent, &request);
         return refuse(Era::Legacy, stop, &request, kind, outlet);
     };
-    let flight = match kind {
+    let judged = worker.shared.judging(&agent.claim, |present| match kind {
         RequestKind::Housekeeping(_) | RequestKind::Task(TaskMethod::List)
             if !session.is_open() =>
         {
             Err(early(worker, agent, &request))
         }
         RequestKind::Housekeeping(kind) => {
-            housekeeping::flight(agent, &session, &request, kind, None)
+            housekeeping::flight(present, &session, &request, kind, None)
                 .map_err(|stop| unjudged(worker, agent, &request, stop))
         }
         RequestKind::CallTool
         | RequestKind::Method
         | RequestKind::Subscribe
         | RequestKind::Unknown
-        | RequestKind::Task(_) => govern(worker, agent, &session, &request, kind, None),
-    };
-    match flight {
+        | RequestKind::Task(_) => govern(worker, present, agent, &session, &request, kind, None),
+    });
+    match judged.unwrap_or_else(|Ended| Err(ended(worker, agent, &request, kind))) {
         Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
         Err(stop) => refuse(Era::Legacy, stop, &request, kind, outlet),
     }
+}
+
+/// A request whose grant ended on its way to us: refused and recorded.
+fn ended(worker: &Worker, agent: &Agent, request: &Request<'_>, kind: RequestKind) -> Stop {
+    let (tool, arguments) = tool_call(request, kind).unwrap_or_default();
+    let keys = record::keys(arguments);
+    record_ended(worker, agent, &request.method, tool.as_deref(), keys)
+}
+
+/// Looks whether who sent a message still is who it was, without judging it.
+fn identified(worker: &Worker, agent: &Agent, method: &str) -> Result<(), Failure> {
+    let there = worker.shared.judging(&agent.claim, |_| ());
+    there.map_err(|Ended| ending(record_ended(worker, agent, method, None, Vec::new())))
+}
+
+/// What whoever sent something that is no request is told of it.
+fn ending(stop: Stop) -> Failure {
+    match stop {
+        Stop::Refused { refusal, .. } => Failure::ended(&refusal),
+        Stop::Malformed(failure) | Stop::Failed(failure) => failure,
+        Stop::Unrecorded => Failure::record_unavailable(),
+    }
+}
+
+/// Records that a message is refused because its grant ended.
+fn record_ended(
+    worker: &Worker,
+    agent: &Agent,
+    method: &str,
+    tool: Option<&str>,
+    keys: Vec<Cow<'_, str>>,
+) -> Stop {
+    let refusal = present::ended();
+    let now = worker.shared.clock.now();
+    let recorded = record::call_id().and_then(|call| {
+        let subject = Subject {
+            call,
+            principal: &agent.claim.principal,
+            method,
+            tool,
+            keys,
+            shadow: None,
+        };
+        record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
+    });
+    recorded.err().unwrap_or(Stop::Refused {
+        decision: Decision::Deny,
+        refusal,
+    })
 }
 
 /// A request before there is a session.
@@ -146,6 +194,7 @@ type Cleared = (Flight, Permit, Outgoing);
 /// here waits, so nothing can change between the stages.
 fn govern(
     worker: &Worker,
+    present: &Present<'_>,
     agent: &Agent,
     session: &Arc<Session>,
     request: &Request<'_>,
@@ -165,44 +214,44 @@ fn govern(
         tool: tool.as_deref(),
         arguments,
     };
-    let caller = caller(agent, session);
-    let now = shared.clock.now();
+    let caller = caller(present, session);
+    let now = present.now;
     let continued = modern.as_ref().and_then(|modern| modern.continued.as_ref());
     let mut subject = Subject {
         call: match continued {
             Some(continued) => continued.call,
             None => record::call_id()?,
         },
-        holding: &agent.holding,
+        principal: &present.principal,
         method: &request.method,
         tool: tool.as_deref(),
         keys: record::keys(arguments),
         shadow: match continued {
             // It was asked when the call began.
             Some(_) => None,
-            None => judge::shadow(shared, &agent.holding, &caller, &call, now),
+            None => judge::shadow(shared, present, &caller, &call),
         },
     };
-    let cleared = in_order(worker, agent, session, request, &call)
+    let cleared = in_order(worker, present, session, request, &call)
         .and_then(|()| modern::resumes(request, continued))
-        .and_then(|()| modern::repeats(agent, session, &call))
+        .and_then(|()| modern::repeats(present, agent, session, &call))
         .and_then(|()| of_this_era(request, kind))
-        .and_then(|()| own_task(worker, agent, request, kind))
+        .and_then(|()| own_task(worker, present, request, kind))
         .and_then(|()| {
             clear(
                 worker,
+                present,
                 session,
                 &caller,
                 &call,
                 &mut subject,
                 continued,
-                now,
             )
         });
     match cleared {
         Ok((permit, kept)) => {
             let cleared = (permit, kept, modern);
-            take_off(worker, agent, session, request, kind, cleared)
+            take_off(worker, present, session, request, kind, cleared)
         }
         Err(Stop::Refused { decision, refusal }) => {
             if let Some(said) = &mut subject.shadow {
@@ -233,10 +282,10 @@ fn judged_as<'r>(request: &'r Request<'_>, kind: RequestKind) -> &'r str {
 }
 
 /// Who calls, as policies and limits know them.
-fn caller(agent: &Agent, session: &Session) -> Caller {
+fn caller(present: &Present<'_>, session: &Session) -> Caller {
     Caller {
-        grant: agent.holding.grant.id.0.clone(),
-        server: agent.holding.grant.server.0.clone(),
+        grant: present.principal.grant.0.clone(),
+        server: present.principal.server.0.clone(),
         session: session.counts_apart(),
     }
 }
@@ -244,15 +293,15 @@ fn caller(agent: &Agent, session: &Session) -> Caller {
 /// Judge → look at limits → hold → reserve → record intent.
 fn clear(
     worker: &Worker,
+    present: &Present<'_>,
     session: &Session,
     caller: &Caller,
     call: &Call<'_>,
     subject: &mut Subject<'_>,
     continued: Option<&Continued>,
-    now: Moment,
 ) -> Result<(Permit, Kept), Stop> {
-    let shared = &worker.shared;
-    let mut allowed: Allowed = match judge::judge(subject.holding, caller, call) {
+    let (shared, now) = (&worker.shared, present.now);
+    let mut allowed: Allowed = match judge::judge(present, caller, call) {
         Verdict::Allow(allowed) => allowed,
         Verdict::Deny(refusal) => {
             return Err(Stop::Refused {
@@ -299,7 +348,7 @@ fn clear(
         charges,
         at: now,
         started: Instant::now(),
-        counts: Arc::clone(&subject.holding.site.counts),
+        counts: Arc::clone(&subject.principal.counts),
     };
     Ok((permit, kept))
 }
@@ -307,7 +356,7 @@ fn clear(
 /// Enters a cleared call among those in flight.
 fn take_off(
     worker: &Worker,
-    agent: &Agent,
+    present: &Present<'_>,
     session: &Arc<Session>,
     request: &Request<'_>,
     kind: RequestKind,
@@ -334,12 +383,9 @@ fn take_off(
         }
         None => housekeeping::remember(session, &request.method, request.params, &message),
     }
-    let route = Route {
-        site: Arc::clone(&agent.holding.site),
-        session: Arc::clone(session),
-    };
+    let route = present.route(session);
     let flight = Flight::new(route, &message, transform, Some(kept)).map_err(|in_flight| {
-        if let Some(kept) = &in_flight.0 {
+        if let Some(kept) = &in_flight.kept {
             settle::settle(&worker.shared, kept, Status::NotSent);
         }
         Stop::from(in_flight)
@@ -372,7 +418,7 @@ fn tool_call<'d>(request: &Request<'d>, kind: RequestKind) -> Result<Tool<'d>, &
 /// like one of the server's tools must not be taken for it anywhere.
 fn in_order(
     worker: &Worker,
-    agent: &Agent,
+    present: &Present<'_>,
     session: &Session,
     request: &Request<'_>,
     call: &Call<'_>,
@@ -395,7 +441,7 @@ fn in_order(
         });
     }
     let twin = match (call.tool, &state.tools) {
-        (Some(name), _) if session.era() == Some(Era::Modern) => agent.holding.site.eras.twin(name),
+        (Some(name), _) if session.era() == Some(Era::Modern) => present.site.eras.twin(name),
         (Some(name), Some(tools)) => tools
             .twin(name, &mut Folder::default())
             // What cannot be folded may look like anything.
@@ -437,7 +483,7 @@ fn of_this_era(request: &Request<'_>, kind: RequestKind) -> Result<(), Stop> {
 /// `tasks/get`, `tasks/result` and `tasks/cancel` reach only the caller's own.
 fn own_task(
     worker: &Worker,
-    agent: &Agent,
+    present: &Present<'_>,
     request: &Request<'_>,
     kind: RequestKind,
 ) -> Result<(), Stop> {
@@ -448,7 +494,7 @@ fn own_task(
         .params
         .and_then(|params| params.get("taskId"))
         .and_then(Value::as_str);
-    let grant = &agent.holding.grant.id.0;
+    let grant = &present.principal.grant.0;
     if task.is_some_and(|task| worker.shared.tasks.owns(grant, &task)) {
         return Ok(());
     }
@@ -469,6 +515,9 @@ fn refuse(era: Era, stop: Stop, request: &Request<'_>, kind: RequestKind, outlet
     match stop {
         Stop::Unrecorded => outlet.fail(&Failure::record_unavailable(), Some(id)),
         Stop::Malformed(failure) | Stop::Failed(failure) => outlet.fail(&failure, Some(id)),
+        Stop::Refused { refusal, .. } if refusal.rule == RuleId::REVOKED => {
+            outlet.fail(&Failure::ended(&refusal), Some(id));
+        }
         Stop::Refused { decision, refusal } => match kind {
             RequestKind::CallTool => {
                 let body = answer::refused_call(era, id, decision.as_str(), &refusal);
@@ -496,6 +545,9 @@ fn refuse(era: Era, stop: Stop, request: &Request<'_>, kind: RequestKind, outlet
 
 /// A message that cannot be read in exactly one way: refused and recorded.
 fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, outlet: Outlet) {
+    if let Err(failure) = identified(worker, agent, "(unreadable)") {
+        return outlet.fail(&failure, None);
+    }
     worker
         .shared
         .metrics
@@ -525,7 +577,7 @@ pub(crate) fn record_envelope(
 ) -> Result<(), Stop> {
     let subject = Subject {
         call: record::call_id()?,
-        holding: &agent.holding,
+        principal: &agent.claim.principal,
         method,
         tool: None,
         keys: Vec::new(),

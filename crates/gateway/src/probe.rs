@@ -9,6 +9,7 @@ use provost_policy::Text;
 use provost_policy::json::Value;
 use serde::Serialize;
 
+use crate::directory::Directory;
 use crate::envelope;
 use crate::modern::meta;
 use crate::outgoing::Outgoing;
@@ -73,19 +74,19 @@ pub enum ServerFault {
 
 /// Opens the server, lists its tools, and closes it again.
 pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, ServerFault> {
-    let directory = worker.shared.directory.load_full();
-    let site = directory
-        .source
-        .server_named(name)
-        .and_then(|server| directory.site(&server.id))
-        .ok_or_else(|| ServerFault::Unknown(name.to_owned()))?;
+    let find = |directory: &Directory| {
+        let server = directory.source.server_named(name)?;
+        directory.site(&server.id).cloned()
+    };
+    let found = worker.shared.directory.read(find);
+    let site = found.ok_or_else(|| ServerFault::Unknown(name.to_owned()))?;
     if site.upstream.is_none() {
         return Err(ServerFault::Unusable);
     }
     let grant = Text::from(format!("probe-{}", crate::random::hex()));
     let session = Session::new(grant, site.server.id.0.clone(), None, Outbound::Http);
     let route = Route {
-        site: Arc::clone(site),
+        site,
         session: Arc::new(session),
     };
     let looked = tokio::time::timeout(PATIENCE, look(worker, &route)).await;

@@ -18,12 +18,12 @@ use crate::inbound::{self, Answered, Sorted};
 use crate::outgoing::Outgoing;
 use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
+use crate::present::ended;
 use crate::protocol::{Channel, Era};
 use crate::route::Route;
 use crate::session::{Kept, Pending};
 use crate::sse::Event;
-use crate::stage::Stop;
-use crate::stage::settle;
+use crate::stage::{Stop, settle};
 use crate::upstream::{Exchange, Fault, FaultKind, is_result};
 use crate::worker::Worker;
 
@@ -74,8 +74,12 @@ pub(crate) struct Flight {
     number: u64,
 }
 
-/// A request with this id is in flight already; what was kept comes back.
-pub(crate) struct InFlight(pub(crate) Option<Kept>);
+/// A request with this id is in flight already, or its session is over; what was
+/// kept comes back.
+pub(crate) struct InFlight {
+    pub(crate) kept: Option<Kept>,
+    over: bool,
+}
 
 /// Why an exchange ended without an answer.
 enum Broken {
@@ -88,6 +92,8 @@ enum Broken {
     Cancelled,
     /// The session ended, or the gateway stops.
     Ended,
+    /// The session ended with its grant.
+    GrantEnded,
     /// The upstream ended a subscription.
     Over,
     /// The upstream speaks only the era that is not the agent's.
@@ -107,8 +113,9 @@ impl Flight {
         let key = message.key().clone();
         let cancelled = CancellationToken::new();
         let mut state = route.session.state();
-        if state.in_flight.contains_key(&key) {
-            return Err(InFlight(kept));
+        let over = state.over.is_some();
+        if over || state.in_flight.contains_key(&key) {
+            return Err(InFlight { kept, over });
         }
         state.requests += 1;
         let number = state.requests;
@@ -398,6 +405,15 @@ impl Flight {
 
     /// Settles and answers a request that got no answer.
     async fn give_up(self, worker: &Worker, why: Broken, way: Way) {
+        let session = &self.route.session;
+        if worker.shared.present(&session.grant, |_| ()).is_err() {
+            worker.end_with_grant(session);
+        }
+        // Nobody else is to blame then, whatever happened next.
+        let why = match session.lost_its_grant() {
+            true => Broken::GrantEnded,
+            false => why,
+        };
         let pending = {
             let mut state = self.route.session.state();
             let own = state.in_flight.get(&self.key);
@@ -419,6 +435,7 @@ impl Flight {
             Broken::Gone | Broken::Resumable | Broken::Ended => {
                 (Status::Cancelled, Failure::busy("the session ended"))
             }
+            Broken::GrantEnded => (Status::GrantEnded, Failure::ended(&ended())),
             Broken::OtherEra => (Status::RpcError, Failure::other_era(server, self.era)),
             Broken::Over => (Status::Ok, Failure::busy("the subscription ended")),
             Broken::Cancelled => (Status::Cancelled, Failure::busy("cancelled")),
@@ -429,8 +446,9 @@ impl Flight {
         }
         let reason = match why {
             // Whoever ended the session took its requests and cancels them.
-            Broken::Ended if taken => None,
+            Broken::Ended | Broken::GrantEnded if taken => None,
             Broken::Gone | Broken::Ended => Some("the agent is gone"),
+            Broken::GrantEnded => Some("the grant ended"),
             Broken::Cancelled => Some("cancelled by the agent"),
             Broken::Fault(fault) if fault.kind == FaultKind::Slow => Some("no answer in time"),
             Broken::Fault(_) | Broken::Resumable | Broken::Over | Broken::OtherEra => None,
@@ -443,6 +461,7 @@ impl Flight {
                 Broken::Fault(_)
                 | Broken::Gone
                 | Broken::Ended
+                | Broken::GrantEnded
                 | Broken::Resumable
                 | Broken::OtherEra => {
                     way.fail(&failure, &self.id).await;
@@ -507,8 +526,17 @@ pub(crate) fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
 
 // === impl InFlight ===
 
+impl InFlight {
+    pub(crate) fn failure(&self) -> Failure {
+        match self.over {
+            true => Failure::unknown_session(),
+            false => Failure::id_in_use(),
+        }
+    }
+}
+
 impl From<InFlight> for Stop {
-    fn from(_: InFlight) -> Self {
-        Self::Failed(Failure::id_in_use())
+    fn from(why: InFlight) -> Self {
+        Self::Failed(why.failure())
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use provost_policy::json::KnownNames;
 use provost_policy::{Charge, Moment, Text};
-use provost_store::CallId;
+use provost_store::{CallId, Status};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -84,8 +84,8 @@ pub(crate) struct State {
     pub(crate) level: Option<Outgoing>,
     /// Subscriptions of the modern era, by the id of the request that listens.
     pub(crate) listening: HashMap<IdKey, Listening>,
-    /// Whether what was open when it ended is taken care of.
-    pub(crate) over: bool,
+    /// How what was open ended with it, once it is over.
+    pub(crate) over: Option<Status>,
     /// Whether the upstream's own stream flows to a stdio agent.
     follows: bool,
     stream: Option<GetStream>,
@@ -234,6 +234,11 @@ impl Session {
     /// Whether it is open: before that nothing but opening it goes upstream.
     pub(crate) fn is_open(&self) -> bool {
         self.era().is_some()
+    }
+
+    /// Whether it ended because its grant did.
+    pub(crate) fn lost_its_grant(&self) -> bool {
+        self.state().over == Some(Status::GrantEnded)
     }
 
     /// The way to a stdio agent.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use provost_policy::Text;
 use provost_policy::ledger::Ledger;
 use provost_store::{Clock, Journal, ServerId, Status, Store};
@@ -12,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::directory::Directory;
+use crate::directory::{Directory, InForce};
 use crate::envelope::IdKey;
 use crate::metrics::Metrics;
 use crate::protocol::Era;
@@ -34,8 +33,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
-    /// Replaced as a whole; a call loads it once.
-    pub(crate) directory: ArcSwap<Directory>,
+    /// Replaced as a whole.
+    pub(crate) directory: InForce,
     // A std mutex: looking and reserving are arithmetic, never across an await.
     ledger: Mutex<Ledger>,
     pub(crate) sessions: Sessions,
@@ -83,7 +82,7 @@ impl Shared {
             clock: store.clock(),
             store,
             settings,
-            directory: ArcSwap::default(),
+            directory: InForce::default(),
             ledger: Mutex::new(ledger),
             sessions: Sessions::default(),
             stdio: StdioAgents::default(),
@@ -106,8 +105,7 @@ impl Shared {
 
     /// Ends the process of a grant that is gone, once none of its sessions is left.
     fn dismiss_children(&self, grant: &Text) {
-        let wall = self.clock.now().wall;
-        if self.directory.load().holding(grant, wall).is_some() {
+        if self.present(grant, |_| ()).is_ok() {
             return;
         }
         if let Some(children) = self.children.get() {
@@ -137,11 +135,21 @@ impl Worker {
     /// Ends a session: its streams, what is still in flight (whoever takes a
     /// request out of the list settles it), and the upstream's side.
     pub(crate) fn end(&self, session: &Arc<Session>) {
+        self.end_because(session, Status::Cancelled);
+    }
+
+    /// The same for a session whose grant ended: what is in flight says so.
+    pub(crate) fn end_with_grant(&self, session: &Arc<Session>) {
+        self.end_because(session, Status::GrantEnded);
+    }
+
+    fn end_because(&self, session: &Arc<Session>, why: Status) {
         let (pending, questions) = {
             let mut state = session.state();
-            if std::mem::replace(&mut state.over, true) {
+            if state.over.is_some() {
                 return;
             }
+            state.over = Some(why);
             (
                 std::mem::take(&mut state.in_flight),
                 std::mem::take(&mut state.questions),
@@ -150,15 +158,14 @@ impl Worker {
         // Only now: what is in flight must find that somebody else took it, or
         // its cancellation would race with the end of the upstream's session.
         session.ended.cancel();
-        let site = {
-            let directory = self.shared.directory.load();
-            directory.site(&ServerId(session.server.clone())).cloned()
-        };
+        let id = ServerId(session.server.clone());
+        let find = |directory: &Directory| directory.site(&id).cloned();
+        let site = self.shared.directory.read(find);
         let unanswered: Vec<IdKey> = pending.keys().cloned().collect();
         let kept = pending.into_values().filter_map(|pending| pending.kept);
         let asked = questions.into_values().filter_map(|question| question.kept);
         for kept in kept.chain(asked) {
-            settle::settle(&self.shared, &kept, Status::Cancelled);
+            settle::settle(&self.shared, &kept, why);
         }
         if let Some(site) = site {
             let worker = Self::background(&self.shared);

@@ -29,7 +29,7 @@ pub struct Directory {
 }
 
 /// SHA-256 of a token: enough, because tokens are 256 random bits.
-pub(crate) type TokenHash = [u8; 32];
+pub type TokenHash = [u8; 32];
 
 /// One upstream MCP server.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ pub struct Grant {
 }
 
 /// SHA-256 of a token.
-pub(crate) fn hash_token(token: &str) -> TokenHash {
+pub fn hash_token(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
 }
 
@@ -152,7 +152,12 @@ impl Directory {
     /// The grant this token opens, if it is live at `wall`
     /// (unix time in microseconds), its parents included.
     pub fn authenticate(&self, token: &str, wall: u64) -> Option<&Arc<Grant>> {
-        let grant = self.grants.get(self.tokens.get(&hash_token(token))?)?;
+        self.opened_by(&hash_token(token), wall)
+    }
+
+    /// The same for the hash of a token.
+    pub fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Arc<Grant>> {
+        let grant = self.grants.get(self.tokens.get(token)?)?;
         self.live(&grant.id, wall).then_some(grant)
     }
 

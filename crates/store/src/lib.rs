@@ -31,7 +31,7 @@ pub use audit::{Damage, DamageKind, ExportFormat, Head, HeadError, Pruned, Verif
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, WithKey, restore};
 pub use change::{Actor, ChangeError, StoreError};
 pub use clock::Clock;
-pub use directory::{Directory, Grant, PolicyVersion, Server, Transport};
+pub use directory::{Directory, Grant, PolicyVersion, Server, TokenHash, Transport, hash_token};
 pub use grants::{Attachment, GrantView, Minted, NewGrant};
 pub use ids::{CallId, GrantId, ServerId};
 pub use journal::{

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use provost_store::hash_token;
 use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::body::Out;
@@ -16,12 +17,13 @@ use super::lengths::TwoLengths;
 use super::stream;
 use super::unidentified::{self, Reason};
 use crate::answer::Failure;
-use crate::directory::{Directory, Holding};
+use crate::directory::Principal;
 use crate::modern::Claims;
 use crate::modern::claims::Header;
 use crate::outlet::{Outlet, Reply};
 use crate::path::{self, Agent};
 use crate::patience;
+use crate::present::{Claim, Present};
 use crate::protocol;
 use crate::session::Session;
 use crate::upstream::http::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
@@ -64,12 +66,11 @@ async fn answer(
         counts.add(Reason::Path);
         return Err(plain(StatusCode::NOT_FOUND));
     }
-    let directory = worker.shared.directory.load_full();
-    let holding = identify(worker, &directory, request.headers())?;
-    let server = &holding.grant;
-    let opens = name == server.server_name.as_str() || name == server.server.as_str();
+    let claim = identify(worker, request.headers())?;
+    let principal = &claim.principal;
+    let opens = name == principal.server_name.as_str() || name == principal.server.as_str();
     let agent = Agent {
-        holding: Arc::clone(&holding),
+        claim: claim.clone(),
         session: None,
         claims: None,
     };
@@ -79,28 +80,27 @@ async fn answer(
         let refusal = plain(StatusCode::FORBIDDEN);
         return Err(unidentified::recorded(worker, &agent, &method, refusal));
     }
-    let admitted = admitted(worker, &directory, holding, request).await;
+    let admitted = admitted(worker, claim, request).await;
     admitted.map_err(|refusal| unidentified::recorded(worker, &agent, &method, refusal))
 }
 
 /// A request of a known grant for its own server.
 async fn admitted(
     worker: &Worker,
-    directory: &Arc<Directory>,
-    holding: Arc<Holding>,
+    claim: Claim,
     request: Request<Incoming>,
 ) -> Result<Response<Out>, Response<Out>> {
     match *request.method() {
-        Method::POST => post(worker, directory, holding, request).await,
+        Method::POST => post(worker, claim, request).await,
         Method::GET => {
             version(request.headers())?;
-            let session = known_session(worker, &holding, request.headers())?;
+            let session = known_session(worker, &claim.principal, request.headers())?;
             let last_event = last_event(request.headers())?;
-            stream::open(worker, holding, session, last_event).await
+            stream::open(worker, &claim, session, last_event).await
         }
         Method::DELETE => {
             version(request.headers())?;
-            let session = known_session(worker, &holding, request.headers())?;
+            let session = known_session(worker, &claim.principal, request.headers())?;
             worker.shared.sessions.remove(&session.id);
             worker.end(&session);
             Ok(plain(StatusCode::OK))
@@ -114,12 +114,9 @@ async fn admitted(
     }
 }
 
-/// Identify: the grant that the bearer token opens.
-fn identify(
-    worker: &Worker,
-    directory: &Directory,
-    headers: &HeaderMap,
-) -> Result<Arc<Holding>, Response<Out>> {
+/// Identify: the grant that the bearer token opens. It is presented again when
+/// the message is judged, because its body may come slowly.
+fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Claim, Response<Out>> {
     let shared = &worker.shared;
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let token = values
@@ -129,17 +126,32 @@ fn identify(
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
-    let wall = shared.clock.now().wall;
-    let holding = token.and_then(|token| directory.authenticate(token, wall).cloned());
-    holding.ok_or_else(|| {
+    let claim = token.map(hash_token).and_then(|token| {
+        let who = |present: &Present<'_>| Arc::clone(&present.principal);
+        Some(Claim {
+            principal: shared.presented(&token, who).ok()?,
+            token: Some(token),
+        })
+    });
+    claim.ok_or_else(|| {
         shared.metrics.unidentified.add(Reason::Grant);
-        let mut response = plain(StatusCode::UNAUTHORIZED);
-        let bearer = HeaderValue::from_static("Bearer");
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, bearer);
-        response
+        unauthorized()
     })
+}
+
+/// Nobody with this token is known, or any more.
+pub(super) fn unauthorized() -> Response<Out> {
+    challenging(plain(StatusCode::UNAUTHORIZED))
+}
+
+/// A 401 says what would help.
+fn challenging(mut response: Response<Out>) -> Response<Out> {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let bearer = HeaderValue::from_static("Bearer");
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, bearer);
+    }
+    response
 }
 
 /// The revision named in the header of a request without a body must be one
@@ -175,8 +187,7 @@ fn claims(headers: &HeaderMap) -> Option<Arc<Claims>> {
 
 async fn post(
     worker: &Worker,
-    seen: &Arc<Directory>,
-    holding: Arc<Holding>,
+    claim: Claim,
     request: Request<Incoming>,
 ) -> Result<Response<Out>, Response<Out>> {
     let (head, body) = request.into_parts();
@@ -198,22 +209,15 @@ async fn post(
     let claims = claims(headers);
     let session = match text(headers, &SESSION_ID) {
         // The modern era has no sessions; a header that names one says nothing.
-        Some(_) if claims.is_none() => Some(known_session(worker, &holding, headers)?),
+        Some(_) if claims.is_none() => Some(known_session(worker, &claim.principal, headers)?),
         Some(_) | None => None,
     };
     let body = read(worker, body).await?;
-    // A body may come slowly: what changed meanwhile holds for it.
-    let now = worker.shared.directory.load();
-    let holding = if Arc::ptr_eq(seen, &now) {
-        holding
-    } else {
-        identify(worker, &now, headers)?
-    };
     if let Some(session) = &session {
         session.touch();
     }
     let agent = Agent {
-        holding,
+        claim,
         session,
         claims,
     };
@@ -230,7 +234,7 @@ fn respond(reply: Result<Reply, RecvError>) -> Response<Out> {
             body,
             session,
         }) => {
-            let mut response = json(http, body);
+            let mut response = challenging(json(http, body));
             if let Some(id) = session.and_then(|id| HeaderValue::from_str(&id).ok()) {
                 response.headers_mut().insert(SESSION_ID, id);
             }
@@ -295,15 +299,14 @@ async fn read(worker: &Worker, mut body: Incoming) -> Result<Bytes, Response<Out
 /// The session a request names, if it is this grant's.
 fn known_session(
     worker: &Worker,
-    holding: &Holding,
+    principal: &Principal,
     headers: &HeaderMap,
 ) -> Result<Arc<Session>, Response<Out>> {
     let id = text(headers, &SESSION_ID).ok_or_else(|| plain(StatusCode::BAD_REQUEST))?;
-    let grant = &holding.grant;
     worker
         .shared
         .sessions
-        .get(id, &grant.id.0, &grant.server.0)
+        .get(id, &principal.grant.0, &principal.server.0)
         .ok_or_else(|| json(404, Failure::unknown_session().body(None)))
 }
 

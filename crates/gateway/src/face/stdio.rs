@@ -11,6 +11,7 @@ use crate::answer::Failure;
 use crate::envelope::{self, Message};
 use crate::outlet::Outlet;
 use crate::path::{self, Agent};
+use crate::present::{Claim, Ended, Present};
 use crate::session::{OUTBOUND, Outbound, Session};
 use crate::splice;
 use crate::upstream::child::ChildSpec;
@@ -129,13 +130,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
             return;
         }
         // Read anew for each message: a revoked grant ends here.
-        let wall = shared.clock.now().wall;
-        let Some(holding) = shared
-            .directory
-            .load()
-            .holding(&session.grant, wall)
-            .cloned()
-        else {
+        let Ok(claim) = claim(worker, session) else {
             let failure = Failure::invalid_request("the grant is revoked or expired");
             drop(lines.send(failure.body(None)).await);
             return;
@@ -153,7 +148,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
             },
         };
         let agent = Agent {
-            holding,
+            claim,
             session: Some(Arc::clone(session)),
             claims: None,
         };
@@ -183,16 +178,23 @@ async fn read_lines<R: AsyncRead + Unpin>(
     }
 }
 
+/// Whose session it is, if the grant is live.
+fn claim(worker: &Worker, session: &Session) -> Result<Claim, Ended> {
+    let who = |present: &Present<'_>| Claim {
+        principal: Arc::clone(&present.principal),
+        token: None,
+    };
+    worker.shared.present(&session.grant, who)
+}
+
 /// A line that is not read to its end. What follows it cannot be told from its
 /// rest, so the connection ends with it.
 fn unread(worker: &Worker, session: &Arc<Session>, failure: Failure) -> Failure {
-    let wall = worker.shared.clock.now().wall;
-    let directory = worker.shared.directory.load();
-    let Some(holding) = directory.holding(&session.grant, wall).cloned() else {
+    let Ok(claim) = claim(worker, session) else {
         return failure;
     };
     let agent = Agent {
-        holding,
+        claim,
         session: Some(Arc::clone(session)),
         claims: None,
     };

@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use super::body::{End, Out};
-use super::http::{conflict, event_stream};
-use crate::directory::Holding;
+use super::http::{conflict, event_stream, unauthorized};
 use crate::inbound::{self, Sorted};
+use crate::present::{Claim, Ended};
 use crate::protocol::Channel;
 use crate::route::Route;
 use crate::session::{OUTBOUND, Opened, Session};
@@ -76,10 +76,14 @@ pub(crate) fn follow(worker: &Worker, route: &Route) {
 /// stream that is not there yet is lost, so the agent must not think it is.
 pub(super) async fn open(
     worker: &Worker,
-    holding: Arc<Holding>,
+    claim: &Claim,
     session: Arc<Session>,
     last_event: Option<&str>,
 ) -> Result<Response<Out>, Response<Out>> {
+    let way = worker
+        .shared
+        .judging(claim, |present| present.route(&session));
+    let route = way.map_err(|Ended| unauthorized())?;
     let of_an_answer = last_event.is_some_and(|id| session.is_answer_event(id));
     let (opened, place) = if of_an_answer {
         let (opened, place) = session.open_beside().map_err(|_| conflict())?;
@@ -105,10 +109,6 @@ pub(super) async fn open(
         let worker = worker.clone();
         let session = Arc::clone(&session);
         async move {
-            let route = Route {
-                site: Arc::clone(&holding.site),
-                session: Arc::clone(&session),
-            };
             tokio::select! {
                 () = carry(&worker, &route, last_event, &sender, resumes, Some(announce)) => {}
                 () = sender.closed() => {}

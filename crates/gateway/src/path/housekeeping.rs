@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 
-use super::{Agent, Cleared, Request};
+use super::{Cleared, Request};
 use crate::outgoing::{Modern, Outgoing};
 use crate::permit::Permit;
+use crate::present::Present;
 use crate::protocol::Housekeeping;
 use crate::relay::{Flight, Transform};
-use crate::route::Route;
 use crate::session::Session;
 use crate::stage::Stop;
 
@@ -18,7 +18,7 @@ const MOST_SUBSCRIPTIONS: usize = 10_000;
 
 /// A housekeeping request on its way; lists are filtered on the way back.
 pub(super) fn flight(
-    agent: &Agent,
+    present: &Present<'_>,
     session: &Arc<Session>,
     request: &Request<'_>,
     kind: Housekeeping,
@@ -43,11 +43,7 @@ pub(super) fn flight(
         Some(modern) => message = message.with(modern),
         None => remember(session, &request.method, request.params, &message),
     }
-    let route = Route {
-        site: Arc::clone(&agent.holding.site),
-        session: Arc::clone(session),
-    };
-    let flight = Flight::new(route, &message, transform, None)?;
+    let flight = Flight::new(present.route(session), &message, transform, None)?;
     Ok((flight, Permit::housekeeping(kind), message))
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 
-use super::{Agent, Request, refuse, unjudged};
+use super::{Agent, Request, ended, refuse, unjudged};
 use crate::answer::Failure;
 use crate::outgoing::Outgoing;
 use crate::outlet::Outlet;
 use crate::permit::Permit;
+use crate::present::{Ended, Present};
 use crate::protocol::{Era, Housekeeping, RequestKind};
 use crate::relay::{Flight, Transform};
-use crate::route::Route;
 use crate::session::{Outbound, Session};
 use crate::stage::Stop;
 use crate::worker::Worker;
@@ -24,27 +24,37 @@ pub(super) async fn initialize(
     request: &Request<'_>,
     outlet: Outlet,
 ) {
-    let refused = |failure: Failure, outlet: Outlet| {
-        let stop = unjudged(worker, agent, request, Stop::Failed(failure));
-        refuse(
-            Era::Legacy,
-            stop,
-            request,
-            RequestKind::Housekeeping(Housekeeping::Initialize),
-            outlet,
-        );
-    };
+    let kind = RequestKind::Housekeeping(Housekeeping::Initialize);
+    let opening = worker.shared.judging(&agent.claim, |present| {
+        take_off(present, agent, request)
+            .map_err(|failure| unjudged(worker, agent, request, Stop::Failed(failure)))
+    });
+    match opening.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind))) {
+        Ok((flight, message)) => {
+            let permit = Permit::housekeeping(Housekeeping::Initialize);
+            flight.go(worker, permit, message, outlet).await;
+        }
+        Err(stop) => refuse(Era::Legacy, stop, request, kind, outlet),
+    }
+}
+
+/// Makes the session, or begins it where the connection is one.
+fn take_off(
+    present: &Present<'_>,
+    agent: &Agent,
+    request: &Request<'_>,
+) -> Result<(Flight, Outgoing), Failure> {
     let session = match &agent.session {
         Some(session) if session.is_stdio() && session.state().opening.is_none() => {
             Arc::clone(session)
         }
         Some(_) => {
-            let failure = Failure::invalid_request("this session is initialized already");
-            return refused(failure, outlet);
+            let problem = "this session is initialized already";
+            return Err(Failure::invalid_request(problem));
         }
         None => {
-            let grant = &agent.holding.grant;
-            let (grant, server) = (grant.id.0.clone(), grant.server.0.clone());
+            let principal = &present.principal;
+            let (grant, server) = (principal.grant.0.clone(), principal.server.0.clone());
             Arc::new(Session::new(grant, server, None, Outbound::Http))
         }
     };
@@ -53,8 +63,8 @@ pub(super) async fn initialize(
         .and_then(|params| params.get("protocolVersion"))
         .and_then(Value::as_str);
     if version.is_none() {
-        let failure = Failure::invalid_params("`params.protocolVersion` must be a string");
-        return refused(failure, outlet);
+        let problem = "`params.protocolVersion` must be a string";
+        return Err(Failure::invalid_params(problem));
     }
     let message = Outgoing::new(request.text, request.id, params);
     {
@@ -64,15 +74,9 @@ pub(super) async fn initialize(
         let names = declared.iter().flat_map(|declared| declared.members());
         state.capabilities = names.map(|member| member.name().into_owned()).collect();
     }
-    let route = Route {
-        site: Arc::clone(&agent.holding.site),
-        session,
-    };
+    let route = present.route(&session);
     match Flight::new(route, &message, Transform::Initialize, None) {
-        Ok(flight) => {
-            let permit = Permit::housekeeping(Housekeeping::Initialize);
-            flight.go(worker, permit, message, outlet).await;
-        }
-        Err(_) => refused(Failure::id_in_use(), outlet),
+        Ok(flight) => Ok((flight, message)),
+        Err(in_flight) => Err(in_flight.failure()),
     }
 }

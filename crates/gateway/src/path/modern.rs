@@ -9,14 +9,15 @@ use provost_policy::{Call, Moment, RuleId};
 use provost_store::Decision;
 
 use super::{
-    Agent, Request, caller, envelope_refusal, govern, housekeeping, judged_as, record_envelope,
-    refuse, tool_call,
+    Agent, Request, caller, ended, envelope_refusal, govern, housekeeping, judged_as,
+    record_envelope, refuse, tool_call,
 };
 use crate::answer::Failure;
 use crate::modern::claims::Header;
 use crate::modern::{self, Declared, ToolHeaders, Wanted, meta};
 use crate::outgoing::{Modern, STATE};
 use crate::outlet::Outlet;
+use crate::present::{Ended, Present};
 use crate::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
 use crate::relay::fault_ending;
 use crate::route::Route;
@@ -47,26 +48,33 @@ pub(super) async fn request(worker: &Worker, agent: &Agent, request: &Request<'_
     };
     let kind = kind(request);
     let session = session(agent, kind);
-    let route = Route {
-        site: Arc::clone(&agent.holding.site),
-        session: Arc::clone(&session),
-    };
-    let flight = match prepare(worker, agent, &route, request, kind).await {
+    let flight = match prepare(worker, agent, &session, request, kind).await {
         Err(stop) => Err(stop),
-        Ok(()) => {
-            let modern = along(worker, agent, request, declared);
-            match kind {
-                RequestKind::Housekeeping(kind) => {
-                    housekeeping::flight(agent, &session, request, kind, Some(modern))
+        // Judged with what holds now, whatever held before the server was asked.
+        Ok(asked) => {
+            let judged = worker.shared.judging(&agent.claim, |present| {
+                same_server(worker, agent, (request, kind), present, asked.as_ref())?;
+                let modern = along(worker, present, request, declared);
+                match kind {
+                    RequestKind::Housekeeping(kind) => {
+                        housekeeping::flight(present, &session, request, kind, Some(modern))
+                    }
+                    RequestKind::CallTool
+                    | RequestKind::Method
+                    | RequestKind::Subscribe
+                    | RequestKind::Unknown
+                    | RequestKind::Task(_) => govern(
+                        worker,
+                        present,
+                        agent,
+                        &session,
+                        request,
+                        kind,
+                        Some(modern),
+                    ),
                 }
-                RequestKind::CallTool
-                | RequestKind::Method
-                | RequestKind::Subscribe
-                | RequestKind::Unknown
-                | RequestKind::Task(_) => {
-                    govern(worker, agent, &session, request, kind, Some(modern))
-                }
-            }
+            });
+            judged.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind)))
         }
     };
     match flight {
@@ -160,41 +168,42 @@ fn session(agent: &Agent, kind: RequestKind) -> Arc<Session> {
             Arc::clone(session)
         }
         None => {
-            let grant = &agent.holding.grant;
-            Arc::new(Session::alone(grant.id.0.clone(), grant.server.0.clone()))
+            let principal = &agent.claim.principal;
+            let (grant, server) = (principal.grant.0.clone(), principal.server.0.clone());
+            Arc::new(Session::alone(grant, server))
         }
     }
 }
 
-/// Finds out what has to be known of the server first. What a policy refuses
-/// anyway is not worth a question to the server.
+/// Finds out what has to be known of the server first, and says which it asked.
+/// What a policy refuses anyway is not worth a question to the server.
 async fn prepare(
     worker: &Worker,
     agent: &Agent,
-    route: &Route,
+    session: &Arc<Session>,
     request: &Request<'_>,
     kind: RequestKind,
-) -> Result<(), Stop> {
+) -> Result<Option<Route>, Stop> {
     let governed = !matches!(kind, RequestKind::Housekeeping(_));
     let (tool, arguments) = match tool_call(request, kind) {
         Ok(read) => read,
         // Refused by name in the governed part.
-        Err(_) => return Ok(()),
+        Err(_) => return Ok(None),
     };
     let call = Call {
         method: judged_as(request, kind),
         tool: tool.as_deref(),
         arguments,
     };
-    if governed {
-        let caller = caller(agent, &route.session);
-        if !matches!(
-            judge::judge(&agent.holding, &caller, &call),
-            Verdict::Allow(_)
-        ) {
-            return Ok(());
-        }
-    }
+    let route = worker.shared.judging(&agent.claim, |present| {
+        let caller = caller(present, session);
+        let worth = !governed || matches!(judge::judge(present, &caller, &call), Verdict::Allow(_));
+        worth.then(|| present.route(session))
+    });
+    // Refused by name, too.
+    let Ok(Some(route)) = route else {
+        return Ok(None);
+    };
     let server = &route.site.server.name;
     let discovers = kind == RequestKind::Housekeeping(Housekeeping::Discover);
     let found = if discovers {
@@ -204,9 +213,9 @@ async fn prepare(
     };
     let failure = match found {
         Ok(true) => match &tool {
-            None => return Ok(()),
+            None => return Ok(Some(route)),
             Some(tool) => match route.know_tool(worker, tool).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Some(route)),
                 Err(fault) => fault_ending(fault, server).1,
             },
         },
@@ -214,31 +223,67 @@ async fn prepare(
         Ok(false) => Failure::other_era(server, Era::Modern),
         Err(fault) => fault_ending(fault, server).1,
     };
-    if governed {
+    Err(of_the_server(worker, agent, request, kind, failure))
+}
+
+/// A request that its server cannot take; a governed one leaves a record.
+fn of_the_server(
+    worker: &Worker,
+    agent: &Agent,
+    request: &Request<'_>,
+    kind: RequestKind,
+    failure: Failure,
+) -> Stop {
+    if matches!(kind, RequestKind::Housekeeping(_)) {
+        return Stop::Failed(failure);
+    }
+    let (tool, arguments) = tool_call(request, kind).unwrap_or_default();
+    let refusal = Refusal {
+        rule: RuleId::UPSTREAM,
+        ..envelope_refusal(failure.message())
+    };
+    let now = worker.shared.clock.now();
+    let recorded = record::call_id().and_then(|call| {
         let subject = Subject {
-            call: record::call_id()?,
-            holding: &agent.holding,
+            call,
+            principal: &agent.claim.principal,
             method: &request.method,
             tool: tool.as_deref(),
             keys: record::keys(arguments),
             shadow: None,
         };
-        let refusal = Refusal {
-            rule: RuleId::UPSTREAM,
-            ..envelope_refusal(failure.message())
-        };
-        let now = worker.shared.clock.now();
-        record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)?;
+        record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
+    });
+    recorded.err().unwrap_or(Stop::Failed(failure))
+}
+
+/// What was found out about a server says nothing about another one that took
+/// its place meanwhile.
+fn same_server(
+    worker: &Worker,
+    agent: &Agent,
+    (request, kind): (&Request<'_>, RequestKind),
+    present: &Present<'_>,
+    asked: Option<&Route>,
+) -> Result<(), Stop> {
+    if asked.is_none_or(|asked| Arc::ptr_eq(&asked.site, &present.site)) {
+        return Ok(());
     }
-    Err(Stop::Failed(failure))
+    let failure = Failure::busy("the settings of the server changed meanwhile; send it again");
+    Err(of_the_server(worker, agent, request, kind, failure))
 }
 
 /// Checks the arguments of a tool that its calls repeat in headers.
-pub(super) fn repeats(agent: &Agent, session: &Session, call: &Call<'_>) -> Result<(), Stop> {
+pub(super) fn repeats(
+    present: &Present<'_>,
+    agent: &Agent,
+    session: &Session,
+    call: &Call<'_>,
+) -> Result<(), Stop> {
     let (Some(tool), Some(Era::Modern)) = (call.tool, session.era()) else {
         return Ok(());
     };
-    let Ok(headers) = agent.holding.site.eras.headers(tool) else {
+    let Ok(headers) = present.site.eras.headers(tool) else {
         return Err(Stop::Refused {
             decision: Decision::Deny,
             refusal: envelope_refusal(
@@ -279,19 +324,20 @@ pub(super) fn take_up(shared: &Shared, continued: &Continued, now: Moment) -> Re
 }
 
 /// What goes along with the request.
-fn along(worker: &Worker, agent: &Agent, request: &Request<'_>, declared: Declared) -> Modern {
+fn along(
+    worker: &Worker,
+    present: &Present<'_>,
+    request: &Request<'_>,
+    declared: Declared,
+) -> Modern {
     let print = continuation::fingerprint(&request.method, request.params);
     let state = request
         .params
         .and_then(|params| params.get(STATE)?.as_str());
     let continued = state.and_then(|state| {
-        let wall = worker.shared.clock.now().wall;
-        let grant = &agent.holding.grant.id.0;
-        worker
-            .shared
-            .seals
-            .as_ref()?
-            .open(&state, grant, &print, wall)
+        let seals = worker.shared.seals.as_ref()?;
+        let (grant, wall) = (&present.principal.grant.0, present.now.wall);
+        seals.open(&state, grant, &print, wall)
     });
     let name = request
         .params
@@ -299,7 +345,7 @@ fn along(worker: &Worker, agent: &Agent, request: &Request<'_>, declared: Declar
         .and_then(Value::as_str);
     let tool: Option<Arc<ToolHeaders>> = match name {
         Some(name) if request.method == "tools/call" => {
-            agent.holding.site.eras.headers(&name).ok().flatten()
+            present.site.eras.headers(&name).ok().flatten()
         }
         Some(_) | None => None,
     };

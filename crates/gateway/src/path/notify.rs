@@ -8,15 +8,17 @@ use provost_policy::json::Value;
 use provost_store::Status;
 use tracing::debug;
 
-use super::{Agent, record_envelope};
+use super::{Agent, ending, record_ended, record_envelope};
 use crate::answer::Failure;
 use crate::envelope::{self, Answer, Id, Message, id_key};
 use crate::face::stream;
 use crate::modern::meta;
 use crate::outlet::{Outlet, Reply};
 use crate::permit::Permit;
+use crate::present::{Ended, Present};
 use crate::protocol::{self, Era, KnownNotification};
 use crate::route::Route;
+use crate::session::Session;
 use crate::stage::settle;
 use crate::worker::Worker;
 
@@ -55,9 +57,9 @@ pub(super) async fn notification(
             Err(_) => outlet.turn_away(&Failure::record_unavailable()),
         };
     };
-    let route = Route {
-        site: Arc::clone(&agent.holding.site),
-        session,
+    let route = match way(worker, agent, method, &session) {
+        Ok(route) => route,
+        Err(failure) => return outlet.turn_away(&failure),
     };
     let permit = Permit::notification(known);
     let sent = match known {
@@ -113,6 +115,10 @@ pub(super) async fn answer(
             Err(_) => outlet.turn_away(&Failure::record_unavailable()),
         };
     };
+    let route = match way(worker, agent, "(answer)", &session) {
+        Ok(route) => route,
+        Err(failure) => return outlet.turn_away(&failure),
+    };
     let question = session.state().questions.remove(&id.key());
     let Some(question) = question else {
         let problem = "nobody asked the question that this answers";
@@ -120,10 +126,6 @@ pub(super) async fn answer(
             Ok(()) => outlet.turn_away(&Failure::invalid_request(problem)),
             Err(_) => outlet.turn_away(&Failure::record_unavailable()),
         };
-    };
-    let route = Route {
-        site: Arc::clone(&agent.holding.site),
-        session,
     };
     let sent = route
         .notify(worker, &Permit::answer(&question), text.clone())
@@ -139,10 +141,22 @@ pub(super) async fn answer(
     match sent {
         Ok(()) => outlet.send(Reply::Accepted),
         Err(_) => {
-            let server = &agent.holding.grant.server_name;
+            let server = &agent.claim.principal.server_name;
             outlet.turn_away(&Failure::upstream_down(server));
         }
     }
+}
+
+/// The way to the server, if the grant still is what it was.
+fn way(
+    worker: &Worker,
+    agent: &Agent,
+    method: &str,
+    session: &Arc<Session>,
+) -> Result<Route, Failure> {
+    let way = |present: &Present<'_>| present.route(session);
+    let way = worker.shared.judging(&agent.claim, way);
+    way.map_err(|Ended| ending(record_ended(worker, agent, method, None, Vec::new())))
 }
 
 fn is_error(text: &Bytes) -> bool {

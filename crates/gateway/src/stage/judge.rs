@@ -7,7 +7,8 @@ use provost_policy::{Call, Caller, Charge, Moment, RuleId};
 use provost_store::Decision;
 
 use super::Stop;
-use crate::directory::{Holding, Rules};
+use crate::directory::Rules;
+use crate::present::Present;
 use crate::session::Session;
 use crate::worker::Shared;
 
@@ -23,8 +24,8 @@ pub(crate) struct ShadowSaid {
 }
 
 /// The verdict of the enforced policies.
-pub(crate) fn judge(holding: &Holding, caller: &Caller, call: &Call<'_>) -> Verdict {
-    match &holding.rules {
+pub(crate) fn judge(present: &Present<'_>, caller: &Caller, call: &Call<'_>) -> Verdict {
+    match &present.rules {
         // One policy is the usual case, and needs no list.
         Rules::Enforced(links) if links.len() == 1 => {
             let only: Option<Enforced<'_>> = links.first().map(|link| link.enforced());
@@ -67,12 +68,11 @@ fn unsound(call: &Call<'_>) -> Option<RuleId> {
 /// What the shadow says. It is never enforced, asks nobody, and counts for itself.
 pub(crate) fn shadow(
     shared: &Shared,
-    holding: &Holding,
+    present: &Present<'_>,
     caller: &Caller,
     call: &Call<'_>,
-    now: Moment,
 ) -> Option<ShadowSaid> {
-    let link = holding.shadow.as_ref()?;
+    let link = present.shadow.as_ref()?;
     let mut said = ShadowSaid {
         policy: link.name.to_string(),
         version: link.version,
@@ -90,7 +90,7 @@ pub(crate) fn shadow(
             said.message = Some(asked.message);
         }
         // Only looked at: what the enforced policies refuse uses nothing up.
-        Verdict::Allow(allowed) => match shared.ledger().look(&allowed.charges, now) {
+        Verdict::Allow(allowed) => match shared.ledger().look(&allowed.charges, present.now) {
             Ok(()) => {
                 said.decision = Some(Decision::Allow);
                 said.rule = allowed.rule;
@@ -122,10 +122,6 @@ pub(crate) fn reserve_shadow(shared: &Shared, said: &mut ShadowSaid, now: Moment
 
 /// Whether what a session subscribed to may be asked for again.
 pub(crate) fn may_subscribe(shared: &Shared, session: &Session) -> bool {
-    let directory = shared.directory.load();
-    let Some(holding) = directory.holding(&session.grant, shared.clock.now().wall) else {
-        return false;
-    };
     let call = Call {
         method: "resources/subscribe",
         tool: None,
@@ -136,7 +132,11 @@ pub(crate) fn may_subscribe(shared: &Shared, session: &Session) -> bool {
         server: session.server.clone(),
         session: Some(session.id.clone()),
     };
-    matches!(judge(holding, &caller, &call), Verdict::Allow(_))
+    shared
+        .present(&session.grant, |present| {
+            matches!(judge(present, &caller, &call), Verdict::Allow(_))
+        })
+        .unwrap_or(false)
 }
 
 /// Hold: a question for a person. Nobody can be asked yet, so the answer is no,

@@ -14,7 +14,7 @@ use tracing::{error, info};
 use super::Stop;
 use super::judge::ShadowSaid;
 use crate::brief::{NAME, SENTENCE, brief};
-use crate::directory::Holding;
+use crate::directory::Principal;
 use crate::permit::Permit;
 use crate::worker::Shared;
 
@@ -24,7 +24,7 @@ const MOST_KEYS: usize = 256;
 /// What a record says of a call, whatever becomes of it.
 pub(crate) struct Subject<'c> {
     pub(crate) call: CallId,
-    pub(crate) holding: &'c Holding,
+    pub(crate) principal: &'c Principal,
     pub(crate) method: &'c str,
     pub(crate) tool: Option<&'c str>,
     pub(crate) keys: Vec<Cow<'c, str>>,
@@ -39,14 +39,14 @@ pub(crate) fn intent(
     allowed: &Allowed,
     now: Moment,
 ) -> Result<Permit, Stop> {
-    let grant = &subject.holding.grant;
+    let principal = subject.principal;
     let tool = subject.tool.map(|tool| brief(tool, NAME));
     let entry = Entry::Intent(Intent {
         call: subject.call,
         at: now,
-        grant: grant.id.as_str(),
-        grant_label: &grant.label,
-        server: &grant.server_name,
+        grant: principal.grant.as_str(),
+        grant_label: &principal.label,
+        server: &principal.server_name,
         method: &brief(subject.method, NAME),
         tool: tool.as_deref(),
         policy: allowed.policy.as_ref().map(|policy| policy.name.as_str()),
@@ -57,7 +57,7 @@ pub(crate) fn intent(
         shadow: subject.shadow.as_ref().and_then(shadow),
     });
     append(shared, &entry)?;
-    subject.holding.site.counts.decided(Decision::Allow);
+    principal.counts.decided(Decision::Allow);
     Ok(Permit::recorded(allowed.rule.clone()))
 }
 
@@ -69,14 +69,14 @@ pub(crate) fn refusal(
     refusal: &Refusal,
     now: Moment,
 ) -> Result<(), Stop> {
-    let grant = &subject.holding.grant;
+    let principal = subject.principal;
     let tool = subject.tool.map(|tool| brief(tool, NAME));
     let entry = Entry::Refused(Refused {
         call: subject.call,
         at: now,
-        grant: grant.id.as_str(),
-        grant_label: &grant.label,
-        server: &grant.server_name,
+        grant: principal.grant.as_str(),
+        grant_label: &principal.label,
+        server: &principal.server_name,
         method: &brief(subject.method, NAME),
         tool: tool.as_deref(),
         policy: refusal.policy.as_ref().map(|policy| policy.name.as_str()),
@@ -90,10 +90,10 @@ pub(crate) fn refusal(
         shadow: subject.shadow.as_ref().and_then(shadow),
     });
     append(shared, &entry)?;
-    subject.holding.site.counts.decided(decision);
+    principal.counts.decided(decision);
     let what = brief(subject.tool.unwrap_or(subject.method), NAME);
     let what = what.escape_debug();
-    info!(server.name = %grant.server_name, grant.label = %grant.label, rule.id = %refusal.rule,
+    info!(server.name = %principal.server_name, grant.label = %principal.label, rule.id = %refusal.rule,
         "Refused `{what}` by rule `{}`", refusal.rule);
     Ok(())
 }

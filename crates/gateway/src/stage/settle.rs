@@ -60,16 +60,19 @@ pub(crate) fn give_back(shared: &Shared, charges: &[Charge], at: Moment) {
 /// when the upstream failed.
 fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
     let not_sent = status == Status::NotSent;
-    // Neither cancelling nor waiting in vain lifts a limit.
+    // Neither cancelling nor waiting in vain lifts a limit, nor does losing a grant.
     let failed = match status {
         Status::ToolError
         | Status::RpcError
         | Status::Http(_)
         | Status::UpstreamDown
         | Status::BadAnswer => true,
-        Status::Ok | Status::Timeout | Status::Cancelled | Status::NotSent | Status::Unknown => {
-            false
-        }
+        Status::Ok
+        | Status::Timeout
+        | Status::Cancelled
+        | Status::GrantEnded
+        | Status::NotSent
+        | Status::Unknown => false,
     };
     if !not_sent && !failed {
         return Vec::new();

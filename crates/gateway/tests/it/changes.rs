@@ -136,7 +136,7 @@ async fn a_revoked_grants_call_in_flight_is_cancelled(scene: Scene) {
     scene.gate.revoke(&scene.pass);
     scene.upstream.wait_for("cancelled").await;
     scene
-        .records_become(&["tools/call slow: allow, cancelled"])
+        .records_become(&["tools/call slow: allow, grant_ended"])
         .await;
     drop(slow.await);
 }

@@ -94,7 +94,7 @@ async fn an_agent_that_does_not_read_can_be_revoked() {
     scene.gate.revoke(&scene.pass);
     within("the end of the agent", served).await.unwrap();
     let last = scene.gate.history();
-    assert_eq!(last, ["tools/call slow: allow, cancelled"]);
+    assert_eq!(last, ["tools/call slow: allow, grant_ended"]);
 }
 
 #[tokio::test]

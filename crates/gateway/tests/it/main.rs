@@ -37,4 +37,5 @@ mod stopping;
 mod tls;
 mod traces;
 mod upstreams;
+mod waits;
 mod wire;

@@ -180,6 +180,8 @@ pub enum Status {
     Timeout,
     /// The agent cancelled it, or went away.
     Cancelled,
+    /// The grant was revoked, got another token or expired while it was away.
+    GrantEnded,
     /// The upstream could not be reached, or broke off.
     UpstreamDown,
     /// The upstream answered with what is no valid answer, or too much of it.
@@ -244,6 +246,7 @@ impl Status {
             Self::Http(_) => return None,
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
+            Self::GrantEnded => "grant_ended",
             Self::UpstreamDown => "upstream_down",
             Self::BadAnswer => "bad_answer",
             Self::NotSent => "not_sent",
@@ -285,6 +288,7 @@ impl FromStr for Status {
             "rpc_error" => Self::RpcError,
             "timeout" => Self::Timeout,
             "cancelled" => Self::Cancelled,
+            "grant_ended" => Self::GrantEnded,
             "upstream_down" => Self::UpstreamDown,
             "bad_answer" => Self::BadAnswer,
             "not_sent" => Self::NotSent,

@@ -58,6 +58,9 @@ struct Flags {
     /// The method that brings out the bad habit, `*` for every one
     #[arg(long, default_value = "tools/call")]
     on: String,
+    /// Let requests of the method `on` wait until this file exists
+    #[arg(long)]
+    until: Option<PathBuf>,
     /// List so many further tools
     #[arg(long, default_value_t = 0)]
     generated_tools: usize,
@@ -81,6 +84,7 @@ fn options(flags: Flags) -> Options {
         further_versions: flags.further_versions,
         hostile: flags.hostile,
         on: flags.on,
+        until: flags.until,
         generated_tools: flags.generated_tools,
         extra_tools: flags.extra_tools,
         page: flags.page,

@@ -1,0 +1,111 @@
+//! Who may do what, at this moment and no other.
+//!
+//! A message carries names of its sender, which open nothing. What they may do
+//! is looked up right where it matters and lent to a closure that cannot wait,
+//! so that nothing is decided with what was true before something was awaited.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use provost_policy::judge::Refusal;
+use provost_policy::{Moment, RuleId, Text};
+use provost_store::TokenHash;
+
+use crate::directory::{Holding, Principal};
+use crate::route::Route;
+use crate::session::Session;
+use crate::worker::Shared;
+
+/// What a message claims to come from. Kept while something is awaited; to be
+/// presented again before anything is decided.
+#[derive(Clone)]
+pub(crate) struct Claim {
+    pub(crate) principal: Arc<Principal>,
+    /// What it came with over HTTP: after a rotation, the old token opens nothing.
+    pub(crate) token: Option<TokenHash>,
+}
+
+/// A grant that is live, with what it may do at this moment.
+///
+/// Only [`Shared::present`] and [`Shared::judging`] make one, and they only lend it.
+pub(crate) struct Present<'d> {
+    holding: &'d Holding,
+    /// The moment it is.
+    pub(crate) now: Moment,
+}
+
+/// The grant was revoked, got another token, or has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended;
+
+/// What its agent is told of it.
+pub(crate) fn ended() -> Refusal {
+    Refusal {
+        rule: RuleId::REVOKED,
+        policy: None,
+        message: "the grant was revoked, got another token, or has expired".to_owned(),
+        retry_after_ms: None,
+    }
+}
+
+// === impl Present ===
+
+impl Present<'_> {
+    /// The way to its server for one of its sessions.
+    pub(crate) fn route(&self, session: &Arc<Session>) -> Route {
+        Route {
+            site: Arc::clone(&self.holding.site),
+            session: Arc::clone(session),
+        }
+    }
+}
+
+impl Deref for Present<'_> {
+    type Target = Holding;
+
+    fn deref(&self) -> &Holding {
+        self.holding
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Decides something about a message, if who sent it still is who it was.
+    pub(crate) fn judging<R>(
+        &self,
+        claim: &Claim,
+        decide: impl FnOnce(&Present<'_>) -> R,
+    ) -> Result<R, Ended> {
+        match &claim.token {
+            None => self.present(&claim.principal.grant.0, decide),
+            Some(token) => self.presented(token, decide),
+        }
+    }
+
+    /// The same for the grant of a session.
+    pub(crate) fn present<R>(
+        &self,
+        grant: &Text,
+        decide: impl FnOnce(&Present<'_>) -> R,
+    ) -> Result<R, Ended> {
+        let now = self.clock.now();
+        self.directory.read(|directory| {
+            let holding = directory.holding(grant, now.wall).ok_or(Ended)?;
+            Ok(decide(&Present { holding, now }))
+        })
+    }
+
+    /// The same for whoever comes with a token.
+    pub(crate) fn presented<R>(
+        &self,
+        token: &TokenHash,
+        decide: impl FnOnce(&Present<'_>) -> R,
+    ) -> Result<R, Ended> {
+        let now = self.clock.now();
+        self.directory.read(|directory| {
+            let holding = directory.opened_by(token, now.wall).ok_or(Ended)?;
+            Ok(decide(&Present { holding, now }))
+        })
+    }
+}
