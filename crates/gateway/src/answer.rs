@@ -250,7 +250,8 @@ pub(crate) fn status_of(era: Era, code: Option<&str>) -> u16 {
 
 /// Whether an error to a modern request makes it doubtful that the server still
 /// is what it was: it does not know the era, or sees a tool's headers differently.
-/// Codes of its own and those about parameters do not.
+/// Codes of its own and those about parameters do not; a server that answers an
+/// unknown session with one of its own answers nobody in particular (id null).
 pub(crate) fn doubts_the_era(code: &str) -> bool {
     let code = code.parse::<i32>().ok();
     matches!(
@@ -261,7 +262,6 @@ pub(crate) fn doubts_the_era(code: &str) -> bool {
                 | INVALID_REQUEST
                 | HEADER_MISMATCH
                 | UNSUPPORTED_VERSION
-                | -32019..=-32000
         )
     )
 }

@@ -41,6 +41,20 @@ const MOST_TOOLS: usize = 10_000;
 /// A tool that no list names is not looked for more often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// How often in a minute doubts about a server make it be asked again: whatever
+/// it answers, it costs nobody a question per call.
+const DISCOVERIES: u32 = 4;
+/// The same for its list of tools.
+const LISTS: u32 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// So many turns in a minute.
+#[derive(Default)]
+struct Turns<const MOST: u32> {
+    taken: u32,
+    since: Option<Instant>,
+}
+
 /// What was found out about one server.
 #[derive(Default)]
 pub(crate) struct Eras {
@@ -53,11 +67,27 @@ pub(crate) struct Eras {
 #[derive(Default)]
 struct Found {
     modern: Option<(bool, Instant)>,
+    /// Something went wrong since: to be asked for again, when it may be.
+    doubted: bool,
+    asked_again: Turns<DISCOVERIES>,
+    tools_doubted: bool,
+    listed_again: Turns<LISTS>,
     /// The headers of each tool; none for tools whose annotations are invalid.
     tools: HashMap<String, Option<Arc<ToolHeaders>>>,
     /// The same tools, to find the one that another name only looks like.
     names: KnownNames,
     looked: Option<Instant>,
+}
+
+// === impl Found ===
+
+impl Found {
+    fn forget_tools(&mut self) {
+        self.tools_doubted = false;
+        self.tools.clear();
+        self.names.clear();
+        self.looked = None;
+    }
 }
 
 // === impl Eras ===
@@ -67,27 +97,33 @@ impl Eras {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the server speaks the modern era, if that is known.
+    /// Whether the server speaks the modern era, if that is known and, as far as
+    /// it may be asked again, not doubted.
     fn modern(&self) -> Option<bool> {
-        let (modern, since) = self.found().modern?;
+        let mut found = self.found();
+        if found.doubted && found.modern.is_some() && found.asked_again.take() {
+            found.modern = None;
+            found.doubted = false;
+            found.forget_tools();
+        }
+        let (modern, since) = found.modern?;
         (modern || since.elapsed() < AGAIN).then_some(modern)
     }
 
     fn note(&self, modern: bool) {
-        self.found().modern = Some((modern, Instant::now()));
+        let mut found = self.found();
+        found.modern = Some((modern, Instant::now()));
+        found.doubted = false;
     }
 
     /// Something went wrong: the server is asked again before the next request.
-    pub(crate) fn forget(&self) {
-        *self.found() = Found::default();
+    pub(crate) fn doubt(&self) {
+        self.found().doubted = true;
     }
 
     /// The server's tools changed, or it disagrees about their headers.
-    pub(crate) fn forget_tools(&self) {
-        let mut found = self.found();
-        found.tools.clear();
-        found.names.clear();
-        found.looked = None;
+    pub(crate) fn doubt_tools(&self) {
+        self.found().tools_doubted = true;
     }
 
     /// Takes note of a page of the server's own list of tools.
@@ -96,6 +132,9 @@ impl Eras {
             return;
         };
         let mut found = self.found();
+        if found.tools_doubted {
+            found.forget_tools();
+        }
         for tool in tools.elements() {
             if let Some(name) = tool.get("name").and_then(Value::as_str)
                 && (found.tools.len() < MOST_TOOLS || found.tools.contains_key(name.as_ref()))
@@ -134,11 +173,31 @@ impl Eras {
     }
 
     fn is_known(&self, tool: &str) -> bool {
-        let found = self.found();
+        let mut found = self.found();
+        if found.tools_doubted && found.listed_again.take() {
+            found.forget_tools();
+        }
         let just = found
             .looked
             .is_some_and(|looked| looked.elapsed() < LOOK_AGAIN);
         just || found.tools.contains_key(tool)
+    }
+}
+
+// === impl Turns ===
+
+impl<const MOST: u32> Turns<MOST> {
+    /// Takes one, if there is one left.
+    fn take(&mut self) -> bool {
+        if self.since.is_none_or(|since| since.elapsed() >= MINUTE) {
+            *self = Self {
+                taken: 0,
+                since: Some(Instant::now()),
+            };
+        }
+        let left = self.taken < MOST;
+        self.taken += u32::from(left);
+        left
     }
 }
 
@@ -175,7 +234,13 @@ impl Route {
         let (route, background) = (self.clone(), Worker::background(&worker.shared));
         let asked = worker.shared.background.spawn(async move {
             let _asking = asking;
+            let there = || background.shared.present(&route.session.grant, |_| ());
+            let before = there();
             let modern = route.discover(&background).await?;
+            if !modern && before.is_ok() && there().is_err() {
+                // A process that was taken away with its grant says nothing of its server.
+                return Err(Fault::not_sent());
+            }
             let server = &route.site.server.name;
             debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
             route.site.eras.note(modern);

@@ -8,7 +8,7 @@ use provost_policy::json::{Document, Kind, Value};
 use provost_policy::judge::{Refusal, Verdict};
 use provost_policy::{Call, Caller, RuleId};
 use provost_store::{Decision, Status};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use crate::answer::{self, DECISION_KEY, Failure};
@@ -28,6 +28,8 @@ use crate::worker::Worker;
 
 /// Questions of an upstream that may be open in one session.
 const MOST_QUESTIONS: usize = 1024;
+/// How long an upstream may take to hear a refusal.
+const LISTENING: Duration = Duration::from_secs(10);
 
 /// What becomes of one message of an upstream.
 pub(crate) enum Sorted {
@@ -56,7 +58,7 @@ impl Answered {
 }
 
 /// Sorts one message of the upstream of a session.
-pub(crate) async fn sort(worker: &Worker, route: &Route, channel: Channel, text: Bytes) -> Sorted {
+pub(crate) fn sort(worker: &Worker, route: &Route, channel: Channel, text: Bytes) -> Sorted {
     let sorted = worker.shared.present(&route.session.grant, |present| {
         sort_now(worker, route, present, channel, &text)
     });
@@ -69,12 +71,58 @@ pub(crate) async fn sort(worker: &Worker, route: &Route, channel: Channel, text:
             return Sorted::Nothing;
         }
     };
-    let permit = Permit::own("a question of the upstream is refused");
-    if let Err(fault) = route.notify(worker, &permit, refused).await {
-        let server = &route.site.server.name;
-        debug!(?fault, server.name = %server, "A refusal did not reach server `{server}`");
-    }
+    say_no(worker, route, refused);
     Sorted::Nothing
+}
+
+/// The same for the stream of an answer that its agent lost and fetches again:
+/// that it was settled already takes nothing from the agent.
+pub(crate) fn sort_again(worker: &Worker, route: &Route, text: Bytes) -> Sorted {
+    let again = worker.shared.present(&route.session.grant, |present| {
+        let parsed = envelope::parse_upstream(&text).ok()?;
+        let Ok(Message::Response { id, answer }) = envelope::read(&parsed) else {
+            return None;
+        };
+        let key = id.key();
+        if route.session.state().in_flight.contains_key(&key) {
+            return None;
+        }
+        let pending = route.session.answered_before(&key)?;
+        let answered = finish(
+            worker,
+            route,
+            present,
+            &pending,
+            &parsed,
+            (id, answer),
+            &text,
+        );
+        Some(Sorted::Answer { key, answered })
+    });
+    match again {
+        Ok(Some(sorted)) => sorted,
+        Ok(None) | Err(Ended) => sort(worker, route, Channel::Session, text),
+    }
+}
+
+/// Answers a question with no, on a task of its own: a server that does not
+/// listen holds up neither its other messages nor its agent.
+fn say_no(worker: &Worker, route: &Route, message: Bytes) {
+    let server = Arc::clone(&route.site.server);
+    let Ok(place) = Arc::clone(&route.session.refusing).try_acquire_owned() else {
+        debug!(server.name = %server.name, "Server `{}` does not take its refusals", server.name);
+        return;
+    };
+    let (worker, route) = (Worker::background(&worker.shared), route.clone());
+    let background = worker.shared.background.clone();
+    background.spawn(async move {
+        let _place = place;
+        let permit = Permit::own("a question of the upstream is refused");
+        let told = route.notify(&worker, &permit, message);
+        if !matches!(tokio::time::timeout(LISTENING, told).await, Ok(Ok(()))) {
+            debug!(server.name = %server.name, "A refusal did not reach server `{}`", server.name);
+        }
+    });
 }
 
 /// Sorts it with what holds now; `Err` is what a refused question is answered.
@@ -104,6 +152,7 @@ fn sort_now(
             };
             let answer = (id, answer);
             let answered = finish(worker, route, present, &pending, &parsed, answer, text);
+            route.session.note_answered(key.clone(), pending);
             Sorted::Answer { key, answered }
         }
         Ok(Message::Notification { method, params })
@@ -128,7 +177,7 @@ fn sort_now(
             match protocol::upstream_notification(channel, &method) {
                 Some(known) => {
                     if known == KnownNotification::ListChanged {
-                        route.site.eras.forget_tools();
+                        route.site.eras.doubt_tools();
                     }
                     Sorted::Deliver(text.clone())
                 }
@@ -170,6 +219,8 @@ pub(crate) fn answer_to(
                 .get("id")
                 .is_none_or(Value::is_null)
                 .then_some(())?;
+            // It did not even take it for a request: it may be another server by now.
+            route.site.eras.doubt();
             let text = Bytes::from(format!(
                 r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#,
                 error.raw()
@@ -215,7 +266,7 @@ fn finish(
             };
             if era == Era::Modern && code.is_some_and(answer::doubts_the_era) {
                 // It may be another server by now, or have other tools.
-                route.site.eras.forget();
+                route.site.eras.doubt();
             }
             let mark = decision_mark(parsed, error.get("data"));
             (mark.into_iter().collect(), answer::status_of(era, code))
@@ -251,10 +302,10 @@ fn sealed(worker: &Worker, route: &Route, pending: &Pending, result: Value<'_>) 
     }
     let state = result.get(STATE);
     let wall = worker.shared.clock.now().wall;
-    let seal = worker.shared.seals.as_ref().and_then(|seals| {
-        let (grant, raw) = (&route.session.grant, state.map(Value::raw));
-        seals.seal(kept.call, raw, grant, &modern.print, wall)
-    });
+    let (grant, raw) = (&route.session.grant, state.map(Value::raw));
+    let before = modern.continued.as_ref();
+    let seals = &worker.shared.seals;
+    let seal = seals.seal(kept.call, before, raw, grant, &modern.print, wall);
     // Without a seal the agent can only begin anew.
     let seal = seal.unwrap_or_default();
     Some(match state {
@@ -413,7 +464,7 @@ fn settle_question(worker: &Worker, question: Option<Question>, status: Status) 
 }
 
 /// A question that passed but reached no agent: whoever asked must not wait.
-pub(crate) async fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
+pub(crate) fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
     let refused = {
         let Ok(parsed) = envelope::parse_upstream(text) else {
             return;
@@ -425,10 +476,7 @@ pub(crate) async fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
         settle_question(worker, question, Status::NotSent);
         Failure::agent_away().body(Some(id.raw()))
     };
-    let permit = Permit::own("a question of the upstream reaches nobody");
-    if let Err(fault) = route.notify(worker, &permit, refused).await {
-        debug!(?fault, "A refusal did not reach its upstream");
-    }
+    say_no(worker, route, refused);
 }
 
 /// The walk of a request of the upstream: judge, reserve, record.
@@ -484,6 +532,7 @@ fn ask(
             at: now,
             started: Instant::now(),
             counts: Arc::clone(&present.principal.counts),
+            seal: None,
         })
     })();
     if let Err(Stop::Refused { decision, refusal }) = &walked {

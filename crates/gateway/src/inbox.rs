@@ -47,7 +47,7 @@ impl Inbox for ToSessions {
         }
         self.worker.shared.background.spawn(async move {
             for session in rest {
-                put(&worker, session, message.clone()).await;
+                put(&worker, &session, message.clone());
             }
         });
     }
@@ -57,21 +57,21 @@ impl Inbox for ToSessions {
     }
 }
 
-async fn put(worker: &Worker, session: Arc<Session>, message: Bytes) {
-    let way = |present: &Present<'_>| present.route(&session);
+fn put(worker: &Worker, session: &Arc<Session>, message: Bytes) {
+    let way = |present: &Present<'_>| present.route(session);
     let Ok(route) = worker.shared.present(&session.grant, way) else {
-        worker.end_with_grant(&session);
+        worker.end_with_grant(session);
         return;
     };
     let channel = match session.era() {
         Some(Era::Modern) => Channel::Call,
         Some(Era::Legacy) | None => Channel::Session,
     };
-    if let Sorted::Deliver(message) = inbound::sort(worker, &route, channel, message).await
+    if let Sorted::Deliver(message) = inbound::sort(worker, &route, channel, message)
         && !session.deliver(message.clone())
     {
         debug!("An agent has no stream open for a message of its server");
-        inbound::undelivered(worker, &route, &message).await;
+        inbound::undelivered(worker, &route, &message);
     }
 }
 

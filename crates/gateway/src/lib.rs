@@ -56,6 +56,7 @@ pub use settings::{Listen, Settings, TlsFiles};
 
 use crate::directory::Directory;
 use crate::session::Session;
+use crate::stage::continuation::{LIFETIME, Seals};
 use crate::threads::Threads;
 use crate::upstream::Children;
 use crate::upstream::child::{ChildBounds, ChildSpec};
@@ -123,6 +124,13 @@ pub enum StartError {
 #[error("servers, grants and policies cannot be read; what was in force stays in force")]
 pub struct ReloadError(#[source] StoreError);
 
+/// What continues calls of agents, those of before a restart included.
+fn seals(store: &Store) -> Result<Seals, StoreError> {
+    let since = store.clock().now().wall.saturating_sub(LIFETIME);
+    let before = store.continued_since(since)?;
+    Ok(Seals::new(&store.continuation_keys(), before))
+}
+
 // === impl Gateway ===
 
 impl Gateway {
@@ -133,7 +141,9 @@ impl Gateway {
     pub fn start(store: Store, settings: Settings) -> Result<Self, StartError> {
         let ledger = store.ledger().map_err(StartError::Directory)?;
         let threads = Threads::start(settings.workers).map_err(StartError::Threads)?;
-        let shared = Arc::new(Shared::new(store, ledger, settings, threads.background()));
+        let seals = seals(&store).map_err(StartError::Directory)?;
+        let background = threads.background();
+        let shared = Arc::new(Shared::new(store, ledger, seals, settings, background));
         let bounds = ChildBounds {
             most: shared.settings.max_children,
             idle: shared.settings.idle_child,

@@ -94,6 +94,14 @@ impl Outlet {
         }
     }
 
+    /// Whether nobody waits for the reply any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::Http(reply_to) => reply_to.is_closed(),
+            Self::Stdio(lines) => lines.is_closed(),
+        }
+    }
+
     /// Ends when nobody waits for the reply any more.
     pub(crate) async fn gone(&mut self) {
         match self {

@@ -320,14 +320,18 @@ fn clear(
     if !session.is_open() {
         return Err(Stop::Malformed(Failure::no_session()));
     }
-    if let Some(continued) = continued {
-        modern::take_up(shared, continued, now)?;
+    if continued.is_some() {
         // It was charged when it began; only what it holds it holds anew.
         let held = |charge: &Charge| charge.counter.window == Window::Concurrent;
         allowed.charges.retain(held);
     }
     // Before forwarding: a crash must over-count, never under-count.
     limits::reserve(shared, &allowed.charges, now)?;
+    // After whatever else may refuse it: then it can be used again.
+    let seal = continued
+        .map(|continued| modern::take_up(shared, present, continued))
+        .transpose()
+        .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
     if let Some(said) = &mut subject.shadow {
         judge::reserve_shadow(shared, said, now);
     }
@@ -335,6 +339,9 @@ fn clear(
         // Nothing was sent and nothing was recorded, so nothing was used.
         .inspect_err(|_| {
             settle::give_back(shared, &allowed.charges, now);
+            if let Some(seal) = &seal {
+                shared.seals.give_back(seal);
+            }
             if let Some(said) = &subject.shadow {
                 settle::give_back(shared, &said.charges, now);
             }
@@ -349,6 +356,7 @@ fn clear(
         at: now,
         started: Instant::now(),
         counts: Arc::clone(&subject.principal.counts),
+        seal,
     };
     Ok((permit, kept))
 }

@@ -25,7 +25,7 @@ use crate::session::{Kept, Pending};
 use crate::sse::Event;
 use crate::stage::{Stop, settle};
 use crate::upstream::{Exchange, Fault, FaultKind, is_result};
-use crate::worker::Worker;
+use crate::worker::{CANCELLING, Worker};
 
 use source::{Source, Trail};
 use way::Way;
@@ -90,6 +90,8 @@ enum Broken {
     Gone,
     /// The agent cancelled.
     Cancelled,
+    /// The agent cancelled, or went away, before anything was sent.
+    CalledOff,
     /// The session ended, or the gateway stops.
     Ended,
     /// The session ended with its grant.
@@ -111,12 +113,12 @@ impl Flight {
         kept: Option<Kept>,
     ) -> Result<Self, InFlight> {
         let key = message.key().clone();
-        let cancelled = CancellationToken::new();
         let mut state = route.session.state();
         let over = state.over.is_some();
         if over || state.in_flight.contains_key(&key) {
             return Err(InFlight { kept, over });
         }
+        let cancelled = state.cancellation_of(&key);
         state.requests += 1;
         let number = state.requests;
         let pending = Pending {
@@ -150,6 +152,10 @@ impl Flight {
         message: Outgoing,
         mut outlet: Outlet,
     ) {
+        if let Some(why) = self.called_off(&outlet) {
+            return Box::pin(self.broken(worker, why, Way::new(outlet))).await;
+        }
+        let leaves = self.leaves_with_its_agent(outlet.lines().is_some());
         let forward = async {
             match self.transform {
                 Transform::Initialize => Box::pin(self.route.open(worker, &permit, &message)).await,
@@ -159,7 +165,7 @@ impl Flight {
         let exchange = tokio::select! {
             biased;
             exchange = forward => exchange.map_err(Broken::Fault),
-            () = outlet.gone() => Err(Broken::Gone),
+            () = outlet.gone(), if leaves => Err(Broken::Gone),
             () = self.cancelled.cancelled() => Err(Broken::Cancelled),
             () = self.route.session.ended.cancelled() => Err(Broken::Ended),
         };
@@ -173,6 +179,25 @@ impl Flight {
             }
             Err(broken) => Box::pin(self.broken(worker, broken, Way::new(outlet))).await,
         }
+    }
+
+    /// Why it is not to be sent at all, if somebody called it off before.
+    fn called_off(&self, outlet: &Outlet) -> Option<Broken> {
+        let gone = || self.leaves_with_its_agent(outlet.lines().is_some()) && outlet.is_gone();
+        if self.route.session.ended.is_cancelled() {
+            Some(Broken::Ended)
+        } else if self.cancelled.is_cancelled() || gone() {
+            Some(Broken::CalledOff)
+        } else {
+            None
+        }
+    }
+
+    /// Whether it is over when its agent hangs up. In the legacy era over HTTP a
+    /// lost connection cancels nothing: an agent that wants that says so. What
+    /// opens a session cannot be cancelled, but nobody would know the session.
+    fn leaves_with_its_agent(&self, by_lines: bool) -> bool {
+        by_lines || self.era == Era::Modern || self.transform == Transform::Initialize
     }
 
     async fn stream(self, worker: &Worker, source: Source, outlet: Outlet) {
@@ -209,13 +234,25 @@ impl Flight {
         // Over HTTP the agent fetches the rest of a stream that broke off. Over
         // stdio it cannot, and before it is initialized it does not know how.
         let ours = opening || matches!(way, Way::Lines(_));
+        let leaves = self.leaves_with_its_agent(ours);
         let mut trail = Trail::default();
+        let mut latest = None;
         loop {
             let resumable = trail.last_event.is_some();
             let next = tokio::select! {
                 biased;
                 next = self.next(worker, &mut source, ours.then_some(&trail)) => next,
-                () = way.gone() => return self.broken(worker, if resumable && !ours { Broken::Resumable } else { Broken::Gone }, way).await,
+                () = way.gone() => {
+                    if leaves || resumable {
+                        let why = if leaves { Broken::Gone } else { Broken::Resumable };
+                        return self.broken(worker, why, way).await;
+                    }
+                    // The call goes on without it, to an end that is recorded.
+                    way = Way::Nobody;
+                    latest = Some(Instant::now() + worker.shared.settings.call_timeout);
+                    continue;
+                }
+                () = at(latest) => return self.broken(worker, Broken::Fault(Fault::slow()), way).await,
                 () = self.cancelled.cancelled() => return self.broken(worker, Broken::Cancelled, way).await,
                 () = self.route.session.ended.cancelled() => return self.broken(worker, Broken::Ended, way).await,
             };
@@ -252,7 +289,7 @@ impl Flight {
                 }
                 continue;
             };
-            match inbound::sort(worker, &self.route, Channel::Session, text).await {
+            match inbound::sort(worker, &self.route, Channel::Session, text) {
                 Sorted::Answer { key, answered } if key == self.key => {
                     source.finish();
                     let plain = id.is_none() && retry.is_none();
@@ -271,6 +308,9 @@ impl Flight {
                             drop(self.pass(worker, &mut way, event).await);
                         }
                     };
+                }
+                Sorted::Deliver(text) if matches!(way, Way::Nobody) => {
+                    inbound::undelivered(worker, &self.route, &text);
                 }
                 // An answer to another request of this session, on a stream that
                 // several share: the agent sorts it out as we did.
@@ -427,7 +467,7 @@ impl Flight {
         }
         if matches!(why, Broken::Fault(_)) && self.era == Era::Modern {
             // Whatever stands there now may be another server.
-            self.route.site.eras.forget();
+            self.route.site.eras.doubt();
         }
         let server = &self.route.site.server.name;
         let (status, failure) = match why {
@@ -439,6 +479,7 @@ impl Flight {
             Broken::OtherEra => (Status::RpcError, Failure::other_era(server, self.era)),
             Broken::Over => (Status::Ok, Failure::busy("the subscription ended")),
             Broken::Cancelled => (Status::Cancelled, Failure::busy("cancelled")),
+            Broken::CalledOff => (Status::NotSent, Failure::busy("cancelled")),
         };
         let taken = pending.is_none();
         if let Some(kept) = pending.and_then(|pending| pending.kept) {
@@ -451,12 +492,16 @@ impl Flight {
             Broken::GrantEnded => Some("the grant ended"),
             Broken::Cancelled => Some("cancelled by the agent"),
             Broken::Fault(fault) if fault.kind == FaultKind::Slow => Some("no answer in time"),
-            Broken::Fault(_) | Broken::Resumable | Broken::Over | Broken::OtherEra => None,
+            Broken::Fault(_)
+            | Broken::Resumable
+            | Broken::Over
+            | Broken::OtherEra
+            | Broken::CalledOff => None,
         };
         let answer = async {
             match why {
                 // Cancelled requests are not answered.
-                Broken::Cancelled => way.end(),
+                Broken::Cancelled | Broken::CalledOff => way.end(),
                 Broken::Over => way.over(&self.id).await,
                 Broken::Fault(_)
                 | Broken::Gone
@@ -470,7 +515,9 @@ impl Flight {
         };
         let cancel = async {
             if let Some(reason) = reason {
-                self.route.cancel(worker, self.era, &self.key, reason).await;
+                let told = self.route.cancel(worker, self.era, &self.key, reason);
+                // An upstream that does not listen is not told.
+                drop(tokio::time::timeout(CANCELLING, told).await);
             }
         };
         // Neither waits for the other: an upstream that is slow to answer is
@@ -509,6 +556,14 @@ impl Flight {
         };
         let nobody = Way::Unopened(Outlet::nobody());
         self.give_up(worker, why, nobody).await;
+    }
+}
+
+/// Ends at that moment, if there is one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -69,7 +69,7 @@ impl Route {
             None => self.legacy_request(worker, permit, message).await,
         };
         // Whatever stands there now may be another server.
-        sent.inspect_err(|_| self.site.eras.forget())
+        sent.inspect_err(|_| self.site.eras.doubt())
     }
 
     async fn legacy_request(

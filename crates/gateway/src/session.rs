@@ -6,13 +6,13 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use provost_policy::json::KnownNames;
 use provost_policy::{Charge, Moment, Text};
 use provost_store::{CallId, Status};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::IdKey;
@@ -22,6 +22,7 @@ use crate::outgoing::{Modern, Outgoing};
 use crate::protocol::Era;
 use crate::relay::Transform;
 use crate::sse::Event;
+use crate::stage::continuation::Spent;
 
 /// Tells an agent to ask for the list of tools again.
 const TOOLS_CHANGED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) ended: CancellationToken,
     /// Held while a lost upstream session is opened again, so that it happens once.
     pub(crate) reopening: tokio::sync::Mutex<()>,
+    /// Places for refusals of questions that are on their way to the upstream.
+    pub(crate) refusing: Arc<Semaphore>,
     outbound: Outbound,
     state: Mutex<State>,
 }
@@ -72,6 +75,10 @@ pub(crate) struct State {
     pub(crate) capabilities: HashSet<String>,
     /// Requests of the agent that have no answer yet.
     pub(crate) in_flight: HashMap<IdKey, Pending>,
+    /// Requests that wait for something before they are judged.
+    coming: HashMap<IdKey, CancellationToken>,
+    /// Hashes of the ids of requests that were cancelled before they came.
+    cancelled_early: VecDeque<(u64, Instant)>,
     /// Counts them.
     pub(crate) requests: u64,
     /// Requests of the upstream that the agent has not answered yet.
@@ -91,6 +98,8 @@ pub(crate) struct State {
     stream: Option<GetStream>,
     /// Hashes of the last event ids on streams of answers.
     answer_events: VecDeque<u64>,
+    /// Requests whose answers came on such streams, and may have been lost there.
+    answered: VecDeque<(IdKey, Pending)>,
     /// Open streams of answers that are resumed.
     beside: usize,
     streams: u64,
@@ -98,6 +107,7 @@ pub(crate) struct State {
 }
 
 /// A request of the agent on its way.
+#[derive(Clone)]
 pub(crate) struct Pending {
     /// What has to be settled and recorded at its end; none for housekeeping.
     pub(crate) kept: Option<Kept>,
@@ -109,6 +119,13 @@ pub(crate) struct Pending {
     pub(crate) cancelled: CancellationToken,
     /// Tells it from a later request with the same id.
     pub(crate) number: u64,
+}
+
+/// A request that waits before it is judged; forgotten when it is dropped.
+pub(crate) struct Coming {
+    session: Arc<Session>,
+    key: IdKey,
+    cancelled: CancellationToken,
 }
 
 /// One open `subscriptions/listen`.
@@ -129,6 +146,8 @@ pub(crate) struct Kept {
     pub(crate) started: Instant,
     /// Where its end is counted.
     pub(crate) counts: Arc<Counts>,
+    /// What it used up in order to continue.
+    pub(crate) seal: Option<Spent>,
 }
 
 /// A request of the upstream that was let through to the agent.
@@ -154,6 +173,11 @@ pub(crate) struct Beside(Arc<Session>);
 
 /// Answers one agent may resume at a time.
 const MOST_BESIDE: usize = 64;
+/// Refusals that may be on their way to the upstream of one session.
+const REFUSALS: usize = 64;
+/// Cancellations remembered for requests that have not come yet, and for how long.
+const MOST_EARLY: usize = 64;
+const EARLY: Duration = Duration::from_secs(10);
 /// Event ids remembered for a session.
 const MOST_EVENTS: usize = 1024;
 
@@ -180,6 +204,7 @@ impl Session {
             agent,
             ended: CancellationToken::new(),
             reopening: tokio::sync::Mutex::new(()),
+            refusing: Arc::new(Semaphore::new(REFUSALS)),
             outbound,
             state: Mutex::new(State {
                 last_used: Some(Instant::now()),
@@ -289,6 +314,40 @@ impl Session {
             .unwrap_or_else(Instant::now)
     }
 
+    /// Notes that a request waits before it is judged, so that it can be cancelled.
+    pub(crate) fn expect(self: &Arc<Self>, key: IdKey) -> Coming {
+        let cancelled = {
+            let mut state = self.state();
+            let cancelled = state.cancellation_of(&key);
+            state.coming.insert(key.clone(), cancelled.clone());
+            cancelled
+        };
+        Coming {
+            session: Arc::clone(self),
+            key,
+            cancelled,
+        }
+    }
+
+    /// Cancels a request, wherever it is; one that did not come yet does not go
+    /// out when it does.
+    pub(crate) fn cancel(&self, key: &IdKey) {
+        let known = {
+            let mut state = self.state();
+            let flying = state.in_flight.get(key).map(|pending| &pending.cancelled);
+            let known = flying.or_else(|| state.coming.get(key)).cloned();
+            if known.is_none() {
+                state.cancelled_early.truncate(MOST_EARLY - 1);
+                let early = (hashed(key), Instant::now());
+                state.cancelled_early.push_front(early);
+            }
+            known
+        };
+        if let Some(cancelled) = known {
+            cancelled.cancel();
+        }
+    }
+
     /// Sends a message that belongs to no answer. `false` when the agent has no
     /// stream open for it, or does not read.
     pub(crate) fn deliver(&self, message: Bytes) -> bool {
@@ -380,12 +439,35 @@ impl Session {
         if state.answer_events.len() >= MOST_EVENTS {
             state.answer_events.pop_front();
         }
-        state.answer_events.push_back(hashed(id));
+        state.answer_events.push_back(hashed(&id));
+    }
+
+    /// Keeps in mind a request that is answered and settled, if its agent can
+    /// fetch the answer again.
+    pub(crate) fn note_answered(&self, key: IdKey, pending: Pending) {
+        let mut state = self.state();
+        if state.answer_events.is_empty() || pending.modern.is_some() {
+            return;
+        }
+        state.answered.truncate(MOST_BESIDE - 1);
+        let pending = Pending {
+            kept: None,
+            ..pending
+        };
+        state.answered.push_front((key, pending));
+    }
+
+    /// A request whose answer comes again, because its agent lost it.
+    pub(crate) fn answered_before(&self, key: &IdKey) -> Option<Pending> {
+        let state = self.state();
+        let mut answered = state.answered.iter();
+        let (_, pending) = answered.find(|(known, _)| known == key)?;
+        Some(pending.clone())
     }
 
     /// Whether the event went out on the stream of an answer.
     pub(crate) fn is_answer_event(&self, id: &str) -> bool {
-        self.state().answer_events.contains(&hashed(id))
+        self.state().answer_events.contains(&hashed(&id))
     }
 
     /// Forgets a GET stream that ended, unless another took its place.
@@ -402,10 +484,45 @@ impl Session {
     }
 }
 
-fn hashed(id: &str) -> u64 {
+fn hashed(id: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     hasher.finish()
+}
+
+// === impl State ===
+
+impl State {
+    /// What cancels a request that enters now. Cancelled already, if that came first.
+    pub(crate) fn cancellation_of(&mut self, key: &IdKey) -> CancellationToken {
+        let waited = self.coming.get(key).cloned();
+        let cancellation = waited.unwrap_or_default();
+        if !self.cancelled_early.is_empty() {
+            self.cancelled_early
+                .retain(|(_, since)| since.elapsed() < EARLY);
+            let hash = hashed(key);
+            if self.cancelled_early.iter().any(|(early, _)| *early == hash) {
+                self.cancelled_early.retain(|(early, _)| *early != hash);
+                cancellation.cancel();
+            }
+        }
+        cancellation
+    }
+}
+
+// === impl Coming ===
+
+impl Coming {
+    /// Ends when the agent cancels it.
+    pub(crate) async fn cancelled(&self) {
+        self.cancelled.cancelled().await;
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.session.state().coming.remove(&self.key);
+    }
 }
 
 impl Drop for Beside {

@@ -25,7 +25,7 @@ use crate::upstream::Children;
 use crate::upstream::child::ChildSpec;
 
 /// How long the upstream of an ended session is told of what was in flight.
-const CANCELLING: Duration = Duration::from_secs(10);
+pub(crate) const CANCELLING: Duration = Duration::from_secs(10);
 
 /// What the whole gateway shares.
 pub(crate) struct Shared {
@@ -40,8 +40,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) stdio: StdioAgents,
     pub(crate) tasks: TaskOwners,
-    /// None when the system gave no random numbers: then nothing is continued.
-    pub(crate) seals: Option<Seals>,
+    pub(crate) seals: Seals,
     pub(crate) metrics: Metrics,
     /// Set once, right after the children's runtime exists.
     pub(crate) children: OnceLock<Arc<Children>>,
@@ -74,6 +73,7 @@ impl Shared {
     pub(crate) fn new(
         store: Store,
         ledger: Ledger,
+        seals: Seals,
         settings: Settings,
         background: Handle,
     ) -> Self {
@@ -87,7 +87,7 @@ impl Shared {
             sessions: Sessions::default(),
             stdio: StdioAgents::default(),
             tasks: TaskOwners::default(),
-            seals: Seals::new(),
+            seals,
             metrics: Metrics::default(),
             children: OnceLock::new(),
             background,

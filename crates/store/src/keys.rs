@@ -105,6 +105,11 @@ impl Keyring {
             .cloned()
     }
 
+    /// Every key for secrets, the oldest first.
+    pub(crate) fn seals(&self) -> Vec<Key> {
+        read(&self.keys).seal.clone()
+    }
+
     /// The key that new segments are chained with.
     pub(crate) fn newest_chain(&self) -> Option<ChainKey> {
         read(&self.keys).chain.last().map(ChainKey::new)

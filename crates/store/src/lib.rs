@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod change;
 mod clock;
+mod continued;
 mod database;
 mod directory;
 mod fold;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::Response;
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
@@ -199,7 +200,7 @@ async fn relay(
             }
             let message = match message {
                 None => None,
-                Some(text) => match inbound::sort(worker, route, Channel::Session, text).await {
+                Some(text) => match sorted(worker, route, resumes, text) {
                     Sorted::Answer { answered, .. } => Some(answered.text),
                     Sorted::Deliver(text) => Some(text),
                     Sorted::Nothing | Sorted::Violation if id.is_none() => continue,
@@ -210,5 +211,12 @@ async fn relay(
                 return;
             }
         }
+    }
+}
+
+fn sorted(worker: &Worker, route: &Route, resumes: Resumes, text: Bytes) -> Sorted {
+    match resumes {
+        Resumes::AgentTheAnswer => inbound::sort_again(worker, route, text),
+        Resumes::Agent | Resumes::Us => inbound::sort(worker, route, Channel::Session, text),
     }
 }

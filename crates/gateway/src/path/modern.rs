@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 use provost_policy::judge::{Refusal, Verdict};
-use provost_policy::{Call, Moment, RuleId};
+use provost_policy::{Call, RuleId};
 use provost_store::Decision;
 
 use super::{
@@ -21,8 +21,8 @@ use crate::present::{Ended, Present};
 use crate::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
 use crate::relay::fault_ending;
 use crate::route::Route;
-use crate::session::Session;
-use crate::stage::continuation::{self, Continued};
+use crate::session::{Coming, Session};
+use crate::stage::continuation::{self, Continued, Spent, Unusable};
 use crate::stage::record::{self, Subject};
 use crate::stage::{Stop, judge};
 use crate::worker::{Shared, Worker};
@@ -37,7 +37,12 @@ pub(super) fn is(agent: &Agent, request: &Request<'_>) -> bool {
 }
 
 /// A modern request, to its end.
-pub(super) async fn request(worker: &Worker, agent: &Agent, request: &Request<'_>, outlet: Outlet) {
+pub(super) async fn request(
+    worker: &Worker,
+    agent: &Agent,
+    request: &Request<'_>,
+    mut outlet: Outlet,
+) {
     let declared = match admit(agent, request) {
         Ok(declared) => declared,
         Err(failure) => {
@@ -48,7 +53,17 @@ pub(super) async fn request(worker: &Worker, agent: &Agent, request: &Request<'_
     };
     let kind = kind(request);
     let session = session(agent, kind);
-    let flight = match prepare(worker, agent, &session, request, kind).await {
+    // Over HTTP nothing but the end of its stream cancels it.
+    let coming = session.is_stdio().then(|| session.expect(request.id.key()));
+    let prepared = tokio::select! {
+        biased;
+        prepared = prepare(worker, agent, &session, request, kind) => prepared,
+        // Judged all the same, so that there is a record; it does not go out.
+        () = cancelled(coming.as_ref()) => Ok(None),
+        () = outlet.gone() => Ok(None),
+        () = session.ended.cancelled() => Ok(None),
+    };
+    let flight = match prepared {
         Err(stop) => Err(stop),
         // Judged with what holds now, whatever held before the server was asked.
         Ok(asked) => {
@@ -77,9 +92,18 @@ pub(super) async fn request(worker: &Worker, agent: &Agent, request: &Request<'_
             judged.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind)))
         }
     };
+    drop(coming);
     match flight {
         Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
         Err(stop) => refuse(Era::Modern, stop, request, kind, outlet),
+    }
+}
+
+/// Ends when the agent cancels what is coming.
+async fn cancelled(coming: Option<&Coming>) {
+    match coming {
+        Some(coming) => coming.cancelled().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -311,16 +335,20 @@ pub(super) fn resumes(request: &Request<'_>, continued: Option<&Continued>) -> R
 }
 
 /// Uses the seal of a call up, so that it is continued once.
-pub(super) fn take_up(shared: &Shared, continued: &Continued, now: Moment) -> Result<(), Stop> {
-    let spent = shared
-        .seals
-        .as_ref()
-        .is_some_and(|seals| seals.spend(continued, now.wall));
-    if spent {
-        return Ok(());
-    }
-    let problem = "`params.requestState` was used already";
-    Err(Stop::Malformed(Failure::invalid_params(problem)))
+pub(super) fn take_up(
+    shared: &Shared,
+    present: &Present<'_>,
+    continued: &Continued,
+) -> Result<Spent, Stop> {
+    let grant = &present.principal.grant.0;
+    let spent = shared.seals.spend(continued, grant, present.now.wall);
+    spent.map_err(|why| {
+        let problem = match why {
+            Unusable::Used => "`params.requestState` was used already",
+            Unusable::TooMany => "too many calls were continued of late; begin this one anew",
+        };
+        Stop::Malformed(Failure::invalid_params(problem))
+    })
 }
 
 /// What goes along with the request.
@@ -335,7 +363,7 @@ fn along(
         .params
         .and_then(|params| params.get(STATE)?.as_str());
     let continued = state.and_then(|state| {
-        let seals = worker.shared.seals.as_ref()?;
+        let seals = &worker.shared.seals;
         let (grant, wall) = (&present.principal.grant.0, present.now.wall);
         seals.open(&state, grant, &print, wall)
     });

@@ -69,19 +69,9 @@ pub(super) async fn notification(
             sent
         }
         KnownNotification::Cancelled => {
-            let target = params
-                .and_then(|params| params.get("requestId"))
-                .map(id_key);
-            let pending = target.as_ref().and_then(|key| {
-                let state = route.session.state();
-                state
-                    .in_flight
-                    .get(key)
-                    .map(|pending| pending.cancelled.clone())
-            });
             // The flight tells the upstream, under the id it knows.
-            if let Some(cancelled) = pending {
-                cancelled.cancel();
+            if let Some(id) = params.and_then(|params| params.get("requestId")) {
+                route.session.cancel(&id_key(id));
             }
             Ok(())
         }

@@ -94,7 +94,7 @@ impl Flight {
                 Kin::Over => return self.broken(worker, Broken::Over, way).await,
                 Kin::Own | Kin::Acknowledged { .. } => {}
             }
-            match inbound::sort(worker, &self.route, channel, text).await {
+            match inbound::sort(worker, &self.route, channel, text) {
                 Sorted::Answer { answered, .. } => {
                     // What a server streams is streamed, a single answer too,
                     // unless it has a status of its own.
@@ -191,7 +191,7 @@ impl Flight {
         };
         if !hears && method == "notifications/tools/list_changed" {
             // What was known of its tools is old all the same.
-            self.route.site.eras.forget_tools();
+            self.route.site.eras.doubt_tools();
         }
         hears
     }

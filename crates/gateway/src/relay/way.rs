@@ -21,6 +21,8 @@ pub(super) enum Way {
     Stream(mpsc::Sender<Event>),
     /// A stdio agent: messages go as they come.
     Lines(mpsc::Sender<Bytes>),
+    /// The agent hung up, and its call goes on.
+    Nobody,
 }
 
 // === impl Way ===
@@ -54,7 +56,7 @@ impl Way {
                     drop(lines.send(message).await);
                 }
             }
-            Self::Unopened(_) => {}
+            Self::Unopened(_) | Self::Nobody => {}
         }
     }
 
@@ -62,7 +64,7 @@ impl Way {
     pub(super) fn stream(&self) -> Option<mpsc::Sender<Event>> {
         match self {
             Self::Stream(stream) => Some(stream.clone()),
-            Self::Unopened(_) | Self::Lines(_) => None,
+            Self::Unopened(_) | Self::Lines(_) | Self::Nobody => None,
         }
     }
 
@@ -71,6 +73,7 @@ impl Way {
             Self::Unopened(outlet) => outlet.gone().await,
             Self::Stream(stream) => stream.closed().await,
             Self::Lines(lines) => lines.closed().await,
+            Self::Nobody => std::future::pending().await,
         }
     }
 
@@ -86,6 +89,7 @@ impl Way {
                 let last = lines.send(failure.body(Some(id)));
                 drop(tokio::time::timeout(LAST_WORDS, last).await);
             }
+            Self::Nobody => {}
         }
     }
 
@@ -100,7 +104,7 @@ impl Way {
                 let last = lines.send(Bytes::from(text));
                 drop(tokio::time::timeout(LAST_WORDS, last).await);
             }
-            Self::Unopened(_) | Self::Stream(_) => self.end(),
+            Self::Unopened(_) | Self::Stream(_) | Self::Nobody => self.end(),
         }
     }
 
@@ -111,7 +115,7 @@ impl Way {
                 let (_, events) = mpsc::channel(1);
                 outlet.send(Reply::Stream(events));
             }
-            Self::Stream(_) | Self::Lines(_) => {}
+            Self::Stream(_) | Self::Lines(_) | Self::Nobody => {}
         }
     }
 }

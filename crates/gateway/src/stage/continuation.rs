@@ -3,9 +3,13 @@
 //! A server that needs an answer first gives the agent a state to come back
 //! with. The agent gets it sealed, bound to its grant and to the request: with
 //! the seal it continues the same call, once; without it, it makes a new one.
+//!
+//! Once holds across a restart, too: a seal says how many requests of its call
+//! there were, and the journal knows whether there was another one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
@@ -19,12 +23,14 @@ use sha2::{Digest, Sha256};
 /// Marks a state as ours.
 const PREFIX: &str = "pv1.";
 /// How long an agent may take over its answers, in microseconds.
-const LIFETIME: u64 = 60 * 60 * 1_000_000;
-/// Seals that are remembered as used; further ones are refused until some expire.
-const MOST_USED: usize = 100_000;
+pub(crate) const LIFETIME: u64 = 60 * 60 * 1_000_000;
+/// Seals of one grant that are remembered as used; further ones are refused until
+/// some expire.
+const MOST_USED: usize = 10_000;
 
 const NONCE: usize = 12;
 const CALL: usize = 16;
+const ROUND: usize = 4;
 const END: usize = 8;
 
 /// Members of `params` that change while a call is continued.
@@ -33,12 +39,37 @@ const CHANGING: [&str; 3] = ["inputResponses", "requestState", "_meta"];
 /// What is the same in each round of a call: its method and its parameters.
 pub(crate) type Fingerprint = [u8; 32];
 
-/// Seals states and opens them again. The key lives as long as the process: what
-/// a server has to remember does not outlive its connection either.
+/// Seals states and opens them again.
 pub(crate) struct Seals {
-    cipher: Aes256Gcm,
-    /// Used seals and when they expire. A std mutex: look-ups and inserts only.
-    used: Mutex<HashMap<[u8; NONCE], u64>>,
+    /// The first one seals; what any of them sealed is opened.
+    ciphers: Vec<Aes256Gcm>,
+    /// How many requests of continued calls there were before this process began.
+    before: HashMap<CallId, u32>,
+    // A std mutex: look-ups and inserts only.
+    used: Mutex<Used>,
+}
+
+/// Used seals of each grant, and when they expire.
+#[derive(Default)]
+struct Used {
+    of_grant: HashMap<Text, HashMap<[u8; NONCE], u64>>,
+    swept: u64,
+}
+
+/// A seal that was used. Given back when nothing went upstream for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Spent {
+    grant: Text,
+    nonce: [u8; NONCE],
+}
+
+/// Why a seal cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// Somebody was faster.
+    Used,
+    /// The grant used too many of late.
+    TooMany,
 }
 
 /// What a valid seal says.
@@ -48,6 +79,8 @@ pub(crate) struct Continued {
     pub(crate) call: CallId,
     /// The server's own state as JSON text; none when it gave none.
     pub(crate) state: Option<String>,
+    /// How many requests of the call there were when it was sealed.
+    round: u32,
     nonce: [u8; NONCE],
     end: u64,
 }
@@ -78,20 +111,29 @@ pub(crate) fn fingerprint(method: &str, params: Option<Value<'_>>) -> Fingerprin
 // === impl Seals ===
 
 impl Seals {
-    /// Seals under a new key; `None` when the system gives no random numbers.
-    pub(crate) fn new() -> Option<Self> {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).ok()?;
-        Some(Self {
-            cipher: Aes256Gcm::new(&key.into()),
+    /// Seals under the first of these keys. `before` says how many requests of
+    /// calls with more than one there were, as far back as a seal is good for.
+    pub(crate) fn new(
+        keys: &[impl Deref<Target = [u8; 32]>],
+        before: HashMap<CallId, u32>,
+    ) -> Self {
+        Self {
+            ciphers: keys
+                .iter()
+                .map(|key| Aes256Gcm::new((&**key).into()))
+                .collect(),
+            before,
             used: Mutex::default(),
-        })
+        }
     }
 
-    /// The state that the agent gets in place of the server's.
+    /// The state that the agent gets in place of the server's, with the answer to
+    /// a request that continued `before`, if it did. `None` when the system gives
+    /// no random numbers.
     pub(crate) fn seal(
         &self,
         call: CallId,
+        before: Option<&Continued>,
         state: Option<&str>,
         grant: &Text,
         print: &Fingerprint,
@@ -99,14 +141,20 @@ impl Seals {
     ) -> Option<String> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).ok()?;
+        let round = before.map_or(1, |before| before.round.saturating_add(1));
         let mut said = call.number().to_be_bytes().to_vec();
+        said.extend_from_slice(&round.to_be_bytes());
         said.extend_from_slice(&wall.saturating_add(LIFETIME).to_be_bytes());
         said.extend_from_slice(state.unwrap_or_default().as_bytes());
         let payload = Payload {
             msg: &said,
             aad: &bound(grant, print),
         };
-        let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).ok()?;
+        let sealed = self
+            .ciphers
+            .first()?
+            .encrypt(&Nonce::from(nonce), payload)
+            .ok()?;
         let mut bytes = nonce.to_vec();
         bytes.extend_from_slice(&sealed);
         Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
@@ -123,31 +171,79 @@ impl Seals {
     ) -> Option<Continued> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
-        let payload = Payload {
-            msg: sealed,
-            aad: &bound(grant, print),
-        };
-        let said = self.cipher.decrypt(&Nonce::from(*nonce), payload).ok()?;
+        let aad = bound(grant, print);
+        let said = self.ciphers.iter().find_map(|cipher| {
+            let payload = Payload {
+                msg: sealed,
+                aad: &aad,
+            };
+            cipher.decrypt(&Nonce::from(*nonce), payload).ok()
+        })?;
         let (call, rest) = said.split_first_chunk::<CALL>()?;
+        let (round, rest) = rest.split_first_chunk::<ROUND>()?;
         let (end, state) = rest.split_first_chunk::<END>()?;
         let end = u64::from_be_bytes(*end);
         let state = std::str::from_utf8(state).ok()?;
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        (wall < end && !used.contains_key(nonce)).then(|| Continued {
-            call: CallId::new(u128::from_be_bytes(*call)),
+        let call = CallId::new(u128::from_be_bytes(*call));
+        let round = u32::from_be_bytes(*round);
+        let went_on = self.before.get(&call);
+        let used = went_on.is_some_and(|requests| *requests > round) || self.is_used(grant, nonce);
+        (wall < end && !used).then(|| Continued {
+            call,
             state: (!state.is_empty()).then(|| state.to_owned()),
+            round,
             nonce: *nonce,
             end,
         })
     }
 
-    /// Uses a seal up; `false` when somebody was faster.
-    pub(crate) fn spend(&self, continued: &Continued, wall: u64) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() >= MOST_USED {
-            used.retain(|_, end| *end > wall);
+    /// Uses a seal up, once.
+    pub(crate) fn spend(
+        &self,
+        continued: &Continued,
+        grant: &Text,
+        wall: u64,
+    ) -> Result<Spent, Unusable> {
+        let mut used = self.used();
+        if used.swept.saturating_add(LIFETIME) <= wall {
+            used.swept = wall;
+            used.of_grant.retain(|_, seals| {
+                seals.retain(|_, end| *end > wall);
+                !seals.is_empty()
+            });
         }
-        used.len() < MOST_USED && used.insert(continued.nonce, continued.end).is_none()
+        let seals = used.of_grant.entry(grant.clone()).or_default();
+        if seals.contains_key(&continued.nonce) {
+            return Err(Unusable::Used);
+        }
+        if seals.len() >= MOST_USED {
+            seals.retain(|_, end| *end > wall);
+        }
+        if seals.len() >= MOST_USED {
+            return Err(Unusable::TooMany);
+        }
+        seals.insert(continued.nonce, continued.end);
+        Ok(Spent {
+            grant: grant.clone(),
+            nonce: continued.nonce,
+        })
+    }
+
+    /// Nothing went upstream: the seal can be used again.
+    pub(crate) fn give_back(&self, spent: &Spent) {
+        if let Some(seals) = self.used().of_grant.get_mut(&spent.grant) {
+            seals.remove(&spent.nonce);
+        }
+    }
+
+    fn is_used(&self, grant: &Text, nonce: &[u8; NONCE]) -> bool {
+        let used = self.used();
+        let seals = used.of_grant.get(grant);
+        seals.is_some_and(|seals| seals.contains_key(nonce))
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) fn settle(shared: &Shared, kept: &Kept, status: Status) {
             ledger.refund(&refund.counter, refund.amount, refund.at);
         }
     }
+    if let (Status::NotSent, Some(seal)) = (status, &kept.seal) {
+        shared.seals.give_back(seal);
+    }
     let latency = Instant::now()
         .saturating_duration_since(kept.started)
         .as_micros();

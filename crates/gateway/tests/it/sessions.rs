@@ -219,21 +219,6 @@ async fn several_streams_are_open_at_once() {
 }
 
 #[tokio::test]
-async fn an_agent_that_goes_away_cancels_its_call() {
-    let scene = over_http().await;
-    let params = json!({"name": "slow", "arguments": {"ms": 60_000}});
-    let message = json!({"jsonrpc": "2.0", "id": 50, "method": "tools/call", "params": params});
-    let link = scene.agent.as_http().clone();
-    let asked = tokio::spawn(async move { link.post_raw(message.to_string()).await });
-    scene.upstream.wait_for_calls(1).await;
-    asked.abort();
-    scene
-        .records_become(&["tools/call slow: allow, cancelled"])
-        .await;
-    scene.honest_call_works().await;
-}
-
-#[tokio::test]
 async fn an_agent_that_goes_away_for_good_frees_what_it_held() {
     let one = json!({"version": "1", "default": "allow", "all_tools": {"limits": [{"counter": "one", "concurrent": 1}]}});
     let options = Options {

@@ -134,7 +134,7 @@ async fn an_answer_that_drips_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_stream_without_end_ends_with_the_agent() {
+async fn a_stream_without_end_ends_some_time_after_its_agent_is_gone() {
     let scene = Scene::new(Face::Http, Kind::Http, with_habit(Hostility::EndlessStream)).await;
     let message: Value = serde_json::from_str(&call(7, "echo", "{}")).unwrap();
     let mut stream = scene.agent.as_http().post_stream(&message).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_stream_without_end_ends_with_the_agent() {
     }
     drop(stream);
     scene
-        .records_become(&["tools/call echo: allow, cancelled"])
+        .records_become(&["tools/call echo: allow, timeout"])
         .await;
     assert_eq!(
         scene.agent.request("ping", json!({})).await["result"],

@@ -177,8 +177,8 @@ async fn trickled(scene: &Scene, change: impl AsyncFnOnce(&Scene)) -> Vec<u8> {
         .write_all(format!("{head}{first}").as_bytes())
         .await
         .unwrap();
-    let identified = || gauge(scene, "provost_connections ") > 0;
-    wait_until("the head has arrived", identified).await;
+    let there = || open_connections(scene) > 0;
+    wait_until("the head has arrived", there).await;
     change(scene).await;
     socket.write_all(second.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -246,13 +246,12 @@ async fn d81_what_cannot_be_read_is_answered_to_nobody_whose_grant_has_ended_ove
     let head = format!(
         "{host}authorization: Bearer {token}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 2\r\n\r\n"
     );
-    let before = gauge(&scene, "provost_connections ");
     let mut socket = TcpStream::connect(scene.gate.address).await.unwrap();
     socket
         .write_all(format!("{head}{{").as_bytes())
         .await
         .unwrap();
-    let there = || gauge(&scene, "provost_connections ") > before;
+    let there = || open_connections(&scene) > 0;
     wait_until("the head has arrived", there).await;
     scene.gate.revoke(&scene.pass);
     drop(socket.write_all(b"{").await);

@@ -20,7 +20,11 @@ macro_rules! on_each_face {
     };
 }
 
+mod d14;
 mod d15;
+mod d24;
+mod d26;
+mod d28;
 mod d81;
 
 use std::path::PathBuf;
