@@ -18,5 +18,5 @@ pub(crate) use response::{
     AuditView, DaemonStatus, GrantState, GrantView, Inspection, Minted, PolicyView, RecordView,
     Response, ServerView, ShadowView, Trouble, Upstream, VersionView,
 };
-pub(crate) use restore::{Restored, restore};
+pub(crate) use restore::{Restoration, Restored, restore};
 pub(crate) use wire_secret::WireSecret;

@@ -3,12 +3,14 @@
 mod admin_socket;
 mod agent_socket;
 pub(crate) mod config;
+mod data_gone;
 mod lifecycle;
 mod local_run;
 mod logging;
 mod serve;
 mod signals;
 mod start;
+mod upkeep;
 
 pub(crate) use admin_socket::export_format;
 pub(crate) use lifecycle::{Beginning, already_up, run};

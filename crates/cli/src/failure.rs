@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Kind;
-use crate::terminal::{escape, style};
+use crate::terminal::{escape, escape_json, style};
 
 /// Why a command did not do what it was asked: kind, what happened, why, and one hint.
 ///
@@ -120,7 +120,7 @@ impl Failure {
                 "kind": self.kind.word(), "code": self.kind.code(), "message": self.message,
                 "causes": self.causes, "hint": self.hint,
             }});
-            return writeln!(stream, "{body}");
+            return writeln!(stream, "{}", escape_json(&body.to_string()));
         }
         let (error, note, reset) = (style::ERROR, style::FAINT, anstyle::Reset);
         writeln!(stream, "{error}error{reset}: {}", escape(&self.message))?;

@@ -7,6 +7,6 @@ pub(crate) mod style;
 mod table;
 
 pub(crate) use counted::counted;
-pub(crate) use escape::{escape, escape_block};
+pub(crate) use escape::{escape, escape_block, escape_json};
 pub(crate) use output::{ColorWhen, Output};
 pub(crate) use table::{Cell, Table};

@@ -139,6 +139,15 @@ impl Failure {
         Self::new(502, INTERNAL, format!("server `{server}` is not available"))
     }
 
+    /// The settings of the upstream cannot be used.
+    pub(crate) fn upstream_unusable(server: &str) -> Self {
+        Self::new(
+            502,
+            INTERNAL,
+            format!("server `{server}` cannot be used until its operator has mended its settings"),
+        )
+    }
+
     /// The upstream did not answer in time.
     pub(crate) fn upstream_slow(server: &str) -> Self {
         Self::new(

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -11,7 +12,7 @@ use provost_policy::Text;
 use provost_policy::document::Policy;
 use provost_policy::json::Folder;
 use provost_policy::judge::Enforced;
-use provost_store::{GrantId, PolicyVersion, Server, ServerId, TokenHash, Transport};
+use provost_store::{GrantId, PolicyVersion, Secret, Server, ServerId, TokenHash, Transport};
 use tokio_rustls::TlsConnector;
 use tracing::error;
 
@@ -172,6 +173,16 @@ impl Directory {
         next
     }
 
+    /// The directory that opens nothing to anybody: what is in the store is
+    /// not known, so nobody is let through with what was there before.
+    pub(crate) fn closed(&self) -> Self {
+        Self {
+            servers: self.servers.clone(),
+            policies: self.policies.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Whom the token with this hash belongs to, if it is live.
     pub(crate) fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Holding> {
         self.grants.get(&self.source.opened_by(token, wall)?.id)
@@ -257,7 +268,9 @@ fn same(old: &Server, new: &Server) -> bool {
     old.name == new.name
         && old.transport == new.transport
         && old.headers == new.headers
+        && old.query == new.query
         && old.env == new.env
+        && old.unreadable == new.unreadable
 }
 
 fn upstream(
@@ -265,8 +278,15 @@ fn upstream(
     settings: &Settings,
     tls: &dyn Fn() -> Option<TlsConnector>,
 ) -> Option<Upstream> {
-    match &server.transport {
+    for what in &server.unreadable {
+        error!(server.name = %server.name, "Server `{}` cannot be used: {what}", server.name);
+    }
+    if !server.unreadable.is_empty() {
+        return None;
+    }
+    match server.transport.as_ref()? {
         Transport::Http { url } => {
+            let url = with_query(url, &server.query);
             let headers = match headers(server) {
                 Ok(headers) => headers,
                 Err(name) => {
@@ -279,7 +299,7 @@ fn upstream(
                 answer: settings.call_timeout,
                 dead_peer: settings.dead_peer,
             };
-            match HttpUpstream::new(url, headers, settings.workers + 1, timeouts, tls) {
+            match HttpUpstream::new(&url, headers, settings.workers + 1, timeouts, tls) {
                 Ok(upstream) => Some(Upstream::Http(Arc::new(upstream))),
                 Err(error) => {
                     error!(server.name = %server.name, %error, "A server cannot be used");
@@ -307,6 +327,31 @@ fn upstream(
                 },
                 shared: *shared,
             })))
+        }
+    }
+}
+
+/// The URL with what the operator sealed for its query behind what it says in
+/// clear text. Characters that could mean something there are encoded.
+fn with_query(url: &str, query: &[(String, Secret)]) -> String {
+    let mut whole = url.to_owned();
+    for (name, value) in query {
+        whole.push(if whole.contains('?') { '&' } else { '?' });
+        encode(&mut whole, name);
+        whole.push('=');
+        encode(&mut whole, value.expose());
+    }
+    whole
+}
+
+fn encode(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            // Writing to a string does not fail.
+            _ => drop(write!(out, "%{byte:02X}")),
         }
     }
 }

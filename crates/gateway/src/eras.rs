@@ -276,6 +276,7 @@ impl Route {
                 FaultKind::Status(401 | 403 | 429 | 500..) => Err(fault),
                 FaultKind::Status(_)
                 | FaultKind::Down
+                | FaultKind::Unusable
                 | FaultKind::Slow
                 | FaultKind::Lies
                 | FaultKind::SessionLost => Ok(false),

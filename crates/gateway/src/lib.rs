@@ -42,13 +42,13 @@ mod worker;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use provost_store::{GrantId, ServerId, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 pub use listener::ListenError;
 pub use probe::{ServerFault, ServerReport};
@@ -65,6 +65,8 @@ use crate::worker::{Shared, Worker};
 
 /// Sessions that nobody uses are not looked for more often.
 const LEAST_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+/// How often a store that cannot be read is looked at again.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long upstreams may take to hear that their sessions are over.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -79,6 +81,8 @@ struct Inner {
     agents: AtomicU64,
     /// Held while the directory is replaced, so that the newest one stays.
     reloading: Mutex<()>,
+    /// The store could not be read: nobody is let through until it can.
+    closed: AtomicBool,
     listening: Mutex<Option<SocketAddr>>,
     accepting: CancellationToken,
 }
@@ -118,10 +122,10 @@ pub enum StartError {
     Directory(#[source] StoreError),
 }
 
-/// The directory of servers, grants and policies cannot be read; the one before
-/// stays in force.
+/// The directory of servers, grants and policies cannot be read; nobody is let
+/// through until it can.
 #[derive(Debug, thiserror::Error)]
-#[error("servers, grants and policies cannot be read; what was in force stays in force")]
+#[error("servers, grants and policies cannot be read; until they can, nobody is let through")]
 pub struct ReloadError(#[source] StoreError);
 
 /// What continues calls of agents, those of before a restart included.
@@ -165,21 +169,67 @@ impl Gateway {
             tls: tls::Connector::default(),
             agents: AtomicU64::new(0),
             reloading: Mutex::new(()),
+            closed: AtomicBool::new(false),
             listening: Mutex::new(None),
             accepting: CancellationToken::new(),
         }));
+        gateway.follow_store();
         gateway.load().map_err(StartError::Directory)?;
         gateway.sweep_idle_sessions();
         Ok(gateway)
     }
 
-    /// Reads servers, grants and policies again. Holds from the next message on;
-    /// agents whose list of tools changed are told.
+    /// Makes sure that what the store holds now is in force. It is already, as
+    /// every change is taken over on the thread that makes it; asked is whether
+    /// that went well.
     ///
     /// # Errors
-    /// When the store cannot be read; the directory before stays in force.
+    /// When the store cannot be read; nobody is let through until it can.
     pub fn reload(&self) -> Result<(), ReloadError> {
-        self.load().map_err(ReloadError)
+        self.catch_up().map_err(ReloadError)
+    }
+
+    /// Takes over every change of the store, whoever makes it and whoever is
+    /// listening: when the change has been made, it holds for the next message.
+    fn follow_store(&self) {
+        // Weak: the store must not keep alive what keeps the store.
+        let gateway = Arc::downgrade(&self.0);
+        self.0.shared.store.on_change(Box::new(move || {
+            let Some(inner) = gateway.upgrade() else {
+                return;
+            };
+            // A failure is logged and looked at again; whoever made the change
+            // may ask with `reload`.
+            drop(Self(inner).catch_up());
+        }));
+    }
+
+    /// Loads the directory unless it is that of the last change.
+    fn catch_up(&self) -> Result<(), StoreError> {
+        let shared = &self.0.shared;
+        let in_force = shared.directory.read(|directory| directory.source.revision);
+        if in_force >= shared.store.revision() && !self.0.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.load()
+    }
+
+    /// Looks again until the store can be read.
+    fn try_again_later(&self) {
+        let gateway = Arc::downgrade(&self.0);
+        self.0.threads.background().spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                let Some(inner) = gateway.upgrade() else {
+                    return;
+                };
+                let gateway = Self(inner);
+                let caught_up = tokio::task::spawn_blocking(move || gateway.catch_up().is_ok());
+                if caught_up.await.unwrap_or(true) {
+                    return;
+                }
+            }
+        });
     }
 
     fn load(&self) -> Result<(), StoreError> {
@@ -189,15 +239,30 @@ impl Gateway {
             .reloading
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let source = shared.store.directory()?;
+        // Whoever made a change may have no runtime of their own.
+        let _background = shared.background.enter();
+        let (source, result) = match shared.store.directory() {
+            Ok(source) => (Some(source), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let was_closed = self.0.closed.swap(result.is_err(), Ordering::AcqRel);
+        if let (Err(error), false) = (&result, was_closed) {
+            error!(%error, "Servers, grants and policies cannot be read; nobody is let through until they can");
+            self.try_again_later();
+        }
         let own_roots = shared.settings.upstream_ca.as_deref();
         let connector = || self.0.tls.get(own_roots);
         let (settings, metrics) = (&shared.settings, &shared.metrics);
         shared.directory.replace(
-            |before| Directory::compile(source, before, settings, metrics, &connector),
+            |before| match source {
+                Some(source) => Directory::compile(source, before, settings, metrics, &connector),
+                // What is not known opens nothing: with what was in force
+                // before, a grant that was just revoked would go on.
+                None => before.closed(),
+            },
             |before, after| inbox::after_reload(shared, before, after),
         );
-        Ok(())
+        result
     }
 
     /// Opens the listener for agents. Once; a second call says where it is.
@@ -305,6 +370,9 @@ impl Gateway {
     pub fn ready(&self) -> Result<(), String> {
         if self.0.shared.stopping.is_cancelled() {
             return Err("the gateway is stopping".to_owned());
+        }
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err("servers, grants and policies cannot be read".to_owned());
         }
         Ok(())
     }

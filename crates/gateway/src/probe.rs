@@ -246,6 +246,7 @@ async fn read_answer<T>(
 
 fn fault(fault: Fault) -> ServerFault {
     match fault.kind {
+        FaultKind::Unusable => ServerFault::Unusable,
         _ if !fault.sent => ServerFault::Down,
         FaultKind::Down | FaultKind::SessionLost => ServerFault::Broken,
         FaultKind::Slow => ServerFault::Slow,

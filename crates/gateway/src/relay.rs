@@ -571,6 +571,7 @@ async fn at(moment: Option<Instant>) {
 pub(crate) fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
     let down = Failure::upstream_down(server);
     match fault.kind {
+        FaultKind::Unusable => (Status::NotSent, Failure::upstream_unusable(server)),
         _ if !fault.sent => (Status::NotSent, down),
         FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, down),
         FaultKind::Slow => (Status::Timeout, Failure::upstream_slow(server)),

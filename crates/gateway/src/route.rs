@@ -319,7 +319,7 @@ impl Route {
     }
 
     fn upstream(&self) -> Result<&Upstream, Fault> {
-        self.site.upstream.as_ref().ok_or_else(Fault::not_sent)
+        self.site.upstream.as_ref().ok_or_else(Fault::unusable)
     }
 
     fn ids(&self) -> (Option<String>, Option<String>) {

@@ -8,6 +8,7 @@ pub mod document;
 pub mod explain;
 mod glob;
 pub mod import;
+pub mod invisible;
 pub mod json;
 pub mod judge;
 pub mod ledger;

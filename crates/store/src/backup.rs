@@ -1,28 +1,29 @@
 //! Backup of a running store into one file, and restore from it.
 
 mod archive;
+mod unpack;
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use archive::{FORMAT, Manifest};
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
-use zeroize::Zeroizing;
+use unpack::{Checked, restore_key};
 
-use archive::Manifest;
-
-use crate::database::{SCHEMA, database_path};
+use crate::database::SCHEMA;
 use crate::journal::{End, segment_path, segments};
-use crate::keys::{key_path, write_private};
-use crate::open::{id_path, journal_directory};
 use crate::timeline::Restored;
-use crate::{Actor, Head, Locations, Store, StoreError};
+use crate::{Act, Actor, Head, Locations, OpenError, Store, StoreError};
 
 /// Names of members; the segments are `journal/<number>.log`.
 const DATABASE: &str = "provost.db";
 const KEY: &str = "key";
+
+/// No key file is longer.
+const KEY_BYTES: u64 = 1 << 20;
 
 /// Pages that are copied at a time.
 const PAGES: i32 = 4_096;
@@ -46,6 +47,16 @@ pub struct BackupReport {
     pub head: Head,
 }
 
+/// Whether a backup must prove who wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// The key in the configuration directory must vouch for it.
+    Verified,
+    /// It is taken as it is: whoever could write the file may have put grants,
+    /// policies and records of their own into it.
+    Unverified,
+}
+
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreReport {
@@ -53,6 +64,8 @@ pub struct RestoreReport {
     pub head: Head,
     /// Whether the key came from the archive.
     pub key_restored: bool,
+    /// Why nothing vouches for the archive, if it was taken as it is.
+    pub unverified: Option<String>,
 }
 
 /// Why there is no backup.
@@ -99,6 +112,14 @@ pub enum RestoreError {
         /// What is wrong.
         reason: String,
     },
+    /// Nothing vouches for the archive.
+    #[error("nothing vouches for `{}`: {reason}", path.display())]
+    Unverified {
+        /// The archive.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Neither the archive nor the configuration directory has the key.
     #[error("the backup carries no key, and `{}` is missing", path.display())]
     KeyMissing {
@@ -111,6 +132,9 @@ pub enum RestoreError {
         /// The key file.
         path: PathBuf,
     },
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Key(#[from] Box<OpenError>),
     /// A file could not be used.
     #[error("`{}` could not be {action}: {source}", path.display())]
     Io {
@@ -124,83 +148,45 @@ pub enum RestoreError {
     },
 }
 
-/// Restores a backup into an empty data directory.
+/// Restores a backup into an empty data directory. Its journal says so from the
+/// next start on.
 ///
-/// The whole archive is checked before anything is written.
-pub fn restore(archive: &Path, locations: &Locations) -> Result<RestoreReport, RestoreError> {
+/// The whole archive is checked before anything is written: that it is what
+/// its manifest says, and that the key in the configuration directory vouches
+/// for the manifest. A key that comes in the archive itself proves nothing.
+pub fn restore(
+    who: &Actor,
+    archive: &Path,
+    locations: &Locations,
+    trust: Trust,
+) -> Result<RestoreReport, RestoreError> {
     let Locations { data, config } = locations;
     if std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(RestoreError::NotEmpty { path: data.clone() });
     }
-    let at = |path: &Path, action| {
-        let path = path.to_owned();
-        move |source| RestoreError::Io {
-            path,
-            action,
-            source,
-        }
-    };
-    let unsound = |reason| RestoreError::Unsound {
-        path: archive.to_owned(),
-        reason,
-    };
-    let mut key = None;
-    let manifest = archive::read(archive, |name, content| {
-        if name == KEY {
-            let mut text = Zeroizing::new(String::new());
-            content.read_to_string(&mut text)?;
-            key = Some(text);
-        }
-        Ok(())
-    });
-    let manifest = manifest.map_err(at(archive, "read"))?.map_err(unsound)?;
-    let head = manifest
-        .head
-        .parse()
-        .map_err(|_| unsound("its head cannot be read".to_owned()))?;
-    if manifest.schema > SCHEMA {
-        return Err(unsound(format!(
-            "it has schema {}, this program knows {SCHEMA}",
-            manifest.schema
-        )));
+    let checked = Checked::read(archive)?;
+    let unverified = checked.doubt(config)?;
+    if let (Some(reason), Trust::Verified) = (&unverified, trust) {
+        return Err(RestoreError::Unverified {
+            path: archive.to_owned(),
+            reason: reason.clone(),
+        });
     }
-    if !manifest.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(unsound("it names no data directory".to_owned()));
-    }
-    let key_restored = restore_key(key.as_deref().map(String::as_str), config, &manifest.id)?;
-
-    for directory in [data.clone(), journal_directory(data)] {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)
-            .map_err(at(&directory, "created"))?;
-    }
-    archive::read(archive, |name, content| match place_of(name, data) {
-        Some(path) => {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)?;
-            std::io::copy(content, &mut file)?;
-            file.sync_all()
-        }
-        None => Ok(()),
-    })
-    .map_err(at(data, "written"))?
-    .map_err(unsound)?;
+    let key_restored = restore_key(checked.key(), config, &checked.manifest.id)?;
     let restored = Restored {
-        who: "provost".to_owned(),
+        who: who.0.clone(),
         archive: archive.to_string_lossy().into_owned(),
-        detail: None,
+        detail: Some(match &unverified {
+            None => "verified".to_owned(),
+            Some(reason) => format!("unverified: {reason}"),
+        }),
     };
-    restored.leave(data).map_err(at(data, "written"))?;
-    // Last: without it the directory is not opened, so a restore that was cut
-    // short cannot be taken for a whole one.
-    write_private(&id_path(data), format!("{}\n", manifest.id).as_bytes())
-        .map_err(at(data, "written"))?;
-    Ok(RestoreReport { head, key_restored })
+    checked.unpack(archive, data, &restored)?;
+    Ok(RestoreReport {
+        head: checked.head,
+        key_restored,
+        unverified,
+    })
 }
 
 /// The database's copy while a backup is made.
@@ -226,56 +212,6 @@ pub(crate) fn remove_copy(data: &Path) {
     }
 }
 
-/// Where a member goes. Only names we write ourselves: an archive must not be
-/// able to write elsewhere.
-fn place_of(name: &str, data: &Path) -> Option<PathBuf> {
-    if name == DATABASE {
-        return Some(database_path(data));
-    }
-    let number = name.strip_prefix("journal/")?.strip_suffix(".log")?;
-    Some(segment_path(&journal_directory(data), number.parse().ok()?))
-}
-
-/// Puts the archive's key in place, or makes sure that the right one is there.
-fn restore_key(key: Option<&str>, config: &Path, id: &str) -> Result<bool, RestoreError> {
-    let path = key_path(config, id);
-    let there = match std::fs::read_to_string(&path) {
-        Ok(text) => Some(Zeroizing::new(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(source) => {
-            return Err(RestoreError::Io {
-                path,
-                action: "read",
-                source,
-            });
-        }
-    };
-    match (key, there) {
-        (None, Some(_)) => Ok(false),
-        (None, None) => Err(RestoreError::KeyMissing { path }),
-        // Keys are only ever added, so a longer file may be the newer one.
-        (Some(key), Some(there))
-            if key
-                .lines()
-                .all(|line| there.lines().any(|other| other == line)) =>
-        {
-            Ok(false)
-        }
-        (Some(_), Some(_)) => Err(RestoreError::OtherKey { path }),
-        (Some(key), None) => {
-            let written = DirBuilder::new().recursive(true).mode(0o700).create(config);
-            written
-                .and_then(|()| write_private(&path, key.as_bytes()))
-                .map_err(|source| RestoreError::Io {
-                    path,
-                    action: "written",
-                    source,
-                })?;
-            Ok(true)
-        }
-    }
-}
-
 // === impl RestoreError ===
 
 impl RestoreError {
@@ -287,8 +223,11 @@ impl RestoreError {
             Self::KeyMissing { .. } => {
                 Some("put the key file there first, or use a backup made `--with-key`")
             }
+            Self::Unverified { .. } => Some(
+                "`--unverified` takes it as it is: whoever could write the file may have put grants, policies and records of their own into it",
+            ),
             Self::OtherKey { .. } => Some("restore with another configuration directory"),
-            Self::Io { .. } => None,
+            Self::Key(_) | Self::Io { .. } => None,
         }
     }
 }
@@ -299,19 +238,19 @@ impl Store {
     /// Writes the whole store into one new file, while it runs.
     ///
     /// The archive is read back and checked before this returns.
-    pub fn backup(&self, archive: &Path, key: WithKey) -> Result<BackupReport, BackupError> {
+    pub fn backup(
+        &self,
+        who: &Actor,
+        archive: &Path,
+        key: WithKey,
+    ) -> Result<BackupReport, BackupError> {
         // Retention and key rotation must not happen in between.
         let _alone = self.alone()?;
         let what = match key {
-            WithKey::No => "backup",
-            WithKey::Yes => "backup.with-key",
+            WithKey::No => Act::Backup,
+            WithKey::Yes => Act::BackupWithKey,
         };
-        self.record_act(
-            &Actor::new("provost"),
-            what,
-            &archive.to_string_lossy(),
-            None,
-        )?;
+        self.record_act(who, what, &archive.to_string_lossy(), None)?;
         let at = |action| {
             move |source| BackupError::Io {
                 path: archive.to_owned(),
@@ -341,13 +280,18 @@ impl Store {
                 mac: end.mac,
             };
             let manifest = Manifest {
-                format: 1,
+                format: FORMAT,
                 id: self.0.id.clone(),
                 schema: SCHEMA,
                 head: head.to_string(),
                 members: Vec::new(),
+                key: None,
+                mac: None,
             };
-            let bytes = writing.finish(manifest).map_err(at("written"))?;
+            let key = self.0.keys.newest_chain();
+            let bytes = writing
+                .finish(manifest, key.as_ref())
+                .map_err(at("written"))?;
             let read = archive::read(archive, |_, _| Ok(())).map_err(at("read back"))?;
             read.map_err(|reason| BackupError::Unsound {
                 path: archive.to_owned(),

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::database::{Commit, begin, meta, set_meta, uint};
 use crate::ids::NoRandomness;
-use crate::{AdminAct, JournalError, Store};
+use crate::{Act, AdminAct, JournalError, Store};
 
 /// Who makes a change; it is recorded with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,7 +250,7 @@ impl Store {
     pub(crate) fn change<T>(
         &self,
         who: &Actor,
-        what: &str,
+        what: Act,
         make: impl FnOnce(&Transaction<'_>, u64) -> Result<Change<T>, ChangeError>,
     ) -> Result<T, ChangeError> {
         let inner = &self.0;
@@ -266,7 +266,7 @@ impl Store {
         let act = AdminAct {
             at,
             who: &who.0,
-            what,
+            what: what.name(),
             target: &made.target,
             detail: made.detail.as_deref(),
         };
@@ -287,18 +287,18 @@ impl Store {
         Ok(made.value)
     }
 
-    /// Records an act that changes nothing, before it is done.
-    pub(crate) fn record_act(
+    /// Records an act that changes nothing in the database, before it is done.
+    pub fn record_act(
         &self,
         who: &Actor,
-        what: &str,
+        what: Act,
         target: &str,
         detail: Option<&str>,
     ) -> Result<(), StoreError> {
         let act = AdminAct {
             at: self.0.clock.now(),
             who: &who.0,
-            what,
+            what: what.name(),
             target,
             detail,
         };

@@ -38,16 +38,42 @@ pub struct Server {
     pub id: ServerId,
     /// Its name: `[a-z0-9-]`.
     pub name: Text,
-    /// How it is reached.
-    pub transport: Transport,
+    /// How it is reached; nothing when that cannot be read.
+    pub transport: Option<Transport>,
     /// Headers sent with every request (HTTP).
     pub headers: Vec<(String, Secret)>,
+    /// What is added to the URL's query (HTTP).
+    pub query: Vec<(String, Secret)>,
     /// Variables of its environment (child process).
     pub env: Vec<(String, Secret)>,
     /// What people say it is.
     pub description: Option<String>,
     /// When it was added, unix time in microseconds.
     pub created: u64,
+    /// What of it cannot be read. As long as there is anything, its calls are
+    /// refused; nothing else is touched by it.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Something of a server that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// How it is reached is not understood.
+    #[error("how it is reached cannot be read: {reason}")]
+    Transport {
+        /// Why not.
+        reason: String,
+    },
+    /// A sealed value does not open.
+    #[error("{kind} `{name}` cannot be opened: {reason}")]
+    Sealed {
+        /// Which kind of value: `header`, `query` or `env`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
 }
 
 /// How a server is reached.
@@ -230,7 +256,9 @@ impl Store {
                 .insert(server.id.clone(), Arc::new(server));
         }
         for GrantRow { grant, token, .. } in grants::load(connection, grants::Which::Live)? {
-            directory.tokens.insert(token, grant.id.clone());
+            if let Some(token) = token {
+                directory.tokens.insert(token, grant.id.clone());
+            }
             directory.grants.insert(grant.id.clone(), Arc::new(grant));
         }
         Ok(directory)

@@ -17,7 +17,7 @@ use crate::policies::require_policy;
 use crate::seal::Place;
 use crate::sealed::{self, TOKEN};
 use crate::servers::require_server_id;
-use crate::{Actor, ChangeError, Grant, GrantId, Secret, ServerId, Store, StoreError};
+use crate::{Act, Actor, ChangeError, Grant, GrantId, Secret, ServerId, Store, StoreError};
 pub(crate) use rows::{GrantRow, Which, load};
 
 /// What a token begins with.
@@ -75,7 +75,7 @@ impl Store {
     pub fn mint_grant(&self, who: &Actor, new: NewGrant) -> Result<Minted, ChangeError> {
         check_label(&new.label)?;
         let token = new_token()?;
-        let grant = self.change(who, "grant.mint", |tx, now| {
+        let grant = self.change(who, Act::GrantMint, |tx, now| {
             let server = require_server_id(tx, &new.server)?;
             if new.expires.is_some_and(|end| end <= now) {
                 return Err(ChangeError::Expired);
@@ -115,7 +115,7 @@ impl Store {
     /// Gives a grant a new token; the old one ends at once.
     pub fn rotate_grant(&self, who: &Actor, id: &GrantId) -> Result<Minted, ChangeError> {
         let token = new_token()?;
-        let grant = self.change(who, "grant.rotate", |tx, _| {
+        let grant = self.change(who, Act::GrantRotate, |tx, _| {
             let grant = require_live(tx, id)?;
             tx.execute(
                 "UPDATE grants SET token = ?2 WHERE id = ?1",
@@ -131,7 +131,7 @@ impl Store {
     /// Shows a grant's token again. Recorded before it is shown.
     pub fn reveal_grant(&self, who: &Actor, id: &GrantId) -> Result<Secret, ChangeError> {
         let grant = require_live(&self.0.database.reading(), id)?;
-        self.record_act(who, "grant.reveal", &target(&grant), None)?;
+        self.record_act(who, Act::GrantReveal, &target(&grant), None)?;
         let token = sealed::get(&self.0.database.reading(), &self.0.keys, token_place(id))?;
         token.ok_or_else(|| {
             StoreError::Sealed(format!("the token of grant `{id}` is missing")).into()
@@ -141,7 +141,7 @@ impl Store {
     /// Revokes a grant and all that were minted below it; returns them all,
     /// itself first.
     pub fn revoke_grant(&self, who: &Actor, id: &GrantId) -> Result<Vec<GrantId>, ChangeError> {
-        self.change(who, "grant.revoke", |tx, now| {
+        self.change(who, Act::GrantRevoke, |tx, now| {
             let grant = require_live(tx, id)?;
             let revoked = rows::revoke_tree(tx, id, now)?;
             let detail = format!("{} below it", revoked.len().saturating_sub(1));
@@ -156,7 +156,7 @@ impl Store {
         id: &GrantId,
         attachment: Attachment,
     ) -> Result<Arc<Grant>, ChangeError> {
-        self.change(who, "grant.attach", |tx, _| {
+        self.change(who, Act::GrantAttach, |tx, _| {
             let grant = require_live(tx, id)?;
             let (policy, shadow) = attached(tx, &grant.server_name, &attachment)?;
             tx.execute(
@@ -179,7 +179,7 @@ impl Store {
         id: &GrantId,
         expires: Option<u64>,
     ) -> Result<Arc<Grant>, ChangeError> {
-        self.change(who, "grant.expire", |tx, now| {
+        self.change(who, Act::GrantExpire, |tx, now| {
             let grant = require_live(tx, id)?;
             if expires.is_some_and(|end| end <= now) {
                 return Err(ChangeError::Expired);

@@ -29,7 +29,6 @@ pub(crate) use decode::{
     Charged, Checkpoint, CheckpointLine, FORMAT, Header, Kind, Line, Link, ShadowLine, Str,
     is_checkpoint,
 };
-pub(crate) use encode::is_hidden;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
 pub(crate) use quick::QuickReader;
 pub(crate) use recover::{Recovered, recover};

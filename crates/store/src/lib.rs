@@ -4,6 +4,7 @@
 //! is the only part on the path of a call; everything else may take a lock
 //! or wait for the disk.
 
+mod acts;
 mod audit;
 mod backup;
 mod change;
@@ -21,6 +22,7 @@ mod lock;
 mod open;
 mod policies;
 mod records;
+mod runs;
 mod seal;
 mod sealed;
 mod secret;
@@ -28,11 +30,14 @@ mod servers;
 mod store;
 mod timeline;
 
+pub use acts::Act;
 pub use audit::{Damage, DamageKind, ExportFormat, Head, HeadError, Pruned, Verified, VerifyError};
-pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, WithKey, restore};
+pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, Trust, WithKey, restore};
 pub use change::{Actor, ChangeError, StoreError};
 pub use clock::Clock;
-pub use directory::{Directory, Grant, PolicyVersion, Server, TokenHash, Transport, hash_token};
+pub use directory::{
+    Directory, Grant, PolicyVersion, Server, TokenHash, Transport, Unreadable, hash_token,
+};
 pub use grants::{Attachment, GrantView, Minted, NewGrant};
 pub use ids::{CallId, GrantId, ServerId};
 pub use journal::{

@@ -15,7 +15,7 @@ use crate::keys::{Keyring, create_private_dir, key_path, write_private};
 use crate::lock::lock_directory;
 use crate::store::{Inner, Running};
 use crate::timeline::{Restored, Timeline};
-use crate::{Actor, AdminAct, Damage, Entry, Store, StoreError};
+use crate::{Act, Actor, AdminAct, Damage, Entry, Store, StoreError};
 
 /// Where a store keeps its things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,7 +253,7 @@ impl Store {
             let detail = format!("from schema {was} to {SCHEMA}");
             store.record_act(
                 &Actor::new("provost"),
-                "database.update",
+                Act::DatabaseUpdate,
                 "provost.db",
                 Some(&detail),
             )?;
@@ -284,7 +284,7 @@ impl Store {
         let act = AdminAct {
             at: self.0.clock.now(),
             who: &restored.who,
-            what: "restore",
+            what: Act::Restore.name(),
             target: &restored.archive,
             detail: Some(&detail),
         };
@@ -303,7 +303,7 @@ impl Store {
     /// Records once that segments of an older format stand before those of
     /// today's.
     fn record_format(&self) -> Result<(), StoreError> {
-        const WHAT: &str = "journal.format";
+        const WHAT: &str = Act::JournalFormat.name();
         let journal = &self.0.journal;
         let failed = |error| StoreError::Read(Arc::new(error));
         let Some(first) = segments(journal.directory())

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use crate::change::Change;
 use crate::database::{int, uint};
 use crate::servers::require_server_id;
-use crate::{Actor, ChangeError, PolicyVersion, ServerId, Store, StoreError};
+use crate::{Act, Actor, ChangeError, PolicyVersion, ServerId, Store, StoreError};
 
 /// Whether a policy in use may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Store {
     ) -> Result<PolicyPut, ChangeError> {
         check_name(name)?;
         check_text(name, text)?;
-        self.change(who, "policy.put", |tx, now| {
+        self.change(who, Act::PolicyPut, |tx, now| {
             let put = NewVersion {
                 name,
                 text,
@@ -80,7 +80,7 @@ impl Store {
         name: &str,
         version: u32,
     ) -> Result<PolicyPut, ChangeError> {
-        self.change(who, "policy.rollback", |tx, now| {
+        self.change(who, Act::PolicyRollback, |tx, now| {
             let old = one_version(tx, server, name, Some(version))?;
             let description = format!("version {version} again");
             let put = NewVersion {
@@ -103,7 +103,7 @@ impl Store {
         name: &str,
         how: Deletion,
     ) -> Result<(), ChangeError> {
-        self.change(who, "policy.delete", |tx, now| {
+        self.change(who, Act::PolicyDelete, |tx, now| {
             let (id, _) = require_policy(tx, server, name)?;
             let used_by = users(tx, id)?;
             if how == Deletion::IfUnused && !used_by.is_empty() {

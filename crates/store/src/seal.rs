@@ -22,6 +22,10 @@ pub(crate) struct Place<'a> {
     pub(crate) name: &'a str,
 }
 
+/// A sealed value that does not open, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DoesNotOpen(pub(crate) String);
+
 /// Seals `secret` with the newest key: `v<version>:<base64 of nonce and ciphertext>`.
 pub(crate) fn seal(
     keys: &Keyring,
@@ -48,10 +52,9 @@ pub(crate) fn seal(
     ))
 }
 
-/// Opens what [`seal`] made, with the key it names.
-pub(crate) fn unseal(keys: &Keyring, place: Place<'_>, text: &str) -> Result<Secret, StoreError> {
-    let broken =
-        |what: &str| StoreError::Sealed(format!("{} of `{}`: {what}", place.field, place.owner));
+/// Opens what [`seal`] made, with the key it names; tells why it does not open.
+pub(crate) fn unseal(keys: &Keyring, place: Place<'_>, text: &str) -> Result<Secret, DoesNotOpen> {
+    let broken = |why: &str| DoesNotOpen(why.to_owned());
     let version = sealed_version(text).ok_or_else(|| broken("it names no key"))?;
     let key = keys
         .seal(version)
@@ -69,7 +72,8 @@ pub(crate) fn unseal(keys: &Keyring, place: Place<'_>, text: &str) -> Result<Sec
         msg: sealed,
         aad: &place.bound(),
     };
-    let plain = cipher(&key)?
+    let plain = cipher(&key)
+        .map_err(|_| broken("its key has a wrong length"))?
         .decrypt(&Nonce::from(*nonce), payload)
         .map(Zeroizing::new)
         .map_err(|_| broken("it was changed, or belongs elsewhere"))?;
@@ -85,6 +89,15 @@ pub(crate) fn sealed_version(text: &str) -> Option<u32> {
 fn cipher(key: &Key) -> Result<Aes256Gcm, StoreError> {
     Aes256Gcm::new_from_slice(key.bytes.as_slice())
         .map_err(|_| StoreError::Sealed("the key has a wrong length".to_owned()))
+}
+
+// === impl DoesNotOpen ===
+
+impl DoesNotOpen {
+    /// As an error of the store, with the place it stands in.
+    pub(crate) fn at(self, place: Place<'_>) -> StoreError {
+        StoreError::Sealed(format!("{} of `{}`: {}", place.field, place.owner, self.0))
+    }
 }
 
 // === impl Place ===

@@ -4,11 +4,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::change::Change;
 use crate::keys::Keyring;
-use crate::seal::{Place, seal, sealed_version, unseal};
-use crate::{Actor, ChangeError, SealedPairs, Secret, Store, StoreError};
+use crate::seal::{DoesNotOpen, Place, seal, sealed_version, unseal};
+use crate::{Act, Actor, ChangeError, SealedPairs, Secret, Store, StoreError};
 
 /// Headers of a server.
 pub(crate) const HEADER: &str = "header";
+/// Parts of a server's query.
+pub(crate) const QUERY: &str = "query";
 /// Variables of a server's environment.
 pub(crate) const ENV: &str = "env";
 /// The token of a grant.
@@ -60,36 +62,38 @@ pub(crate) fn get(
         .query_row((place.owner, place.field, place.name), |row| row.get(0))
         .optional()?;
     sealed
-        .map(|sealed| unseal(keys, place, &sealed))
+        .map(|sealed| unseal(keys, place, &sealed).map_err(|why| why.at(place)))
         .transpose()
 }
 
-/// Opens all values of one kind of an owner, in order.
+/// What was found of one kind: what opens, in order, and what does not.
+pub(crate) type Opened = (SealedPairs, Vec<(String, DoesNotOpen)>);
+
+/// Opens all values of one kind of an owner.
 pub(crate) fn get_all(
     connection: &Connection,
     keys: &Keyring,
     owner: &str,
     field: &str,
-) -> Result<SealedPairs, StoreError> {
+) -> Result<Opened, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT name, sealed FROM secrets WHERE owner = ?1 AND field = ?2 ORDER BY place",
     )?;
     let mut rows = statement.query((owner, field))?;
-    let mut pairs = SealedPairs::new();
+    let (mut pairs, mut closed) = Opened::default();
     while let Some(row) = rows.next()? {
         let (name, sealed): (String, String) = (row.get(0)?, row.get(1)?);
-        let secret = unseal(
-            keys,
-            Place {
-                owner,
-                field,
-                name: &name,
-            },
-            &sealed,
-        )?;
-        pairs.push((name, secret));
+        let place = Place {
+            owner,
+            field,
+            name: &name,
+        };
+        match unseal(keys, place, &sealed) {
+            Ok(secret) => pairs.push((name, secret)),
+            Err(why) => closed.push((name, why)),
+        }
     }
-    Ok(pairs)
+    Ok((pairs, closed))
 }
 
 /// Forgets all values of an owner.
@@ -98,8 +102,15 @@ pub(crate) fn forget(tx: &Transaction<'_>, owner: &str) -> Result<(), StoreError
     Ok(())
 }
 
+/// What sealing again came to.
+struct Resealed {
+    done: u64,
+    /// Values that do not open: they stay as they are.
+    left: u64,
+}
+
 /// Seals with the newest key what an older one sealed.
-fn reseal(tx: &Transaction<'_>, keys: &Keyring) -> Result<u64, StoreError> {
+fn reseal(tx: &Transaction<'_>, keys: &Keyring) -> Result<Resealed, StoreError> {
     let newest = keys.newest_seal().map_or(0, |key| key.version);
     let mut statement = tx.prepare("SELECT owner, field, name, place, sealed FROM secrets")?;
     let rows = statement.query_map([], |row| {
@@ -112,7 +123,7 @@ fn reseal(tx: &Transaction<'_>, keys: &Keyring) -> Result<u64, StoreError> {
         ))
     })?;
     let rows: Vec<(String, String, String, i64, String)> = rows.collect::<Result<_, _>>()?;
-    let mut count = 0;
+    let mut count = Resealed { done: 0, left: 0 };
     for (owner, field, name, order, sealed) in rows {
         if sealed_version(&sealed) != Some(newest) {
             let place = Place {
@@ -120,11 +131,26 @@ fn reseal(tx: &Transaction<'_>, keys: &Keyring) -> Result<u64, StoreError> {
                 field: &field,
                 name: &name,
             };
-            put(tx, keys, place, order, &unseal(keys, place, &sealed)?)?;
-            count += 1;
+            match unseal(keys, place, &sealed) {
+                Ok(secret) => {
+                    put(tx, keys, place, order, &secret)?;
+                    count.done += 1;
+                }
+                // Whoever uses it is refused by itself; the others go on.
+                Err(_) => count.left += 1,
+            }
         }
     }
     Ok(count)
+}
+
+/// Why values are sealed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rotation {
+    /// Somebody asked for a new key.
+    Asked,
+    /// The last process did not finish.
+    Unfinished,
 }
 
 // === impl Store ===
@@ -140,7 +166,7 @@ impl Store {
         let inner = &self.0;
         let _alone = self.alone()?;
         let version = inner.keys.rotate()?;
-        self.reseal_all(who, version)?;
+        self.reseal_all(who, version, Rotation::Asked)?;
         if let Some(key) = inner.keys.newest_chain() {
             inner.journal.roll_to(key)?;
         }
@@ -159,21 +185,24 @@ impl Store {
         if !needed {
             return Ok(());
         }
-        self.reseal_all(&Actor::new("provost"), newest)
+        self.reseal_all(&Actor::new("provost"), newest, Rotation::Unfinished)
             .map_err(|error| match error {
                 ChangeError::Store(error) => error,
                 other => StoreError::Sealed(other.to_string()),
             })
     }
 
-    fn reseal_all(&self, who: &Actor, version: u32) -> Result<(), ChangeError> {
-        self.change(who, "key.rotate", |tx, _| {
-            let count = reseal(tx, &self.0.keys)?;
-            Ok(Change::detailed(
-                (),
-                format!("version {version}"),
-                format!("{count} values sealed again"),
-            ))
+    fn reseal_all(&self, who: &Actor, version: u32, why: Rotation) -> Result<(), ChangeError> {
+        self.change(who, Act::KeyRotate, |tx, _| {
+            let Resealed { done, left } = reseal(tx, &self.0.keys)?;
+            if done == 0 && why == Rotation::Unfinished {
+                return Ok(Change::Already(()));
+            }
+            let mut detail = format!("{done} values sealed again");
+            if left > 0 {
+                detail.push_str(&format!(", {left} do not open"));
+            }
+            Ok(Change::detailed((), format!("version {version}"), detail))
         })
     }
 }

@@ -1,16 +1,17 @@
 //! Servers: add, set, remove, list, show.
 
 use provost_policy::Text;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use crate::change::Change;
 use crate::database::{int, uint};
 use crate::fold::to_json;
 use crate::ids::random_name;
 use crate::keys::Keyring;
-use crate::sealed::{self, ENV, HEADER};
+use crate::sealed::{self, ENV, HEADER, QUERY};
 use crate::{
-    Actor, ChangeError, GrantId, Secret, Server, ServerId, Store, StoreError, Transport, grants,
+    Act, Actor, ChangeError, GrantId, Secret, Server, ServerId, Store, StoreError, Transport,
+    Unreadable, grants,
 };
 
 /// Names that are built in.
@@ -28,6 +29,8 @@ pub struct NewServer {
     pub transport: Transport,
     /// Headers sent with every request (HTTP).
     pub headers: SealedPairs,
+    /// What is added to the URL's query (HTTP).
+    pub query: SealedPairs,
     /// Variables of its environment (child process).
     pub env: SealedPairs,
     /// What people say it is.
@@ -41,6 +44,8 @@ pub struct ServerChange {
     pub transport: Option<Transport>,
     /// Headers, all of them.
     pub headers: Option<SealedPairs>,
+    /// Parts of the query, all of them.
+    pub query: Option<SealedPairs>,
     /// Environment, all of it.
     pub env: Option<SealedPairs>,
     /// The description; `Some(None)` removes it.
@@ -61,8 +66,9 @@ impl Store {
     pub fn add_server(&self, who: &Actor, server: NewServer) -> Result<Server, ChangeError> {
         check_name(&server.name)?;
         check_names(&server.headers)?;
+        check_names(&server.query)?;
         check_names(&server.env)?;
-        self.change(who, "server.add", |tx, now| {
+        self.change(who, Act::ServerAdd, |tx, now| {
             if name_taken(tx, &server.name)? {
                 return Err(ChangeError::ServerExists {
                     name: server.name.clone(),
@@ -79,6 +85,7 @@ impl Store {
                 (id.as_str(), transport, &server.description, int(now)),
             )?;
             sealed::put_all(tx, &self.0.keys, id.as_str(), HEADER, &server.headers)?;
+            sealed::put_all(tx, &self.0.keys, id.as_str(), QUERY, &server.query)?;
             sealed::put_all(tx, &self.0.keys, id.as_str(), ENV, &server.env)?;
             let added = self.require_server(tx, &server.name)?;
             Ok(Change::detailed(
@@ -97,8 +104,9 @@ impl Store {
         change: ServerChange,
     ) -> Result<Server, ChangeError> {
         check_names(change.headers.as_deref().unwrap_or_default())?;
+        check_names(change.query.as_deref().unwrap_or_default())?;
         check_names(change.env.as_deref().unwrap_or_default())?;
-        self.change(who, "server.set", |tx, _| {
+        self.change(who, Act::ServerSet, |tx, _| {
             let id = require_server_id(tx, name)?;
             let mut parts = Vec::new();
             if let Some(transport) = &change.transport {
@@ -115,7 +123,12 @@ impl Store {
                 )?;
                 parts.push("description".to_owned());
             }
-            for (field, pairs) in [(HEADER, &change.headers), (ENV, &change.env)] {
+            let sealed = [
+                (HEADER, &change.headers),
+                (QUERY, &change.query),
+                (ENV, &change.env),
+            ];
+            for (field, pairs) in sealed {
                 if let Some(pairs) = pairs {
                     sealed::put_all(tx, &self.0.keys, id.as_str(), field, pairs)?;
                     let names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
@@ -132,12 +145,9 @@ impl Store {
 
     /// Removes a server with its policies, and revokes its grants.
     pub fn remove_server(&self, who: &Actor, name: &str) -> Result<RemovedServer, ChangeError> {
-        self.change(who, "server.remove", |tx, now| {
+        self.change(who, Act::ServerRemove, |tx, now| {
             let id = require_server_id(tx, name)?;
-            let grants = grants::revoke_of_server(tx, &id, now)?;
-            sealed::forget(tx, id.as_str())?;
-            // With it go its row and its policies.
-            tx.execute("DELETE FROM names WHERE id = ?1", [id.as_str()])?;
+            let grants = forget(tx, &id, now)?;
             let detail = format!("{} grants revoked", grants.len());
             Ok(Change::detailed(RemovedServer { grants }, name, detail))
         })
@@ -164,6 +174,19 @@ impl Store {
     }
 }
 
+/// Removes a server with its policies and secrets, and revokes its grants.
+pub(crate) fn forget(
+    tx: &Transaction<'_>,
+    id: &ServerId,
+    now: u64,
+) -> Result<Vec<GrantId>, StoreError> {
+    let grants = grants::revoke_of_server(tx, id, now)?;
+    sealed::forget(tx, id.as_str())?;
+    // With it go its row and its policies.
+    tx.execute("DELETE FROM names WHERE id = ?1", [id.as_str()])?;
+    Ok(grants)
+}
+
 /// Reads servers, all or the one with this name.
 pub(crate) fn load_servers(
     connection: &Connection,
@@ -177,23 +200,46 @@ pub(crate) fn load_servers(
     let mut rows = statement.query([name])?;
     let mut servers = Vec::new();
     while let Some(row) = rows.next()? {
-        let id: String = row.get(0)?;
-        let name: String = row.get(1)?;
-        let transport: String = row.get(2)?;
-        let transport = serde_json::from_str(&transport).map_err(|error| {
-            StoreError::Unexpected(format!("the transport of server `{name}`: {error}"))
-        })?;
-        servers.push(Server {
-            headers: sealed::get_all(connection, keys, &id, HEADER)?,
-            env: sealed::get_all(connection, keys, &id, ENV)?,
-            id: ServerId(Text::from(id)),
-            name: Text::from(name),
-            transport,
-            description: row.get(3)?,
-            created: uint(row.get(4)?),
-        });
+        servers.push(server_from(connection, keys, row)?);
     }
     Ok(servers)
+}
+
+/// What of a server does not open stays its own fault: others are read on.
+fn server_from(
+    connection: &Connection,
+    keys: &Keyring,
+    row: &Row<'_>,
+) -> Result<Server, StoreError> {
+    let id: String = row.get(0)?;
+    let mut unreadable = Vec::new();
+    let transport: String = row.get(2)?;
+    let transport = serde_json::from_str(&transport)
+        .map_err(|error| {
+            let reason = error.to_string();
+            unreadable.push(Unreadable::Transport { reason });
+        })
+        .ok();
+    let mut opened = |kind: &'static str| {
+        let (pairs, closed) = sealed::get_all(connection, keys, &id, kind)?;
+        unreadable.extend(closed.into_iter().map(|(name, why)| Unreadable::Sealed {
+            kind,
+            name,
+            reason: why.0,
+        }));
+        Ok::<_, StoreError>(pairs)
+    };
+    Ok(Server {
+        headers: opened(HEADER)?,
+        query: opened(QUERY)?,
+        env: opened(ENV)?,
+        id: ServerId(Text::from(id)),
+        name: Text::from(row.get::<_, String>(1)?),
+        transport,
+        description: row.get(3)?,
+        created: uint(row.get(4)?),
+        unreadable,
+    })
 }
 
 /// The id of the server with this name.

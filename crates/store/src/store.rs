@@ -84,8 +84,8 @@ impl Store {
     }
 
     /// Calls `told` after each change of the control plane, on the thread
-    /// that made it. Keep it short: wake somebody. It must not hold a
-    /// [`Store`], or the store is never closed.
+    /// that made it and before whoever made it hears of it. It must not hold
+    /// a [`Store`], or the store is never closed, and must not make changes.
     pub fn on_change(&self, told: Box<dyn Fn() + Send + Sync>) {
         write(&self.0.listeners).push(told);
     }

@@ -5,6 +5,7 @@ mod inspect;
 mod policies;
 mod records;
 mod servers;
+mod url_secret;
 
 use provost_store::{Actor, Store, WithKey};
 
@@ -21,12 +22,24 @@ pub(crate) fn execute(store: &Store, request: Request) -> Result<Response, Failu
             name,
             transport,
             headers,
+            query,
             environment,
-        } => servers::add(store, &who, name, transport, headers, environment),
+        } => servers::add(
+            store,
+            &who,
+            name,
+            transport,
+            servers::Sealed {
+                headers,
+                query,
+                environment,
+            },
+        ),
         Request::ServerSet {
             name,
             transport,
             headers,
+            query,
             environment,
             unset,
         } => servers::set(
@@ -35,8 +48,11 @@ pub(crate) fn execute(store: &Store, request: Request) -> Result<Response, Failu
             &name,
             servers::Change {
                 transport,
-                headers,
-                environment,
+                sealed: servers::Sealed {
+                    headers,
+                    query,
+                    environment,
+                },
                 unset,
             },
         ),
@@ -100,7 +116,7 @@ pub(crate) fn execute(store: &Store, request: Request) -> Result<Response, Failu
         Request::Backup { archive, with_key } => {
             let key = if with_key { WithKey::Yes } else { WithKey::No };
             let report = store
-                .backup(&archive, key)
+                .backup(&who, &archive, key)
                 .map_err(|error| backup_failure(&error))?;
             Ok(Response::Backup(BackupView {
                 archive,

@@ -128,6 +128,11 @@ pub(crate) fn restore_failure(error: &RestoreError) -> Failure {
             Kind::Conflict,
             "name another configuration directory with `--config-dir`",
         ),
+        RestoreError::Unverified { .. } => (
+            Kind::Refused,
+            "`--unverified` takes it as it is: whoever could write the file may have put grants, policies and records of their own into it",
+        ),
+        RestoreError::Key(_) => (Kind::Refused, "`provost doctor` looks at the key file"),
         RestoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             (Kind::NotFound, "is the path right?")
         }

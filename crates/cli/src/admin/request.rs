@@ -18,6 +18,7 @@ pub(crate) enum Request {
         name: String,
         transport: Transport,
         headers: Vec<(String, WireSecret)>,
+        query: Vec<(String, WireSecret)>,
         environment: Vec<(String, WireSecret)>,
     },
     /// Changes a server: what is `None` or not named stays.
@@ -25,8 +26,9 @@ pub(crate) enum Request {
         name: String,
         transport: Option<Transport>,
         headers: Vec<(String, WireSecret)>,
+        query: Vec<(String, WireSecret)>,
         environment: Vec<(String, WireSecret)>,
-        /// Names of headers and variables to forget.
+        /// Names of headers, parts of the query and variables to forget.
         unset: Vec<String>,
     },
     /// All servers.
@@ -201,7 +203,11 @@ pub(crate) enum Control {
     /// Connect to a server, initialise, list its tools.
     TestServer { name: String },
     /// Stop, replace everything by an archive, start again.
-    Restore { archive: PathBuf },
+    Restore {
+        archive: PathBuf,
+        /// Take it although nothing vouches for it.
+        unverified: bool,
+    },
 }
 
 /// What comes back over the socket.

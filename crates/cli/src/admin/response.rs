@@ -50,11 +50,21 @@ pub(crate) struct ServerView {
     pub(crate) name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
-    pub(crate) transport: Transport,
+    /// How it is reached, the values of a query masked; nothing when that cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transport: Option<Transport>,
     pub(crate) headers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) query: Vec<String>,
     pub(crate) environment: Vec<String>,
     pub(crate) policies: Vec<String>,
     pub(crate) grants: usize,
+    /// What of it cannot be read: while there is anything, its calls are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable: Vec<String>,
+    /// What deserves a look: a secret in clear text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<String>,
 }
 
 /// A policy as administration sees it.

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use provost_store::{Actor, Locations, RestoreReport, Trust};
 use serde::{Deserialize, Serialize};
 
 use super::restore_failure;
@@ -12,6 +13,15 @@ use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::when;
 
+/// What to restore, and how.
+pub(crate) struct Restoration {
+    pub(crate) archive: PathBuf,
+    /// Whether what is there is put aside.
+    pub(crate) replace: bool,
+    /// Whether our key must vouch for the archive.
+    pub(crate) trust: Trust,
+}
+
 /// What was restored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Restored {
@@ -19,33 +29,44 @@ pub(crate) struct Restored {
     pub(crate) head: String,
     /// Whether the key came from the archive.
     pub(crate) key_restored: bool,
+    /// Why nothing vouches for the archive, if it was taken as it is.
+    pub(crate) unverified: Option<String>,
     /// Where the data is that was there before.
     pub(crate) put_aside: Option<PathBuf>,
 }
 
 /// Restores an archive. The store must not be open: a daemon closes it first.
-pub(crate) fn restore(places: &Places, archive: &Path, replace: bool) -> Outcome<Restored> {
+pub(crate) fn restore(places: &Places, how: &Restoration) -> Outcome<Restored> {
+    let archive = &how.archive;
     if !archive.exists() {
         return Err(Failure::not_found(format!(
             "there is no archive `{}`",
             archive.display()
         )));
     }
-    if replace && places.data.exists() {
-        return swap(places, archive);
+    if how.replace && places.data.exists() {
+        return swap(places, how);
     }
-    let report = provost_store::restore(archive, &places.store())
-        .map_err(|error| restore_failure(&error))?;
-    Ok(Restored {
+    unpack(how, &places.store()).map(|report| restored(report, None))
+}
+
+fn unpack(how: &Restoration, to: &Locations) -> Outcome<RestoreReport> {
+    provost_store::restore(&Actor::new("admin"), &how.archive, to, how.trust)
+        .map_err(|error| restore_failure(&error))
+}
+
+fn restored(report: RestoreReport, put_aside: Option<PathBuf>) -> Restored {
+    Restored {
         head: report.head.to_string(),
         key_restored: report.key_restored,
-        put_aside: None,
-    })
+        unverified: report.unverified,
+        put_aside,
+    }
 }
 
 /// Restores beside what is there, then swaps: until the archive has proven sound nothing is moved,
 /// and nobody opens the store meanwhile.
-fn swap(places: &Places, archive: &Path) -> Outcome<Restored> {
+fn swap(places: &Places, how: &Restoration) -> Outcome<Restored> {
     let fail = |error: std::io::Error| {
         Failure::unavailable(format!("cannot put `{}` aside", places.data.display()))
             .because(error)
@@ -60,28 +81,22 @@ fn swap(places: &Places, archive: &Path) -> Outcome<Restored> {
         real.with_file_name(name)
     };
     let (fresh, aside) = (beside("restoring"), beside("before-restore"));
-    let locations = provost_store::Locations {
+    let locations = Locations {
         data: fresh.clone(),
         config: places.config.clone(),
     };
-    let swapped = provost_store::restore(archive, &locations)
-        .map_err(|error| restore_failure(&error))
-        .and_then(|report| {
-            std::fs::rename(&real, &aside).map_err(fail)?;
-            match std::fs::rename(&fresh, &real) {
-                Ok(()) => Ok(report),
-                Err(error) => Err(bring_back(&aside, &real).err().unwrap_or(fail(error))),
-            }
-        });
+    let swapped = unpack(how, &locations).and_then(|report| {
+        std::fs::rename(&real, &aside).map_err(fail)?;
+        match std::fs::rename(&fresh, &real) {
+            Ok(()) => Ok(report),
+            Err(error) => Err(bring_back(&aside, &real).err().unwrap_or(fail(error))),
+        }
+    });
     let report = swapped.inspect_err(|_| {
         // What is left of an archive that was not sound is of no use, and does no harm.
         drop(std::fs::remove_dir_all(&fresh));
     })?;
-    Ok(Restored {
-        head: report.head.to_string(),
-        key_restored: report.key_restored,
-        put_aside: Some(aside),
-    })
+    Ok(restored(report, Some(aside)))
 }
 
 /// Holds the lock of a data directory, as whoever opens the store does; waits for a short command.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use provost_store::Trust;
 
 use super::{Context, unexpected};
-use crate::admin::{Control, Request, Response, Restored, restore};
+use crate::admin::{Control, Request, Response, Restoration, Restored, restore};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::escape;
 
@@ -33,6 +34,10 @@ Examples:
   provost restore provost.backup
   provost --data /srv/provost restore --replace provost.backup
 
+The key of the configuration directory must vouch for the archive. `--unverified` restores one that
+no key here vouches for: whoever could write the file may then have put grants, policies and records
+of their own into it. The journal says that it was done.
+
 With `--replace`, what is in the data directory is put aside once the archive has proven sound. A running daemon finishes its calls, restores, and starts again.")]
 pub(crate) struct Restore {
     /// The archive
@@ -40,6 +45,9 @@ pub(crate) struct Restore {
     /// Put aside what is in the data directory
     #[arg(long)]
     replace: bool,
+    /// Restore an archive that no key here vouches for
+    #[arg(long)]
+    unverified: bool,
 }
 
 // === impl Backup ===
@@ -79,15 +87,35 @@ impl Restore {
         let admin = context.admin()?;
         let archive = absolute(&self.archive)?;
         let restored: Restored = if !admin.daemon_runs()? {
-            restore(admin.places(), &archive, self.replace)?
+            let trust = if self.unverified {
+                Trust::Unverified
+            } else {
+                Trust::Verified
+            };
+            let how = Restoration {
+                archive,
+                replace: self.replace,
+                trust,
+            };
+            restore(admin.places(), &how)?
         } else if self.replace {
-            admin.control(&Control::Restore { archive })?
+            admin.control(&Control::Restore {
+                archive,
+                unverified: self.unverified,
+            })?
         } else {
             return Err(Failure::conflict("a daemon works on this data directory")
                 .hint("`--replace` replaces what it works on"));
         };
         context.output.show(&restored, |out| {
             writeln!(out, "restored, head {}", escape(&restored.head))?;
+            if let Some(reason) = &restored.unverified {
+                writeln!(out, "unverified: {}", escape(reason))?;
+                writeln!(
+                    out,
+                    "look at `provost grant list` and `provost policy list`: nobody vouches for what is in them"
+                )?;
+            }
             if let Some(aside) = &restored.put_aside {
                 writeln!(
                     out,

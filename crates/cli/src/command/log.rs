@@ -13,7 +13,7 @@ use crate::admin::{
 use crate::daemon;
 use crate::failure::{Failure, Outcome};
 use crate::runtime::block_on;
-use crate::terminal::{Cell, Output, Table, escape, style};
+use crate::terminal::{Cell, Output, Table, escape, escape_json, style};
 use crate::when;
 
 /// Show what was decided
@@ -146,8 +146,7 @@ fn all(admin: &Admin, mut query: LogQuery) -> Outcome<Vec<RecordView>> {
 }
 
 fn json_line(out: &mut dyn Write, record: &RecordView) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, record)?;
-    writeln!(out)
+    writeln!(out, "{}", escape_json(&serde_json::to_string(record)?))
 }
 
 async fn follow_records(

@@ -60,6 +60,10 @@ pub(crate) struct Add {
     /// `K=@file`, `K=-` (stdin) or `K=env:NAME`
     #[arg(long = "header", value_name = "K=SOURCE")]
     headers: Vec<String>,
+    /// A secret part of the URL's query, given like `--header`; kept sealed and added when
+    /// Provost connects
+    #[arg(long = "query", value_name = "K=SOURCE")]
+    query: Vec<String>,
     /// A variable of the child's environment, given like `--header`
     #[arg(long = "env", value_name = "K=SOURCE")]
     environment: Vec<String>,
@@ -92,10 +96,13 @@ pub(crate) struct Set {
     /// A header to add or replace, given as for `server add`
     #[arg(long = "header", value_name = "K=SOURCE")]
     headers: Vec<String>,
+    /// A secret part of the query to add or replace, given as for `server add`
+    #[arg(long = "query", value_name = "K=SOURCE")]
+    query: Vec<String>,
     /// A variable to add or replace, given as for `server add`
     #[arg(long = "env", value_name = "K=SOURCE")]
     environment: Vec<String>,
-    /// A header or variable to forget
+    /// A header, part of the query or variable to forget
     #[arg(long, value_name = "K")]
     unset: Vec<String>,
 }
@@ -123,14 +130,17 @@ impl Add {
             Failure::usage("where is the server")
                 .hint("either `--url URL`, or `-- CMD ARGS…` for a child process")
         })?;
-        let (headers, environment) = secrets(&self.headers, &self.environment)?;
+        let [headers, query, environment] =
+            secrets([&self.headers, &self.query, &self.environment])?;
         let name = self.name;
         let view = server(context.admin()?.ask(Request::ServerAdd {
             name,
             transport,
             headers,
+            query,
             environment,
         })?)?;
+        warn(context, &view);
         context.output.show(&view, |out| {
             let name = escape(&view.name);
             writeln!(out, "server `{name}` registered")?;
@@ -144,11 +154,13 @@ impl Add {
 
 impl Set {
     fn run(self, context: &Context) -> Outcome {
-        let (headers, environment) = secrets(&self.headers, &self.environment)?;
+        let [headers, query, environment] =
+            secrets([&self.headers, &self.query, &self.environment])?;
         let request = Request::ServerSet {
             name: self.name,
             transport: self.place.transport()?,
             headers,
+            query,
             environment,
             unset: self.unset,
         };
@@ -191,13 +203,22 @@ impl Place {
 
 type Pairs = Vec<(String, WireSecret)>;
 
-fn secrets(headers: &[String], environment: &[String]) -> Outcome<(Pairs, Pairs)> {
-    let all: Vec<&String> = headers.iter().chain(environment).collect();
-    let mut read = secret_argument::read_all(&all)?
+/// Reads the values of all kinds at once: stdin can be named once.
+fn secrets<const N: usize>(kinds: [&[String]; N]) -> Outcome<[Pairs; N]> {
+    let mut read = secret_argument::read_all(&kinds.concat())?
         .into_iter()
         .map(|(key, value)| (key, WireSecret(value)));
-    let headers = read.by_ref().take(headers.len()).collect();
-    Ok((headers, read.collect()))
+    Ok(kinds.map(|kind| read.by_ref().take(kind.len()).collect()))
+}
+
+/// Points out on stderr what deserves a look; scripts find it in the answer.
+fn warn(context: &Context, view: &ServerView) {
+    if let Some(warning) = &view.warning {
+        let (colour, reset) = (style::WARNING, anstyle::Reset);
+        context
+            .output
+            .remark(|out| writeln!(out, "{colour}warning{reset}: {}", escape(warning)));
+    }
 }
 
 fn server(response: Response) -> Outcome<ServerView> {
@@ -209,6 +230,7 @@ fn server(response: Response) -> Outcome<ServerView> {
 
 fn show(context: &Context, request: Request) -> Outcome {
     let view = server(context.admin()?.ask(request)?)?;
+    warn(context, &view);
     context.output.show(&view, |out| print(out, &view))
 }
 
@@ -235,7 +257,7 @@ fn list(context: &Context) -> Outcome {
         }
         let mut table = Table::new(&["NAME", "KIND", "POLICIES", "GRANTS", "WHERE"]);
         for server in &servers {
-            let (kind, place) = place(&server.transport);
+            let (kind, place) = place(server);
             table.row(vec![
                 Cell::styled(&server.name, style::STRONG),
                 Cell::plain(kind),
@@ -248,12 +270,13 @@ fn list(context: &Context) -> Outcome {
     })
 }
 
-fn place(transport: &Transport) -> (&'static str, String) {
-    match transport {
-        Transport::Http { url } => ("http", url.clone()),
-        Transport::Stdio {
+fn place(server: &ServerView) -> (&'static str, String) {
+    match &server.transport {
+        None => ("unreadable", server.unreadable.join("; ")),
+        Some(Transport::Http { url }) => ("http", url.clone()),
+        Some(Transport::Stdio {
             command, shared, ..
-        } => (
+        }) => (
             if *shared { "stdio, shared" } else { "stdio" },
             command.join(" "),
         ),
@@ -261,7 +284,7 @@ fn place(transport: &Transport) -> (&'static str, String) {
 }
 
 fn print(out: &mut dyn Write, view: &ServerView) -> io::Result<()> {
-    let (kind, place) = place(&view.transport);
+    let (kind, place) = place(view);
     let mut line = |name: &str, value: &str| {
         writeln!(
             out,
@@ -278,15 +301,18 @@ fn print(out: &mut dyn Write, view: &ServerView) -> io::Result<()> {
     }
     line("kind", kind)?;
     line("where", &place)?;
-    if let Transport::Stdio {
+    if let Some(Transport::Stdio {
         directory: Some(directory),
         ..
-    } = &view.transport
+    }) = &view.transport
     {
         line("directory", &directory.display().to_string())?;
     }
     for header in &view.headers {
         line("header", &format!("{header} (value sealed)"))?;
+    }
+    for part in &view.query {
+        line("query", &format!("{part} (value sealed)"))?;
     }
     for variable in &view.environment {
         line("env", &format!("{variable} (value sealed)"))?;
@@ -299,7 +325,10 @@ fn print(out: &mut dyn Write, view: &ServerView) -> io::Result<()> {
             view.policies.join(", ")
         },
     )?;
-    line("grants", &view.grants.to_string())
+    line("grants", &view.grants.to_string())?;
+    view.unreadable
+        .iter()
+        .try_for_each(|what| line("unusable", what))
 }
 
 fn test(context: &Context, name: String) -> Outcome {

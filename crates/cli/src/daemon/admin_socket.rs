@@ -10,7 +10,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::{get, post};
-use provost_store::{ExportFormat, Store};
+use provost_store::{Act, Actor, ExportFormat, Store, Trust};
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -61,7 +61,14 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>) {
 }
 
 async fn command(State(daemon): Shared, body: Bytes) -> HttpResponse {
-    reply(run_command(&daemon, &body).await)
+    // A task of the daemon's, not of the connection: whoever asked may go away in the middle.
+    let tasks = daemon.tasks.clone();
+    let executed = tasks.spawn(async move { run_command(&daemon, &body).await });
+    reply(
+        executed
+            .await
+            .unwrap_or_else(|error| Err(Failure::internal("the request broke off").because(error))),
+    )
 }
 
 async fn run_command(daemon: &Daemon, body: &[u8]) -> Outcome<Response> {
@@ -76,7 +83,7 @@ async fn run_command(daemon: &Daemon, body: &[u8]) -> Outcome<Response> {
     Ok(response)
 }
 
-/// Makes the gateway look at the store again.
+/// Makes sure that what the store holds is in force.
 pub(super) async fn reload(daemon: &Daemon) -> Outcome {
     let engine = daemon.engine.clone();
     blocking(move || engine.reload()).await
@@ -86,14 +93,45 @@ async fn control(State(daemon): Shared, body: Bytes) -> HttpResponse {
     match parse::<Control>(&body) {
         Err(failure) => reply::<()>(Err(failure)),
         Ok(Control::Status) => reply(Ok(daemon.status())),
-        Ok(Control::Stop) => {
-            daemon.stop.cancel();
-            reply(Ok(daemon.status()))
-        }
+        Ok(Control::Stop) => reply(Ok(stop(&daemon).await)),
         Ok(Control::TestServer { name }) => reply(daemon.engine.test_server(&name).await),
-        Ok(Control::Restore { archive }) => reply(restore(&daemon, archive).await),
-        Ok(listen @ Control::Listen { .. }) => reply(open_listener(&daemon, listen)),
+        Ok(Control::Restore {
+            archive,
+            unverified,
+        }) => {
+            let trust = if unverified {
+                Trust::Unverified
+            } else {
+                Trust::Verified
+            };
+            reply(restore(&daemon, archive, trust).await)
+        }
+        Ok(listen @ Control::Listen { .. }) => {
+            reply(blocking(move || open_listener(&daemon, listen)).await)
+        }
     }
+}
+
+/// Who asks over the administration socket.
+fn admin() -> Actor {
+    Actor::new("admin")
+}
+
+/// Records that the daemon is told to end, and begins with it.
+async fn stop(daemon: &Arc<Daemon>) -> crate::admin::DaemonStatus {
+    record_end(daemon, "asked to stop".to_owned()).await;
+    daemon.stop.cancel();
+    daemon.status()
+}
+
+async fn record_end(daemon: &Arc<Daemon>, why: String) {
+    let at = Arc::clone(daemon);
+    let recorded = blocking(move || {
+        at.record(&admin(), Act::DaemonEnd, Some(&why));
+        Ok(())
+    });
+    // A thread that broke off has said so in the log.
+    drop(recorded.await);
 }
 
 fn open_listener(daemon: &Daemon, control: Control) -> Outcome<crate::admin::DaemonStatus> {
@@ -101,24 +139,33 @@ fn open_listener(daemon: &Daemon, control: Control) -> Outcome<crate::admin::Dae
         daemon.check_limits(limits)?;
     }
     if let Some(listen) = wanted(control)? {
-        daemon.listen(&listen)?;
+        daemon.listen(&admin(), &listen)?;
     }
     Ok(daemon.status())
 }
 
 /// The daemon stops, restores, answers, and starts again.
-async fn restore(daemon: &Daemon, archive: std::path::PathBuf) -> Outcome<crate::admin::Restored> {
+async fn restore(
+    daemon: &Arc<Daemon>,
+    archive: std::path::PathBuf,
+    trust: Trust,
+) -> Outcome<crate::admin::Restored> {
     if !archive.is_file() {
         return Err(Failure::not_found(format!(
             "there is no archive `{}`",
             archive.display()
         )));
     }
+    record_end(daemon, format!("to restore {}", archive.display())).await;
     let (told, result) = tokio::sync::oneshot::channel();
     *daemon
         .restore
         .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Restoring { archive, told });
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Restoring {
+        archive,
+        trust,
+        told,
+    });
     daemon.stop.cancel();
     result
         .await

@@ -56,7 +56,7 @@ async fn one(stream: UnixStream, daemon: Arc<Daemon>, _client: Client) {
     if daemon.stop.is_cancelled() {
         // No answer at all: the client sees that this daemon is leaving, and finds the next one.
         if let Ok(Greeted { run: Some(run), .. }) = result {
-            daemon.runs.forget(&run);
+            forget(&daemon, run).await;
         }
         return;
     }
@@ -76,7 +76,19 @@ async fn one(stream: UnixStream, daemon: Arc<Daemon>, _client: Client) {
         daemon.engine.serve_stdio(stream, agent).await;
     }
     if let Some(run) = run {
-        daemon.runs.forget(&run);
+        forget(&daemon, run).await;
+    }
+}
+
+/// A run has ended.
+async fn forget(daemon: &Arc<Daemon>, run: String) {
+    let at = Arc::clone(daemon);
+    let forgotten = blocking(move || {
+        at.runs.forget(&at.store, &run);
+        Ok(())
+    });
+    if let Err(failure) = forgotten.await {
+        warn!("A run could not be forgotten: {}", failure.message);
     }
 }
 

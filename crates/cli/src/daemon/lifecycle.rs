@@ -5,19 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use provost_store::{Actor, Store};
+use provost_store::{Act, Actor, Store, Trust};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::UnixListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
 
 use super::config::Limits;
+use super::data_gone::DataGone;
 use super::local_run::LocalRuns;
 use super::serve::{Engine, Listen};
 use super::signals::{Signals, end_at_once};
-use super::{admin_socket, agent_socket};
-use crate::admin::{Control, DaemonStatus, Restored, restore, store_failure};
+use super::{admin_socket, agent_socket, upkeep};
+use crate::admin::{Control, DaemonStatus, Restoration, Restored, restore, store_failure};
 use crate::failure::{Failure, Outcome};
 use crate::locations::{Places, own_directory};
 use crate::runtime::blocking;
@@ -25,8 +27,6 @@ use crate::runtime::blocking;
 /// How long a daemon that started itself waits for its first client, and after its last one.
 const FIRST_CLIENT: Duration = Duration::from_secs(15);
 const AFTER_LAST_CLIENT: Duration = Duration::from_millis(500);
-/// How often old records are looked for.
-const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// How long open administration connections may hold up the end.
 const ADMIN_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -51,6 +51,8 @@ pub(crate) struct Daemon {
     pub(crate) clients: watch::Sender<usize>,
     /// The runs that may send a new policy.
     pub(crate) runs: LocalRuns,
+    /// What was asked over the administration socket and is being done, whoever still listens.
+    pub(crate) tasks: TaskTracker,
     /// Cancelled when the daemon begins to stop.
     pub(crate) stop: CancellationToken,
     /// Cancelled when it has stopped and everything is on disk: followers end with it.
@@ -71,6 +73,7 @@ pub(crate) struct Daemon {
 /// A restore that waits for the daemon to stop.
 pub(crate) struct Restoring {
     pub(crate) archive: PathBuf,
+    pub(crate) trust: Trust,
     pub(crate) told: oneshot::Sender<Outcome<Restored>>,
 }
 
@@ -110,13 +113,27 @@ impl Daemon {
         )))
     }
 
-    /// Opens the agents' listener; from here on the daemon stays without clients.
-    pub(crate) fn listen(&self, listen: &Listen) -> Outcome<String> {
+    /// Records what somebody does to the daemon itself. One that cannot be recorded is not refused:
+    /// it must be possible to stop a daemon whose disk is full.
+    pub(crate) fn record(&self, who: &Actor, act: Act, detail: Option<&str>) {
+        let target = format!("process {}", std::process::id());
+        if let Err(error) = self.store.record_act(who, act, &target, detail) {
+            warn!("`{}` could not be recorded: {error}", act.name());
+        }
+    }
+
+    /// Opens the agents' listener; from here on the daemon stays without clients. Recorded before
+    /// anybody can connect: what cannot be recorded is not opened.
+    pub(crate) fn listen(&self, who: &Actor, listen: &Listen) -> Outcome<String> {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, url)) = listener.as_ref() {
             return Err(already_up(&self.places, std::process::id(), url));
         }
         listen.check()?;
+        let (address, detail) = (listen.address.to_string(), listen.describe());
+        self.store
+            .record_act(who, Act::DaemonListen, &address, Some(detail))
+            .map_err(|error| store_failure(&error))?;
         let url = listen.url(self.engine.listen(listen)?);
         self.self_started.store(false, Ordering::Relaxed);
         *listener = Some((listen.clone(), url.clone()));
@@ -157,6 +174,7 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
         again: AtomicBool::new(false),
         runs: LocalRuns::default(),
         clients: watch::Sender::new(0),
+        tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
         ended: CancellationToken::new(),
         restore: Mutex::new(None),
@@ -167,27 +185,34 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
     });
     // Sockets first: when a port is taken, nobody has been told that the daemon is there.
     if let Some(listen) = &listen {
-        daemon.listen(listen)?;
+        daemon.listen(&Actor::new("admin"), listen)?;
     }
     let admin = bind(&daemon.places.admin_socket())?;
     let agents = bind(&daemon.places.agent_socket())?;
     let admin = tokio::spawn(admin_socket::serve(admin, Arc::clone(&daemon)));
     let agents = tokio::spawn(agent_socket::serve(agents, Arc::clone(&daemon)));
-    let retention = limits
-        .retention
-        .map(|age| tokio::spawn(prune(Arc::clone(&daemon), age)));
+    let upkeep = tokio::spawn(upkeep::hourly(Arc::clone(&daemon), limits.retention));
+    let mut data_gone = DataGone::watch(&daemon.places.data);
     ready(&daemon);
 
     tokio::select! {
-        signal = signals.next() => info!("Stopping on signal {signal}; a second one ends at once"),
+        signal = signals.next() => {
+            info!("Stopping on signal {signal}; a second one ends at once");
+            daemon.record(&Actor::new("signal"), Act::DaemonEnd, Some(&format!("signal {signal}")));
+        }
+        // Recorded by whoever asked.
         () = daemon.stop.cancelled() => info!("Stopping as asked"),
-        () = no_client_left(&daemon) => info!("Stopping: the last client left"),
+        () = no_client_left(&daemon) => {
+            info!("Stopping: the last client left");
+            daemon.record(&Actor::new("provost"), Act::DaemonEnd, Some("the last client left"));
+        }
+        () = deserted(&daemon, &mut data_gone) => {
+            error!("Stopping: the data directory was removed, and no client is left");
+        }
     }
     // Whatever the reason: an agent that is greeted from here on must not be served by this engine.
     daemon.stop.cancel();
-    if let Some(retention) = retention {
-        retention.abort();
-    }
+    upkeep.abort();
     tokio::select! {
         () = stop(&daemon, admin, agents) => {}
         signal = signals.next() => end_at_once(signal),
@@ -261,6 +286,14 @@ async fn stop(
     // The sockets go first: whoever comes now starts a daemon of its own and waits for the store.
     daemon.places.remove_sockets();
     agents.abort();
+    // What was asked for is done before the store closes; who comes now is refused by it.
+    daemon.tasks.close();
+    if tokio::time::timeout(ADMIN_DEADLINE, daemon.tasks.wait())
+        .await
+        .is_err()
+    {
+        warn!("A request for administration takes longer than the daemon waits for it");
+    }
     daemon.engine.stop().await;
     let store = daemon.store.clone();
     let closed = blocking(move || {
@@ -275,9 +308,19 @@ async fn stop(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take();
-    if let Some(Restoring { archive, told }) = wish {
+    if let Some(Restoring {
+        archive,
+        trust,
+        told,
+    }) = wish
+    {
         let places = daemon.places.clone();
-        let result = blocking(move || restore(&places, &archive, true)).await;
+        let how = Restoration {
+            archive,
+            replace: true,
+            trust,
+        };
+        let result = blocking(move || restore(&places, &how)).await;
         daemon.again.store(true, Ordering::Relaxed);
         // The one who asked may have gone away; the log has it too.
         match &result {
@@ -293,28 +336,17 @@ async fn stop(
     info!("Stopped");
 }
 
-/// Removes what is older than the operator wants to keep, at start and then every hour.
-async fn prune(daemon: Arc<Daemon>, age: Duration) {
-    let mut hourly = tokio::time::interval(PRUNE_EVERY);
-    loop {
-        hourly.tick().await;
-        let store = daemon.store.clone();
-        let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
-        let pruned = blocking(move || {
-            let older_than = store.clock().now().wall.saturating_sub(age);
-            store
-                .prune(&Actor::new("retention"), older_than)
-                .map_err(|error| store_failure(&error))
-        });
-        match pruned.await {
-            Ok(pruned) if pruned.segments == 0 => {}
-            Ok(pruned) => info!(
-                segments = pruned.segments,
-                records = pruned.records,
-                "Removed old records"
-            ),
-            Err(failure) => warn!("Old records could not be removed: {}", failure.message),
-        }
+/// Ends when the data directory is gone under a daemon that `run` or `connect` started, and no
+/// client is left: nobody looks after it, and what it records is lost.
+async fn deserted(daemon: &Daemon, data_gone: &mut DataGone) {
+    if !daemon.was_taken_over {
+        return std::future::pending().await;
+    }
+    data_gone.happened().await;
+    let mut clients = daemon.clients.subscribe();
+    while *clients.borrow_and_update() > 0 {
+        // The sender lives in the daemon, so this cannot fail.
+        drop(clients.changed().await);
     }
 }
 

@@ -3,16 +3,17 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use provost_store::{
-    Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Secret, ServerChange, Store,
-    Transport,
+    Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Secret, ServerChange, ServerId,
+    Store, Transport,
 };
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use super::serve::{ChildOverride, StdioAgent};
-use crate::admin::{WireSecret, change_failure, stored_http};
+use crate::admin::{WireSecret, change_failure, store_failure, stored_http};
 use crate::bridge::{RunHello, RunUpstream};
 use crate::failure::{Failure, Outcome};
 
@@ -23,8 +24,8 @@ const GRANT: &str = "run";
 /// The runs that are connected now: which policy each may change.
 #[derive(Default)]
 pub(crate) struct LocalRuns {
-    /// From the key of a run to its server's name. A std mutex: never held across an await.
-    servers: Mutex<HashMap<String, String>>,
+    /// From the key of a run to its server. A std mutex: never held across an await.
+    servers: Mutex<HashMap<String, (ServerId, String)>>,
     /// Two runs of the same policy and command must not both create what is missing.
     creating: Mutex<()>,
 }
@@ -45,8 +46,16 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
     let who = Actor::new("run");
     let name = server_name(&hello.policy_path, &hello.upstream);
     let (transport, headers, child) = parts(hello.upstream)?;
+    // Before anything is changed: what a person has decided about this run stays.
+    let known = known_grant(store, &name)?;
     let server = match store.server(&name) {
-        Ok(found) if found.transport == transport && found.headers == headers => found,
+        Ok(found)
+            if found.transport.as_ref() == Some(&transport)
+                && found.headers == headers
+                && found.unreadable.is_empty() =>
+        {
+            found
+        }
         Ok(_) => {
             let change = ServerChange {
                 transport: Some(transport),
@@ -66,6 +75,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
                 name: name.clone(),
                 transport,
                 headers,
+                query: Vec::new(),
                 env: Vec::new(),
                 description,
             };
@@ -73,15 +83,19 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
         }
         Err(error) => return Err(change_failure(error)),
     };
+    store
+        .note_run(&server.id)
+        .map_err(|error| store_failure(&error))?;
     let put = store
         .put_policy(&who, &name, POLICY, &hello.policy, None)
         .map_err(change_failure)?;
-    let grant = grant(store, &who, &name)?;
+    let grant = match known {
+        Some(grant) => grant,
+        None => mint(store, &who, &name)?,
+    };
     let run = random_key()?;
-    runs.servers
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(run.clone(), name);
+    runs.connected()
+        .insert(run.clone(), (server.id.clone(), name));
     let agent = StdioAgent {
         grant: grant.id.clone(),
         server: server.id,
@@ -94,39 +108,61 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
     })
 }
 
-/// The local grant, with the policy of the run enforced whatever was attached meanwhile.
-fn grant(store: &Store, who: &Actor, server: &str) -> Outcome<std::sync::Arc<Grant>> {
-    let policy = Some(POLICY.to_owned());
-    match store.find_grant(Some(server), GRANT) {
-        Ok(grant)
-            if grant
-                .policy
-                .as_ref()
-                .is_some_and(|policy| policy.name == *POLICY) =>
-        {
-            Ok(grant)
-        }
-        Ok(grant) => {
-            let shadow = grant.shadow.as_ref().map(|shadow| shadow.name.to_string());
-            store
-                .attach_policy(who, &grant.id, Attachment { policy, shadow })
-                .map_err(change_failure)
-        }
-        Err(ChangeError::NoGrant { .. }) => {
-            let wish = NewGrant {
-                server: server.to_owned(),
-                label: GRANT.to_owned(),
-                attachment: Attachment {
-                    policy,
-                    shadow: None,
-                },
-                ..NewGrant::default()
-            };
-            // The token is kept sealed and shown to nobody: this grant works over the agent socket.
-            Ok(store.mint_grant(who, wish).map_err(change_failure)?.grant)
-        }
-        Err(error) => Err(change_failure(error)),
+/// The grant of a run that was here before, if its policy is the one that is enforced. A run whose
+/// grant a person has revoked, or given another policy, is refused.
+fn known_grant(store: &Store, server: &str) -> Outcome<Option<Arc<Grant>>> {
+    let grants = match store.grants(Some(server)) {
+        Ok(grants) => grants,
+        Err(ChangeError::NoServer { .. }) => return Ok(None),
+        Err(error) => return Err(change_failure(error)),
+    };
+    let ours = || grants.iter().filter(|found| found.grant.label == *GRANT);
+    let Some(live) = ours().find(|found| found.revoked.is_none()) else {
+        return match ours().next() {
+            None => Ok(None),
+            Some(_) => Err(Failure::refused("this run was revoked")
+                .because(format!(
+                    "grant `{GRANT}` on server `{server}`, which stands for this policy file and command, was revoked, and stays so"
+                ))
+                .hint(format!(
+                    "to allow it again: `provost grant mint {server} --label {GRANT} --policy {POLICY}`"
+                ))),
+        };
+    };
+    let refused = |why: String| {
+        Err(
+            Failure::refused("the policy of this run is not the one that is enforced")
+                .because(why)
+                .hint(format!(
+                    "to enforce the file again: `provost policy attach {GRANT} {POLICY} --server {server}`"
+                )),
+        )
+    };
+    match &live.grant.policy {
+        Some(policy) if policy.name == *POLICY => Ok(Some(Arc::clone(&live.grant))),
+        Some(other) => refused(format!(
+            "somebody attached policy `{}` to grant `{GRANT}` on server `{server}`",
+            other.name
+        )),
+        None => refused(format!(
+            "somebody took the policy off grant `{GRANT}` on server `{server}`"
+        )),
     }
+}
+
+/// The local grant, with the policy of the run enforced.
+fn mint(store: &Store, who: &Actor, server: &str) -> Outcome<Arc<Grant>> {
+    let wish = NewGrant {
+        server: server.to_owned(),
+        label: GRANT.to_owned(),
+        attachment: Attachment {
+            policy: Some(POLICY.to_owned()),
+            shadow: None,
+        },
+        ..NewGrant::default()
+    };
+    // The token is kept sealed and shown to nobody: this grant works over the agent socket.
+    Ok(store.mint_grant(who, wish).map_err(change_failure)?.grant)
 }
 
 fn parts(upstream: RunUpstream) -> Outcome<Parts> {
@@ -235,12 +271,7 @@ fn random_key() -> Outcome<String> {
 impl LocalRuns {
     /// Puts a new version of a run's policy; an invalid text changes nothing.
     pub(super) fn change_policy(&self, store: &Store, run: &str, text: &str) -> Outcome<u32> {
-        let server = self
-            .servers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(run)
-            .cloned();
+        let server = self.connected().get(run).map(|(_, name)| name.clone());
         let server =
             server.ok_or_else(|| Failure::not_found("this run is not connected any more"))?;
         // A server that was removed meanwhile is an error of `put_policy`.
@@ -251,11 +282,30 @@ impl LocalRuns {
     }
 
     /// Forgets a run whose connection has ended.
-    pub(super) fn forget(&self, run: &str) {
-        self.servers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(run);
+    pub(super) fn forget(&self, store: &Store, run: &str) {
+        let forgotten = self.connected().remove(run);
+        if let Some((server, name)) = forgotten
+            && let Err(error) = store.note_run(&server)
+        {
+            warn!(server.name = %name, %error, "When this run was last used could not be noted");
+        }
+    }
+
+    /// Clears what nobody has run for long; what is connected now stays.
+    pub(super) fn clear(&self, store: &Store) -> Outcome<Vec<String>> {
+        let _none_begins = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_use: Vec<_> = self
+            .connected()
+            .values()
+            .map(|(id, _)| id.clone())
+            .collect();
+        store
+            .clear_runs(&Actor::new("upkeep"), &in_use)
+            .map_err(change_failure)
+    }
+
+    fn connected(&self) -> MutexGuard<'_, HashMap<String, (ServerId, String)>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

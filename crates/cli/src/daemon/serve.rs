@@ -61,6 +61,15 @@ impl Listen {
         ))
     }
 
+    /// How agents' tokens are kept from others on the way, in the record of its opening.
+    pub(crate) fn describe(&self) -> &'static str {
+        match (&self.tls, self.behind_proxy) {
+            (Some(_), _) => "TLS",
+            (None, true) => "behind a proxy",
+            (None, false) => "loopback",
+        }
+    }
+
     /// The arguments of `up` that open this listener.
     pub(crate) fn arguments(&self) -> Vec<std::ffi::OsString> {
         let mut arguments = vec!["--listen".into(), self.address.to_string().into()];

@@ -6,14 +6,16 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use provost_policy::invisible::{is_hidden, push_escaped};
+
 /// Escapes everything that is not plain visible text on one line.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    rewrite(text, is_dangerous)
+    rewrite(text, is_hidden)
 }
 
 /// Like [`escape`], but keeps line feeds and tabs: for text that is printed as a block.
 pub(crate) fn escape_block(text: &str) -> Cow<'_, str> {
-    rewrite(text, |c| c != '\n' && c != '\t' && is_dangerous(c))
+    rewrite(text, |c| c != '\n' && c != '\t' && is_hidden(c))
 }
 
 fn rewrite(text: &str, dangerous: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -35,13 +37,22 @@ fn rewrite(text: &str, dangerous: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// C0 and C1 controls (so every ANSI and OSC sequence), bidirectional controls, invisible
-/// characters, line separators, and tag characters.
-fn is_dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+/// JSON as it may be printed: what a string in it hides is escaped, and it stays the same JSON.
+/// Outside of strings there is nothing to escape but the line feeds of its form.
+pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
+    let dangerous = |c: char| c != '\n' && is_hidden(c);
+    if !json.chars().any(dangerous) {
+        return Cow::Borrowed(json);
+    }
+    let mut safe = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if dangerous(c) {
+            push_escaped(&mut safe, c);
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
 }
 
 #[cfg(test)]
@@ -75,6 +86,27 @@ mod tests {
         ];
         for (foreign, safe) in cases {
             assert_eq!(escape(foreign), safe);
+        }
+    }
+
+    #[test]
+    fn d91_json_shows_what_its_strings_hide_and_stays_the_same_json() {
+        let foreign = serde_json::json!({
+            "tool\u{9b}2J": "a\u{202e}b\u{200b}\u{e0041}\u{7f}\u{1b}\n",
+            "plain": "größe 🎉",
+        });
+        for json in [
+            serde_json::to_string(&foreign).unwrap(),
+            serde_json::to_string_pretty(&foreign).unwrap(),
+        ] {
+            let shown = escape_json(&json);
+            assert!(
+                !shown.chars().any(|c| c != '\n' && is_hidden(c)),
+                "{shown:?}"
+            );
+            assert!(shown.contains("größe 🎉") && shown.contains("\\udb40\\udc41"));
+            let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            assert_eq!(read, foreign);
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::escape_json;
 use crate::failure::{Failure, Outcome};
 
 /// When to use colours.
@@ -62,7 +63,7 @@ impl Output {
         if self.json {
             let body = serde_json::to_string_pretty(value)
                 .map_err(|error| Failure::internal("cannot print the answer").because(error))?;
-            return self.write(|out| writeln!(out, "{body}"));
+            return self.write(|out| writeln!(out, "{}", escape_json(&body)));
         }
         self.write(text)
     }
@@ -76,7 +77,7 @@ impl Output {
         if self.json {
             let body = serde_json::to_string(value)
                 .map_err(|error| Failure::internal("cannot print the answer").because(error))?;
-            return self.write(|out| writeln!(out, "{body}"));
+            return self.write(|out| writeln!(out, "{}", escape_json(&body)));
         }
         self.write(text)
     }

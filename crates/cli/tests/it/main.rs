@@ -12,6 +12,7 @@
 mod administration;
 mod bad_input;
 mod bridges;
+mod committed;
 mod daemon;
 mod demo;
 mod end_to_end;

@@ -51,10 +51,11 @@ pub(crate) struct Timeouts {
 /// The URL of an upstream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadUrl {
-    #[error("`{0}` is not an http or https URL")]
-    Scheme(String),
-    #[error("`{0}` names no host")]
-    Host(String),
+    // The URL is not repeated: its query may hold a secret.
+    #[error("its URL is not one of http or https")]
+    Scheme,
+    #[error("its URL names no host")]
+    Host,
     #[error("the certificate roots of this machine cannot be read")]
     Roots,
 }
@@ -95,16 +96,15 @@ impl HttpUpstream {
         timeouts: Timeouts,
         tls: &dyn Fn() -> Option<TlsConnector>,
     ) -> Result<Self, BadUrl> {
-        let uri: Uri = url.parse().map_err(|_| BadUrl::Scheme(url.to_owned()))?;
+        let uri: Uri = url.parse().map_err(|_| BadUrl::Scheme)?;
         let secure = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
-            _ => return Err(BadUrl::Scheme(url.to_owned())),
+            _ => return Err(BadUrl::Scheme),
         };
-        let no_host = || BadUrl::Host(url.to_owned());
-        let authority = uri.authority().ok_or_else(no_host)?;
+        let authority = uri.authority().ok_or(BadUrl::Host)?;
         if authority.as_str().contains('@') || authority.host().is_empty() {
-            return Err(no_host());
+            return Err(BadUrl::Host);
         }
         let host = authority
             .host()
@@ -112,7 +112,7 @@ impl HttpUpstream {
             .trim_end_matches(']')
             .to_owned();
         let tls = if secure {
-            let name = ServerName::try_from(host.clone()).map_err(|_| no_host())?;
+            let name = ServerName::try_from(host.clone()).map_err(|_| BadUrl::Host)?;
             Some((tls().ok_or(BadUrl::Roots)?, name))
         } else {
             None
@@ -126,7 +126,7 @@ impl HttpUpstream {
             connect: timeouts.connect,
             dead_peer: timeouts.dead_peer,
         };
-        let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| no_host())?;
+        let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| BadUrl::Host)?;
         Ok(Self {
             uri: uri.path_and_query().map_or_else(
                 || Uri::from_static("/"),

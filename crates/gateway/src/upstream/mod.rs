@@ -98,6 +98,8 @@ pub(crate) struct Fault {
 /// In which way an exchange failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultKind {
+    /// Its settings cannot be used: the operator has to mend them.
+    Unusable,
     /// Not reachable, or it broke the exchange off.
     Down,
     /// No answer in time.
@@ -113,6 +115,14 @@ pub(crate) enum FaultKind {
 // === impl Fault ===
 
 impl Fault {
+    /// There is no way to the server until its settings are mended.
+    pub(crate) fn unusable() -> Self {
+        Self {
+            kind: FaultKind::Unusable,
+            sent: false,
+        }
+    }
+
     /// Nothing was sent: quota comes back, and a retry is harmless.
     pub(crate) fn not_sent() -> Self {
         Self {

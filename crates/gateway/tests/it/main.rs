@@ -14,6 +14,7 @@
 mod harness;
 
 mod changes;
+mod committed;
 mod crowded;
 mod decisions;
 mod doors;

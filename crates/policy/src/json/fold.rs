@@ -9,6 +9,7 @@ use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Value;
+use crate::invisible::is_ignorable;
 use crate::lengths;
 
 /// Above this many keys a hash set finds duplicates, below it comparing pairs.
@@ -52,7 +53,7 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return lower(text);
     }
-    let visible = text.chars().filter(|&character| !is_invisible(character));
+    let visible = text.chars().filter(|&character| !is_ignorable(character));
     // Folding may undo the normal form, so it is made twice.
     Cow::Owned(visible.nfkc().default_case_fold().nfkc().collect())
 }
@@ -175,16 +176,6 @@ fn few_distinct(object: Value<'_>) -> Result<(), KeyProblem> {
         Some((_, member)) => Err(KeyProblem::Duplicate(member.name().into_owned())),
         None => Ok(()),
     }
-}
-
-/// Characters that readers drop or do not show (Unicode's default ignorables).
-fn is_invisible(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

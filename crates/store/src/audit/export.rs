@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use provost_policy::invisible::{is_hidden, push_escaped};
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 
@@ -211,13 +212,13 @@ fn visible(text: &str) -> std::borrow::Cow<'_, str> {
     let (body, end) = text
         .strip_suffix('\n')
         .map_or((text, ""), |body| (body, "\n"));
-    if !body.chars().any(crate::journal::is_hidden) {
+    if !body.chars().any(is_hidden) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len());
     for character in body.chars() {
-        if crate::journal::is_hidden(character) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(character)));
+        if is_hidden(character) {
+            push_escaped(&mut shown, character);
         } else {
             shown.push(character);
         }

@@ -6,7 +6,7 @@ use std::io;
 use crate::database::{Commit, begin, int};
 use crate::fold::to_json;
 use crate::journal::{Header, first_entry, segment_path, segments};
-use crate::{Actor, Head, Pruned, Store, StoreError};
+use crate::{Act, Actor, Head, Pruned, Store, StoreError};
 
 /// How many rows go in one transaction: others wait for it.
 const ROWS: u64 = 10_000;
@@ -58,7 +58,7 @@ impl Store {
         };
         self.record_act(
             who,
-            "audit.prune",
+            Act::AuditPrune,
             &format!("up to entry {}", up_to.number),
             None,
         )?;

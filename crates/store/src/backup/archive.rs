@@ -9,13 +9,27 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::journal::ChainKey;
+
 const BLOCK: usize = 512;
 const MANIFEST: &str = "manifest";
+
+/// The format of archives. The first had no mac.
+pub(super) const FORMAT: u32 = 2;
+
+/// No manifest is longer: a hundred bytes for each member.
+const MANIFEST_BYTES: u64 = 8 << 20;
+/// No backup has more members: a segment is 64 MiB.
+const MEMBERS: usize = 50_000;
+
+/// What stands before a manifest's text under its mac: no entry of a journal
+/// begins like this.
+const SEALED: &[u8] = b"provost backup\n";
 
 /// What an archive says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Manifest {
-    /// The format of archives: 1.
+    /// The format of archives.
     pub(super) format: u32,
     /// The data directory's id.
     pub(super) id: String,
@@ -25,6 +39,12 @@ pub(super) struct Manifest {
     pub(super) head: String,
     /// Every other member.
     pub(super) members: Vec<Member>,
+    /// The version of the chain key that vouches for all of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<u32>,
+    /// Its mac of all of this, and so of every member's hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mac: Option<String>,
 }
 
 /// One file in the archive.
@@ -39,6 +59,37 @@ pub(super) struct Member {
 pub(super) struct Writing {
     out: BufWriter<File>,
     members: Vec<Member>,
+}
+
+// === impl Manifest ===
+
+impl Manifest {
+    /// The mac of everything but itself.
+    fn mac_with(&self, key: &ChainKey) -> io::Result<String> {
+        let without = Self {
+            mac: None,
+            ..self.clone()
+        };
+        let mut text = SEALED.to_vec();
+        serde_json::to_writer(&mut text, &without).map_err(io::Error::other)?;
+        Ok(hex(&key.link(&[0; 32], &text)))
+    }
+
+    /// Why none of our keys vouches for it, if none does.
+    pub(super) fn doubt(&self, keys: &[ChainKey]) -> Option<String> {
+        let (Some(version), Some(mac)) = (self.key, &self.mac) else {
+            return Some("it carries no proof of who wrote it".to_owned());
+        };
+        let Some(key) = keys.iter().find(|key| key.version == version) else {
+            return Some(format!("key {version} is not in the key file"));
+        };
+        match self.mac_with(key) {
+            Ok(own) if own == *mac => None,
+            Ok(_) | Err(_) => {
+                Some("it was changed after it was written, or written with another key".to_owned())
+            }
+        }
+    }
 }
 
 // === impl Writing ===
@@ -80,11 +131,15 @@ impl Writing {
     }
 
     /// Writes the manifest and brings everything to the disk.
-    pub(super) fn finish(mut self, manifest: Manifest) -> io::Result<u64> {
-        let manifest = Manifest {
+    pub(super) fn finish(mut self, manifest: Manifest, key: Option<&ChainKey>) -> io::Result<u64> {
+        let mut manifest = Manifest {
             members: self.members,
+            key: key.map(|key| key.version),
             ..manifest
         };
+        if let Some(key) = key {
+            manifest.mac = Some(manifest.mac_with(key)?);
+        }
         let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
         self.out.write_all(&header(MANIFEST, text.len() as u64))?;
         self.out.write_all(&text)?;
@@ -119,6 +174,14 @@ pub(super) fn read(
             inner: (&mut file).take(bytes),
             hash: Sha256::new(),
         };
+        if name == MANIFEST && bytes > MANIFEST_BYTES {
+            return Ok(Err(
+                "its manifest is longer than that of any backup".to_owned()
+            ));
+        }
+        if found.len() >= MEMBERS {
+            return Ok(Err("it has more members than any backup".to_owned()));
+        }
         if name == MANIFEST {
             let mut text = Vec::new();
             content.read_to_end(&mut text)?;
@@ -143,9 +206,9 @@ pub(super) fn read(
 fn compare(text: &[u8], found: &[Member]) -> Result<Manifest, String> {
     let manifest: Manifest =
         serde_json::from_slice(text).map_err(|_| "its manifest cannot be read".to_owned())?;
-    if manifest.format != 1 {
+    if !(1..=FORMAT).contains(&manifest.format) {
         return Err(format!(
-            "it has format {}, this program knows 1",
+            "it has format {}, this program knows {FORMAT}",
             manifest.format
         ));
     }

@@ -4,7 +4,7 @@ use rusqlite::Transaction;
 
 use crate::change::Change;
 use crate::database::int;
-use crate::{Actor, ChangeError, Store};
+use crate::{Act, Actor, ChangeError, Store};
 
 /// How long a revoked grant stays in lists, in days.
 const KEPT_DAYS: u64 = 90;
@@ -19,7 +19,7 @@ impl Store {
     /// On a server that a run brought they stay: a run that was revoked is
     /// refused for as long as somebody could start it again.
     pub fn purge_grants(&self, who: &Actor) -> Result<usize, ChangeError> {
-        self.change(who, "grant.purge", |tx, now| {
+        self.change(who, Act::GrantPurge, |tx, now| {
             let gone = purge(tx, now.saturating_sub(KEPT_DAYS * DAY))?;
             if gone == 0 {
                 return Ok(Change::Already(0));

@@ -12,7 +12,8 @@ use crate::{Grant, GrantId, ServerId, StoreError};
 #[derive(Debug)]
 pub(crate) struct GrantRow {
     pub(crate) grant: Grant,
-    pub(crate) token: TokenHash,
+    /// Nothing when it is not one: the grant then opens nothing.
+    pub(crate) token: Option<TokenHash>,
     pub(crate) revoked: Option<u64>,
 }
 
@@ -74,7 +75,7 @@ fn grant_from(row: &Row<'_>, policies: &mut CurrentPolicies<'_>) -> Result<Grant
     };
     Ok(GrantRow {
         grant,
-        token: row.get(4)?,
+        token: row.get::<_, Vec<u8>>(4)?.try_into().ok(),
         revoked: time(10)?,
     })
 }

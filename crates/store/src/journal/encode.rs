@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use provost_policy::invisible::{is_hidden, push_escaped};
 use provost_policy::{Alignment, Amount, Charge, CounterId, Moment, Window};
 
 use super::decode::Kind;
@@ -278,20 +279,14 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
 }
 
-/// Whether a character moves a cursor, ends a line, turns the reading
-/// direction or cannot be seen.
-pub(crate) fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 fn escaped(out: &mut Vec<u8>, character: char) {
     match character {
         '"' => out.extend_from_slice(b"\\\""),
         '\\' => out.extend_from_slice(b"\\\\"),
         _ if is_hidden(character) => {
-            out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes())
+            let mut text = String::new();
+            push_escaped(&mut text, character);
+            out.extend_from_slice(text.as_bytes());
         }
         _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
     }

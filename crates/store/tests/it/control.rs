@@ -22,6 +22,7 @@ fn server(name: &str) -> NewServer {
             ("X-Key".to_owned(), Secret::new("one")),
             ("A-Key".to_owned(), Secret::new("two")),
         ],
+        query: Vec::new(),
         env: Vec::new(),
         description: None,
     }
@@ -105,7 +106,7 @@ fn servers_come_and_go() {
     let changed = store.set_server(&admin(), "github", change).unwrap();
     assert_eq!(
         (changed.id, changed.transport, changed.headers.len()),
-        (found.id, stdio, 0)
+        (found.id, Some(stdio), 0)
     );
     let minted = store.mint_grant(&admin(), grant("ci")).unwrap();
     let removed = store.remove_server(&admin(), "github").unwrap();
@@ -527,4 +528,106 @@ fn a_change_that_was_recorded_but_not_made_is_said_so() {
     drop(crashed.open());
     let text = std::fs::read_to_string(crashed.segment(1)).unwrap();
     assert_eq!(text.matches("\"t\":\"undone\"").count(), 1, "said once");
+}
+
+/// Changes one character of a sealed value in the database file; the store is closed.
+fn damage(scratch: &crate::harness::Scratch, name: &str) {
+    let path = scratch.locations.data.join("provost.db");
+    let database = rusqlite::Connection::open(path).unwrap();
+    let changed = database
+        .execute("UPDATE secrets SET sealed = substr(sealed, 1, 20) || 'AAAA' || substr(sealed, 25) WHERE name = ?1", [name])
+        .unwrap();
+    assert_eq!(changed, 1);
+}
+
+#[test]
+fn d03_a_sealed_value_that_does_not_open_concerns_its_server_alone() {
+    let (scratch, store) = open();
+    store.add_server(&admin(), server("other")).unwrap();
+    let wish = NewServer {
+        headers: vec![("X-Lost".to_owned(), Secret::new("three"))],
+        ..server("broken")
+    };
+    store.add_server(&admin(), wish).unwrap();
+    let minted = store.mint_grant(&admin(), grant("ci")).unwrap();
+    store.close();
+    damage(&scratch, "X-Lost");
+
+    let store = scratch.open();
+    let directory = store.directory().unwrap();
+    let said = |name: &str| {
+        let found = directory.server_named(name).unwrap();
+        let said = found.unreadable.iter().map(ToString::to_string);
+        said.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said("broken"),
+        ["header `X-Lost` cannot be opened: it was changed, or belongs elsewhere"]
+    );
+    assert!(said("github").is_empty() && said("other").is_empty());
+    assert!(directory.grant(&minted.grant.id).is_some());
+    store.revoke_grant(&admin(), &minted.grant.id).unwrap();
+    assert!(store.directory().unwrap().grant(&minted.grant.id).is_none());
+
+    // Given anew it is whole again.
+    let change = ServerChange {
+        headers: Some(vec![("X-Lost".to_owned(), Secret::new("four"))]),
+        ..ServerChange::default()
+    };
+    let mended = store.set_server(&admin(), "broken", change).unwrap();
+    assert!(mended.unreadable.is_empty());
+}
+
+#[test]
+fn d03_a_lost_value_stops_neither_a_new_key_nor_the_next_start() {
+    let (scratch, store) = open();
+    store.close();
+    damage(&scratch, "X-Key");
+
+    let store = scratch.open();
+    store.rotate_key(&admin()).unwrap();
+    store.close();
+    let store = scratch.open();
+    store.records(&Filter::default()).unwrap();
+    let database = rusqlite::Connection::open(scratch.locations.data.join("provost.db")).unwrap();
+    let rotations: Vec<String> = database
+        .prepare("SELECT detail FROM acts WHERE what = 'key.rotate' ORDER BY n")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(
+        rotations,
+        ["1 values sealed again, 1 do not open"],
+        "and no entry at each start"
+    );
+    let found = store.server("github").unwrap();
+    assert_eq!((found.headers.len(), found.unreadable.len()), (1, 1));
+}
+
+#[test]
+fn d03_a_transport_that_cannot_be_read_concerns_its_server_alone() {
+    let (scratch, store) = open();
+    store.add_server(&admin(), server("other")).unwrap();
+    store.close();
+    let database = rusqlite::Connection::open(scratch.locations.data.join("provost.db")).unwrap();
+    database
+        .execute("UPDATE servers SET transport = '{}' WHERE id = (SELECT id FROM names WHERE name = 'other')", [])
+        .unwrap();
+
+    let store = scratch.open();
+    let directory = store.directory().unwrap();
+    let broken = directory.server_named("other").unwrap();
+    assert_eq!(
+        (broken.transport.clone(), broken.unreadable.len()),
+        (None, 1)
+    );
+    assert!(
+        directory
+            .server_named("github")
+            .unwrap()
+            .unreadable
+            .is_empty()
+    );
 }

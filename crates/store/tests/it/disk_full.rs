@@ -35,6 +35,7 @@ pub(crate) fn fill(store: &Store, say: impl Fn(&str)) {
             url: "https://mcp.example/mcp".to_owned(),
         },
         headers: Vec::new(),
+        query: Vec::new(),
         env: Vec::new(),
         description: None,
     };

@@ -2,11 +2,13 @@
 //! left is not guessed at, and two histories are not taken for one.
 
 use provost_policy::{Amount, CounterId, Text, Window};
-use provost_store::{DamageKind, ExportFormat, Filter, OpenError, Order, Store, WithKey, restore};
+use provost_store::{
+    DamageKind, ExportFormat, Filter, OpenError, Order, Store, Trust, WithKey, restore,
+};
 
 use crate::chain::Chain;
 use crate::harness::{
-    Scratch, append_call, append_intent, at, copy_tree, counter, refused, scratch,
+    Scratch, admin, append_call, append_intent, at, copy_tree, counter, refused, scratch,
 };
 
 /// A data directory as it was before segments had a format, with the tokens
@@ -208,14 +210,14 @@ fn d04_a_restored_store_goes_on_in_an_epoch_of_its_own_and_says_so() {
     let store = scratch.open();
     append_call(&store, 1);
     let archive = scratch.directory.path().join("backup.tar");
-    let head = store.backup(&archive, WithKey::No).unwrap().head;
+    let head = store.backup(&admin(), &archive, WithKey::No).unwrap().head;
     append_call(&store, 2);
     let place = at(&scratch.directory.path().join("new"));
     let place = provost_store::Locations {
         config: scratch.locations.config.clone(),
         ..place
     };
-    restore(&archive, &place).unwrap();
+    restore(&admin(), &archive, &place, Trust::Unverified).unwrap();
     for _ in 0..2 {
         let restored = Store::open(&place).unwrap();
         append_call(&restored, 3);

@@ -19,6 +19,7 @@ fn with_secrets(store: &Store) -> Secret {
             url: "https://mcp.example/mcp".to_owned(),
         },
         headers: vec![("Authorization".to_owned(), Secret::new("Bearer hunter2"))],
+        query: Vec::new(),
         env: vec![("TOKEN".to_owned(), Secret::new("hunter3"))],
         description: None,
     };

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, helpers included"
 )]
 
+mod acts;
 mod audit;
 mod backup;
 mod chain;

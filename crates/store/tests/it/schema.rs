@@ -60,6 +60,7 @@ fn server(name: &str) -> NewServer {
             url: "https://mcp.example/mcp".to_owned(),
         },
         headers: Vec::new(),
+        query: Vec::new(),
         env: Vec::new(),
         description: None,
     }

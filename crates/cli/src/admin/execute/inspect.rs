@@ -1,8 +1,8 @@
 //! What `doctor` looks at inside the store.
 
-use provost_store::Store;
+use provost_store::{Server, Store, Unreadable};
 
-use super::{change_failure, grants};
+use super::{change_failure, grants, servers};
 use crate::admin::{GrantState, Inspection, Response, Trouble, store_failure};
 use crate::failure::Outcome;
 
@@ -31,6 +31,8 @@ pub(super) fn inspect(store: &Store) -> Outcome<Response> {
             });
         }
     }
+    let servers = store.servers().map_err(|error| store_failure(&error))?;
+    troubles.extend(servers.iter().flat_map(of_server));
     let views = all
         .iter()
         .map(|found| grants::view(&found.grant, found.revoked, now));
@@ -51,15 +53,40 @@ pub(super) fn inspect(store: &Store) -> Outcome<Response> {
         }
     }
     Ok(Response::Inspection(Inspection {
-        servers: store
-            .servers()
-            .map_err(|error| store_failure(&error))?
-            .len(),
+        servers: servers.len(),
         policies: policies.len(),
         grants: active.len(),
         journal_entries: store.audit_head().number,
         troubles,
     }))
+}
+
+fn of_server(server: &Server) -> Vec<Trouble> {
+    let name = &server.name;
+    let mut troubles: Vec<_> = server
+        .unreadable
+        .iter()
+        .map(|what| Trouble {
+            broken: true,
+            about: format!("server {name}"),
+            message: format!("its calls are refused: {what}"),
+            hint: match what {
+                Unreadable::Sealed { name: value, .. } => {
+                    format!("give `{value}` anew with `provost server set {name}`")
+                }
+                Unreadable::Transport { .. } => {
+                    format!("`provost server set {name}` with `--url` or a command")
+                }
+            },
+        })
+        .collect();
+    troubles.extend(servers::warning(server).map(|message| Trouble {
+        broken: false,
+        about: format!("server {name}"),
+        message,
+        hint: "whoever can read the database or a backup can read it there".to_owned(),
+    }));
+    troubles
 }
 
 fn journal(store: &Store) -> Vec<Trouble> {

@@ -1,19 +1,30 @@
 //! Servers.
 
-use provost_store::{Actor, NewServer, Server, ServerChange, Store, Transport as Stored};
+mod checks;
 
-use super::change_failure;
+use provost_store::{
+    Actor, NewServer, Server, ServerChange, Store, Transport as Stored, Unreadable,
+};
+
+use super::{change_failure, url_secret};
 use crate::admin::{Response, ServerView, Transport, WireSecret};
 use crate::failure::{Failure, Outcome};
+use checks::{check_headers, check_url};
 
 /// Names with secret values, as they arrive.
 type Pairs = Vec<(String, WireSecret)>;
 
+/// What a server gets along with its requests, or its process with its start; kept sealed.
+pub(super) struct Sealed {
+    pub(super) headers: Pairs,
+    pub(super) query: Pairs,
+    pub(super) environment: Pairs,
+}
+
 /// What to change of a server.
 pub(super) struct Change {
     pub(super) transport: Option<Transport>,
-    pub(super) headers: Pairs,
-    pub(super) environment: Pairs,
+    pub(super) sealed: Sealed,
     pub(super) unset: Vec<String>,
 }
 
@@ -22,15 +33,15 @@ pub(super) fn add(
     who: &Actor,
     name: String,
     transport: Transport,
-    headers: Pairs,
-    environment: Pairs,
+    sealed: Sealed,
 ) -> Outcome<Response> {
-    check_pairs(&transport, &headers, &environment)?;
+    sealed.check(&transport)?;
     let server = NewServer {
         name,
         transport: stored(transport)?,
-        headers: opened(headers),
-        env: opened(environment),
+        headers: opened(sealed.headers),
+        query: opened(sealed.query),
+        env: opened(sealed.environment),
         description: None,
     };
     let server = store.add_server(who, server).map_err(change_failure)?;
@@ -39,36 +50,33 @@ pub(super) fn add(
 
 pub(super) fn set(store: &Store, who: &Actor, name: &str, change: Change) -> Outcome<Response> {
     let server = store.server(name).map_err(change_failure)?;
-    let transport = change.transport.unwrap_or_else(|| shown(&server.transport));
-    check_pairs(&transport, &change.headers, &change.environment)?;
-    let known = |name: &String| {
-        server
-            .headers
-            .iter()
-            .chain(&server.env)
-            .any(|(key, _)| key == name)
+    let known_place = server.transport.as_ref().map(shown);
+    let Some(transport) = change.transport.clone().or(known_place) else {
+        return Err(
+            Failure::refused(format!("how server `{name}` is reached cannot be read"))
+                .hint("say it anew: `--url URL`, or `-- CMD ARGS…` for a child process"),
+        );
     };
-    if let Some(unknown) = change.unset.iter().find(|name| !known(name)) {
-        return Err(Failure::not_found(format!(
-            "server `{name}` has no header or variable `{unknown}`"
-        ))
-        .hint(format!("`provost server show {name}` lists them")));
-    }
+    change.sealed.check(&transport)?;
+    check_unset(&server, &change.unset)?;
     // What belongs to the other kind of server does not stay behind unseen.
     let is_http = matches!(transport, Transport::Http { .. });
-    let headers = if is_http {
-        merged(server.headers, change.headers, &change.unset)
-    } else {
-        Vec::new()
-    };
-    let env = if is_http {
-        Vec::new()
-    } else {
-        merged(server.env, change.environment, &change.unset)
+    if is_http == matches!(server.transport, Some(Stored::Http { .. })) {
+        check_unreadable(&server, &change)?;
+    }
+    let Sealed {
+        headers,
+        query,
+        environment,
+    } = change.sealed;
+    let kept = |fits: bool, old, new| match fits {
+        true => merged(old, new, &change.unset),
+        false => Vec::new(),
     };
     let change = ServerChange {
-        headers: Some(headers),
-        env: Some(env),
+        headers: Some(kept(is_http, server.headers, headers)),
+        query: Some(kept(is_http, server.query, query)),
+        env: Some(kept(!is_http, server.env, environment)),
         transport: Some(stored(transport)?),
         description: None,
     };
@@ -76,6 +84,57 @@ pub(super) fn set(store: &Store, who: &Actor, name: &str, change: Change) -> Out
         .set_server(who, name, change)
         .map_err(change_failure)?;
     view(store, &server).map(Response::Server)
+}
+
+/// Only what is there can be forgotten.
+fn check_unset(server: &Server, unset: &[String]) -> Outcome {
+    let open = server
+        .headers
+        .iter()
+        .chain(&server.query)
+        .chain(&server.env)
+        .map(|(name, _)| name);
+    let closed = server.unreadable.iter().filter_map(|what| match what {
+        Unreadable::Sealed { name, .. } => Some(name),
+        Unreadable::Transport { .. } => None,
+    });
+    let known: Vec<_> = open.chain(closed).collect();
+    match unset.iter().find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::not_found(format!(
+            "server `{}` has no header, query or variable `{unknown}`",
+            server.name
+        ))
+        .hint(format!("`provost server show {}` lists them", server.name))),
+    }
+}
+
+/// A sealed value that does not open must not be lost by the way: without its credential the
+/// server would be called in another name.
+fn check_unreadable(server: &Server, change: &Change) -> Outcome {
+    let Sealed {
+        headers,
+        query,
+        environment,
+    } = &change.sealed;
+    let given = headers.iter().chain(query).chain(environment);
+    let given: Vec<_> = given.map(|(name, _)| name).collect();
+    for what in &server.unreadable {
+        let Unreadable::Sealed { name, .. } = what else {
+            continue;
+        };
+        if !change.unset.contains(name) && !given.contains(&name) {
+            return Err(Failure::refused(format!(
+                "server `{}` has a value that is lost",
+                server.name
+            ))
+            .because(what)
+            .hint(format!(
+                "give `{name}` anew, or forget it with `--unset {name}`"
+            )));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn list(store: &Store) -> Outcome<Response> {
@@ -110,8 +169,9 @@ fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
         id: server.id.to_string(),
         name: name.to_owned(),
         description: server.description.clone(),
-        transport: shown(&server.transport),
+        transport: server.transport.as_ref().map(masked),
         headers: keys(&server.headers),
+        query: keys(&server.query),
         environment: keys(&server.env),
         policies: policies
             .iter()
@@ -121,7 +181,30 @@ fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
             .iter()
             .filter(|grant| grant.revoked.is_none())
             .count(),
+        unreadable: server.unreadable.iter().map(ToString::to_string).collect(),
+        warning: warning(server),
     })
+}
+
+/// What is wrong with keeping a server like this.
+pub(super) fn warning(server: &Server) -> Option<String> {
+    match &server.transport {
+        Some(Stored::Http { url }) if url_secret::holds_secret(url) => Some(format!(
+            "the query of its URL seems to hold a secret, which is kept in clear text; seal it: `provost server set {} --url URL-WITHOUT-IT --query NAME=@FILE`, or use `--header`",
+            server.name
+        )),
+        Some(Stored::Http { .. } | Stored::Stdio { .. }) | None => None,
+    }
+}
+
+/// How a server is reached, as it may be shown.
+fn masked(transport: &Stored) -> Transport {
+    match shown(transport) {
+        Transport::Http { url } => Transport::Http {
+            url: url_secret::masked(&url),
+        },
+        stdio @ Transport::Stdio { .. } => stdio,
+    }
 }
 
 fn shown(transport: &Stored) -> Transport {
@@ -143,7 +226,7 @@ fn shown(transport: &Stored) -> Transport {
 /// An HTTP upstream that `run` brings, checked like a registered one.
 pub(crate) fn stored_http(url: String, headers: &[(String, WireSecret)]) -> Outcome<Stored> {
     let transport = Transport::Http { url };
-    check_pairs(&transport, headers, &[])?;
+    check_headers(headers)?;
     stored(transport)
 }
 
@@ -172,99 +255,6 @@ fn stored(transport: Transport) -> Outcome<Stored> {
     }
 }
 
-fn check_url(url: &str) -> Outcome {
-    let refuse = |why: &str| {
-        Failure::usage(format!(
-            "`{}` cannot be the address of a server",
-            without_userinfo(url)
-        ))
-        .because(why)
-        .hint("for example `https://mcp.example.com/mcp`; credentials go into `--header`")
-    };
-    let parsed: hyper::Uri = url.parse().map_err(|_| refuse("it is no URL"))?;
-    match parsed.scheme_str() {
-        Some("http" | "https") => {}
-        _ => return Err(refuse("it begins with neither `http://` nor `https://`")),
-    }
-    let authority = parsed
-        .authority()
-        .ok_or_else(|| refuse("it names no host"))?;
-    if authority.host().is_empty() {
-        return Err(refuse("it names no host"));
-    }
-    if authority.as_str().contains('@') {
-        return Err(refuse("it carries credentials"));
-    }
-    if url.contains('#') {
-        return Err(refuse("it has a fragment"));
-    }
-    Ok(())
-}
-
-/// The URL as it may be repeated: what stands before an `@` can be a password.
-fn without_userinfo(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => url.to_owned(),
-    }
-}
-
-fn check_pairs(
-    transport: &Transport,
-    headers: &[(String, WireSecret)],
-    environment: &[(String, WireSecret)],
-) -> Outcome {
-    match transport {
-        Transport::Http { .. } if !environment.is_empty() => {
-            return Err(Failure::usage("an HTTP server has no environment").hint("use `--header`"));
-        }
-        Transport::Stdio { .. } if !headers.is_empty() => {
-            return Err(Failure::usage("a child process gets no headers").hint("use `--env`"));
-        }
-        Transport::Http { .. } | Transport::Stdio { .. } => {}
-    }
-    for (name, value) in headers {
-        check_header(name, value)?;
-    }
-    for (name, value) in environment {
-        if name.contains(['=', '\0']) || value.0.expose().contains('\0') {
-            return Err(Failure::usage(format!("variable `{name}` cannot be set"))
-                .because("its name or value has a character that no environment takes"));
-        }
-    }
-    Ok(())
-}
-
-/// Headers that belong to the protocol or to the connection are not for people to set.
-fn check_header(name: &str, value: &WireSecret) -> Outcome {
-    let refuse =
-        |why: &str| Err(Failure::usage(format!("header `{name}` cannot be sent")).because(why));
-    const OURS: [&str; 12] = [
-        "host",
-        "content-length",
-        "content-type",
-        "accept",
-        "transfer-encoding",
-        "connection",
-        "upgrade",
-        "te",
-        "trailer",
-        "mcp-session-id",
-        "mcp-protocol-version",
-        "last-event-id",
-    ];
-    if hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        return refuse("that is no name of a header");
-    }
-    if OURS.contains(&name.to_ascii_lowercase().as_str()) {
-        return refuse("Provost sets it itself");
-    }
-    if hyper::header::HeaderValue::from_str(value.0.expose()).is_err() {
-        return refuse("its value has characters that no header takes, such as a line feed");
-    }
-    Ok(())
-}
-
 fn opened(pairs: Pairs) -> Vec<(String, provost_store::Secret)> {
     pairs
         .into_iter()
@@ -286,34 +276,6 @@ fn merged(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_checked_and_credentials_not_repeated() {
-        assert!(check_url("https://mcp.example.com/mcp?x=1").is_ok());
-        assert!(check_url("http://127.0.0.1:3000/mcp").is_ok());
-        for bad in [
-            "",
-            "example.com",
-            "ftp://a/b",
-            "file:///etc",
-            "http://",
-            "http://a/#b",
-        ] {
-            assert!(check_url(bad).is_err(), "{bad}");
-        }
-        let failure = check_url("https://me:hunter2@example.com/").unwrap_err();
-        assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
-    }
-
-    #[test]
-    fn headers_of_the_connection_are_refused() {
-        let value = WireSecret(provost_store::Secret::new("x"));
-        assert!(check_header("Authorization", &value).is_ok());
-        for bad in ["Host", "mcp-session-id", "a b", ""] {
-            assert!(check_header(bad, &value).is_err(), "{bad}");
-        }
-        assert!(check_header("X", &WireSecret(provost_store::Secret::new("a\r\nb: c"))).is_err());
-    }
 
     #[test]
     fn setting_replaces_adds_and_forgets_by_name() {

@@ -1,7 +1,7 @@
 //! A gateway on a scratch store, and its control plane.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use provost_gateway::{Gateway, Listen, Settings, StdioAgent};
@@ -79,6 +79,15 @@ impl TestGateway {
 
     /// Stops the gateway and starts another one on the same data.
     pub(crate) async fn restart(self, settings: Settings) -> TestGateway {
+        self.restart_after(settings, |_| {}).await
+    }
+
+    /// Stops the gateway, does something to the closed data directory, and starts another one on it.
+    pub(crate) async fn restart_after(
+        self,
+        settings: Settings,
+        between: impl FnOnce(&Path),
+    ) -> TestGateway {
         let TestGateway {
             gateway,
             store,
@@ -87,6 +96,7 @@ impl TestGateway {
         } = self;
         gateway.stop().await;
         drop((gateway, store));
+        between(&locations(&directory).data);
         let store = Store::open(&locations(&directory)).unwrap();
         TestGateway::on(store, directory, settings)
     }
@@ -156,6 +166,7 @@ impl TestGateway {
             name: name.to_owned(),
             transport,
             headers: Vec::new(),
+            query: Vec::new(),
             env,
             description: None,
         };

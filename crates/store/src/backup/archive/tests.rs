@@ -2,11 +2,13 @@ use super::*;
 
 fn manifest() -> Manifest {
     Manifest {
-        format: 1,
+        format: FORMAT,
         id: "ab".to_owned(),
         schema: 1,
         head: "0:".to_owned(),
         members: Vec::new(),
+        key: None,
+        mac: None,
     }
 }
 
@@ -18,7 +20,7 @@ fn sample(directory: &Path) -> std::path::PathBuf {
         .add("journal/00000001.log", 1_000, &[7; 1_000][..])
         .unwrap();
     writing.add("empty", 0, &b""[..]).unwrap();
-    writing.finish(manifest()).unwrap();
+    writing.finish(manifest(), None).unwrap();
     path
 }
 

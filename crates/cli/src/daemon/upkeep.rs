@@ -1,0 +1,78 @@
+//! What a daemon clears up by itself, at start and then every hour.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use provost_store::Actor;
+use tracing::{info, warn};
+
+use super::lifecycle::Daemon;
+use crate::admin::{change_failure, store_failure};
+use crate::failure::Outcome;
+use crate::runtime::blocking;
+
+const EVERY: Duration = Duration::from_secs(3_600);
+
+/// Clears up until the task is aborted.
+pub(super) async fn hourly(daemon: Arc<Daemon>, retention: Option<Duration>) {
+    let mut hourly = tokio::time::interval(EVERY);
+    loop {
+        hourly.tick().await;
+        let at = Arc::clone(&daemon);
+        tell(blocking(move || forget_grants(&at)).await);
+        let at = Arc::clone(&daemon);
+        tell(blocking(move || clear_runs(&at)).await);
+        if let Some(age) = retention {
+            let at = Arc::clone(&daemon);
+            tell(blocking(move || prune(&at, age)).await);
+        }
+    }
+}
+
+fn tell(done: Outcome) {
+    if let Err(failure) = done {
+        warn!("Clearing up failed: {}", failure.message);
+    }
+}
+
+/// Grants that were revoked long ago.
+fn forget_grants(daemon: &Daemon) -> Outcome {
+    let gone = daemon
+        .store
+        .purge_grants(&Actor::new("upkeep"))
+        .map_err(change_failure)?;
+    if gone > 0 {
+        info!(grants = gone, "Forgot grants that were revoked long ago");
+    }
+    Ok(())
+}
+
+/// Entries of runs that nobody uses any more.
+fn clear_runs(daemon: &Daemon) -> Outcome {
+    let cleared = daemon.runs.clear(&daemon.store)?;
+    if !cleared.is_empty() {
+        info!(
+            runs = cleared.len(),
+            "Cleared runs that nobody used for long"
+        );
+    }
+    Ok(())
+}
+
+/// Records that are older than the operator wants to keep.
+fn prune(daemon: &Daemon, age: Duration) -> Outcome {
+    let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+    let older_than = daemon.store.clock().now().wall.saturating_sub(age);
+    let pruned = daemon
+        .store
+        .prune(&Actor::new("retention"), older_than)
+        .map_err(|error| store_failure(&error))?;
+    if pruned.segments > 0 {
+        info!(
+            segments = pruned.segments,
+            records = pruned.records,
+            "Removed old records"
+        );
+    }
+    Ok(())
+}
