@@ -4,7 +4,9 @@ use bytes::Bytes;
 use provost_policy::judge::Refusal;
 use serde_json::{Value, json};
 
+use crate::asking::Misasked;
 use crate::brief::{SENTENCE, brief};
+use crate::modern::meta;
 use crate::protocol::{self, Era};
 
 /// Key of the member in `_meta` (or `data`) that explains a decision.
@@ -114,12 +116,24 @@ impl Failure {
         Self::new(400, INVALID_PARAMS, message)
     }
 
+    /// A request about tasks from an agent that did not say that it knows them.
+    pub(crate) fn tasks_undeclared() -> Self {
+        let problem = "this request needs the extension `io.modelcontextprotocol/tasks`, and the client did not declare it";
+        let mut failure = Self::new(400, MISSING_CAPABILITY, problem);
+        failure.data =
+            Some(json!({ "requiredCapabilities": { "extensions": { meta::TASKS: {} } } }));
+        failure
+    }
+
     /// A method that neither the protocol nor a rule knows.
     pub(crate) fn unknown_method(era: Era, method: &str, refusal: &Refusal) -> Self {
-        let text = format!(
-            "method `{}` is not known and no rule allows it",
-            method.escape_debug()
-        );
+        let text = match protocol::lookalike(method) {
+            Some(_) => refusal.message.clone(),
+            None => format!(
+                "method `{}` is not known and no rule allows it",
+                method.escape_debug()
+            ),
+        };
         let http = match era {
             Era::Legacy => 200,
             Era::Modern => 404,
@@ -163,6 +177,15 @@ impl Failure {
             502,
             INTERNAL,
             format!("server `{server}` sent an answer that cannot be read"),
+        )
+    }
+
+    /// The upstream asked in its answer what it may not ask there.
+    pub(crate) fn misasked(server: &str, problem: &Misasked) -> Self {
+        Self::new(
+            502,
+            INTERNAL,
+            format!("server `{server}` sent an answer that is not passed on: {problem}"),
         )
     }
 
@@ -231,6 +254,11 @@ impl Failure {
         }
         envelope(id, "error", &error)
     }
+}
+
+/// The answer to a `ping`, to an agent or to a server.
+pub(crate) fn pong(id: &str) -> Bytes {
+    envelope(Some(id), "result", &json!({}))
 }
 
 /// A refused `tools/call`: a result that tells the model what happened, so that

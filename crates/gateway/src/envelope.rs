@@ -7,6 +7,9 @@ use std::borrow::Cow;
 use provost_policy::json::{self, Bounds, Document, Folder, JsonError, Kind, Problem, Value};
 use provost_policy::lengths;
 
+use crate::answer::DECISION_KEY;
+use crate::modern::meta;
+
 /// Longest id that is carried, in bytes of its JSON text.
 const LONGEST_ID: usize = 256;
 
@@ -217,24 +220,65 @@ fn id_problem(id: Value<'_>) -> Option<&'static str> {
     }
 }
 
-/// Members of `params` that decide what is called. A key that only looks like
-/// one of them is refused: another reader might take it for the real one.
-const DECIDING: [&str; 7] = [
-    "name",
-    "arguments",
-    "uri",
-    "_meta",
-    "taskId",
-    "requestState",
-    "inputResponses",
+/// Members of `params`, and of objects inside of it, from which anything is
+/// decided: what is called, of which era it is, what may be asked in return, what
+/// is subscribed to. A key that only looks like one of them is refused: another
+/// reader might take it for the real one.
+const DECIDING: &[(&[&str], &[&str])] = &[
+    (
+        &[],
+        &[
+            "name",
+            "arguments",
+            "uri",
+            "_meta",
+            "task",
+            "taskId",
+            "requestState",
+            "inputResponses",
+            "notifications",
+            "protocolVersion",
+            "capabilities",
+            "requestId",
+            "progressToken",
+        ],
+    ),
+    (
+        &["_meta"],
+        &[
+            meta::VERSION,
+            meta::CAPABILITIES,
+            meta::SUBSCRIPTION,
+            DECISION_KEY,
+            "progressToken",
+        ],
+    ),
+    (&["_meta", meta::CAPABILITIES], CAPABILITIES),
+    (&["_meta", meta::CAPABILITIES, "elicitation"], MODES),
+    (&["_meta", meta::CAPABILITIES, "sampling"], &["tools"]),
+    (&["_meta", meta::CAPABILITIES, "extensions"], &[meta::TASKS]),
+    (&["capabilities"], CAPABILITIES),
+    (&["capabilities", "elicitation"], MODES),
+    (&["capabilities", "sampling"], &["tools"]),
 ];
+
+const CAPABILITIES: &[&str] = &["sampling", "elicitation", "roots", "tasks", "extensions"];
+const MODES: &[&str] = &["form", "url"];
 
 fn params_problem(params: Value<'_>) -> Option<String> {
     let mut folder = Folder::default();
-    let looked = folder
-        .distinct_keys(params)
-        .and_then(|()| folder.exact_keys(params, &DECIDING));
-    looked.err().map(|problem| format!("`params` {problem}"))
+    if let Err(problem) = folder.distinct_keys(params) {
+        return Some(format!("`params` {problem}"));
+    }
+    DECIDING.iter().find_map(|(at, names)| {
+        let mut here = Some(params);
+        for name in *at {
+            here = here.and_then(|here| here.get(name));
+        }
+        let problem = folder.exact_keys(here?, names).err()?;
+        let place: String = at.iter().map(|name| format!(".{name}")).collect();
+        Some(format!("`params{place}` {problem}"))
+    })
 }
 
 fn refuse<T>(problem: impl Into<String>, id: Option<String>) -> Result<T, Malformed> {

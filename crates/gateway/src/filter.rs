@@ -2,6 +2,7 @@
 
 use provost_policy::json::{Folder, Value};
 
+use crate::asking;
 use crate::directory::Holding;
 use crate::protocol::{self, Era};
 use crate::relay::Transform;
@@ -27,7 +28,7 @@ pub(crate) fn result(
     let session = &route.session;
     let modern = pending.modern.is_some();
     match pending.transform {
-        Transform::Plain | Transform::Ask | Transform::Listen => Vec::new(),
+        Transform::Plain | Transform::Listen => Vec::new(),
         Transform::Read => kept_private(modern, result),
         Transform::Discover => {
             session.decide(Era::Modern);
@@ -41,7 +42,11 @@ pub(crate) fn result(
                 .collect()
         }
         Transform::Call => {
-            let task = result.get("task").unwrap_or(result).get("taskId");
+            let task = match modern {
+                true => asking::created_task(result),
+                false => result.get("task"),
+            };
+            let task = task.and_then(|task| task.get("taskId"));
             if let Some(task) = task.and_then(Value::as_str) {
                 worker.shared.tasks.add(&holding.principal.grant.0, &task);
             }

@@ -4,26 +4,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use provost_policy::json::{Document, Kind, Value};
-use provost_policy::judge::{Refusal, Verdict};
-use provost_policy::{Call, Caller, RuleId};
-use provost_store::{Decision, Status};
-use std::time::{Duration, Instant};
+use provost_policy::json::{Document, Value};
+use provost_store::Status;
+use std::time::Duration;
 use tracing::{debug, warn};
 
 use crate::answer::{self, DECISION_KEY, Failure};
+use crate::asking::{self, Asking, Inline, Misasked, Part};
 use crate::envelope::{self, Answer, Id, IdKey, Message};
 use crate::filter;
+use crate::modern::{Declared, meta};
 use crate::outgoing::STATE;
 use crate::permit::Permit;
 use crate::present::{Ended, Present};
 use crate::protocol::{self, Channel, Era, KnownNotification};
 use crate::relay::Transform;
 use crate::route::Route;
-use crate::session::{Kept, Pending, Question};
+use crate::session::{Pending, Question};
 use crate::splice::{self, Splice};
-use crate::stage::record::Subject;
-use crate::stage::{Stop, judge, limits, record, settle};
+use crate::stage::ask::Asked;
+use crate::stage::{Stop, settle};
 use crate::worker::Worker;
 
 /// Questions of an upstream that may be open in one session.
@@ -155,44 +155,20 @@ fn sort_now(
             route.session.note_answered(key.clone(), pending);
             Sorted::Answer { key, answered }
         }
-        Ok(Message::Notification { method, params })
-            if channel == Channel::Session && method == "notifications/cancelled" =>
-        {
-            let target = params.and_then(|params| params.get("requestId"));
-            let question = target.and_then(|id| {
-                route
-                    .session
-                    .state()
-                    .questions
-                    .remove(&envelope::id_key(id))
-            });
-            if question.is_none() {
-                // Nothing that this agent was asked.
-                return Ok(Sorted::Nothing);
-            }
-            settle_question(worker, question, Status::Cancelled);
-            Sorted::Deliver(text.clone())
-        }
-        Ok(Message::Notification { method, .. }) => {
-            match protocol::upstream_notification(channel, &method) {
-                Some(known) => {
-                    if known == KnownNotification::ListChanged {
-                        route.site.eras.doubt_tools();
-                    }
-                    Sorted::Deliver(text.clone())
-                }
-                None => {
-                    debug!(server.name = %server, "Dropped an unknown notification of server `{server}`");
-                    Sorted::Nothing
-                }
-            }
+        Ok(Message::Notification { method, params }) => {
+            let told = (method.as_ref(), params);
+            notification(worker, route, present, channel, told, &parsed, text)
         }
         Ok(Message::Request { .. }) if channel != Channel::Session => {
             warn!(server.name = %server, "Server `{server}` sent a request, which this era does not allow");
             Sorted::Violation
         }
-        Ok(Message::Request { id, method, .. }) => {
-            let asked = question(worker, route, present, id, &method);
+        Ok(Message::Request { id, method, .. }) if method == "ping" && !route.session.is_open() => {
+            // The agent waits for the end of its `initialize`.
+            return Err(answer::pong(id.raw()));
+        }
+        Ok(Message::Request { id, method, params }) => {
+            let asked = question(worker, route, present, id, &method, params);
             asked.map_err(|failure| failure.body(Some(id.raw())))?;
             Sorted::Deliver(text.clone())
         }
@@ -255,37 +231,41 @@ fn finish(
             settle::settle(&worker.shared, kept, status);
         }
     };
-    let (splices, http) = match answer {
+    let asked = questions(worker, route, present, pending, id, answer);
+    let inline = match asked {
+        Ok(inline) => inline,
+        Err(Unfit { status, answered }) => {
+            settle(status);
+            return answered;
+        }
+    };
+    let inside = inline.and_then(|inline| match inline {
+        Inline::Result(result) => decision_mark(parsed, result.get("_meta")),
+        Inline::Error(error) => decision_mark(parsed, error.get("data")),
+    });
+    let mut splices: Vec<Splice> = inside.into_iter().collect();
+    let http = match answer {
         Answer::Error(error) => {
             settle(Status::RpcError);
             let code = error.get("code").map(Value::raw);
-            let era = if pending.modern.is_some() {
-                Era::Modern
-            } else {
-                Era::Legacy
-            };
+            let era = pending.era();
             if era == Era::Modern && code.is_some_and(answer::doubts_the_era) {
                 // It may be another server by now, or have other tools.
                 route.site.eras.doubt();
             }
-            let mark = decision_mark(parsed, error.get("data"));
-            (mark.into_iter().collect(), answer::status_of(era, code))
+            splices.extend(decision_mark(parsed, error.get("data")));
+            answer::status_of(era, code)
         }
         Answer::Result(result) => {
-            let checked = modern_result(worker, route, present, pending, id, result);
-            if let Err(Unfit { status, answered }) = checked {
-                settle(status);
-                return answered;
-            }
             settle(if failed(result) {
                 Status::ToolError
             } else {
                 Status::Ok
             });
-            let mut splices = filter::result(worker, route, present, pending, result);
+            splices.extend(filter::result(worker, route, present, pending, result));
             splices.extend(sealed(worker, route, pending, result));
             splices.extend(decision_mark(parsed, result.get("_meta")));
-            (splices, 200)
+            200
         }
     };
     let text = splice::apply(text.clone(), splices);
@@ -304,8 +284,17 @@ fn sealed(worker: &Worker, route: &Route, pending: &Pending, result: Value<'_>) 
     let wall = worker.shared.clock.now().wall;
     let (grant, raw) = (&route.session.grant, state.map(Value::raw));
     let before = modern.continued.as_ref();
+    let asked = asking::answers::keys(result);
     let seals = &worker.shared.seals;
-    let seal = seals.seal(kept.call, before, raw, grant, &modern.print, wall);
+    let state_and_asked = (raw, &asked[..]);
+    let seal = seals.seal(
+        kept.call,
+        before,
+        state_and_asked,
+        grant,
+        &modern.print,
+        wall,
+    );
     // Without a seal the agent can only begin anew.
     let seal = seal.unwrap_or_default();
     Some(match state {
@@ -329,87 +318,196 @@ struct Unfit {
     answered: Answered,
 }
 
-/// Checks what a result of the modern era says it is, and what it asks.
-fn modern_result(
+/// Judges what an answer asks; returns the end of a task that is inside of it.
+fn questions<'d>(
     worker: &Worker,
     route: &Route,
     present: &Present<'_>,
     pending: &Pending,
     id: Id<'_>,
-    result: Value<'_>,
-) -> Result<(), Unfit> {
-    let Some(modern) = &pending.modern else {
-        return Ok(());
+    answer: Answer<'d>,
+) -> Result<Option<Inline<'d>>, Unfit> {
+    let modern = pending.modern.as_ref();
+    let (part, status) = match answer {
+        Answer::Error(error) => (Part::Error(error), Status::RpcError),
+        Answer::Result(result) => {
+            let of = modern.map(|modern| modern.carries).unwrap_or_default();
+            (Part::Result { of, result }, Status::Ok)
+        }
+    };
+    let read = asking::read(pending.era(), part).and_then(|asking| match asking.is_task {
+        // Whoever does not know tasks would wait for ever.
+        true if !modern.is_some_and(|modern| modern.declared.takes_tasks()) => {
+            Err(Misasked::Untrue)
+        }
+        true | false => Ok(asking),
+    });
+    let asking = match read {
+        Ok(asking) if asking.questions.is_empty() => return Ok(asking.inline),
+        other => other,
+    };
+    let declared = match modern {
+        Some(modern) => modern.declared.clone(),
+        None => route.session.state().capabilities.clone(),
+    };
+    let asked = Asked {
+        shared: &worker.shared,
+        present,
+        session: &route.session,
+        era: pending.era(),
+        declared: &declared,
     };
     let server = &route.site.server.name;
-    let lies = || {
-        warn!(server.name = %server, "Server `{server}` sent a result of an unknown type");
-        let failure = Failure::upstream_lies(server);
-        Unfit {
-            status: Status::BadAnswer,
-            answered: Answered {
-                text: failure.body(Some(id.raw())),
-                http: failure.http,
-            },
-        }
-    };
-    let kind = match result.get("resultType") {
-        None => return Ok(()),
-        Some(kind) => kind.as_str().ok_or_else(lies)?,
-    };
-    match kind.as_ref() {
-        "complete" => Ok(()),
-        "task" if pending.transform == Transform::Call && modern.declared.takes_tasks() => Ok(()),
-        "input_required" if pending.transform.may_ask() => {
-            let questions = result.get("inputRequests");
-            let no_object = |questions: Value<'_>| questions.kind() != Kind::Object;
-            let asks = questions.is_some_and(|questions| !questions.is_empty());
-            let goes_on = result
-                .get(STATE)
-                .is_some_and(|state| state.kind() == Kind::String);
-            if questions.is_some_and(no_object) || !(asks || goes_on) {
-                return Err(lies());
-            }
-            let questions = questions.iter().flat_map(|questions| questions.members());
-            for question in questions {
-                let method = question.value.get("method").and_then(Value::as_str);
-                let method = method.ok_or_else(lies)?;
-                let params = question.value.get("params");
-                let declared = |capability: &str| modern.declared.covers(capability, params);
-                let asked = ask(worker, route, present, (Era::Modern, &method), &declared);
-                match asked {
-                    // It is put to the agent with this very answer.
-                    Ok(kept) => settle::settle(&worker.shared, &kept, Status::Ok),
-                    Err(stop) => return Err(refused_question(pending, id, stop)),
+    match asking {
+        Ok(asking) => match asked.all(&asking.questions) {
+            Ok(passed) => {
+                // They are put to the agent with this very answer.
+                for kept in &passed {
+                    settle::settle(&worker.shared, kept, Status::Ok);
                 }
+                Ok(asking.inline)
             }
-            Ok(())
+            Err(stop) => Err(Unfit {
+                status,
+                answered: refused_question(pending, id, stop),
+            }),
+        },
+        Err(problem) => {
+            warn!(server.name = %server, %problem, "Server `{server}` sent an answer that is refused");
+            let failure = match problem {
+                Misasked::Untrue => Failure::upstream_lies(server),
+                Misasked::Misplaced(_)
+                | Misasked::Lookalike(_)
+                | Misasked::TooMuch
+                | Misasked::TooMany(_)
+                | Misasked::Unreadable(_) => match asked.misasked(&problem) {
+                    Ok(()) => Failure::misasked(server, &problem),
+                    Err(_) => Failure::record_unavailable(),
+                },
+            };
+            Err(Unfit {
+                status: Status::BadAnswer,
+                answered: Answered {
+                    text: failure.body(Some(id.raw())),
+                    http: failure.http,
+                },
+            })
         }
-        _ => Err(lies()),
     }
 }
 
 /// The answer to a request whose server asked what it may not ask.
-fn refused_question(pending: &Pending, id: Id<'_>, stop: Stop) -> Unfit {
+fn refused_question(pending: &Pending, id: Id<'_>, stop: Stop) -> Answered {
     let failure = match stop {
         Stop::Refused { decision, refusal } if pending.transform == Transform::Call => {
-            let text = answer::refused_call(Era::Modern, id.raw(), decision.as_str(), &refusal);
-            return Unfit {
-                status: Status::Ok,
-                answered: Answered { text, http: 200 },
-            };
+            let kind = decision.as_str();
+            let text = answer::refused_call(pending.era(), id.raw(), kind, &refusal);
+            return Answered { text, http: 200 };
         }
         Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
         Stop::Unrecorded => Failure::record_unavailable(),
         Stop::Malformed(failure) | Stop::Failed(failure) => failure,
     };
-    Unfit {
-        status: Status::Ok,
-        answered: Answered {
-            text: failure.body(Some(id.raw())),
-            http: failure.http,
-        },
+    Answered {
+        text: failure.body(Some(id.raw())),
+        http: failure.http,
     }
+}
+
+/// What a server tells without being asked: passes if it is known where it came
+/// in, and if what it asks passes.
+fn notification(
+    worker: &Worker,
+    route: &Route,
+    present: &Present<'_>,
+    channel: Channel,
+    (method, params): (&str, Option<Value<'_>>),
+    parsed: &Document<'_>,
+    text: &Bytes,
+) -> Sorted {
+    let server = &route.site.server.name;
+    let cancels = channel == Channel::Session && method == "notifications/cancelled";
+    let known = protocol::upstream_notification(channel, method);
+    if known.is_none() && !cancels {
+        debug!(server.name = %server, "Dropped an unknown notification of server `{server}`");
+        return Sorted::Nothing;
+    }
+    let era = match channel {
+        Channel::Session => Era::Legacy,
+        Channel::Call | Channel::Subscription => Era::Modern,
+    };
+    let asking = asking::read(era, Part::Notification { method, params });
+    let asking = match asking {
+        Ok(asking) if asking.questions.is_empty() => Some(asking),
+        other => {
+            let declared = declared_for(route, params);
+            let asked = Asked {
+                shared: &worker.shared,
+                present,
+                session: &route.session,
+                era,
+                declared: &declared,
+            };
+            told(worker, &asked, other)
+        }
+    };
+    let Some(asking) = asking else {
+        warn!(server.name = %server, method, "Server `{server}` asked in a notification what it may not ask; it is dropped");
+        return Sorted::Nothing;
+    };
+    if cancels {
+        let target = params.and_then(|params| params.get("requestId"));
+        let question = target.and_then(|id| {
+            let key = envelope::id_key(id);
+            route.session.state().questions.remove(&key)
+        });
+        if question.is_none() {
+            // Nothing that this agent was asked.
+            return Sorted::Nothing;
+        }
+        settle_question(worker, question, Status::Cancelled);
+    }
+    if known == Some(KnownNotification::ListChanged) {
+        route.site.eras.doubt_tools();
+    }
+    let inside = asking.inline.and_then(|inline| match inline {
+        Inline::Result(result) => decision_mark(parsed, result.get("_meta")),
+        Inline::Error(error) => decision_mark(parsed, error.get("data")),
+    });
+    Sorted::Deliver(splice::apply(text.clone(), inside.into_iter().collect()))
+}
+
+/// Judges and records what a notification asks; none when it does not pass.
+fn told<'d>(
+    worker: &Worker,
+    asked: &Asked<'_>,
+    asking: Result<Asking<'d>, Misasked>,
+) -> Option<Asking<'d>> {
+    let asking = match asking {
+        Ok(asking) => asking,
+        Err(problem) => {
+            // Without its record it does not pass either.
+            let _recorded = asked.misasked(&problem);
+            return None;
+        }
+    };
+    for kept in asked.all(&asking.questions).ok()? {
+        settle::settle(&worker.shared, &kept, Status::Ok);
+    }
+    Some(asking)
+}
+
+/// What an agent said it can be asked, where it subscribed.
+fn declared_for(route: &Route, params: Option<Value<'_>>) -> Declared {
+    let subscription = params.and_then(|params| params.get("_meta")?.get(meta::SUBSCRIPTION));
+    let key = subscription.map(envelope::id_key);
+    let state = route.session.state();
+    let pending = key.and_then(|key| state.in_flight.get(&key));
+    let modern = pending.and_then(|pending| pending.modern.as_ref());
+    modern.map_or_else(
+        || state.capabilities.clone(),
+        |modern| modern.declared.clone(),
+    )
 }
 
 /// A decision that the upstream made up is taken out: only we make them.
@@ -432,6 +530,7 @@ fn question(
     present: &Present<'_>,
     id: Id<'_>,
     method: &str,
+    params: Option<Value<'_>>,
 ) -> Result<(), Failure> {
     let key = id.key();
     if route.session.state().questions.len() >= MOST_QUESTIONS {
@@ -443,9 +542,22 @@ fn question(
         settle_question(worker, before, Status::Cancelled);
         return Ok(());
     }
-    let declared = |capability: &str| route.session.state().capabilities.contains(capability);
-    let asked = ask(worker, route, present, (Era::Legacy, method), &declared);
-    let kept = asked.map_err(|stop| match stop {
+    let declared = route.session.state().capabilities.clone();
+    let asked = Asked {
+        shared: &worker.shared,
+        present,
+        session: &route.session,
+        era: Era::Legacy,
+        declared: &declared,
+    };
+    let kept = match asking::well_formed(params) {
+        Ok(()) => asked.one(method, params),
+        Err(problem) => Err(match asked.misasked(&problem) {
+            Ok(()) => Stop::Failed(Failure::invalid_params(problem.to_string())),
+            Err(stop) => stop,
+        }),
+    };
+    let kept = kept.map_err(|stop| match stop {
         Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
         Stop::Unrecorded => Failure::record_unavailable(),
         Stop::Malformed(failure) | Stop::Failed(failure) => failure,
@@ -477,97 +589,4 @@ pub(crate) fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
         Failure::agent_away().body(Some(id.raw()))
     };
     say_no(worker, route, refused);
-}
-
-/// The walk of a request of the upstream: judge, reserve, record.
-fn ask(
-    worker: &Worker,
-    route: &Route,
-    present: &Present<'_>,
-    (era, method): (Era, &str),
-    declared: &dyn Fn(&str) -> bool,
-) -> Result<Kept, Stop> {
-    let shared = &worker.shared;
-    let call = Call {
-        method,
-        tool: None,
-        arguments: None,
-    };
-    let caller = Caller {
-        grant: present.principal.grant.0.clone(),
-        server: present.principal.server.0.clone(),
-        session: route.session.counts_apart(),
-    };
-    let now = present.now;
-    let mut subject = Subject {
-        call: record::call_id()?,
-        principal: &present.principal,
-        method,
-        tool: None,
-        keys: Vec::new(),
-        shadow: judge::shadow(shared, present, &caller, &call),
-    };
-    let walked = (|| {
-        let allowed = match may_ask(era, declared, present, &caller, &call) {
-            Verdict::Allow(allowed) => allowed,
-            Verdict::Deny(refusal) => {
-                return Err(Stop::Refused {
-                    decision: Decision::Deny,
-                    refusal,
-                });
-            }
-            Verdict::Ask(asked) => return Err(judge::hold(asked)),
-        };
-        limits::reserve(shared, &allowed.charges, now)?;
-        // A question of the upstream costs the shadow nothing.
-        if let Some(said) = &mut subject.shadow {
-            said.charges.clear();
-        }
-        // The permit to the upstream is the answer's; this intent is its record.
-        record::intent(shared, &subject, &allowed, now)
-            .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
-        Ok(Kept {
-            call: subject.call,
-            charges: allowed.charges,
-            at: now,
-            started: Instant::now(),
-            counts: Arc::clone(&present.principal.counts),
-            seal: None,
-        })
-    })();
-    if let Err(Stop::Refused { decision, refusal }) = &walked {
-        record::refusal(shared, &subject, *decision, refusal, now)?;
-    }
-    walked
-}
-
-/// A question needs a method the era knows, a capability the agent declared,
-/// and a policy that lets it through.
-fn may_ask(
-    era: Era,
-    declared: &dyn Fn(&str) -> bool,
-    present: &Present<'_>,
-    caller: &Caller,
-    call: &Call<'_>,
-) -> Verdict {
-    let no = |message: String| {
-        Verdict::Deny(Refusal {
-            rule: RuleId::METHOD,
-            policy: None,
-            message,
-            retry_after_ms: None,
-        })
-    };
-    let Some(capability) = protocol::upstream_request(era, call.method) else {
-        return no(format!(
-            "method `{}` is not known",
-            call.method.escape_debug()
-        ));
-    };
-    if let Some(capability) = capability
-        && !declared(capability)
-    {
-        return no(format!("the agent did not declare `{capability}`"));
-    }
-    judge::judge(present, caller, call)
 }

@@ -4,18 +4,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use provost_policy::Text;
 use provost_policy::json::{Folder, KnownNames, Value};
-use provost_store::{GrantId, ServerId};
+use provost_store::{GrantId, ServerId, Status};
 use tracing::debug;
 
+use crate::asking::is_part;
 use crate::directory::Directory;
 use crate::envelope::{self, Message};
 use crate::inbound::{self, Sorted};
-use crate::modern::wanted::is_part;
+use crate::permit::Permit;
 use crate::present::Present;
 use crate::protocol::{Channel, Era};
-use crate::session::Session;
-use crate::stage::judge;
+use crate::session::{Kept, Session};
+use crate::stage::{ask, settle};
 use crate::upstream::Upstream;
 use crate::upstream::child::{Child, Holder, Inbox};
 use crate::worker::{Shared, Worker};
@@ -52,8 +54,12 @@ impl Inbox for ToSessions {
         });
     }
 
-    fn may_subscribe(&self, session: &Session) -> bool {
-        judge::may_subscribe(&self.worker.shared, session)
+    fn subscribe_again(&self, session: &Session) -> Option<(Permit, Kept)> {
+        ask::subscribe_again(&self.worker.shared, session)
+    }
+
+    fn subscribed(&self, kept: &Kept, status: Status) {
+        settle::settle(&self.worker.shared, kept, status);
     }
 }
 
@@ -142,6 +148,8 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
             session.tools_changed();
         }
     }
+    let holds = |grant: &Text| after.holding(grant, wall).is_some();
+    shared.questions.retain(holds);
     let Some(children) = shared.children.get() else {
         return;
     };

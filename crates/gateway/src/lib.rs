@@ -5,6 +5,7 @@
 //! recorded the intent makes one.
 
 mod answer;
+mod asking;
 mod brief;
 mod directory;
 mod envelope;

@@ -9,12 +9,10 @@ pub(crate) mod annotations;
 pub(crate) mod claims;
 pub(crate) mod meta;
 pub(crate) mod sentinel;
-pub(crate) mod wanted;
 
 pub(crate) use annotations::ToolHeaders;
 pub(crate) use claims::Claims;
 pub(crate) use meta::Declared;
-pub(crate) use wanted::Wanted;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use provost_policy::json::Value;

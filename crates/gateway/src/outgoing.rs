@@ -9,8 +9,9 @@ use hyper::header::HeaderMap;
 use provost_policy::json::Value;
 
 use crate::answer::DECISION_KEY;
+use crate::asking::Wanted;
 use crate::envelope::{self, Id, IdKey, Message};
-use crate::modern::{self, Declared, Wanted, meta};
+use crate::modern::{self, Declared, meta};
 use crate::protocol;
 use crate::splice::{self, Splice};
 use crate::stage::continuation::{Continued, Fingerprint};
@@ -42,6 +43,8 @@ pub(crate) struct Modern {
     pub(crate) continued: Option<Continued>,
     /// What it subscribes to.
     pub(crate) wanted: Wanted,
+    /// The name under which its result may carry questions.
+    pub(crate) carries: &'static str,
 }
 
 /// The member of `params`, and of results, with the state of a call that is
@@ -78,6 +81,12 @@ impl Outgoing {
             (Some(_), None) => without(&self.text, params, STATE),
             (None, _) => None,
         });
+        self
+    }
+
+    /// The same request without a part of it.
+    pub(crate) fn without(mut self, part: Splice) -> Self {
+        self.replaced.push(part);
         self
     }
 
@@ -122,6 +131,7 @@ impl Outgoing {
             print: Fingerprint::default(),
             continued: None,
             wanted: Wanted::default(),
+            carries: "",
         }))
     }
 

@@ -24,6 +24,9 @@ use provost_policy::{Call, Caller, Charge, RuleId, Window};
 use provost_store::{Decision, Status};
 
 use crate::answer::{self, Failure};
+use crate::asking::answers::{self, Unasked};
+use crate::asking::subscribe;
+use crate::directory::Principal;
 use crate::envelope::{self, Id, Malformed, Message};
 use crate::modern::Claims;
 use crate::outgoing::{Modern, Outgoing};
@@ -92,9 +95,26 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     if modern::is(agent, &request) {
         return Box::pin(modern::request(worker, agent, &request, outlet)).await;
     }
+    let placed = answers::placed(Era::Legacy, &request.method, request.params);
+    let subscribes = subscribe::wanted(Era::Legacy, &request.method, request.params);
+    if let Err(problem) = placed.and(subscribes.map(drop)) {
+        let stop = Stop::Failed(Failure::invalid_params(problem));
+        let stop = unjudged(worker, agent, &request, stop);
+        let kind = protocol::request_kind(Era::Legacy, &request.method);
+        return refuse(Era::Legacy, stop, &request, kind, outlet);
+    }
     let kind = protocol::request_kind(Era::Legacy, &request.method);
     if kind == RequestKind::Housekeeping(protocol::Housekeeping::Initialize) {
         return Box::pin(initialize::initialize(worker, agent, &request, outlet)).await;
+    }
+    if kind == RequestKind::Housekeeping(protocol::Housekeeping::Ping)
+        && !agent
+            .session
+            .as_ref()
+            .is_some_and(|session| session.is_open())
+    {
+        // Nothing is open yet that could be alive but we.
+        return outlet.send(Reply::message(answer::pong(request.id.raw())));
     }
     // Everything but opening a session needs one.
     let Some(session) = agent.session.clone() else {
@@ -235,7 +255,9 @@ fn govern(
     let cleared = in_order(worker, present, session, request, &call)
         .and_then(|()| modern::resumes(request, continued))
         .and_then(|()| modern::repeats(present, agent, session, &call))
+        .and_then(|()| is_itself(request, kind))
         .and_then(|()| of_this_era(request, kind))
+        .and_then(|()| knows_tasks(kind, modern.as_ref()))
         .and_then(|()| own_task(worker, present, request, kind))
         .and_then(|()| {
             clear(
@@ -375,13 +397,18 @@ fn take_off(
         RequestKind::Task(TaskMethod::List) => Transform::Tasks,
         RequestKind::Subscribe => Transform::Listen,
         RequestKind::Method if request.method == "resources/read" => Transform::Read,
-        RequestKind::Method if request.method == "prompts/get" => Transform::Ask,
         RequestKind::Housekeeping(_)
         | RequestKind::Task(TaskMethod::One)
         | RequestKind::Method
         | RequestKind::Unknown => Transform::Plain,
     };
     let mut message = Outgoing::new(request.text, request.id, request.params);
+    if let Some(unasked) = unasked(worker, present, request, modern.as_ref()) {
+        let method = &request.method;
+        record_as(worker, &present.principal, method, &unasked.message)
+            .inspect_err(|_| settle::settle(&worker.shared, &kept, Status::NotSent))?;
+        message = message.without(unasked.splice);
+    }
     match modern {
         Some(modern) => {
             if let Some(continued) = &modern.continued {
@@ -399,6 +426,24 @@ fn take_off(
         Stop::from(in_flight)
     })?;
     Ok((flight, permit, message))
+}
+
+/// The answers in a request that are to no question of the server: in a call that
+/// is continued, questions of the round before; else those of the task.
+fn unasked(
+    worker: &Worker,
+    present: &Present<'_>,
+    request: &Request<'_>,
+    modern: Option<&Modern>,
+) -> Option<Unasked> {
+    let continued = modern.and_then(|modern| modern.continued.as_ref());
+    let task = request.params.and_then(|params| params.get("taskId"));
+    let task = task.and_then(Value::as_str).unwrap_or_default();
+    let grant = &present.principal.grant.0;
+    answers::unasked(request.params, |key| match continued {
+        Some(continued) => continued.asked.contains(&answers::key(key)),
+        None => worker.shared.questions.asked(grant, &task, key),
+    })
 }
 
 type Tool<'d> = (Option<Cow<'d, str>>, Option<Value<'d>>);
@@ -467,6 +512,49 @@ fn in_order(
                 name.escape_debug()
             )),
         }),
+    }
+}
+
+/// A method that only looks like a known one might be taken for it by a server,
+/// so no rule allows it.
+fn is_itself(request: &Request<'_>, kind: RequestKind) -> Result<(), Stop> {
+    let known = match kind {
+        RequestKind::Unknown => protocol::lookalike(&request.method),
+        RequestKind::Housekeeping(_)
+        | RequestKind::CallTool
+        | RequestKind::Task(_)
+        | RequestKind::Subscribe
+        | RequestKind::Method => None,
+    };
+    let Some(known) = known else { return Ok(()) };
+    Err(Stop::Refused {
+        decision: Decision::Deny,
+        refusal: Refusal {
+            rule: RuleId::METHOD,
+            policy: None,
+            message: format!(
+                "`{}` is not a method; it only looks like `{known}`",
+                request.method.escape_debug()
+            ),
+            retry_after_ms: None,
+        },
+    })
+}
+
+/// Requests about tasks are for agents that know tasks; in the legacy era the
+/// server knows from `initialize`.
+fn knows_tasks(kind: RequestKind, modern: Option<&Modern>) -> Result<(), Stop> {
+    let undeclared = |modern: &Modern| !modern.declared.takes_tasks();
+    match kind {
+        RequestKind::Task(_) if modern.is_some_and(undeclared) => {
+            Err(Stop::Malformed(Failure::tasks_undeclared()))
+        }
+        RequestKind::Task(_)
+        | RequestKind::Housekeeping(_)
+        | RequestKind::CallTool
+        | RequestKind::Subscribe
+        | RequestKind::Method
+        | RequestKind::Unknown => Ok(()),
     }
 }
 
@@ -583,9 +671,18 @@ pub(crate) fn record_envelope(
     method: &str,
     problem: &str,
 ) -> Result<(), Stop> {
+    record_as(worker, &agent.claim.principal, method, problem)
+}
+
+fn record_as(
+    worker: &Worker,
+    principal: &Principal,
+    method: &str,
+    problem: &str,
+) -> Result<(), Stop> {
     let subject = Subject {
         call: record::call_id()?,
-        principal: &agent.claim.principal,
+        principal,
         method,
         tool: None,
         keys: Vec::new(),

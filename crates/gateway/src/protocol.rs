@@ -4,7 +4,10 @@
 //! Legacy is 2024-11-05 … 2025-11-25: sessions, and requests in both directions.
 //! Modern is 2026-07-28: every request stands alone and says what it is.
 
+use provost_policy::json::Folder;
 use provost_policy::lengths;
+
+use crate::asking;
 
 /// An era of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,65 +82,92 @@ pub(crate) enum TaskMethod {
     List,
 }
 
-/// Sorts a request of an agent by what its era knows. `subscriptions/listen` is
-/// sorted as if it asked for no resources.
+/// Every request of an agent that an era knows. `subscriptions/listen` stands
+/// here as if it asked for no resources.
+pub(crate) const REQUESTS: &[(&[Era], &str, RequestKind)] = &[
+    (BOTH, "tools/call", RequestKind::CallTool),
+    (BOTH, "resources/read", RequestKind::Method),
+    (BOTH, "prompts/get", RequestKind::Method),
+    (BOTH, "completion/complete", RequestKind::Method),
+    (LEGACY_ERA, "resources/subscribe", RequestKind::Method),
+    (BOTH, "tools/list", keeps(Housekeeping::ListTools)),
+    (BOTH, "resources/list", keeps(Housekeeping::ListResources)),
+    (
+        BOTH,
+        "resources/templates/list",
+        keeps(Housekeeping::ListTemplates),
+    ),
+    (BOTH, "prompts/list", keeps(Housekeeping::ListPrompts)),
+    (LEGACY_ERA, "initialize", keeps(Housekeeping::Initialize)),
+    (LEGACY_ERA, "ping", keeps(Housekeeping::Ping)),
+    (
+        LEGACY_ERA,
+        "logging/setLevel",
+        keeps(Housekeeping::SetLogLevel),
+    ),
+    (
+        LEGACY_ERA,
+        "resources/unsubscribe",
+        keeps(Housekeeping::Unsubscribe),
+    ),
+    (MODERN_ERA, "server/discover", keeps(Housekeeping::Discover)),
+    (
+        MODERN_ERA,
+        "subscriptions/listen",
+        keeps(Housekeeping::Listen),
+    ),
+    // In the modern era of the tasks extension.
+    (BOTH, "tasks/get", RequestKind::Task(TaskMethod::One)),
+    (BOTH, "tasks/cancel", RequestKind::Task(TaskMethod::One)),
+    (
+        LEGACY_ERA,
+        "tasks/result",
+        RequestKind::Task(TaskMethod::One),
+    ),
+    (
+        LEGACY_ERA,
+        "tasks/list",
+        RequestKind::Task(TaskMethod::List),
+    ),
+    (
+        MODERN_ERA,
+        "tasks/update",
+        RequestKind::Task(TaskMethod::One),
+    ),
+];
+
+const BOTH: &[Era] = &[Era::Legacy, Era::Modern];
+const LEGACY_ERA: &[Era] = &[Era::Legacy];
+const MODERN_ERA: &[Era] = &[Era::Modern];
+
+const fn keeps(kind: Housekeeping) -> RequestKind {
+    RequestKind::Housekeeping(kind)
+}
+
+/// Sorts a request of an agent by what its era knows.
 pub(crate) fn request_kind(era: Era, method: &str) -> RequestKind {
-    match era {
-        Era::Legacy => legacy_kind(method),
-        Era::Modern => modern_kind(method),
-    }
+    let mut known = REQUESTS.iter();
+    let known = known.find(|(eras, known, _)| *known == method && eras.contains(&era));
+    known.map_or(RequestKind::Unknown, |(_, _, kind)| *kind)
 }
 
-fn modern_kind(method: &str) -> RequestKind {
-    use Housekeeping as H;
-    match method {
-        "server/discover" => RequestKind::Housekeeping(H::Discover),
-        "subscriptions/listen" => RequestKind::Housekeeping(H::Listen),
-        "tools/list" => RequestKind::Housekeeping(H::ListTools),
-        "resources/list" => RequestKind::Housekeeping(H::ListResources),
-        "resources/templates/list" => RequestKind::Housekeeping(H::ListTemplates),
-        "prompts/list" => RequestKind::Housekeeping(H::ListPrompts),
-        "tools/call" => RequestKind::CallTool,
-        "tasks/get" | "tasks/update" | "tasks/cancel" => RequestKind::Task(TaskMethod::One),
-        "resources/read" | "prompts/get" | "completion/complete" => RequestKind::Method,
-        _ => RequestKind::Unknown,
+/// The known method that a name only looks like.
+pub(crate) fn lookalike(method: &str) -> Option<&'static str> {
+    let requests = REQUESTS.iter().map(|(_, known, _)| *known);
+    let agents = FROM_AGENTS.iter().map(|(_, known, _)| *known);
+    let servers = FROM_SERVERS.iter().map(|(_, known, _)| *known);
+    let asked = asking::ASKS.iter().map(|asks| asks.method);
+    let known = || {
+        let requests = requests.clone().chain(asked.clone());
+        requests.chain(agents.clone()).chain(servers.clone())
+    };
+    if known().any(|known| known == method) {
+        return None;
     }
-}
-
-fn legacy_kind(method: &str) -> RequestKind {
-    use Housekeeping as H;
-    match method {
-        "initialize" => RequestKind::Housekeeping(H::Initialize),
-        "ping" => RequestKind::Housekeeping(H::Ping),
-        "tools/list" => RequestKind::Housekeeping(H::ListTools),
-        "resources/list" => RequestKind::Housekeeping(H::ListResources),
-        "resources/templates/list" => RequestKind::Housekeeping(H::ListTemplates),
-        "prompts/list" => RequestKind::Housekeeping(H::ListPrompts),
-        "logging/setLevel" => RequestKind::Housekeeping(H::SetLogLevel),
-        "resources/unsubscribe" => RequestKind::Housekeeping(H::Unsubscribe),
-        "tools/call" => RequestKind::CallTool,
-        "tasks/get" | "tasks/result" | "tasks/cancel" => RequestKind::Task(TaskMethod::One),
-        "tasks/list" => RequestKind::Task(TaskMethod::List),
-        "resources/read" | "resources/subscribe" | "prompts/get" | "completion/complete" => {
-            RequestKind::Method
-        }
-        _ => RequestKind::Unknown,
-    }
-}
-
-/// What an upstream may ask of an agent (as a request in the legacy era, in its
-/// result in the modern one), with the client capability that the agent must
-/// have declared.
-pub(crate) fn upstream_request(era: Era, method: &str) -> Option<Option<&'static str>> {
-    match method {
-        "sampling/createMessage" => Some(Some("sampling")),
-        "elicitation/create" => Some(Some("elicitation")),
-        "roots/list" => Some(Some("roots")),
-        _ if era == Era::Modern => None,
-        "ping" => Some(None),
-        "tasks/get" | "tasks/result" | "tasks/list" | "tasks/cancel" => Some(Some("tasks")),
-        _ => None,
-    }
+    // The name of a method is short enough for any budget.
+    let mut folder = Folder::default();
+    let folded = folder.fold(method).ok()?;
+    known().find(|known| known.eq_ignore_ascii_case(&folded))
 }
 
 /// A notification that the era knows in the direction it travels.
@@ -155,19 +185,40 @@ pub(crate) enum KnownNotification {
     Acknowledged,
 }
 
+/// Every notification of an agent that an era knows.
+pub(crate) const FROM_AGENTS: &[(&[Era], &str, KnownNotification)] = &[
+    (
+        BOTH,
+        "notifications/cancelled",
+        KnownNotification::Cancelled,
+    ),
+    (
+        LEGACY_ERA,
+        "notifications/initialized",
+        KnownNotification::Initialized,
+    ),
+    (
+        LEGACY_ERA,
+        "notifications/progress",
+        KnownNotification::Progress,
+    ),
+    (
+        LEGACY_ERA,
+        "notifications/roots/list_changed",
+        KnownNotification::RootsChanged,
+    ),
+    (
+        LEGACY_ERA,
+        "notifications/tasks/status",
+        KnownNotification::TaskStatus,
+    ),
+];
+
 /// A notification of an agent, if the era knows it in that direction.
 pub(crate) fn agent_notification(era: Era, method: &str) -> Option<KnownNotification> {
-    if era == Era::Modern {
-        return (method == "notifications/cancelled").then_some(KnownNotification::Cancelled);
-    }
-    Some(match method {
-        "notifications/initialized" => KnownNotification::Initialized,
-        "notifications/cancelled" => KnownNotification::Cancelled,
-        "notifications/progress" => KnownNotification::Progress,
-        "notifications/roots/list_changed" => KnownNotification::RootsChanged,
-        "notifications/tasks/status" => KnownNotification::TaskStatus,
-        _ => return None,
-    })
+    let mut known = FROM_AGENTS.iter();
+    let known = known.find(|(eras, known, _)| *known == method && eras.contains(&era));
+    known.map(|(_, _, notification)| *notification)
 }
 
 /// Where a message of an upstream comes in.
@@ -181,26 +232,71 @@ pub(crate) enum Channel {
     Subscription,
 }
 
+/// Every notification of an upstream, and where it may come in. Besides, both
+/// sides may cancel: a server its questions, and the end of a subscription.
+pub(crate) const FROM_SERVERS: &[(&[Channel], &str, KnownNotification)] = &[
+    (
+        WITH_ANSWERS,
+        "notifications/progress",
+        KnownNotification::Progress,
+    ),
+    (
+        WITH_ANSWERS,
+        "notifications/message",
+        KnownNotification::LogMessage,
+    ),
+    (
+        WITH_CHANGES,
+        "notifications/resources/updated",
+        KnownNotification::ResourceUpdated,
+    ),
+    (
+        WITH_CHANGES,
+        "notifications/resources/list_changed",
+        KnownNotification::ListChanged,
+    ),
+    (
+        WITH_CHANGES,
+        "notifications/tools/list_changed",
+        KnownNotification::ListChanged,
+    ),
+    (
+        WITH_CHANGES,
+        "notifications/prompts/list_changed",
+        KnownNotification::ListChanged,
+    ),
+    (
+        SESSION,
+        "notifications/elicitation/complete",
+        KnownNotification::ElicitationComplete,
+    ),
+    (
+        SESSION,
+        "notifications/tasks/status",
+        KnownNotification::TaskStatus,
+    ),
+    (
+        SUBSCRIPTION,
+        "notifications/tasks",
+        KnownNotification::TaskStatus,
+    ),
+    (
+        SUBSCRIPTION,
+        "notifications/subscriptions/acknowledged",
+        KnownNotification::Acknowledged,
+    ),
+];
+
+const WITH_ANSWERS: &[Channel] = &[Channel::Session, Channel::Call];
+const WITH_CHANGES: &[Channel] = &[Channel::Session, Channel::Subscription];
+const SESSION: &[Channel] = &[Channel::Session];
+const SUBSCRIPTION: &[Channel] = &[Channel::Subscription];
+
 /// A notification of an upstream, if it is known where it came in.
 pub(crate) fn upstream_notification(channel: Channel, method: &str) -> Option<KnownNotification> {
-    use Channel as C;
-    use KnownNotification as K;
-    Some(match (channel, method) {
-        (C::Session | C::Call, "notifications/progress") => K::Progress,
-        (C::Session | C::Call, "notifications/message") => K::LogMessage,
-        (C::Session | C::Subscription, "notifications/resources/updated") => K::ResourceUpdated,
-        (
-            C::Session | C::Subscription,
-            "notifications/resources/list_changed"
-            | "notifications/tools/list_changed"
-            | "notifications/prompts/list_changed",
-        ) => K::ListChanged,
-        (C::Session, "notifications/elicitation/complete") => K::ElicitationComplete,
-        (C::Session, "notifications/tasks/status") => K::TaskStatus,
-        (C::Subscription, "notifications/tasks") => K::TaskStatus,
-        (C::Subscription, "notifications/subscriptions/acknowledged") => K::Acknowledged,
-        _ => return None,
-    })
+    let mut known = FROM_SERVERS.iter();
+    let known = known.find(|(channels, known, _)| *known == method && channels.contains(&channel));
+    known.map(|(_, _, notification)| *notification)
 }
 
 #[cfg(test)]

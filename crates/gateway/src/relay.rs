@@ -35,8 +35,6 @@ use way::Way;
 pub(crate) enum Transform {
     /// Nothing is filtered.
     Plain,
-    /// Nothing is filtered, and the server may ask back.
-    Ask,
     /// `resources/read`.
     Read,
     /// `server/discover`.
@@ -54,13 +52,6 @@ pub(crate) enum Transform {
     List(&'static str, &'static str),
     /// `tasks/list`.
     Tasks,
-}
-
-impl Transform {
-    /// Whether a modern server may answer with questions.
-    pub(crate) fn may_ask(self) -> bool {
-        matches!(self, Self::Call | Self::Ask | Self::Read)
-    }
 }
 
 /// One request of an agent on its way to the upstream and back.
@@ -315,7 +306,9 @@ impl Flight {
                 // An answer to another request of this session, on a stream that
                 // several share: the agent sorts it out as we did.
                 Sorted::Deliver(text) if opening => {
-                    let _heard = self.route.session.deliver(text);
+                    if !self.route.session.deliver(text.clone()) {
+                        inbound::undelivered(worker, &self.route, &text);
+                    }
                 }
                 Sorted::Answer {
                     answered: Answered { text, .. },

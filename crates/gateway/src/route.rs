@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use provost_store::Status;
 use tracing::{debug, info};
 
 use crate::directory::Site;
@@ -13,8 +14,9 @@ use crate::outgoing::Outgoing;
 use crate::patience;
 use crate::permit::Permit;
 use crate::protocol::{Era, INITIALIZED};
+use crate::relay::fault_ending;
 use crate::session::Session;
-use crate::stage::judge;
+use crate::stage::{ask, settle};
 use crate::upstream::child::{Child, ChildSpec, Holder};
 use crate::upstream::http::{self, HttpUpstream, SESSION_ID, SessionHeaders};
 use crate::upstream::{Exchange, Fault, FaultKind, Upstream, is_result};
@@ -406,13 +408,35 @@ impl Route {
 
     /// Repeats what the agent had arranged in the session that was lost.
     async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>, permit: &Permit) {
-        let subscribed = judge::may_subscribe(&worker.shared, &self.session);
+        if let Some(level) = self.session.standing_level() {
+            self.repeat(worker, http, permit, &level).await;
+        }
+        for message in self.session.standing_subscriptions() {
+            let again = ask::subscribe_again(&worker.shared, &self.session);
+            let Some((permit, kept)) = again else { return };
+            let status = self.repeat(worker, http, &permit, &message).await;
+            settle::settle(&worker.shared, &kept, status);
+        }
+    }
+
+    /// Asks for something again. Whatever the server answers, the agent had its
+    /// answer long ago.
+    async fn repeat(
+        &self,
+        worker: &Worker,
+        http: &Arc<HttpUpstream>,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Status {
         let limit = worker.shared.settings.result_limit;
-        for message in self.session.standing(subscribed) {
-            match self.post(worker, http, permit, message.verbatim()).await {
-                Ok(exchange) => drop(exchange.answer(limit).await),
-                Err(fault) => debug!(?fault, "A standing request was not repeated"),
-            }
+        let answered = async {
+            let exchange = self.post(worker, http, permit, message.verbatim()).await?;
+            exchange.answer(limit).await
+        };
+        match answered.await {
+            Ok(answer) if is_result(&answer) => Status::Ok,
+            Ok(_) => Status::RpcError,
+            Err(fault) => fault_ending(fault, &self.site.server.name).0,
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::envelope::IdKey;
 use crate::metrics::Counts;
-use crate::modern::meta;
+use crate::modern::{Declared, meta};
 use crate::outgoing::{Modern, Outgoing};
 use crate::protocol::Era;
 use crate::relay::Transform;
@@ -72,7 +72,7 @@ pub(crate) struct State {
     /// Counts upstream sessions, so that two calls re-open a lost one only once.
     pub(crate) generation: u64,
     /// Client capabilities that the agent declared.
-    pub(crate) capabilities: HashSet<String>,
+    pub(crate) capabilities: Declared,
     /// Requests of the agent that have no answer yet.
     pub(crate) in_flight: HashMap<IdKey, Pending>,
     /// Requests that wait for something before they are judged.
@@ -181,6 +181,18 @@ const EARLY: Duration = Duration::from_secs(10);
 /// Event ids remembered for a session.
 const MOST_EVENTS: usize = 1024;
 
+// === impl Pending ===
+
+impl Pending {
+    /// The era of the request.
+    pub(crate) fn era(&self) -> Era {
+        match self.modern {
+            Some(_) => Era::Modern,
+            None => Era::Legacy,
+        }
+    }
+}
+
 /// The receiving end of a GET stream.
 pub(crate) struct Opened {
     pub(crate) number: u64,
@@ -286,13 +298,16 @@ impl Session {
         !std::mem::replace(&mut self.state().follows, true)
     }
 
-    /// What the agent arranged for as long as its session lives: to be asked for
-    /// again where the upstream forgot it.
-    /// Subscriptions are governed, and only asked for while that is `subscribed`.
-    pub(crate) fn standing(&self, subscribed: bool) -> Vec<Outgoing> {
-        let state = self.state();
-        let subscriptions = state.subscriptions.values().filter(|_| subscribed);
-        state.level.iter().chain(subscriptions).cloned().collect()
+    /// The log level the agent arranged for as long as its session lives: to be
+    /// asked for again where the upstream forgot it.
+    pub(crate) fn standing_level(&self) -> Option<Outgoing> {
+        self.state().level.clone()
+    }
+
+    /// The same for its subscriptions, which are governed: each is judged and
+    /// recorded again.
+    pub(crate) fn standing_subscriptions(&self) -> Vec<Outgoing> {
+        self.state().subscriptions.values().cloned().collect()
     }
 
     /// Notes that the agent was heard of just now.

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::asking::TaskQuestions;
 use crate::directory::{Directory, InForce};
 use crate::envelope::IdKey;
 use crate::metrics::Metrics;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) stdio: StdioAgents,
     pub(crate) tasks: TaskOwners,
+    /// What tasks asked, as far as it was let through.
+    pub(crate) questions: TaskQuestions,
     pub(crate) seals: Seals,
     pub(crate) metrics: Metrics,
     /// Set once, right after the children's runtime exists.
@@ -87,6 +90,7 @@ impl Shared {
             sessions: Sessions::default(),
             stdio: StdioAgents::default(),
             tasks: TaskOwners::default(),
+            questions: TaskQuestions::default(),
             seals,
             metrics: Metrics::default(),
             children: OnceLock::new(),

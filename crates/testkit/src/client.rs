@@ -118,12 +118,21 @@ impl Client {
     /// # Panics
     /// When the server refuses.
     pub async fn connect_as(&self, version: &str) -> Value {
+        let usual = json!({"sampling": {}, "elicitation": {}, "roots": {"listChanged": true}});
+        self.connect_with(version, usual).await
+    }
+
+    /// The same with capabilities of choice.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn connect_with(&self, version: &str, capabilities: Value) -> Value {
         let answer = self
             .request(
                 "initialize",
                 json!({
                     "protocolVersion": version,
-                    "capabilities": {"sampling": {}, "elicitation": {}, "roots": {"listChanged": true}},
+                    "capabilities": capabilities,
                     "clientInfo": {"name": "provost-testkit", "version": "1.0.0"},
                 }),
             )

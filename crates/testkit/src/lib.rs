@@ -9,6 +9,7 @@
 //! * [`shipped`]: the product's own binary, started as a user would.
 //! * [`mod@soak`]: mutated traffic against the shipped binary, for as long as one likes.
 //! * [`negative`]: the numbered list of bad input.
+//! * [`spec`]: what the published schemas of the protocol say about who may ask whom.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
 //! Only tests, the checks and the bench depend on this room; nothing here is part of the product.
@@ -32,6 +33,7 @@ pub mod process;
 pub mod real;
 pub mod shipped;
 pub mod soak;
+pub mod spec;
 pub mod sse;
 pub mod tcp;
 pub mod wait;

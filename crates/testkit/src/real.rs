@@ -48,11 +48,11 @@ pub enum Target {
 /// What stands in a scenario, such as `{{scratch}}`, and what it is this time.
 pub type Names = [(&'static str, String)];
 
-fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     root().join(".tools")
 }
 
-fn modules(folder: &str) -> PathBuf {
+pub(crate) fn modules(folder: &str) -> PathBuf {
     tools().join(folder).join("node_modules")
 }
 

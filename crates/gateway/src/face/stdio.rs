@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::Failure;
@@ -104,6 +105,8 @@ async fn read_lines<R: AsyncRead + Unpin>(
     let places = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
     let spare = Arc::new(tokio::sync::Semaphore::new(SPARE));
     let mut announced = false;
+    // A message before which none of those after it may go.
+    let mut first: Option<JoinHandle<()>> = None;
     loop {
         // An agent that does not read its answers is not read either.
         match lines.reserve().await {
@@ -118,7 +121,12 @@ async fn read_lines<R: AsyncRead + Unpin>(
                 drop(lines.send(failure.body(None)).await);
                 return;
             }
-            Err(End::Closed) => return,
+            Err(End::Closed) => {
+                if let Some(first) = first {
+                    its_turn(first, session).await;
+                }
+                return;
+            }
             Err(End::TooLong) => {
                 let failure = Failure::invalid_request("the message is too long");
                 let failure = unread(worker, session, failure);
@@ -126,6 +134,12 @@ async fn read_lines<R: AsyncRead + Unpin>(
                 return;
             }
         };
+        if let Some(before) = first.take() {
+            match overtakes(&text) {
+                true => first = Some(before),
+                false => its_turn(before, session).await,
+            }
+        }
         if session.ended.is_cancelled() {
             return;
         }
@@ -167,13 +181,10 @@ async fn read_lines<R: AsyncRead + Unpin>(
             drop((place, fallen));
         };
         let call = calls.spawn(shared.calls.track_future(call));
-        if announces || opening {
+        if (announces || opening) && first.is_none() {
             // What follows must not overtake it on another connection.
             announced |= announces;
-            tokio::select! {
-                _ = call => {}
-                () = session.turned_modern() => {}
-            }
+            first = Some(call);
         }
     }
 }
@@ -185,6 +196,27 @@ fn claim(worker: &Worker, session: &Session) -> Result<Claim, Ended> {
         token: None,
     };
     worker.shared.present(&session.grant, who)
+}
+
+/// Waits for a message that the next one must not overtake.
+async fn its_turn(first: JoinHandle<()>, session: &Session) {
+    tokio::select! {
+        _ = first => {}
+        () = session.turned_modern() => {}
+    }
+}
+
+/// Whether a message may overtake one that opens the session: the agent asks
+/// whether we live, or answers what it was asked in the meantime.
+fn overtakes(text: &Bytes) -> bool {
+    let Ok(parsed) = envelope::parse(text) else {
+        return false;
+    };
+    match envelope::read(&parsed) {
+        Ok(Message::Request { method, .. }) => method == "ping",
+        Ok(Message::Response { .. }) => true,
+        Ok(Message::Notification { .. }) | Err(_) => false,
+    }
 }
 
 /// A line that is not read to its end. What follows it cannot be told from its

@@ -16,9 +16,9 @@ pub(crate) const SERVER: &str = "io.modelcontextprotocol/serverInfo";
 pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// The extension under which a call may become a task.
-const TASKS: &str = "io.modelcontextprotocol/tasks";
+pub(crate) const TASKS: &str = "io.modelcontextprotocol/tasks";
 
-/// The client capabilities that one request declares.
+/// The client capabilities that one request, or a session of the legacy era, declares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Declared {
     names: Vec<String>,
@@ -67,7 +67,8 @@ pub(crate) fn declared(params: Option<Value<'_>>) -> Result<Declared, Failure> {
 // === impl Declared ===
 
 impl Declared {
-    fn of(capabilities: Value<'_>) -> Self {
+    /// What is declared; the legacy era declares it once, in `initialize`.
+    pub(crate) fn of(capabilities: Value<'_>) -> Self {
         let names = capabilities
             .members()
             .map(|member| member.name().into_owned());

@@ -6,6 +6,7 @@ use provost_policy::json::Value;
 
 use super::{Agent, Request, ended, refuse, unjudged};
 use crate::answer::Failure;
+use crate::modern::Declared;
 use crate::outgoing::Outgoing;
 use crate::outlet::Outlet;
 use crate::permit::Permit;
@@ -71,8 +72,7 @@ fn take_off(
         let mut state = session.state();
         state.opening = Some(message.clone());
         let declared = params.and_then(|params| params.get("capabilities"));
-        let names = declared.iter().flat_map(|declared| declared.members());
-        state.capabilities = names.map(|member| member.name().into_owned()).collect();
+        state.capabilities = declared.map(Declared::of).unwrap_or_default();
     }
     let route = present.route(&session);
     match Flight::new(route, &message, Transform::Initialize, None) {

@@ -13,8 +13,9 @@ use super::{
     record_envelope, refuse, tool_call,
 };
 use crate::answer::Failure;
+use crate::asking::{self, Wanted, answers, subscribe};
 use crate::modern::claims::Header;
-use crate::modern::{self, Declared, ToolHeaders, Wanted, meta};
+use crate::modern::{self, Declared, ToolHeaders, meta};
 use crate::outgoing::{Modern, STATE};
 use crate::outlet::Outlet;
 use crate::present::{Ended, Present};
@@ -43,16 +44,18 @@ pub(super) async fn request(
     request: &Request<'_>,
     mut outlet: Outlet,
 ) {
-    let declared = match admit(agent, request) {
-        Ok(declared) => declared,
+    let admitted = admit(agent, request)
+        .and_then(|declared| Ok((wanted(worker, agent, request, &declared)?, declared)));
+    let (wanted, declared) = match admitted {
+        Ok(admitted) => admitted,
         Err(failure) => {
             let recorded = record_envelope(worker, agent, &request.method, failure.message());
             let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
             return outlet.fail(&failure, Some(request.id.raw()));
         }
     };
-    let kind = kind(request);
-    let session = session(agent, kind);
+    let kind = kind(request, &wanted);
+    let session = session(agent);
     // Over HTTP nothing but the end of its stream cancels it.
     let coming = session.is_stdio().then(|| session.expect(request.id.key()));
     let prepared = tokio::select! {
@@ -69,7 +72,7 @@ pub(super) async fn request(
         Ok(asked) => {
             let judged = worker.shared.judging(&agent.claim, |present| {
                 same_server(worker, agent, (request, kind), present, asked.as_ref())?;
-                let modern = along(worker, present, request, declared);
+                let modern = along(worker, present, request, declared, wanted);
                 match kind {
                     RequestKind::Housekeeping(kind) => {
                         housekeeping::flight(present, &session, request, kind, Some(modern))
@@ -112,8 +115,7 @@ async fn cancelled(coming: Option<&Coming>) {
 fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
     let stdio = agent.session.as_ref().filter(|session| session.is_stdio());
     if stdio.is_some_and(|session| session.era() == Some(Era::Legacy)) {
-        let problem = "this connection was opened with `initialize`, so its requests are not of a newer protocol";
-        return Err(Failure::invalid_request(problem));
+        return Err(opened_legacy());
     }
     if meta::version(request.params).is_none() {
         return Err(unclaimed(agent, request, stdio.is_some()));
@@ -134,7 +136,15 @@ fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
     if let (None, Some(claims)) = (stdio, &agent.claims) {
         claims.agree(&request.method, request.params)?;
     }
+    answers::placed(Era::Modern, &request.method, request.params)
+        .map_err(Failure::invalid_params)?;
     Ok(declared)
+}
+
+fn opened_legacy() -> Failure {
+    let problem =
+        "this connection was opened with `initialize`, so its requests are not of a newer protocol";
+    Failure::invalid_request(problem)
 }
 
 /// What is wrong with a request that names no revision although its headers, or
@@ -165,32 +175,39 @@ fn unclaimed(agent: &Agent, request: &Request<'_>, stdio: bool) -> Failure {
     }
 }
 
-fn kind(request: &Request<'_>) -> RequestKind {
-    let kind = protocol::request_kind(Era::Modern, &request.method);
-    let resources = || {
-        let wanted = request.params?.get("notifications")?;
-        wanted
-            .get("resourceSubscriptions")
-            .filter(|uris| !uris.is_empty())
-    };
-    match kind {
-        RequestKind::Housekeeping(Housekeeping::Listen) if resources().is_some() => {
+/// What a request subscribes to. Tasks are followed by those whose they are.
+fn wanted(
+    worker: &Worker,
+    agent: &Agent,
+    request: &Request<'_>,
+    declared: &Declared,
+) -> Result<Wanted, Failure> {
+    let wanted = subscribe::wanted(Era::Modern, &request.method, request.params);
+    let wanted = wanted.map_err(Failure::invalid_params)?;
+    if !wanted.tasks.is_empty() && !declared.takes_tasks() {
+        return Err(Failure::tasks_undeclared());
+    }
+    let grant = &agent.claim.principal.grant.0;
+    let own = |task: &String| worker.shared.tasks.owns(grant, task);
+    match wanted.tasks.iter().all(own) {
+        true => Ok(wanted),
+        false => Err(Failure::invalid_params("no such task of this grant")),
+    }
+}
+
+fn kind(request: &Request<'_>, wanted: &Wanted) -> RequestKind {
+    match protocol::request_kind(Era::Modern, &request.method) {
+        RequestKind::Housekeeping(Housekeeping::Listen) if !wanted.uris.is_empty() => {
             RequestKind::Subscribe
         }
         kind => kind,
     }
 }
 
-/// Over stdio the connection; over HTTP each request is by itself. A
-/// `server/discover` opens a connection only when it is answered.
-fn session(agent: &Agent, kind: RequestKind) -> Arc<Session> {
+/// Over stdio the connection; over HTTP each request is by itself.
+fn session(agent: &Agent) -> Arc<Session> {
     match agent.session.as_ref().filter(|session| session.is_stdio()) {
-        Some(session) => {
-            if kind != RequestKind::Housekeeping(Housekeeping::Discover) {
-                session.decide(Era::Modern);
-            }
-            Arc::clone(session)
-        }
+        Some(session) => Arc::clone(session),
         None => {
             let principal = &agent.claim.principal;
             let (grant, server) = (principal.grant.0.clone(), principal.server.0.clone());
@@ -236,13 +253,21 @@ async fn prepare(
         route.is_modern(worker).await
     };
     let failure = match found {
-        Ok(true) => match &tool {
-            None => return Ok(Some(route)),
-            Some(tool) => match route.know_tool(worker, tool).await {
-                Ok(()) => return Ok(Some(route)),
-                Err(fault) => fault_ending(fault, server).1,
-            },
-        },
+        Ok(true) => {
+            // Only now: before a server that speaks the other era only, an agent
+            // is told so and may still open its connection as that one does. A
+            // `server/discover` opens nothing before it is answered.
+            if !discovers && !session.decide(Era::Modern) {
+                return Err(Stop::Failed(opened_legacy()));
+            }
+            match &tool {
+                None => return Ok(Some(route)),
+                Some(tool) => match route.know_tool(worker, tool).await {
+                    Ok(()) => return Ok(Some(route)),
+                    Err(fault) => fault_ending(fault, server).1,
+                },
+            }
+        }
         Ok(false) if discovers => Failure::no_discovery(server),
         Ok(false) => Failure::other_era(server, Era::Modern),
         Err(fault) => fault_ending(fault, server).1,
@@ -357,6 +382,7 @@ fn along(
     present: &Present<'_>,
     request: &Request<'_>,
     declared: Declared,
+    wanted: Wanted,
 ) -> Modern {
     let print = continuation::fingerprint(&request.method, request.params);
     let state = request
@@ -382,6 +408,7 @@ fn along(
         declared,
         print,
         continued,
-        wanted: Wanted::of(request.params),
+        wanted,
+        carries: asking::carried_by(&request.method),
     }
 }

@@ -181,7 +181,10 @@ impl Flight {
         let session = &self.route.session;
         if method == "notifications/tasks" {
             let task = params.and_then(|params| params.get("taskId")?.as_str());
-            return task.is_some_and(|task| worker.shared.tasks.owns(&session.grant, &task));
+            let own = |task: &str| worker.shared.tasks.owns(&session.grant, task);
+            if !task.is_some_and(|task| own(&task)) {
+                return false;
+            }
         }
         let hears = {
             let state = session.state();

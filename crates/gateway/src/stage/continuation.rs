@@ -20,6 +20,8 @@ use provost_policy::json::Value;
 use provost_store::CallId;
 use sha2::{Digest, Sha256};
 
+use crate::asking::Print;
+
 /// Marks a state as ours.
 const PREFIX: &str = "pv1.";
 /// How long an agent may take over its answers, in microseconds.
@@ -81,6 +83,8 @@ pub(crate) struct Continued {
     pub(crate) state: Option<String>,
     /// How many requests of the call there were when it was sealed.
     round: u32,
+    /// The questions that were asked with it, by what stands for their keys.
+    pub(crate) asked: Vec<Print>,
     nonce: [u8; NONCE],
     end: u64,
 }
@@ -134,7 +138,7 @@ impl Seals {
         &self,
         call: CallId,
         before: Option<&Continued>,
-        state: Option<&str>,
+        (state, asked): (Option<&str>, &[Print]),
         grant: &Text,
         print: &Fingerprint,
         wall: u64,
@@ -145,6 +149,8 @@ impl Seals {
         let mut said = call.number().to_be_bytes().to_vec();
         said.extend_from_slice(&round.to_be_bytes());
         said.extend_from_slice(&wall.saturating_add(LIFETIME).to_be_bytes());
+        said.push(u8::try_from(asked.len()).ok()?);
+        said.extend(asked.iter().flatten());
         said.extend_from_slice(state.unwrap_or_default().as_bytes());
         let payload = Payload {
             msg: &said,
@@ -181,8 +187,11 @@ impl Seals {
         })?;
         let (call, rest) = said.split_first_chunk::<CALL>()?;
         let (round, rest) = rest.split_first_chunk::<ROUND>()?;
-        let (end, state) = rest.split_first_chunk::<END>()?;
+        let (end, rest) = rest.split_first_chunk::<END>()?;
         let end = u64::from_be_bytes(*end);
+        let (asked, rest) = rest.split_first()?;
+        let (asked, state) = rest.split_at_checked(usize::from(*asked) * size_of::<Print>())?;
+        let (asked, _) = asked.as_chunks();
         let state = std::str::from_utf8(state).ok()?;
         let call = CallId::new(u128::from_be_bytes(*call));
         let round = u32::from_be_bytes(*round);
@@ -192,6 +201,7 @@ impl Seals {
             call,
             state: (!state.is_empty()).then(|| state.to_owned()),
             round,
+            asked: asked.to_vec(),
             nonce: *nonce,
             end,
         })

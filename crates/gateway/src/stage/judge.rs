@@ -9,7 +9,6 @@ use provost_store::Decision;
 use super::Stop;
 use crate::directory::Rules;
 use crate::present::Present;
-use crate::session::Session;
 use crate::worker::Shared;
 
 /// What a shadow policy said.
@@ -118,25 +117,6 @@ pub(crate) fn reserve_shadow(shared: &Shared, said: &mut ShadowSaid, now: Moment
         said.message = Some(refusal.message);
         said.charges.clear();
     }
-}
-
-/// Whether what a session subscribed to may be asked for again.
-pub(crate) fn may_subscribe(shared: &Shared, session: &Session) -> bool {
-    let call = Call {
-        method: "resources/subscribe",
-        tool: None,
-        arguments: None,
-    };
-    let caller = Caller {
-        grant: session.grant.clone(),
-        server: session.server.clone(),
-        session: Some(session.id.clone()),
-    };
-    shared
-        .present(&session.grant, |present| {
-            matches!(judge(present, &caller, &call), Verdict::Allow(_))
-        })
-        .unwrap_or(false)
 }
 
 /// Hold: a question for a person. Nobody can be asked yet, so the answer is no,

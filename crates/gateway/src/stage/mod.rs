@@ -1,5 +1,6 @@
 //! The stages of the walk of a call, a file each. `path.rs` puts them in order.
 
+pub(crate) mod ask;
 pub(crate) mod continuation;
 pub(crate) mod judge;
 pub(crate) mod limits;

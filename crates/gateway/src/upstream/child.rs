@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use provost_policy::Text;
+use provost_store::Status;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ use crate::envelope::IdKey;
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
 use crate::protocol::Era;
-use crate::session::Session;
+use crate::session::{Kept, Session};
 use crate::splice;
 
 /// Messages that may wait for one request's reader.
@@ -59,8 +60,12 @@ pub(crate) trait Inbox: Send + Sync + 'static {
     /// which a request is put; notifications go to all of `sessions`.
     fn take(&self, child: &Arc<Child>, sessions: Vec<Arc<Session>>, message: Bytes);
 
-    /// Whether the session's policy still lets it subscribe to resources.
-    fn may_subscribe(&self, session: &Session) -> bool;
+    /// Judges and records a subscription of the session that is asked for again;
+    /// none when it may not be.
+    fn subscribe_again(&self, session: &Session) -> Option<(Permit, Kept)>;
+
+    /// How that ended.
+    fn subscribed(&self, kept: &Kept, status: Status);
 }
 
 /// What bounds child processes.

@@ -212,7 +212,8 @@ async fn a_lost_upstream_session_is_opened_again_unnoticed() {
             scene.gate.history(),
             [
                 "resources/subscribe: allow, ok",
-                "tools/call echo: allow, ok"
+                "tools/call echo: allow, ok",
+                "resources/subscribe: allow, ok"
             ]
         );
     }

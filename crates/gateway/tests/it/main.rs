@@ -13,6 +13,7 @@
 #[macro_use]
 mod harness;
 
+mod asking;
 mod changes;
 mod committed;
 mod crowded;

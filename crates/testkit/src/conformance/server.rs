@@ -5,6 +5,7 @@ mod prompts;
 mod questions;
 mod resources;
 mod rounds;
+mod tasks;
 mod tools;
 
 use std::borrow::Cow;
@@ -12,14 +13,16 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CompletionInfo,
-    GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-    RequestStateCodec, ServerCapabilities, ServerConfig, SetLevelRequestParams,
-    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
+    CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
+    GetTaskResult, Implementation, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, RequestStateCodec, ServerCapabilities,
+    ServerConfig, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
+    UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::task_manager::TaskManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
@@ -38,12 +41,14 @@ pub enum Era {
 }
 
 /// The server of one session (legacy), or of one request (modern).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ConformanceServer {
     era: Era,
     /// Shared by all: what changed, for whoever listens.
     changes: broadcast::Sender<Change>,
     seal: Arc<RequestStateCodec>,
+    /// Shared by all: what became a task.
+    tasks: TaskManager,
     /// The least level the client wants to hear of. A std mutex: never held across an await.
     level: Arc<Mutex<LoggingLevel>>,
 }
@@ -109,6 +114,7 @@ impl ConformanceServer {
             era,
             changes: broadcast::channel(16).0,
             seal: Arc::new(RequestStateCodec::try_new(key)?),
+            tasks: TaskManager::new(),
             level: Arc::new(Mutex::new(LoggingLevel::Debug)),
         })
     }
@@ -159,6 +165,7 @@ impl ServerHandler for ConformanceServer {
             .enable_resources_subscribe()
             .enable_completions()
             .enable_logging()
+            .enable_tasks()
             .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("provost-conformance-server", "1.0.0"))
@@ -270,6 +277,32 @@ impl ServerHandler for ConformanceServer {
     ) -> Result<(), ErrorData> {
         *self.level.lock().unwrap() = request.level;
         Ok(())
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let task = self.tasks.get_task(&request.task_id)?;
+        Ok(GetTaskResult::new(task))
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let answers = request.input_responses;
+        self.tasks.update_task(&request.task_id, answers)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.tasks.cancel_task(&request.task_id)
     }
 
     fn accepted_subscription_filter(

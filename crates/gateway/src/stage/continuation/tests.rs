@@ -26,13 +26,19 @@ fn grant() -> Text {
 fn a_state_comes_back_with_its_call() {
     let seals = seals(1, None);
     let call = CallId::new(7);
-    for state in [Some(STATE), None] {
-        let sealed = seals
-            .seal(call, None, state, &grant(), &[1; 32], 5)
-            .unwrap();
+    let (none, two) = (&[][..], &[[1; 16], [2; 16]][..]);
+    for (state, asked) in [
+        (Some(STATE), none),
+        (None, none),
+        (Some(STATE), two),
+        (None, two),
+    ] {
+        let sealed = seals.seal(call, None, (state, asked), &grant(), &[1; 32], 5);
+        let sealed = sealed.unwrap();
         assert!(!sealed.contains("server"));
         let opened = seals.open(&sealed, &grant(), &[1; 32], 5).unwrap();
         assert_eq!((opened.call, opened.state.as_deref()), (call, state));
+        assert_eq!(opened.asked, asked);
     }
 }
 
@@ -40,9 +46,21 @@ fn a_state_comes_back_with_its_call() {
 fn another_grant_another_request_a_change_and_a_late_one_do_not_open_it() {
     let seals = seals(1, None);
     let sealed = seals
-        .seal(CallId::new(7), None, Some(STATE), &grant(), &[1; 32], 5)
+        .seal(
+            CallId::new(7),
+            None,
+            (Some(STATE), &[]),
+            &grant(),
+            &[1; 32],
+            5,
+        )
         .unwrap();
-    let changed = format!("{}A", &sealed[..sealed.len() - 1]);
+    let first = if sealed[PREFIX.len()..].starts_with('A') {
+        'B'
+    } else {
+        'A'
+    };
+    let changed = format!("{PREFIX}{first}{}", &sealed[PREFIX.len() + 1..]);
     assert_eq!(seals.open(&sealed, &Text::from("g2"), &[1; 32], 5), None);
     assert_eq!(seals.open(&sealed, &grant(), &[2; 32], 5), None);
     assert_eq!(seals.open(&sealed, &grant(), &[1; 32], 5 + LIFETIME), None);
@@ -57,7 +75,7 @@ fn another_grant_another_request_a_change_and_a_late_one_do_not_open_it() {
 fn a_seal_is_used_once() {
     let seals = seals(1, None);
     let sealed = seals
-        .seal(CallId::new(7), None, None, &grant(), &[1; 32], 5)
+        .seal(CallId::new(7), None, (None, &[]), &grant(), &[1; 32], 5)
         .unwrap();
     let first = seals.open(&sealed, &grant(), &[1; 32], 5).unwrap();
     let second = seals.open(&sealed, &grant(), &[1; 32], 5).unwrap();
@@ -75,7 +93,7 @@ fn d14_a_restart_knows_which_seals_were_used() {
     let seals = seals(1, None);
     let open = |seals: &Seals, sealed: &str| seals.open(sealed, &grant(), &[1; 32], 5);
     let seal = |before: Option<&Continued>| {
-        let sealed = seals.seal(CallId::new(7), before, None, &grant(), &[1; 32], 5);
+        let sealed = seals.seal(CallId::new(7), before, (None, &[]), &grant(), &[1; 32], 5);
         sealed.unwrap()
     };
     let first = seal(None);
@@ -100,7 +118,9 @@ fn d14_used_seals_of_one_grant_are_no_other_ones() {
     let seals = seals(1, None);
     let spend = |number: u128, grant: &Text, wall: u64| {
         let call = CallId::new(number);
-        let sealed = seals.seal(call, None, None, grant, &[1; 32], wall).unwrap();
+        let sealed = seals
+            .seal(call, None, (None, &[]), grant, &[1; 32], wall)
+            .unwrap();
         let opened = seals.open(&sealed, grant, &[1; 32], wall).unwrap();
         seals.spend(&opened, grant, wall).map(drop)
     };

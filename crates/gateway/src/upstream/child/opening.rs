@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use provost_store::Status;
 use tracing::{info, warn};
 
 use super::reading::last_words;
@@ -129,14 +130,35 @@ impl Child {
     /// Repeats what the agents had arranged in the process that is gone.
     pub(super) async fn repeat_standing(self: &Arc<Self>, permit: &Permit) {
         for session in self.sessions() {
-            let subscribed = self.inbox.may_subscribe(&session);
-            for message in session.standing(subscribed) {
-                let Ok(mut lines) = self.send(&session, permit, &message).await else {
-                    return;
-                };
-                // Whatever it answers, the agent had its answer long ago.
-                drop(tokio::time::timeout(self.bounds.start, lines.recv()).await);
+            if let Some(level) = session.standing_level() {
+                self.repeat(&session, permit, &level).await;
             }
+            for message in session.standing_subscriptions() {
+                let Some((permit, kept)) = self.inbox.subscribe_again(&session) else {
+                    break;
+                };
+                let status = self.repeat(&session, &permit, &message).await;
+                self.inbox.subscribed(&kept, status);
+            }
+        }
+    }
+
+    /// Asks for something again. Whatever the process answers, the agent had its
+    /// answer long ago.
+    async fn repeat(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        permit: &Permit,
+        message: &Outgoing,
+    ) -> Status {
+        match self.send(session, permit, message).await {
+            Err(_) => Status::NotSent,
+            Ok(mut lines) => match tokio::time::timeout(self.bounds.start, lines.recv()).await {
+                Ok(Some(answer)) if is_result(&answer) => Status::Ok,
+                Ok(Some(_)) => Status::RpcError,
+                Ok(None) => Status::UpstreamDown,
+                Err(_) => Status::Timeout,
+            },
         }
     }
 

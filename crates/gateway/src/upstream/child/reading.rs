@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::Child;
-use crate::answer::Failure;
+use crate::answer::{self, Failure};
 use provost_policy::json::Value;
 
 use crate::envelope::{self, Answer, Message};
@@ -132,6 +132,12 @@ impl Child {
                     "Server `{}` sent a request, which this era does not allow, and is ended", self.spec.name);
                 self.kill();
             }
+            // Whoever opens it listens for the answer to `initialize` and to nothing
+            // else.
+            Message::Request { id, method, .. } if !self.is_ready() => match method.as_ref() {
+                "ping" => self.say(answer::pong(id.raw())),
+                _ => self.refuse(id.raw()),
+            },
             Message::Request { id, .. } => match self.asked() {
                 Some(asked) => self.inbox.take(self, vec![asked], line.clone()),
                 None => self.refuse(id.raw()),
@@ -199,10 +205,14 @@ impl Child {
     /// Answers a question that nobody can be asked.
     pub(super) fn refuse(self: &Arc<Self>, id: &str) {
         debug!(server.name = %self.spec.name, "Server `{}` asked, and it is not clear whom", self.spec.name);
-        let answer = Failure::agent_away().body(Some(id));
+        self.say(Failure::agent_away().body(Some(id)));
+    }
+
+    /// Answers a question in the agent's place.
+    fn say(self: &Arc<Self>, answer: Bytes) {
         let child = Arc::clone(self);
         self.runtime.spawn(async move {
-            let permit = Permit::own("a question of the upstream is for nobody");
+            let permit = Permit::own("a question of the upstream is answered by us");
             // A process that is gone needs no answer.
             let _ = child.notify(&permit, answer).await;
         });

@@ -66,9 +66,6 @@ async fn a_modern_agent_is_sent_back(scene: &Scene) {
         ("tools/list", nothing()),
         ("tools/call", json!({"name": "echo", "arguments": {}})),
     ] {
-        if scene.face == Face::Stdio {
-            break; // the connection would be decided
-        }
         let answer = scene.ask(method, params).await;
         status_is(&answer, 400);
         assert_eq!(code(&answer.message), -32022, "{answer:?}");

@@ -87,6 +87,7 @@ async fn prompts_and_resources_may_ask_too(scene: Scene) {
         let mut again = params;
         let questions = asked["result"]["inputRequests"].as_object().unwrap();
         again["inputResponses"] = scene.agent.answers(questions);
+        again["requestState"] = asked["result"]["requestState"].clone();
         let answer = scene.agent.request(method, again).await;
         assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
         assert!(answer.to_string().contains("fine"), "{answer}");

@@ -55,7 +55,6 @@ async fn v49_nothing_goes_before_initialize(scene: Scene) {
     for (method, text) in [
         ("tools/call", call(1, "echo", "{}")),
         ("tools/list", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned()),
-        ("ping", r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#.to_owned()),
         (
             "resources/read",
             r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"fixture://text"}}"#.to_owned(),

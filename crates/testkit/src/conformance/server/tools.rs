@@ -11,7 +11,7 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 
 use super::resources::PIXEL;
-use super::{Change, ConformanceServer, is_modern, questions, rounds, said, typed};
+use super::{Change, ConformanceServer, is_modern, questions, rounds, said, tasks, typed};
 
 /// A WAV file of no length.
 const SILENCE: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA=";
@@ -27,6 +27,9 @@ impl ConformanceServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         if let Some(answer) = rounds::call(&request, &context, &self.seal) {
+            return answer;
+        }
+        if let Some(answer) = tasks::call(&request, &context, &self.tasks).await {
             return answer;
         }
         let argument = |name: &str| {

@@ -1,0 +1,196 @@
+//! Ask: the walk of what a server wants of an agent, the other way round than a
+//! call: judge, reserve, record. What passes is put to the agent.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use provost_policy::json::Value;
+use provost_policy::judge::{Allowed, Refusal, Verdict};
+use provost_policy::{Call, Caller, RuleId};
+use provost_store::Decision;
+
+use super::record::{self, Subject};
+use super::{Stop, judge, limits, settle};
+use crate::asking::{self, Misasked, Question};
+use crate::modern::Declared;
+use crate::permit::Permit;
+use crate::present::Present;
+use crate::protocol::Era;
+use crate::session::{Kept, Session};
+use crate::worker::Shared;
+
+/// The method in the record of what asks where nothing may ask.
+const MISASKED: &str = "(question)";
+
+/// Who is asked, and in which era.
+pub(crate) struct Asked<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) present: &'a Present<'a>,
+    pub(crate) session: &'a Session,
+    pub(crate) era: Era,
+    /// What the agent said it can be asked.
+    pub(crate) declared: &'a Declared,
+}
+
+// === impl Asked ===
+
+impl Asked<'_> {
+    /// One question, by itself.
+    pub(crate) fn one(&self, method: &str, params: Option<Value<'_>>) -> Result<Kept, Stop> {
+        let verdict = self.judge(method, params);
+        self.walk(method, verdict).map(|(_, kept)| kept)
+    }
+
+    /// All questions of a message, which passes only if all of them do: the first
+    /// that may not be asked is recorded, and none of the others.
+    pub(crate) fn all(&self, questions: &[Question<'_>]) -> Result<Vec<Kept>, Stop> {
+        for question in questions {
+            let verdict = self.judge(&question.method, question.params);
+            if !matches!(verdict, Verdict::Allow(_)) {
+                self.walk(&question.method, verdict)?;
+            }
+        }
+        let mut kept = Vec::new();
+        for question in questions.iter().filter(|question| !self.knows(question)) {
+            kept.push(self.one(&question.method, question.params)?);
+            if let (Some(task), Some((key, whole))) = (&question.task, &question.key) {
+                let grant = &self.present.principal.grant.0;
+                self.shared.questions.add(grant, task, key, whole);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Records that a message asks what nobody may ask there.
+    pub(crate) fn misasked(&self, problem: &Misasked) -> Result<(), Stop> {
+        let refusal = Refusal {
+            rule: RuleId::ENVELOPE,
+            policy: None,
+            message: problem.to_string(),
+            retry_after_ms: None,
+        };
+        let subject = self.subject(MISASKED)?;
+        let now = self.present.now;
+        record::refusal(self.shared, &subject, Decision::Deny, &refusal, now)
+    }
+
+    /// A task is asked about again and again; its questions are recorded once.
+    fn knows(&self, question: &Question<'_>) -> bool {
+        let (Some(task), Some((key, whole))) = (&question.task, &question.key) else {
+            return false;
+        };
+        let grant = &self.present.principal.grant.0;
+        self.shared.questions.knows(grant, task, key, whole)
+    }
+
+    fn subject<'s>(&'s self, method: &'s str) -> Result<Subject<'s>, Stop> {
+        Ok(Subject {
+            call: record::call_id()?,
+            principal: &self.present.principal,
+            method,
+            tool: None,
+            keys: Vec::new(),
+            shadow: None,
+        })
+    }
+
+    fn caller(&self) -> Caller {
+        Caller {
+            grant: self.present.principal.grant.0.clone(),
+            server: self.present.principal.server.0.clone(),
+            session: self.session.counts_apart(),
+        }
+    }
+
+    /// A question needs a method the era knows, a capability the agent declared,
+    /// and a policy that lets it through.
+    fn judge(&self, method: &str, params: Option<Value<'_>>) -> Verdict {
+        let Some(asks) = asking::asked_with(self.era, method) else {
+            return no(format!("method `{}` is not known", method.escape_debug()));
+        };
+        if let Some(capability) = asks.capability
+            && !self.declared.covers(capability, params)
+        {
+            return no(format!("the agent did not declare `{capability}`"));
+        }
+        judge::judge(self.present, &self.caller(), &call(method))
+    }
+
+    /// Reserve → record, for whatever was judged.
+    fn walk(&self, method: &str, verdict: Verdict) -> Result<(Permit, Kept), Stop> {
+        let now = self.present.now;
+        let mut subject = Subject {
+            shadow: judge::shadow(self.shared, self.present, &self.caller(), &call(method)),
+            ..self.subject(method)?
+        };
+        let walked = may(verdict).and_then(|allowed| {
+            limits::reserve(self.shared, &allowed.charges, now)?;
+            // A question of the upstream costs the shadow nothing.
+            if let Some(said) = &mut subject.shadow {
+                said.charges.clear();
+            }
+            let permit = record::intent(self.shared, &subject, &allowed, now)
+                .inspect_err(|_| settle::give_back(self.shared, &allowed.charges, now))?;
+            let kept = Kept {
+                call: subject.call,
+                charges: allowed.charges,
+                at: now,
+                started: Instant::now(),
+                counts: Arc::clone(&self.present.principal.counts),
+                seal: None,
+            };
+            Ok((permit, kept))
+        });
+        if let Err(Stop::Refused { decision, refusal }) = &walked {
+            record::refusal(self.shared, &subject, *decision, refusal, now)?;
+        }
+        walked
+    }
+}
+
+/// The walk of a subscription that is asked for again in the agent's place,
+/// because its server forgot it: judged by what holds now, and recorded.
+pub(crate) fn subscribe_again(shared: &Shared, session: &Session) -> Option<(Permit, Kept)> {
+    let again = |present: &Present<'_>| {
+        let asked = Asked {
+            shared,
+            present,
+            session,
+            era: Era::Legacy,
+            declared: &Declared::default(),
+        };
+        let method = "resources/subscribe";
+        let verdict = judge::judge(present, &asked.caller(), &call(method));
+        // What refuses it has its record.
+        asked.walk(method, verdict).ok()
+    };
+    shared.present(&session.grant, again).ok().flatten()
+}
+
+fn call(method: &str) -> Call<'_> {
+    Call {
+        method,
+        tool: None,
+        arguments: None,
+    }
+}
+
+fn no(message: String) -> Verdict {
+    Verdict::Deny(Refusal {
+        rule: RuleId::METHOD,
+        policy: None,
+        message,
+        retry_after_ms: None,
+    })
+}
+
+fn may(verdict: Verdict) -> Result<Allowed, Stop> {
+    match verdict {
+        Verdict::Allow(allowed) => Ok(allowed),
+        Verdict::Deny(refusal) => Err(Stop::Refused {
+            decision: Decision::Deny,
+            refusal,
+        }),
+        Verdict::Ask(asked) => Err(judge::hold(asked)),
+    }
+}
