@@ -19,6 +19,15 @@ pub struct Decimal<'t> {
     magnitude: i64,
 }
 
+/// Why a text is no number that can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoDecimal {
+    /// It is no number by the JSON grammar.
+    NoNumber,
+    /// It is one, with an exponent that no honest number has.
+    Absurd,
+}
+
 /// An exponent beyond this is refused: nothing compares with such a number.
 const LARGEST_EXPONENT: i64 = 1_000_000_000_000_000;
 
@@ -28,31 +37,36 @@ impl<'t> Decimal<'t> {
     /// Reads a number by the JSON grammar; `None` for anything else, and for
     /// exponents that no honest number has.
     pub fn parse(text: &'t str) -> Option<Self> {
+        Self::read(text).ok()
+    }
+
+    /// The same, and says why there is none.
+    pub fn read(text: &'t str) -> Result<Self, NoDecimal> {
         let (negative, rest) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
             rest => (false, rest),
         };
         let (whole, rest) = digits(rest);
         if whole.is_empty() || (whole.len() > 1 && whole.first() == Some(&b'0')) {
-            return None;
+            return Err(NoDecimal::NoNumber);
         }
         let (fraction, rest) = match rest {
             [b'.', rest @ ..] => {
                 let (fraction, rest) = digits(rest);
                 if fraction.is_empty() {
-                    return None;
+                    return Err(NoDecimal::NoNumber);
                 }
                 (fraction, rest)
             }
             rest => (&[][..], rest),
         };
-        let exponent = exponent(rest)?;
+        let exponent = exponent(rest).ok_or(NoDecimal::NoNumber)?;
         let first = whole
             .iter()
             .chain(fraction)
             .position(|&digit| digit != b'0');
         let Some(at) = first else {
-            return Some(Self {
+            return Ok(Self {
                 negative: false,
                 whole,
                 fraction,
@@ -61,16 +75,29 @@ impl<'t> Decimal<'t> {
             });
         };
         if exponent.abs() > LARGEST_EXPONENT {
-            return None;
+            return Err(NoDecimal::Absurd);
         }
-        let place = i64::try_from(whole.len()).ok()? - 1 - i64::try_from(at).ok()?;
-        Some(Self {
+        // A text is shorter than an `i64` can count.
+        let length = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
+        Ok(Self {
             negative,
             whole,
             fraction,
             first,
-            magnitude: exponent.checked_add(place)?,
+            magnitude: exponent + length(whole.len()) - 1 - length(at),
         })
+    }
+
+    /// Whether it is written with at most 15 digits, the last of which is no
+    /// further than 22 places from the point. Doubles keep such numbers apart,
+    /// and every way of reading them comes to the nearest one.
+    pub fn is_plain(&self) -> bool {
+        let Some(first) = self.first else { return true };
+        let written = self.whole.len() + self.fraction.len() - first;
+        let Ok(digits) = i64::try_from(written) else {
+            return false;
+        };
+        digits <= 15 && (-22..=22).contains(&(self.magnitude + 1 - digits))
     }
 
     /// Whether the number is below zero (`-0` is not).

@@ -9,6 +9,7 @@ use crate::call::{Call, Caller};
 use crate::judge::{Enforced, Finding, Looked, Trail, Verdict, judge_with};
 use crate::limit::{Charge, PolicyRef, RuleId};
 use crate::text::Text;
+use crate::work::Work;
 
 /// A judgement with its reasons. Contains values of arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -86,7 +87,7 @@ pub struct ConditionReport {
 /// Judges a call like [`crate::judge::judge`], and says why.
 pub fn explain(chain: &[Enforced<'_>], call: &Call<'_>, caller: &Caller) -> Explanation {
     let mut trail = Trail::on();
-    let verdict = judge_with(chain, call, caller, &mut trail);
+    let verdict = judge_with(chain, call, caller, &mut Work::default(), &mut trail);
     let policies = trail
         .into_looked()
         .into_iter()

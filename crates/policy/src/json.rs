@@ -205,6 +205,11 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// The string, when it was written without escapes.
+    pub(crate) fn as_written(self) -> Option<&'d str> {
+        self.inner().filter(|_| !self.node().escaped)
+    }
+
     /// What an object holds under a key.
     pub fn get(self, key: &str) -> Option<Value<'d>> {
         self.members()

@@ -9,14 +9,15 @@ mod trail;
 use crate::amount::Amount;
 use crate::call::{Call, Caller};
 use crate::document::Policy;
-use crate::document::parts::{Action, Scope};
+use crate::document::parts::{Action, Condition, Scope};
 use crate::document::rules::{Block, Increment, Limit, Rule, RuleSet, Rules, Standing};
-use crate::json::{Folder, Kind, Value};
+use crate::json::{Kind, Value};
 use crate::lengths;
 use crate::limit::{Charge, CounterId, PolicyRef, RuleId};
 use crate::method::{MethodKind, method_kind};
 use crate::path::{Outcome, Over};
 use crate::text::Text;
+use crate::work::Work;
 
 pub use trail::Finding;
 pub(crate) use trail::{Looked, Step, Trail};
@@ -86,13 +87,24 @@ pub struct Refusal {
 /// its ancestors'. All must allow; the first refusal wins; several questions
 /// become one. No policy at all is a refusal.
 pub fn judge(chain: &[Enforced<'_>], call: &Call<'_>, caller: &Caller) -> Verdict {
-    judge_with(chain, call, caller, &mut Trail::off())
+    judge_within(chain, call, caller, &mut Work::default())
+}
+
+/// The same on a budget of the caller's: what does not fit is refused.
+pub fn judge_within(
+    chain: &[Enforced<'_>],
+    call: &Call<'_>,
+    caller: &Caller,
+    work: &mut Work,
+) -> Verdict {
+    judge_with(chain, call, caller, work, &mut Trail::off())
 }
 
 pub(crate) fn judge_with(
     chain: &[Enforced<'_>],
     call: &Call<'_>,
     caller: &Caller,
+    work: &mut Work,
     trail: &mut Trail,
 ) -> Verdict {
     let Some(own) = chain.first() else {
@@ -104,13 +116,11 @@ pub(crate) fn judge_with(
         });
     };
     let mut yes = Yes::default();
-    let mut folder = Folder::default();
+    work.next_call();
     for enforced in chain {
         trail.enter(enforced);
         let judged = match method_kind(call.method) {
-            MethodKind::ToolCall => {
-                judge_tool(enforced, call, caller, &mut folder, &mut yes, trail)
-            }
+            MethodKind::ToolCall => judge_tool(enforced, call, caller, &mut yes, work, trail),
             _ => judge_method(enforced, call, trail),
         };
         if let Err(no) = judged {
@@ -211,22 +221,22 @@ fn judge_tool(
     enforced: &Enforced<'_>,
     call: &Call<'_>,
     caller: &Caller,
-    folder: &mut Folder,
     yes: &mut Yes,
+    work: &mut Work,
     trail: &mut Trail,
 ) -> Result<(), No> {
     let rules = enforced.policy.rules();
     let tool = readable(call)?;
-    let block = by_name(rules, tool, folder, trail)?;
+    let block = by_name(rules, tool, work, trail)?;
     // Tool rules before those for all tools, in every stage.
     let of_tool = block.map(|block| &block.rules).into_iter();
     let sets = of_tool.chain([&rules.all_tools]);
-    only_exact_keys(call, sets.clone(), folder)?;
+    only_exact_keys(call, sets.clone(), work)?;
     for rule in sets.clone().flat_map(|set| &set.require) {
-        require(rule, call, trail)?;
+        require(rule, call, work, trail)?;
     }
     for rule in sets.clone().flat_map(|set| &set.deny_if) {
-        deny_if(rule, call, trail)?;
+        deny_if(rule, call, work, trail)?;
     }
     for limit in sets.clone().flat_map(|set| &set.limits) {
         let charge = charge(limit, enforced, call, caller, trail)?;
@@ -237,7 +247,7 @@ fn judge_tool(
         yes.ask(&block.action_rule, enforced, block.reason.as_ref());
     }
     for rule in sets.flat_map(|set| &set.approve_if) {
-        if asks(rule, call, trail)? {
+        if asks(rule, call, work, trail)? {
             yes.ask(&rule.id, enforced, rule.predicate.on_deny.as_ref());
         }
     }
@@ -265,10 +275,10 @@ fn readable<'c>(call: &Call<'c>) -> Result<&'c str, No> {
 fn by_name<'p>(
     rules: &'p Rules,
     tool: &str,
-    folder: &mut Folder,
+    work: &mut Work,
     trail: &mut Trail,
 ) -> Result<Option<&'p Block>, No> {
-    let standing = rules.standing(tool, folder);
+    let standing = rules.standing(tool, &mut work.names);
     trail.standing(tool, standing);
     match standing {
         Standing::Hidden => Err(No::new(&RuleId::HIDDEN, message::hidden(tool))),
@@ -287,74 +297,80 @@ fn by_name<'p>(
 fn only_exact_keys<'r>(
     call: &Call<'_>,
     mut sets: impl Iterator<Item = &'r RuleSet>,
-    folder: &mut Folder,
+    work: &mut Work,
 ) -> Result<(), No> {
     let Some(arguments) = call.arguments else {
         return Ok(());
     };
-    folder
-        .distinct_keys(arguments)
-        .and_then(|()| sets.try_for_each(|set| set.shape.exact_keys(arguments, folder)))
+    let distinct = work.names.distinct_keys(arguments);
+    distinct
+        .and_then(|()| sets.try_for_each(|set| set.shape.exact_keys(arguments, work)))
         .map_err(|problem| No::new(&RuleId::ENVELOPE, message::keys(&problem)))
 }
 
-fn require(rule: &Rule, call: &Call<'_>, trail: &mut Trail) -> Result<(), No> {
+fn require(rule: &Rule, call: &Call<'_>, work: &mut Work, trail: &mut Trail) -> Result<(), No> {
     let counts = |outcome: &Outcome| *outcome == Outcome::Holds;
-    if holds(
-        rule,
-        call,
-        Over::Every,
-        counts,
-        [Finding::Passed, Finding::Refused],
-        trail,
-    )? {
-        return Ok(());
+    let failed = first_that_fails(rule, call, Over::Every, counts, work, trail)?;
+    let finding = if failed.is_none() {
+        Finding::Passed
+    } else {
+        Finding::Refused
+    };
+    trail.note(|| Step::rule(rule, call, Over::Every, finding));
+    match failed {
+        None => Ok(()),
+        Some((condition, outcome)) => {
+            let missing = outcome == Outcome::Absent;
+            Err(No::new(
+                &rule.id,
+                message::required(rule, condition, missing),
+            ))
+        }
     }
-    Err(No::new(&rule.id, message::required(rule, call)))
 }
 
-fn deny_if(rule: &Rule, call: &Call<'_>, trail: &mut Trail) -> Result<(), No> {
+fn deny_if(rule: &Rule, call: &Call<'_>, work: &mut Work, trail: &mut Trail) -> Result<(), No> {
     let counts = |outcome: &Outcome| *outcome == Outcome::Holds;
-    if !holds(
-        rule,
-        call,
-        Over::Any,
-        counts,
-        [Finding::Refused, Finding::Passed],
-        trail,
-    )? {
-        return Ok(());
+    let failed = first_that_fails(rule, call, Over::Any, counts, work, trail)?;
+    let finding = if failed.is_none() {
+        Finding::Refused
+    } else {
+        Finding::Passed
+    };
+    trail.note(|| Step::rule(rule, call, Over::Any, finding));
+    match failed {
+        Some(_) => Ok(()),
+        None => Err(No::new(&rule.id, message::forbidden(rule))),
     }
-    Err(No::new(&rule.id, message::forbidden(rule)))
 }
 
-fn asks(rule: &Rule, call: &Call<'_>, trail: &mut Trail) -> Result<bool, No> {
+fn asks(rule: &Rule, call: &Call<'_>, work: &mut Work, trail: &mut Trail) -> Result<bool, No> {
     // Leaving an argument out must not be a way around a question.
     let counts = |outcome: &Outcome| matches!(outcome, Outcome::Holds | Outcome::Absent);
-    holds(
-        rule,
-        call,
-        Over::Any,
-        counts,
-        [Finding::Asks, Finding::Passed],
-        trail,
-    )
+    let failed = first_that_fails(rule, call, Over::Any, counts, work, trail)?;
+    let finding = if failed.is_none() {
+        Finding::Asks
+    } else {
+        Finding::Passed
+    };
+    trail.note(|| Step::rule(rule, call, Over::Any, finding));
+    Ok(failed.is_none())
 }
 
-/// Whether all conditions of a rule hold, by what counts as holding. Each one
+/// The first condition that does not hold, by what counts as holding. Each one
 /// is looked at, so that a value that cannot be compared refuses the call
-/// wherever it stands. `findings` are what yes and no mean for the trail.
-fn holds(
-    rule: &Rule,
+/// wherever it stands.
+fn first_that_fails<'r>(
+    rule: &'r Rule,
     call: &Call<'_>,
     over: Over,
     counts: impl Fn(&Outcome) -> bool,
-    [yes, no]: [Finding; 2],
+    work: &mut Work,
     trail: &mut Trail,
-) -> Result<bool, No> {
-    let mut all = true;
+) -> Result<Option<(&'r Condition, Outcome)>, No> {
+    let mut failed = None;
     for condition in &rule.predicate.conditions {
-        let outcome = condition.look(call.arguments, over);
+        let outcome = condition.look(call.arguments, over, work);
         if let Outcome::CannotTell(why) = outcome {
             trail.note(|| Step::rule(rule, call, over, Finding::CannotTell));
             return Err(No::new(
@@ -362,10 +378,11 @@ fn holds(
                 message::cannot_tell(rule, condition, why),
             ));
         }
-        all &= counts(&outcome);
+        if failed.is_none() && !counts(&outcome) {
+            failed = Some((condition, outcome));
+        }
     }
-    trail.note(|| Step::rule(rule, call, over, if all { yes } else { no }));
-    Ok(all)
+    Ok(failed)
 }
 
 fn charge(

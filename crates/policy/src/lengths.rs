@@ -18,7 +18,11 @@ pub const KEY: usize = 256;
 
 /// Bytes of different names, not plain ASCII, that are folded for one message.
 /// Folding costs up to a microsecond for three bytes.
-pub const FOLDED: usize = 64 * 1024;
+pub const FOLDED: usize = 32 * 1024;
+
+/// Bytes of a message of an agent, unless a gateway is told otherwise: what a
+/// policy is checked against when it is asked what a call may cost.
+pub const BODY: usize = 4 << 20;
 
 /// Whether a name is no longer than the name of a tool may be.
 pub fn fits_tool_name(name: &str) -> bool {

@@ -18,12 +18,14 @@ pub mod method;
 mod operator;
 mod path;
 pub mod text;
+mod work;
 mod yaml;
 
 pub use amount::Amount;
 pub use call::{Call, Caller, Moment};
 pub use document::{Diagnostic, Policy, Severity};
-pub use judge::{Allowed, Asked, Enforced, Refusal, Verdict, judge};
+pub use judge::{Allowed, Asked, Enforced, Refusal, Verdict, judge, judge_within};
 pub use ledger::{CounterState, Full, FullReason, Ledger};
 pub use limit::{Alignment, Charge, CounterId, PolicyRef, RefundRule, RuleId, Window};
 pub use text::Text;
+pub use work::Work;

@@ -3,14 +3,17 @@
 mod argv_in;
 mod compare;
 mod host_in;
+mod number;
+mod pattern;
 mod under;
-
-use regex::{Regex, RegexBuilder};
 
 use crate::decimal::Decimal;
 use crate::document::literal::Literal;
 use crate::json::{Kind, Value};
 use crate::path::{Outcome, Reason};
+use crate::work::{Exhausted, TOO_MUCH, Work};
+
+pub(crate) use pattern::{Costly, Pattern};
 
 /// The operators by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,7 +45,7 @@ pub(crate) enum Test {
     LessOrEqual(String),
     Greater(String),
     GreaterOrEqual(String),
-    Matches(Regex),
+    Matches(Pattern),
     Contains(Literal),
     Exists(bool),
     Under(under::Roots),
@@ -66,8 +69,8 @@ pub(crate) struct BadValue {
     pub(crate) hint: Option<&'static str>,
 }
 
-/// Largest compiled regular expression, in bytes.
-const REGEX_SIZE: usize = 1 << 20;
+/// An answer, unless the budget of the call is used up.
+pub(crate) type Asked = Result<Answer, Exhausted>;
 
 // === impl Operator ===
 
@@ -124,16 +127,17 @@ impl Test {
     }
 
     /// Asks about what stands at the path.
-    pub(crate) fn ask(&self, value: Option<Value<'_>>) -> Outcome {
+    pub(crate) fn ask(&self, value: Option<Value<'_>>, work: &mut Work) -> Outcome {
         let answer = match (self, value) {
-            (Self::Exists(wanted), None) => yes_if(!wanted),
+            (Self::Exists(wanted), None) => Ok(yes_if(!wanted)),
             (_, None) => return Outcome::Absent,
-            (_, Some(value)) => self.answer(value),
+            (_, Some(value)) => self.answer(value, work),
         };
         match answer {
-            Answer::Yes => Outcome::Holds,
-            Answer::No => Outcome::Fails,
-            Answer::CannotTell(why) => Outcome::CannotTell(why),
+            Ok(Answer::Yes) => Outcome::Holds,
+            Ok(Answer::No) => Outcome::Fails,
+            Ok(Answer::CannotTell(why)) => Outcome::CannotTell(why),
+            Err(Exhausted) => Outcome::CannotTell(TOO_MUCH),
         }
     }
 
@@ -146,25 +150,24 @@ impl Test {
         }
     }
 
-    fn answer(&self, value: Value<'_>) -> Answer {
+    fn answer(&self, value: Value<'_>, work: &mut Work) -> Asked {
         match self {
-            Self::Equal(literal) => compare::equal(value, literal),
-            Self::NotEqual(literal) => compare::equal(value, literal).negated(),
-            Self::In(list) => compare::among(value, list),
-            Self::NotIn(list) => compare::among(value, list).negated(),
-            Self::Less(limit) => compare::ordered(value, limit, |order| order.is_lt()),
-            Self::LessOrEqual(limit) => compare::ordered(value, limit, |order| order.is_le()),
-            Self::Greater(limit) => compare::ordered(value, limit, |order| order.is_gt()),
-            Self::GreaterOrEqual(limit) => compare::ordered(value, limit, |order| order.is_ge()),
-            Self::Matches(regex) => match value.as_str() {
-                Some(text) => yes_if(regex.is_match(&text)),
-                None => Answer::CannotTell("is no text"),
-            },
-            Self::Contains(literal) => compare::contains(value, literal),
-            Self::Exists(wanted) => yes_if(value.is_null() != *wanted),
-            Self::Under(roots) => on_text(value, |text| roots.ask(text)),
-            Self::HostIn(hosts) => on_text(value, |text| hosts.ask(text)),
-            Self::ArgvIn(prefixes) => prefixes.ask(value),
+            Self::Equal(literal) => compare::equal(value, literal, work),
+            Self::NotEqual(literal) => compare::equal(value, literal, work).map(Answer::negated),
+            Self::In(list) => compare::among(value, list, work),
+            Self::NotIn(list) => compare::among(value, list, work).map(Answer::negated),
+            Self::Less(limit) => compare::ordered(value, limit, |order| order.is_lt(), work),
+            Self::LessOrEqual(limit) => compare::ordered(value, limit, |order| order.is_le(), work),
+            Self::Greater(limit) => compare::ordered(value, limit, |order| order.is_gt(), work),
+            Self::GreaterOrEqual(limit) => {
+                compare::ordered(value, limit, |order| order.is_ge(), work)
+            }
+            Self::Matches(pattern) => on_text(value, work, |text, work| pattern.ask(text, work)),
+            Self::Contains(literal) => compare::contains(value, literal, work),
+            Self::Exists(wanted) => Ok(yes_if(value.is_null() != *wanted)),
+            Self::Under(roots) => on_text(value, work, |text, work| roots.ask(text, work)),
+            Self::HostIn(hosts) => on_text(value, work, |text, work| hosts.ask(text, work)),
+            Self::ArgvIn(prefixes) => prefixes.ask(value, work),
         }
     }
 }
@@ -185,10 +188,19 @@ fn yes_if(condition: bool) -> Answer {
     if condition { Answer::Yes } else { Answer::No }
 }
 
-fn on_text(value: Value<'_>, ask: impl Fn(&str) -> Answer) -> Answer {
-    value
-        .as_str()
-        .map_or(Answer::CannotTell("is no text"), |text| ask(&text))
+fn on_text(value: Value<'_>, work: &mut Work, ask: impl Fn(&str, &mut Work) -> Asked) -> Asked {
+    match work.words(value)? {
+        Some(text) => ask(&text, work),
+        None => Ok(Answer::CannotTell("is no text")),
+    }
+}
+
+/// What folding a text costs: two normal forms, character by character.
+fn fold_cost(text: &str) -> usize {
+    match text.is_ascii() {
+        true => text.len(),
+        false => text.len().saturating_mul(128),
+    }
 }
 
 fn bad(operator: Operator, needed: &str) -> BadValue {
@@ -231,32 +243,11 @@ fn strings(operator: Operator, value: &Literal) -> Result<Vec<String>, BadValue>
         .collect()
 }
 
-fn regex(value: &Literal) -> Result<Regex, BadValue> {
-    let Literal::String(pattern) = value else {
-        return Err(bad(Operator::Regex, "a pattern as text"));
-    };
-    RegexBuilder::new(pattern)
-        .size_limit(REGEX_SIZE)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => BadValue {
-                message: format!("the pattern `{pattern}` is too large"),
-                hint: Some("use smaller repetitions"),
-            },
-            error => BadValue {
-                // The last line says what is wrong, the ones before draw it.
-                message: format!(
-                    "invalid pattern `{pattern}`: {}",
-                    error
-                        .to_string()
-                        .lines()
-                        .last()
-                        .unwrap_or_default()
-                        .trim_start_matches("error: ")
-                ),
-                hint: Some("patterns run in linear time: no look-around, no back-references"),
-            },
-        })
+fn regex(value: &Literal) -> Result<Pattern, BadValue> {
+    match value {
+        Literal::String(pattern) => Pattern::new(pattern),
+        _ => Err(bad(Operator::Regex, "a pattern as text")),
+    }
 }
 
 /// Whether the kind is an object or an array.

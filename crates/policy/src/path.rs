@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::json::{Kind, Value};
 use crate::text::Text;
+use crate::work::{TOO_MUCH, Work};
 
 /// A path such as `args.items[*].price`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub(crate) enum Outcome {
     /// the path.
     CannotTell(Reason),
 }
+
+/// What is asked about the values that a path leads to.
+pub(crate) type Ask<'a> = &'a mut dyn FnMut(Option<Value<'_>>, &mut Work) -> Outcome;
 
 /// Why a value cannot be compared, in words that follow "`path`".
 pub(crate) type Reason = &'static str;
@@ -96,9 +100,10 @@ impl Path {
         arguments: Option<Value<'_>>,
         over: Over,
         through: &Outcome,
-        ask: &mut dyn FnMut(Option<Value<'_>>) -> Outcome,
+        work: &mut Work,
+        ask: Ask<'_>,
     ) -> Outcome {
-        look(arguments, &self.steps, over, through, ask)
+        look(arguments, &self.steps, over, through, work, ask)
     }
 
     /// The single value the path leads to, if it has no `[*]`.
@@ -144,33 +149,44 @@ fn look(
     steps: &[Step],
     over: Over,
     through: &Outcome,
-    ask: &mut dyn FnMut(Option<Value<'_>>) -> Outcome,
+    work: &mut Work,
+    ask: Ask<'_>,
 ) -> Outcome {
     let Some((step, rest)) = steps.split_first() else {
-        return ask(value);
+        return ask(value, work);
     };
-    let Some(value) = value else { return ask(None) };
+    let Some(value) = value else {
+        return ask(None, work);
+    };
+    // Members and elements are passed one by one.
+    if work.spend(1 + value.len()).is_err() {
+        return Outcome::CannotTell(TOO_MUCH);
+    }
     match (step, value.kind()) {
-        (Step::Key(key), Kind::Object) => look(value.get(key), rest, over, through, ask),
-        (Step::Index(index), Kind::Array) => look(
-            value.elements().nth(*index as usize),
-            rest,
-            over,
-            through,
-            ask,
-        ),
-        (Step::Every, Kind::Array) if value.is_empty() => ask(None),
+        (Step::Key(key), Kind::Object) => look(value.get(key), rest, over, through, work, ask),
+        (Step::Index(index), Kind::Array) => {
+            let element = value.elements().nth(*index as usize);
+            look(element, rest, over, through, work, ask)
+        }
+        (Step::Every, Kind::Array) if value.is_empty() => ask(None, work),
         (Step::Every, Kind::Array) => {
-            let outcomes = value
-                .elements()
-                .map(|element| look(Some(element), rest, over, through, ask));
-            outcomes
-                .reduce(|left, right| left.join(right, over))
-                .unwrap_or(Outcome::Absent)
+            let mut together: Option<Outcome> = None;
+            for element in value.elements() {
+                let outcome = look(Some(element), rest, over, through, work, ask);
+                let joined = match together {
+                    Some(before) => before.join(outcome, over),
+                    None => outcome,
+                };
+                if let Outcome::CannotTell(_) = joined {
+                    return joined;
+                }
+                together = Some(joined);
+            }
+            together.unwrap_or(Outcome::Absent)
         }
         (Step::Every, _) => Outcome::CannotTell("is no list"),
-        (_, Kind::Null) => ask(None),
-        _ if *through == Outcome::Absent => ask(None),
+        (_, Kind::Null) => ask(None, work),
+        _ if *through == Outcome::Absent => ask(None, work),
         _ => through.clone(),
     }
 }

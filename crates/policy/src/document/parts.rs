@@ -15,6 +15,7 @@ use crate::limit::{Alignment, RefundRule};
 use crate::operator::{Operator, Test};
 use crate::path::{Outcome, Over, Path};
 use crate::text::Text;
+use crate::work::Work;
 
 /// A Provost policy: which tools an agent may call, with which arguments, how
 /// often, and when a person is asked first.
@@ -309,10 +310,16 @@ impl Limit {
 
 impl Condition {
     /// What the condition comes to for these arguments.
-    pub(crate) fn look(&self, arguments: Option<Value<'_>>, over: Over) -> Outcome {
+    pub(crate) fn look(
+        &self,
+        arguments: Option<Value<'_>>,
+        over: Over,
+        work: &mut Work,
+    ) -> Outcome {
+        let through = self.test.through();
         self.path
-            .look(arguments, over, &self.test.through(), &mut |value| {
-                self.test.ask(value)
+            .look(arguments, over, &through, work, &mut |value, work| {
+                self.test.ask(value, work)
             })
     }
 }

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::json::{Folder, KeyProblem, Kind, Value, fold};
+use crate::json::{KeyProblem, Kind, Value, fold};
 use crate::lengths;
 use crate::path::{Path, Step};
 use crate::text::Text;
+use crate::work::Work;
+
+/// What looking at one key costs.
+const MEMBER: usize = 8;
 
 /// The keys that paths name, level by level.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,41 +39,43 @@ impl Shape {
     pub(crate) fn exact_keys(
         &self,
         arguments: Value<'_>,
-        folder: &mut Folder,
+        work: &mut Work,
     ) -> Result<(), KeyProblem> {
         if self.keys.is_empty() {
             return Ok(());
         }
+        work.use_up(MEMBER * arguments.len());
         for member in arguments.members() {
             let key = member.name();
             if let Some(below) = self.keys.get(key.as_ref()) {
-                below.exact_keys_in(member.value, folder)?;
+                below.exact_keys_in(member.value, work)?;
             } else if key.len() > lengths::KEY {
                 return Err(KeyProblem::TooLong);
-            } else if self.folded.contains(folder.fold(&key)?.as_ref()) {
+            } else if self.folded.contains(work.names.fold(&key)?.as_ref()) {
                 return Err(KeyProblem::Lookalike(key.into_owned()));
             }
         }
         Ok(())
     }
 
-    fn exact_keys_in(&self, value: Value<'_>, folder: &mut Folder) -> Result<(), KeyProblem> {
+    fn exact_keys_in(&self, value: Value<'_>, work: &mut Work) -> Result<(), KeyProblem> {
         match value.kind() {
             Kind::Object if !self.keys.is_empty() => {
-                folder.distinct_keys(value)?;
-                self.exact_keys(value, folder)
+                work.names.distinct_keys(value)?;
+                self.exact_keys(value, work)
             }
             Kind::Array => {
+                work.use_up((1 + self.indexes.len()) * value.len());
                 for (index, shape) in &self.indexes {
                     if let Some(element) = value.elements().nth(*index as usize) {
-                        shape.exact_keys_in(element, folder)?;
+                        shape.exact_keys_in(element, work)?;
                     }
                 }
                 let Some(every) = &self.every else {
                     return Ok(());
                 };
                 let mut elements = value.elements();
-                elements.try_for_each(|element| every.exact_keys_in(element, folder))
+                elements.try_for_each(|element| every.exact_keys_in(element, work))
             }
             _ => Ok(()),
         }

@@ -2,6 +2,7 @@
 
 mod rules;
 mod tools;
+mod values;
 
 use super::Policy;
 use super::diagnostic::{Diagnostic, Severity};

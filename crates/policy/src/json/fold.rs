@@ -25,7 +25,10 @@ pub struct Folder {
 
 /// More names would have to be folded than one message may bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("has more than 64 KiB of names that are not plain ASCII")]
+#[error(
+    "has more than {} KiB of names that are not plain ASCII",
+    lengths::FOLDED / 1024
+)]
 pub struct TooMuchToFold;
 
 /// Why the keys of an object are refused, in words that follow its name.
@@ -38,7 +41,7 @@ pub enum KeyProblem {
     #[error("has a member `{}` that only looks like a known one", .0.escape_debug())]
     Lookalike(String),
     /// A key is longer than [`lengths::KEY`].
-    #[error("has a member whose name is longer than 256 bytes")]
+    #[error("has a member whose name is longer than {} bytes", lengths::KEY)]
     TooLong,
     /// The keys would cost too much.
     #[error(transparent)]

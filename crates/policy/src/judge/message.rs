@@ -9,8 +9,6 @@ use crate::json::KeyProblem;
 use crate::lengths;
 use crate::limit::{Charge, Window};
 use crate::operator::Operator;
-use crate::path::Outcome;
-use crate::path::Over;
 use crate::text::Text;
 
 /// Names and values are shown up to this many characters.
@@ -85,24 +83,13 @@ pub(super) fn denied(tool: &str, reason: Option<&Text>) -> String {
     )
 }
 
-/// For a `require` that does not hold: the first condition that fails.
-pub(super) fn required(rule: &Rule, call: &Call<'_>) -> String {
+/// For a `require` that does not hold, by its first condition that fails.
+pub(super) fn required(rule: &Rule, condition: &Condition, missing: bool) -> String {
     if let Some(text) = &rule.predicate.on_deny {
         return text.to_string();
     }
-    let failing = rule
-        .predicate
-        .conditions
-        .iter()
-        .find(|condition| condition.look(call.arguments, Over::Every) != Outcome::Holds);
-    failing.map_or_else(
-        || "the policy refuses this call".to_owned(),
-        |condition| {
-            let missing = condition.look(call.arguments, Over::Every) == Outcome::Absent;
-            let but = if missing { ", but it is missing" } else { "" };
-            format!("`{}` must {}{but}", condition.path, demand(condition))
-        },
-    )
+    let but = if missing { ", but it is missing" } else { "" };
+    format!("`{}` must {}{but}", condition.path, demand(condition))
 }
 
 /// For a `deny_if` that holds.

@@ -4,7 +4,7 @@ mod rules;
 
 use super::*;
 use crate::document::Policy;
-use crate::json::{Bounds, read};
+use crate::json::{Bounds, Folder, read};
 
 /// Reads a policy whose text is known to be right.
 fn policy(text: &str) -> Policy {
@@ -249,6 +249,34 @@ fn d82_names_of_arguments_are_folded_once_for_all_policies() {
     }
     let long = format!(r#"{{"who":1,"{}":2}}"#, "k".repeat(257));
     check(&text, "t", &long, "deny (envelope)");
+}
+
+#[test]
+fn d84_one_budget_for_all_conditions_of_all_policies() {
+    let conditions = |pattern: &str| {
+        format!(r#"{{"conditions":[{{"path":"args.v","op":"regex","value":"{pattern}"}}]}}"#)
+    };
+    let three = ["rm -rf", "(?i)drop\\\\s+table", "secret"]
+        .map(conditions)
+        .join(",");
+    let text = tools(&format!(r#""t":{{"deny_if":[{three}]}}"#));
+    let policy = policy(&text);
+    let arguments = |length: usize| format!(r#"{{"v":"{}"}}"#, "a".repeat(length));
+    let judged = |links: usize, arguments: &str| {
+        verdict(&vec![&policy; links], "tools/call", Some("t"), arguments)
+    };
+    // Four megabytes are read by three patterns, and not by nine.
+    let whole = arguments(lengths::BODY - 100);
+    assert_eq!(words(&judged(1, &whole)), "allow");
+    let Verdict::Deny(no) = judged(3, &whole) else {
+        panic!("allowed");
+    };
+    assert_eq!(
+        no.message,
+        "`args.v` would be more work than one call may cause, so `regex` cannot be checked"
+    );
+    assert!(no.rule.as_str().starts_with("/tools/t/deny_if/"));
+    assert_eq!(words(&judged(3, &arguments(400_000))), "allow");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::call::Call;
 use crate::document::rules::{Increment, Limit, Rule, Standing};
 use crate::limit::{PolicyRef, RuleId};
 use crate::path::{Outcome, Over};
+use crate::work::Work;
 
 /// Collects steps, or nothing at no cost.
 pub(crate) struct Trail(Option<Vec<Looked>>);
@@ -118,19 +119,25 @@ impl Step {
     }
 
     pub(super) fn rule(rule: &Rule, call: &Call<'_>, over: Over, finding: Finding) -> Self {
+        // Explaining costs nobody else anything.
+        let work = &mut Work::default();
         let looks = rule.predicate.conditions.iter().map(|condition| {
             let mut seen = Vec::new();
-            condition
-                .path
-                .look(call.arguments, over, &Outcome::Absent, &mut |value| {
+            condition.path.look(
+                call.arguments,
+                over,
+                &Outcome::Absent,
+                work,
+                &mut |value, _| {
                     // A list may be long; more than this is cut off anyway.
                     if seen.len() < SHOWN {
                         let words = value.map(|value| shorten(value.raw()));
                         seen.push(words.unwrap_or_else(|| "nothing".to_owned()));
                     }
                     Outcome::Fails
-                });
-            let outcome = match condition.look(call.arguments, over) {
+                },
+            );
+            let outcome = match condition.look(call.arguments, over, work) {
                 Outcome::Holds => "holds",
                 Outcome::Fails => "does not hold",
                 Outcome::Absent => "is absent",

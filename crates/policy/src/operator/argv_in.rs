@@ -4,15 +4,48 @@
 //! shell could read as more than plain words is *cannot tell*. What a listed
 //! program does with its own arguments cannot be seen from here.
 
-use super::{Answer, BadValue};
+use std::borrow::Cow;
+
+use super::{Answer, Asked, BadValue, fold_cost};
 use crate::document::literal::Literal;
-use crate::json::{Folder, Kind, Value};
+use crate::json::{Kind, Value, fold};
+use crate::work::{Exhausted, Work};
 
 /// First words of commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Prefixes(Vec<Vec<String>>);
+pub(crate) struct Prefixes {
+    listed: Vec<Vec<Listed>>,
+    /// Words of the longest one.
+    longest: usize,
+}
+
+/// A word of a listed command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Listed {
+    text: String,
+    /// Without a directory, and folded.
+    name: String,
+}
+
+/// A word of a command that is asked about.
+struct Word<'w> {
+    text: &'w str,
+    name: Cow<'w, str>,
+}
+
+/// How a command stands to a listed one.
+enum Begins {
+    Yes,
+    No,
+    Perhaps(&'static str),
+}
 
 const SHELL: &str = "has shell syntax in it";
+const SPACE: &str = "has a space inside a word that a listed command is compared with";
+/// What taking a word out of a list costs.
+const WORD: usize = 16;
+/// What comparing with a listed word costs.
+const LISTED: usize = 4;
 
 // === impl Prefixes ===
 
@@ -49,34 +82,44 @@ impl Prefixes {
                         hint: Some("words have no quotes, spaces or shell syntax"),
                     });
                 }
-                Ok(words)
+                Ok(words.into_iter().map(Listed::new).collect())
             })
             .collect::<Result<_, _>>()
-            .map(Self)
+            .map(Self::of)
     }
 
-    pub(super) fn ask(&self, value: Value<'_>) -> Answer {
+    fn of(listed: Vec<Vec<Listed>>) -> Self {
+        let longest = listed.iter().map(Vec::len).max().unwrap_or_default();
+        Self { listed, longest }
+    }
+
+    pub(super) fn ask(&self, value: Value<'_>, work: &mut Work) -> Asked {
+        // Its text, of all words together.
+        work.spend(value.raw().len())?;
         match value.kind() {
             Kind::String => {
-                let text = value.as_str().unwrap_or_default();
-                self.ask_words(text.split(' ').filter(|word| !word.is_empty()), is_plain)
+                let text = work.words(value)?;
+                let text = text.as_deref().unwrap_or_default();
+                let words = text.split(' ').filter(|word| !word.is_empty());
+                self.ask_words(words, is_plain, work)
             }
             Kind::Array => {
-                if value
-                    .elements()
-                    .any(|element| element.kind() != Kind::String)
-                {
-                    return Answer::CannotTell("is a list of something else than texts");
+                let text = |element: Value<'_>| element.kind() == Kind::String;
+                if !value.elements().all(text) {
+                    return Ok(Answer::CannotTell("is a list of something else than texts"));
                 }
+                work.spend(WORD * value.len())?;
                 let words: Vec<_> = value.elements().filter_map(Value::as_str).collect();
                 // Nobody splits these again, but a tool may hand them to a shell.
-                self.ask_words(words.iter().map(AsRef::as_ref), |word| {
-                    word.split(' ')
-                        .all(|part| part.is_empty() || is_plain(part))
-                        && !word.is_empty()
-                })
+                let plain = |word: &str| {
+                    let mut parts = word.split(' ');
+                    !word.is_empty() && parts.all(|part| part.is_empty() || is_plain(part))
+                };
+                self.ask_words(words.iter().map(AsRef::as_ref), plain, work)
             }
-            _ => Answer::CannotTell("is neither a command nor a list of words"),
+            _ => Ok(Answer::CannotTell(
+                "is neither a command nor a list of words",
+            )),
         }
     }
 
@@ -84,35 +127,69 @@ impl Prefixes {
         &self,
         words: impl Iterator<Item = &'w str> + Clone,
         plain: impl Fn(&str) -> bool,
-    ) -> Answer {
+        work: &mut Work,
+    ) -> Asked {
         let Some(program) = words.clone().next() else {
-            return Answer::CannotTell("is empty");
+            return Ok(Answer::CannotTell("is empty"));
         };
         if !words.clone().all(plain) || program.contains('=') {
-            return Answer::CannotTell(SHELL);
+            return Ok(Answer::CannotTell(SHELL));
         }
-        let begins = |same: &mut dyn FnMut(&str, &str) -> bool| {
-            self.0.iter().any(|prefix| {
-                let mut words = words.clone();
-                prefix
-                    .iter()
-                    .all(|wanted| words.next().is_some_and(|word| same(word, wanted)))
-            })
-        };
-        if begins(&mut |word, wanted| word == wanted) {
-            return Answer::Yes;
+        let first = words.take(self.longest).map(|word| Word::new(word, work));
+        let first = first.collect::<Result<Vec<_>, _>>()?;
+        work.spend(LISTED * self.listed.iter().map(Vec::len).sum::<usize>())?;
+        let mut together = Answer::No;
+        for prefix in &self.listed {
+            match begins(prefix, &first) {
+                Begins::Yes => return Ok(Answer::Yes),
+                Begins::Perhaps(why) => together = Answer::CannotTell(why),
+                Begins::No => {}
+            }
         }
-        // `/bin/rm` or `RM` may well be `rm`, and so may what cannot be folded.
-        let mut folder = Folder::default();
-        let mut loosely = |word: &str, wanted: &str| {
-            let same = folder.same(program_name(word), program_name(wanted));
-            same.unwrap_or(true)
-        };
-        if begins(&mut loosely) {
-            return Answer::CannotTell("differs from a listed command only in its spelling");
-        }
-        Answer::No
+        Ok(together)
     }
+}
+
+// === impl Listed ===
+
+impl Listed {
+    fn new(text: String) -> Self {
+        let name = fold(program_name(&text)).into_owned();
+        Self { text, name }
+    }
+}
+
+// === impl Word ===
+
+impl<'w> Word<'w> {
+    fn new(text: &'w str, work: &mut Work) -> Result<Self, Exhausted> {
+        work.spend(fold_cost(text))?;
+        let name = fold(program_name(text));
+        Ok(Self { text, name })
+    }
+}
+
+/// Word by word; a word that surely is another one decides.
+fn begins(prefix: &[Listed], words: &[Word<'_>]) -> Begins {
+    let mut all = Begins::Yes;
+    let mut words = words.iter();
+    for wanted in prefix {
+        let Some(word) = words.next() else {
+            return Begins::No;
+        };
+        if word.text.contains(' ') {
+            // A tool that joins the words and has them read again finds others.
+            return Begins::Perhaps(SPACE);
+        }
+        if word.text != wanted.text {
+            // `/bin/rm` or `RM` may well be `rm`.
+            if word.name != wanted.name {
+                return Begins::No;
+            }
+            all = Begins::Perhaps("differs from a listed command only in its spelling");
+        }
+    }
+    all
 }
 
 /// A program without the directory it stands in.

@@ -1,150 +1,190 @@
 //! Comparing a call's value with a policy's.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::{Answer, is_composite, yes_if};
-use crate::decimal::Decimal;
+use super::number::{Number, UNREADABLE};
+use super::{Answer, Asked, is_composite, yes_if};
+use crate::decimal::NoDecimal;
 use crate::document::literal::Literal;
 use crate::json::{Kind, Value};
+use crate::work::{Exhausted, Words, Work};
 
 const COMPOSITE: Answer = Answer::CannotTell("is an object or a list");
-const UNREADABLE: Answer = Answer::CannotTell("is a number with an absurd exponent");
+const NO_NUMBER: Answer = Answer::CannotTell("is no number");
 
-/// Numbers by value, other scalars by their text; objects and lists only with
-/// their own kind.
-pub(super) fn equal(value: Value<'_>, literal: &Literal) -> Answer {
+/// What comparing two values costs, their bytes aside.
+const EACH: usize = 4;
+
+/// Numbers by value, text with text byte for byte, and other scalars by their
+/// text; objects and lists only with their own kind.
+pub(super) fn equal(value: Value<'_>, literal: &Literal, work: &mut Work) -> Asked {
+    work.spend(EACH)?;
     match (value.kind(), literal) {
         (Kind::Array, Literal::Array(elements)) => {
             if value.len() != elements.len() {
-                return Answer::No;
+                return Ok(Answer::No);
             }
-            all(value
-                .elements()
-                .zip(elements)
-                .map(|(value, literal)| inner(value, literal)))
+            let pairs = value.elements().zip(elements);
+            all(pairs.map(|(value, literal)| inner(value, literal, work)))
         }
         (Kind::Object, Literal::Object(members)) => {
             if value.len() != members.len() {
-                return Answer::No;
+                return Ok(Answer::No);
             }
             all(members.iter().map(|(key, literal)| {
-                value
-                    .get(key)
-                    .map_or(Answer::No, |value| inner(value, literal))
+                work.spend(value.len())?;
+                match value.get(key) {
+                    Some(value) => inner(value, literal, work),
+                    None => Ok(Answer::No),
+                }
             }))
         }
-        (kind, _) if is_composite(kind) => COMPOSITE,
+        (kind, _) if is_composite(kind) => Ok(COMPOSITE),
         (_, Literal::Array(_) | Literal::Object(_)) => {
-            Answer::CannotTell("is neither an object nor a list")
+            Ok(Answer::CannotTell("is neither an object nor a list"))
         }
-        (Kind::Null, literal) => yes_if(*literal == Literal::Null),
-        (_, Literal::Null) => Answer::No,
-        _ => scalar(value, literal),
+        (Kind::Null, literal) => Ok(yes_if(*literal == Literal::Null)),
+        (_, Literal::Null) => Ok(Answer::No),
+        _ => scalar(value, literal, work),
     }
 }
 
 /// Inside objects and lists another kind is simply unequal.
-fn inner(value: Value<'_>, literal: &Literal) -> Answer {
-    let same_shape = match literal {
+fn inner(value: Value<'_>, literal: &Literal, work: &mut Work) -> Asked {
+    if same_shape(value, literal) {
+        equal(value, literal, work)
+    } else {
+        Ok(Answer::No)
+    }
+}
+
+fn same_shape(value: Value<'_>, literal: &Literal) -> bool {
+    match literal {
         Literal::Array(_) => value.kind() == Kind::Array,
         Literal::Object(_) => value.kind() == Kind::Object,
         _ => !is_composite(value.kind()),
-    };
-    if same_shape {
-        equal(value, literal)
-    } else {
-        Answer::No
     }
 }
 
-fn all(mut answers: impl Iterator<Item = Answer>) -> Answer {
-    answers
-        .find(|answer| *answer != Answer::Yes)
-        .unwrap_or(Answer::Yes)
+/// One that is unequal decides, whatever cannot be told beside it.
+fn all(answers: impl Iterator<Item = Asked>) -> Asked {
+    first_of(Answer::No, Answer::Yes, answers)
+}
+
+/// One that is equal decides, whatever cannot be told beside it.
+fn any(answers: impl Iterator<Item = Asked>) -> Asked {
+    first_of(Answer::Yes, Answer::No, answers)
+}
+
+fn first_of(decides: Answer, otherwise: Answer, answers: impl Iterator<Item = Asked>) -> Asked {
+    let mut together = otherwise;
+    for answer in answers {
+        let answer = answer?;
+        if answer == decides {
+            return Ok(decides);
+        }
+        if answer != otherwise {
+            together = answer;
+        }
+    }
+    Ok(together)
 }
 
 /// One of the list.
-pub(super) fn among(value: Value<'_>, list: &[Literal]) -> Answer {
-    let comparable = |literal: &&Literal| {
-        is_composite(value.kind()) == matches!(literal, Literal::Array(_) | Literal::Object(_))
-    };
-    let mut answer = if is_composite(value.kind()) {
-        COMPOSITE
-    } else {
-        Answer::No
-    };
-    for literal in list.iter().filter(comparable) {
-        match equal(value, literal) {
-            Answer::Yes => return Answer::Yes,
-            Answer::No => answer = Answer::No,
-            Answer::CannotTell(_) if is_composite(value.kind()) => {}
-            unsure @ Answer::CannotTell(_) => answer = unsure,
-        }
+pub(super) fn among(value: Value<'_>, list: &[Literal], work: &mut Work) -> Asked {
+    let mut comparable = list
+        .iter()
+        .filter(|literal| same_shape(value, literal))
+        .peekable();
+    if is_composite(value.kind()) && comparable.peek().is_none() {
+        return Ok(COMPOSITE);
     }
-    answer
+    any(comparable.map(|literal| equal(value, literal, work)))
 }
 
 /// Text in text, or an element in a list.
-pub(super) fn contains(value: Value<'_>, literal: &Literal) -> Answer {
+pub(super) fn contains(value: Value<'_>, literal: &Literal, work: &mut Work) -> Asked {
     match (value.kind(), literal) {
         (Kind::String, Literal::String(part)) => {
-            yes_if(value.as_str().is_some_and(|text| text.contains(part)))
+            let text = work.words(value)?;
+            let text = text.as_deref().unwrap_or_default();
+            work.spend(text.len())?;
+            Ok(yes_if(text.contains(part)))
         }
-        (Kind::String, _) => Answer::CannotTell("is text and can only contain text"),
-        (Kind::Array, _) => {
-            let mut answer = Answer::No;
-            for element in value.elements() {
-                match equal(element, literal) {
-                    Answer::Yes => return Answer::Yes,
-                    Answer::No => {}
-                    unsure @ Answer::CannotTell(_) => answer = unsure,
-                }
-            }
-            answer
-        }
-        _ => Answer::CannotTell("is neither text nor a list"),
+        (Kind::String, _) => Ok(Answer::CannotTell("is text and can only contain text")),
+        (Kind::Array, _) => any(value
+            .elements()
+            .map(|element| equal(element, literal, work))),
+        _ => Ok(Answer::CannotTell("is neither text nor a list")),
     }
 }
 
 /// Less, equal or greater than a number.
-pub(super) fn ordered(value: Value<'_>, limit: &str, holds: impl Fn(Ordering) -> bool) -> Answer {
+pub(super) fn ordered(
+    value: Value<'_>,
+    limit: &str,
+    holds: impl Fn(Ordering) -> bool,
+    work: &mut Work,
+) -> Asked {
     let text = match value.kind() {
-        Kind::Number => Cow::Borrowed(value.raw()),
-        Kind::String => value.as_str().unwrap_or_default(),
-        _ => return Answer::CannotTell("is no number"),
+        Kind::Number => Words::Written(value.raw()),
+        Kind::String => match work.words(value)? {
+            Some(text) => text,
+            None => return Ok(NO_NUMBER),
+        },
+        _ => return Ok(NO_NUMBER),
     };
-    match (Decimal::parse(&text), Decimal::parse(limit)) {
-        (Some(number), Some(limit)) => yes_if(holds(number.cmp(&limit))),
-        (None, _) if value.kind() == Kind::Number => UNREADABLE,
-        _ => Answer::CannotTell("is no number"),
+    work.spend(text.len() + limit.len())?;
+    Ok(match (Number::read(&text), Number::read(limit)) {
+        (Ok(number), Ok(limit)) => number.compare(&limit, holds),
+        (Err(NoDecimal::NoNumber), _) => NO_NUMBER,
+        (Err(NoDecimal::Absurd), _) | (_, Err(_)) => UNREADABLE,
+    })
+}
+
+fn scalar(value: Value<'_>, literal: &Literal, work: &mut Work) -> Asked {
+    match (value.kind(), literal) {
+        (Kind::Number, Literal::Number(number)) => numeric(value.raw(), number, work),
+        // Where one side is a number, text that is one means that number.
+        (Kind::Number, Literal::String(text)) => numeric(value.raw(), text, work),
+        (Kind::String, Literal::Number(number)) => {
+            let text = work.words(value)?;
+            numeric(text.as_deref().unwrap_or_default(), number, work)
+        }
+        (Kind::String, Literal::String(text)) => Ok(yes_if(same_text(value, text, work)?)),
+        (Kind::String, Literal::Bool(truth)) => {
+            Ok(yes_if(same_text(value, truth_word(*truth), work)?))
+        }
+        (_, Literal::String(text)) => Ok(yes_if(value.raw() == text)),
+        (_, Literal::Bool(truth)) => Ok(yes_if(value.raw() == truth_word(*truth))),
+        _ => Ok(Answer::No),
     }
 }
 
-fn scalar(value: Value<'_>, literal: &Literal) -> Answer {
-    let left = match value.kind() {
-        Kind::String => value.as_str().unwrap_or_default(),
-        _ => Cow::Borrowed(value.raw()),
-    };
-    let right = match literal {
-        Literal::String(text) | Literal::Number(text) => text,
-        Literal::Bool(true) => "true",
-        _ => "false",
-    };
-    if left == right {
-        return Answer::Yes;
-    }
-    if value.kind() == Kind::Number && Decimal::parse(&left).is_none() {
-        return UNREADABLE;
-    }
-    // Almost all texts differ from numbers in their first byte.
-    let numeric =
-        |text: &str| text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    if !numeric(&left) || !numeric(right) {
-        return Answer::No;
-    }
-    match (Decimal::parse(&left), Decimal::parse(right)) {
-        (Some(left), Some(right)) => yes_if(left == right),
-        _ => Answer::No,
-    }
+/// Equality where at least one side is a number.
+fn numeric(left: &str, right: &str, work: &mut Work) -> Asked {
+    work.spend(left.len() + right.len())?;
+    Ok(match (Number::read(left), Number::read(right)) {
+        (Ok(left), Ok(right)) => left.compare(&right, Ordering::is_eq),
+        // The other one is text, and no number.
+        (Err(NoDecimal::NoNumber), _) | (_, Err(NoDecimal::NoNumber)) => Answer::No,
+        (Err(NoDecimal::Absurd), _) | (_, Err(NoDecimal::Absurd)) => {
+            if left == right {
+                Answer::Yes
+            } else {
+                UNREADABLE
+            }
+        }
+    })
+}
+
+/// Stops at the first difference, so the shorter of the two counts.
+fn same_text(value: Value<'_>, text: &str, work: &mut Work) -> Result<bool, Exhausted> {
+    // One character takes at most six bytes to write.
+    work.spend(value.raw().len().min(6 * text.len()))?;
+    Ok(value.is_str(text))
+}
+
+fn truth_word(truth: bool) -> &'static str {
+    if truth { "true" } else { "false" }
 }

@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Answer, BadValue};
+use super::{Answer, Asked, BadValue};
+use crate::work::Work;
 
 /// Hosts that are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,9 @@ enum Host {
     Name(String),
     Address(IpAddr),
 }
+
+/// What comparing with a listed host costs.
+const LISTED: usize = 4;
 
 /// Schemes whose host is a host.
 const SCHEMES: [&str; 11] = [
@@ -50,13 +54,14 @@ impl Hosts {
             .map(Self)
     }
 
-    pub(super) fn ask(&self, url: &str) -> Answer {
-        match url_host(url) {
+    pub(super) fn ask(&self, url: &str, work: &mut Work) -> Asked {
+        work.spend(url.len() + LISTED * self.0.len())?;
+        Ok(match url_host(url) {
             Err(why) => Answer::CannotTell(why),
             Ok(asked) if self.0.iter().any(|listed| asked.is_or_is_below(listed)) => Answer::Yes,
             Ok(asked) if asked.is_private() => Answer::CannotTell("leads to a private address"),
             Ok(_) => Answer::No,
-        }
+        })
     }
 }
 

@@ -5,8 +5,9 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Answer, BadValue};
+use super::{Answer, Asked, BadValue, fold_cost};
 use crate::json::fold;
+use crate::work::Work;
 
 /// Directories; what is in them is under them, and so are they.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,21 +42,30 @@ impl Roots {
             .map(Self)
     }
 
-    pub(super) fn ask(&self, path: &str) -> Answer {
+    pub(super) fn ask(&self, path: &str, work: &mut Work) -> Asked {
+        if path.len() > LONGEST_PATH {
+            return Ok(Answer::CannotTell(TOO_LONG));
+        }
+        work.spend(fold_cost(path))?;
         let parts = match parts(path) {
             Ok(parts) => parts,
-            Err(why) => return Answer::CannotTell(why),
+            Err(why) => return Ok(Answer::CannotTell(why)),
         };
+        // A root that differs does so in one of its own names.
+        let compared: usize = self.0.iter().map(|root| 1 + root.parts.len()).sum();
+        work.spend(compared)?;
         if self.0.iter().any(|root| begins(&parts, &root.parts)) {
-            return Answer::Yes;
+            return Ok(Answer::Yes);
         }
         // On some file systems `/SRV` is `/srv`; which kind this is, nobody
         // here knows.
         let folded: Vec<_> = parts.iter().map(|part| fold(part)).collect();
         if self.0.iter().any(|root| begins(&folded, &root.folded)) {
-            return Answer::CannotTell("differs from a listed directory only in its spelling");
+            return Ok(Answer::CannotTell(
+                "differs from a listed directory only in its spelling",
+            ));
         }
-        Answer::No
+        Ok(Answer::No)
     }
 }
 
@@ -69,11 +79,12 @@ fn begins<P: AsRef<str>>(path: &[P], root: &[String]) -> bool {
 
 /// The longest path of any system (Linux' `PATH_MAX`).
 const LONGEST_PATH: usize = 4096;
+const TOO_LONG: &str = "is longer than a path can be";
 
 /// The names along an absolute path; `//` and `/./` are nothing.
 fn parts(path: &str) -> Result<Vec<&str>, &'static str> {
     if path.len() > LONGEST_PATH {
-        return Err("is longer than a path can be");
+        return Err(TOO_LONG);
     }
     let rest = path.strip_prefix('/').ok_or("is no absolute path")?;
     if path.chars().any(char::is_control) {

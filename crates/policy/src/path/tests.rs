@@ -48,20 +48,18 @@ fn refuses_what_is_no_path() {
 fn look(path: &str, over: Over, arguments: &str) -> &'static str {
     let document = read(arguments.as_bytes(), Bounds::default()).unwrap();
     let through = Outcome::CannotTell("through");
-    let outcome =
-        Path::parse(path)
-            .unwrap()
-            .look(
-                Some(document.root()),
-                over,
-                &through,
-                &mut |value| match value.map(|value| value.raw().parse::<f64>()) {
-                    None => Outcome::Absent,
-                    Some(Ok(number)) if number > 5.0 => Outcome::Holds,
-                    Some(Ok(_)) => Outcome::Fails,
-                    Some(Err(_)) => Outcome::CannotTell("text"),
-                },
-            );
+    let outcome = Path::parse(path).unwrap().look(
+        Some(document.root()),
+        over,
+        &through,
+        &mut Work::default(),
+        &mut |value, _| match value.map(|value| value.raw().parse::<f64>()) {
+            None => Outcome::Absent,
+            Some(Ok(number)) if number > 5.0 => Outcome::Holds,
+            Some(Ok(_)) => Outcome::Fails,
+            Some(Err(_)) => Outcome::CannotTell("text"),
+        },
+    );
     match outcome {
         Outcome::Holds => "holds",
         Outcome::Fails => "fails",

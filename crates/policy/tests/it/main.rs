@@ -11,7 +11,9 @@
 mod documents;
 mod fuzz;
 mod generate;
+mod hostile;
 mod properties;
+mod readers;
 
 #[test]
 fn nothing_panics_on_mutated_policies_and_calls() {

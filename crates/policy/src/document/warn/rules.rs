@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Warnings;
+use super::values::{self, Pinned};
 use crate::amount::Amount;
 use crate::document::Policy;
 use crate::document::literal::Literal;
@@ -31,6 +32,7 @@ pub(super) fn check(policy: &Policy, warnings: &mut Warnings) {
     };
     let required_everywhere = demanded(&all.require);
     everywhere.check(&HashSet::new(), warnings);
+    everywhere.values(&Pinned::by([everywhere.require]), warnings);
     for (index, limit) in all.limits.iter().enumerate() {
         if let Limit::Window(limit) = limit
             && let Some(path) = &limit.increment_from
@@ -69,6 +71,10 @@ pub(super) fn check(policy: &Policy, warnings: &mut Warnings) {
         } else {
             whole_block(&lists, tool, warnings);
             lists.check(&required_everywhere, warnings);
+            lists.values(
+                &Pinned::by([lists.require, all.require.as_slice()]),
+                warnings,
+            );
         }
     }
 }
@@ -150,6 +156,19 @@ impl Lists<'_> {
                     let message = format!("the same as {}/{list}/{earlier}", self.pointer);
                     warnings.add(format!("{}/{list}/{index}", self.pointer), message, "");
                 }
+            }
+        }
+    }
+
+    fn values(&self, pinned: &Pinned<'_>, warnings: &mut Warnings) {
+        for (list, predicates) in [
+            ("require", self.require),
+            ("deny_if", self.deny_if),
+            ("approve_if", self.approve_if),
+        ] {
+            for (index, predicate) in predicates.iter().enumerate() {
+                let pointer = format!("{}/{list}/{index}", self.pointer);
+                values::check(&pointer, list, predicate, pinned, warnings);
             }
         }
     }

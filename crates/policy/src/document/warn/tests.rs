@@ -95,6 +95,83 @@ fn rules_that_are_never_reached() {
     );
 }
 
+const THERE: &str = r#"{"conditions":[{"path":"args.n","op":"exists","value":true}]}"#;
+
+#[test]
+fn d95_a_number_that_other_spellings_get_past() {
+    let past = "text that many servers read as this number gets past this: with a blank or a sign before it, or in other digits";
+    let block = |list: &str, op: &str, value: &str, more: &str| {
+        format!(
+            r#"{{"{list}":[{{"conditions":[{{"path":"args.n","op":"{op}","value":{value}}}]}}{}],"require":[{}]}}"#,
+            "",
+            if more.is_empty() {
+                THERE.to_owned()
+            } else {
+                format!("{THERE},{more}")
+            }
+        )
+    };
+    let at = |list: &str| format!("/{list}/0/conditions/0: {past}");
+    for (op, value) in [("eq", "5"), ("in", r#"["a", 5]"#), ("contains", "5")] {
+        check(&block("deny_if", op, value, ""), &[&at("deny_if")]);
+        check(&block("approve_if", op, value, ""), &[&at("approve_if")]);
+    }
+    let required = |op: &str, value: &str| {
+        format!(
+            r#"{{"require":[{{"conditions":[{{"path":"args.n","op":"{op}","value":{value}}}]}}]}}"#
+        )
+    };
+    check(&required("neq", "5"), &[&at("require")]);
+    check(&required("not_in", "[5]"), &[&at("require")]);
+    check(&required("eq", "5"), &[]);
+    // Text is meant as text, and a comparison takes numbers only.
+    check(&block("deny_if", "eq", r#""5""#, ""), &[]);
+    check(&block("deny_if", "neq", "5", ""), &[]);
+    let gte = r#"{"conditions":[{"path":"args.n","op":"gte","value":0}]}"#;
+    check(&block("deny_if", "eq", "5", gte), &[]);
+}
+
+#[test]
+fn d07_contains_that_reads_like_a_part_of_an_element() {
+    let block = |value: &str, require: &str| {
+        format!(
+            r#"{{"deny_if":[{{"conditions":[{{"path":"args.n","op":"contains","value":{value}}}]}}],"require":[{THERE}{require}]}}"#
+        )
+    };
+    for value in [r#""rm -rf""#, r#"".ssh""#, r#""/etc/""#, r#""; ""#] {
+        let warned = format!(
+            "/deny_if/0/conditions/0: in a list, `contains` finds whole elements only, not {value} inside one"
+        );
+        check(&block(value, ""), &[&warned]);
+        let text = r#",{"conditions":[{"path":"args.n","op":"regex","value":"^"}]}"#;
+        check(&block(value, text), &[]);
+    }
+    check(&block(r#""--force""#, ""), &[]);
+    check(&block(r#""secrets""#, ""), &[]);
+}
+
+#[test]
+fn d84_patterns_that_can_cost_too_much_are_named() {
+    let block = |pattern: &str| {
+        format!(
+            r#"{{"require":[{{"conditions":[{{"path":"args.n","op":"regex","value":"{pattern}"}}]}}]}}"#
+        )
+    };
+    check(&block("^[a-z]+$"), &[]);
+    check(
+        &block("(a|b)*a(a|b){20}c"),
+        &[
+            "/require/0/conditions/0: a text of 4 MiB can be made so that \"(a|b)*a(a|b){20}c\" is too much work; such a call is refused",
+        ],
+    );
+    check(
+        &block(r"\\bid\\b"),
+        &[
+            r#"/require/0/conditions/0: "\\bid\\b" is too much work in a text of more than 81 KiB with characters beyond ASCII; such a call is refused"#,
+        ],
+    );
+}
+
 #[test]
 fn rules_for_nothing_and_against_everything() {
     check(

@@ -59,7 +59,7 @@ fn d82_names_beyond_the_budget_are_refused() {
     assert_eq!(exact, Err(KeyProblem::TooMuch(TooMuchToFold)));
     assert_eq!(
         format!("`params` {}", distinct.unwrap_err()),
-        "`params` has more than 64 KiB of names that are not plain ASCII"
+        "`params` has more than 32 KiB of names that are not plain ASCII"
     );
 }
 
