@@ -19,6 +19,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use provost_policy::json::{Folder, Kind, Value};
 use provost_policy::judge::{Allowed, Refusal, Verdict};
+use provost_policy::lengths;
 use provost_policy::method::{MethodKind, method_kind};
 use provost_policy::{Call, Caller, Charge, RuleId, Window};
 use provost_store::{Decision, Status};
@@ -26,6 +27,7 @@ use provost_store::{Decision, Status};
 use crate::answer::{self, Failure};
 use crate::asking::answers::{self, Unasked};
 use crate::asking::subscribe;
+use crate::brief::brief;
 use crate::directory::Principal;
 use crate::envelope::{self, Id, Malformed, Message};
 use crate::modern::Claims;
@@ -487,10 +489,11 @@ fn in_order(
         return Err(Stop::Malformed(Failure::id_in_use()));
     }
     if let Some(name) = call.tool.filter(|name| !protocol::is_tool_name(name)) {
-        let name = name.escape_debug();
+        let name = brief(name, lengths::TOOL_NAME);
+        let problem = format!("`{}` is not the name of a tool", name.escape_debug());
         return Err(Stop::Refused {
             decision: Decision::Deny,
-            refusal: envelope_refusal(&format!("`{name}` is not the name of a tool")),
+            refusal: envelope_refusal(&problem),
         });
     }
     let twin = match (call.tool, &state.tools) {

@@ -44,6 +44,63 @@ fn finds_globs_that_share_a_name() {
     check("a*bc*d", "a*cb*d", true);
 }
 
+/// What a pattern covers, by its definition.
+fn covers_by_definition(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern, name) {
+        ([], _) => name.is_empty(),
+        ([b'*', rest @ ..], [_, shorter @ ..]) => {
+            covers_by_definition(rest, name) || covers_by_definition(pattern, shorter)
+        }
+        ([b'*', rest @ ..], []) => covers_by_definition(rest, name),
+        ([literal, rest @ ..], [first, shorter @ ..]) => {
+            literal == first && covers_by_definition(rest, shorter)
+        }
+        (_, []) => false,
+    }
+}
+
+/// All texts over an alphabet, up to a length.
+fn all(alphabet: &[u8], longest: usize) -> Vec<Vec<u8>> {
+    let mut texts = vec![Vec::new()];
+    let mut from = 0;
+    for _ in 0..longest {
+        let to = texts.len();
+        for index in from..to {
+            for &byte in alphabet {
+                let mut longer = texts[index].clone();
+                longer.push(byte);
+                texts.push(longer);
+            }
+        }
+        from = to;
+    }
+    texts
+}
+
+#[test]
+fn d32_all_short_patterns_cover_and_meet_by_definition() {
+    let patterns = all(b"ab*", 4);
+    // What two of them share, they share in a name of all their letters at most.
+    let names = all(b"ab", 8);
+    let covered: Vec<Vec<bool>> = patterns
+        .iter()
+        .map(|pattern| {
+            let by_definition = |name: &Vec<u8>| {
+                let expected = covers_by_definition(pattern, name);
+                assert_eq!(covers(pattern, name), expected, "{pattern:?} {name:?}");
+                expected
+            };
+            names.iter().map(by_definition).collect()
+        })
+        .collect();
+    for (left, by_left) in patterns.iter().zip(&covered) {
+        for (right, by_right) in patterns.iter().zip(&covered) {
+            let shared = by_left.iter().zip(by_right).any(|(l, r)| *l && *r);
+            assert_eq!(meet(left, right), shared, "{left:?} {right:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_both_cover_they_share(left in "[ab*]{0,6}", right in "[ab*]{0,6}", name in "[ab]{0,8}") {

@@ -140,3 +140,6 @@ impl Calendar {
 fn start_of(window: u64, wall: u64) -> u64 {
     wall - wall % window
 }
+
+#[cfg(test)]
+mod tests;

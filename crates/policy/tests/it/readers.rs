@@ -118,7 +118,7 @@ impl Generated {
 
 fn pairs() -> Vec<(String, String)> {
     let mut generated = Generated(0x2545_F491_4F6C_DD1D);
-    (0..3000)
+    (0..1200)
         .map(|_| {
             let left = generated.number();
             let right = match generated.below(3) {
@@ -210,21 +210,25 @@ impl AsI128 for serde_json::Value {
     }
 }
 
-/// What a policy says: yes, no, or none when it cannot tell.
-fn ours(operator: &str, left: &str, right: &str) -> Option<bool> {
+/// A policy that wants one number to compare so with another.
+fn policy(operator: &str, right: &str) -> Policy {
     let value = match operator {
         "in" | "not_in" => format!("[{right}]"),
         _ => right.to_owned(),
     };
-    let policy = format!(
+    let text = format!(
         r#"{{"version":"1","default":"deny","tools":{{"t":{{"require":[{{"conditions":[{{"path":"args.n","op":"{operator}","value":{value}}}]}}]}}}}}}"#
     );
-    let policy = Policy::parse(&policy).unwrap();
+    Policy::parse(&text).unwrap()
+}
+
+/// What it says: yes, no, or none when it cannot tell.
+fn ours(policy: &Policy, left: &str) -> Option<bool> {
     let arguments = format!(r#"{{"n":{left}}}"#);
     let document = json::read(arguments.as_bytes(), Bounds::default()).unwrap();
     let name = Text::fixed("x");
     let enforced = Enforced {
-        policy: &policy,
+        policy,
         name: &name,
         version: 1,
         grant: &name,
@@ -279,8 +283,9 @@ fn d86_every_reader_agrees_with_every_answer() {
     let (mut told, mut untold) = (0, 0);
     for (index, (left, right)) in pairs.iter().enumerate() {
         for (operator, holds) in operators {
+            let policy = policy(operator, right);
             for left in [left.clone(), format!("\"{left}\"")] {
-                let Some(answer) = ours(operator, &left, right) else {
+                let Some(answer) = ours(&policy, &left) else {
                     untold += 1;
                     continue;
                 };
@@ -297,5 +302,5 @@ fn d86_every_reader_agrees_with_every_answer() {
     }
     // It is told wherever it can be.
     assert!(told > 2 * untold, "{told} told, {untold} not");
-    assert!(untold > 1000, "{untold}");
+    assert!(untold > 400, "{untold}");
 }

@@ -7,6 +7,7 @@
 mod a;
 mod c;
 mod j;
+mod judged;
 mod l;
 mod modern;
 mod names;
