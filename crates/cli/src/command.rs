@@ -15,6 +15,7 @@ pub(crate) mod run;
 pub(crate) mod sample_server;
 pub(crate) mod server;
 pub(crate) mod up;
+pub(crate) mod wrap;
 
 use crate::admin::{Admin, Response};
 use crate::arguments::{Arguments, Command, Global};

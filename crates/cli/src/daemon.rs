@@ -6,6 +6,7 @@ pub(crate) mod config;
 mod data_gone;
 mod lifecycle;
 mod local_run;
+mod log_file;
 mod logging;
 mod serve;
 mod signals;
@@ -14,7 +15,7 @@ mod upkeep;
 
 pub(crate) use admin_socket::export_format;
 pub(crate) use lifecycle::{Beginning, already_up, run};
-pub(crate) use logging::start_logging;
+pub(crate) use logging::{start_logging, start_logging_to};
 pub(crate) use serve::{Engine, Listen};
 pub(crate) use signals::{Signals, end_at_once};
 pub(crate) use start::{Started, connect_or_start};

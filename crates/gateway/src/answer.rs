@@ -8,6 +8,7 @@ use crate::asking::Misasked;
 use crate::brief::{SENTENCE, brief};
 use crate::modern::meta;
 use crate::protocol::{self, Era};
+use crate::upstream::Room;
 
 /// Key of the member in `_meta` (or `data`) that explains a decision.
 pub(crate) const DECISION_KEY: &str = "dev.provost/decision";
@@ -159,6 +160,37 @@ impl Failure {
             502,
             INTERNAL,
             format!("server `{server}` cannot be used until its operator has mended its settings"),
+        )
+    }
+
+    /// No process is started, because there are as many as there may be.
+    pub(crate) fn no_room(server: &str, room: Room) -> Self {
+        let text = match room {
+            Room::Grant => format!(
+                "server `{server}` is not started: this grant has as many server processes as it may have; end another session of it first"
+            ),
+            Room::All => format!(
+                "server `{server}` is not started: there are as many server processes as there may be; try again later"
+            ),
+        };
+        Self::busy(text)
+    }
+
+    /// A process that others use was opened in another way.
+    pub(crate) fn opened_otherwise(server: &str) -> Self {
+        Self::busy(format!(
+            "server `{server}` runs one process for several sessions, and another session opened it with another protocol version or other capabilities; open it alike, or let each session have a process of its own"
+        ))
+    }
+
+    /// A program that ends again and again is given a pause.
+    pub(crate) fn pausing(server: &str) -> Self {
+        Self::new(
+            502,
+            INTERNAL,
+            format!(
+                "server `{server}` ended each time soon after it was started; it is started again after a pause"
+            ),
         )
     }
 

@@ -311,7 +311,7 @@ fn upstream(
             command,
             args,
             cwd,
-            shared,
+            processes,
         } => {
             let mut environment = settings.base_environment.clone();
             let own = server.env.iter();
@@ -325,7 +325,7 @@ fn upstream(
                     directory: cwd.clone(),
                     environment,
                 },
-                shared: *shared,
+                processes: *processes,
             })))
         }
     }

@@ -279,7 +279,10 @@ impl Route {
                 | FaultKind::Unusable
                 | FaultKind::Slow
                 | FaultKind::Lies
-                | FaultKind::SessionLost => Ok(false),
+                | FaultKind::SessionLost
+                | FaultKind::NoRoom(_)
+                | FaultKind::OpenedOtherwise
+                | FaultKind::Pausing => Ok(false),
             },
         }
     }

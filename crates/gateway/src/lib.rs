@@ -46,14 +46,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use provost_store::{GrantId, ServerId, Store, StoreError};
+use provost_store::{GrantId, Processes, ServerId, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 pub use listener::ListenError;
 pub use probe::{ServerFault, ServerReport};
-pub use settings::{Listen, Settings, TlsFiles};
+pub use settings::{Listen, Settings, TlsFiles, Wrapper};
 
 use crate::directory::Directory;
 use crate::session::Session;
@@ -151,6 +151,8 @@ impl Gateway {
         let shared = Arc::new(Shared::new(store, ledger, seals, settings, background));
         let bounds = ChildBounds {
             most: shared.settings.max_children,
+            most_of_grant: shared.settings.max_children_per_grant,
+            wrapper: shared.settings.wrapper.clone(),
             idle: shared.settings.idle_child,
             line: shared.settings.result_limit,
             start: shared
@@ -328,7 +330,7 @@ impl Gateway {
                 directory: Some(own.directory),
                 environment: own.environment,
             },
-            shared: false,
+            processes: Processes::Session,
         };
         Some((self.0.agents.fetch_add(1, Ordering::Relaxed), spec))
     }
@@ -353,13 +355,11 @@ impl Gateway {
     #[must_use]
     pub fn metrics(&self) -> String {
         let shared = &self.0.shared;
-        let children = shared
-            .children
-            .get()
-            .map_or(0, |children| children.running());
+        let children = shared.children.get();
         let gauges = metrics::Gauges {
             sessions: shared.sessions.len(),
-            children,
+            children: children.map_or(0, |children| children.running()),
+            child_users: children.map_or(0, |children| children.users()),
         };
         shared.metrics.render(&gauges)
     }

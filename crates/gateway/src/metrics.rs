@@ -46,6 +46,7 @@ pub(crate) struct Counts {
 pub(crate) struct Gauges {
     pub(crate) sessions: usize,
     pub(crate) children: usize,
+    pub(crate) child_users: usize,
 }
 
 // === impl Metrics ===
@@ -198,6 +199,12 @@ impl Metrics {
                 "gauge",
                 "Server processes running.",
                 gauges.children as u64,
+            ),
+            (
+                "provost_server_process_users",
+                "gauge",
+                "Sessions and requests that use a server process.",
+                gauges.child_users as u64,
             ),
         ];
         for (name, kind, help, value) in plain {

@@ -1,6 +1,7 @@
 //! A request on its way upstream: the judged bytes, and where in them stands
 //! what may be replaced.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use provost_policy::json::Value;
 
 use crate::answer::DECISION_KEY;
 use crate::asking::Wanted;
+use crate::brief::{NAME, brief};
 use crate::envelope::{self, Id, IdKey, Message};
 use crate::modern::{self, Declared, meta};
 use crate::protocol;
@@ -161,6 +163,28 @@ impl Outgoing {
             raw(this.root()) == raw(other.root())
         };
         same("protocolVersion") && same("capabilities")
+    }
+
+    /// Who opens with this `initialize`, and what for, in words for the log.
+    pub(crate) fn opens_as(&self) -> String {
+        let Ok(parsed) = envelope::parse(&self.text) else {
+            return String::new();
+        };
+        let params = parsed.root().get("params");
+        let text = |value: Option<Value<'_>>| {
+            let text = value.and_then(Value::as_str).unwrap_or_default();
+            brief(&text, NAME).escape_debug().to_string()
+        };
+        let info = |member| text(params.and_then(|p| p.get("clientInfo")?.get(member)));
+        let version = text(params.and_then(|p| p.get("protocolVersion")));
+        let capabilities = params.and_then(|params| params.get("capabilities"));
+        let capabilities = capabilities.map_or(Cow::Borrowed("none"), |all| brief(all.raw(), NAME));
+        format!(
+            "`{}` {} (protocol {version}, capabilities {})",
+            info("name"),
+            info("version"),
+            capabilities.escape_debug()
+        )
     }
 
     /// The message for an upstream session that is this agent's alone.

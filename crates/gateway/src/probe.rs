@@ -247,6 +247,7 @@ async fn read_answer<T>(
 fn fault(fault: Fault) -> ServerFault {
     match fault.kind {
         FaultKind::Unusable => ServerFault::Unusable,
+        FaultKind::NoRoom(_) | FaultKind::OpenedOtherwise | FaultKind::Pausing => ServerFault::Down,
         _ if !fault.sent => ServerFault::Down,
         FaultKind::Down | FaultKind::SessionLost => ServerFault::Broken,
         FaultKind::Slow => ServerFault::Slow,

@@ -565,6 +565,9 @@ pub(crate) fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
     let down = Failure::upstream_down(server);
     match fault.kind {
         FaultKind::Unusable => (Status::NotSent, Failure::upstream_unusable(server)),
+        FaultKind::NoRoom(room) => (Status::NotSent, Failure::no_room(server, room)),
+        FaultKind::OpenedOtherwise => (Status::NotSent, Failure::opened_otherwise(server)),
+        FaultKind::Pausing => (Status::NotSent, Failure::pausing(server)),
         _ if !fault.sent => (Status::NotSent, down),
         FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, down),
         FaultKind::Slow => (Status::Timeout, Failure::upstream_slow(server)),

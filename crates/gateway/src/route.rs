@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use provost_store::Status;
+use provost_store::{Processes, Status};
 use tracing::{debug, info};
 
 use crate::directory::Site;
@@ -17,9 +17,9 @@ use crate::protocol::{Era, INITIALIZED};
 use crate::relay::fault_ending;
 use crate::session::Session;
 use crate::stage::{ask, settle};
-use crate::upstream::child::{Child, ChildSpec, Holder};
+use crate::upstream::child::{ChildSpec, Holder};
 use crate::upstream::http::{self, HttpUpstream, SESSION_ID, SessionHeaders};
-use crate::upstream::{Exchange, Fault, FaultKind, Upstream, is_result};
+use crate::upstream::{Exchange, Fault, FaultKind, Upstream, Use, is_result};
 use crate::worker::Worker;
 
 /// A session and the server it is with.
@@ -50,10 +50,11 @@ impl Route {
             }
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;
-                child
-                    .initialize(&self.session, permit, message)
-                    .await
-                    .map(Exchange::Message)
+                let opened = child.initialize(&self.session, permit, message).await?;
+                if is_result(&opened) {
+                    child.stay(&self.session);
+                }
+                Ok(Exchange::Message(opened))
             }
         }
     }
@@ -83,9 +84,8 @@ impl Route {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;
-                Ok(Exchange::Lines(
-                    Box::pin(child.request(&self.session, permit, message)).await?,
-                ))
+                let sent = Box::pin(child.request(&self.session, permit, message)).await?;
+                Ok(Exchange::Lines(child.lines(sent)))
             }
             Upstream::Http(http) => {
                 let generation = self.session.state().generation;
@@ -121,9 +121,8 @@ impl Route {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Modern)?;
-                Ok(Exchange::Lines(
-                    Box::pin(child.request(&self.session, permit, message)).await?,
-                ))
+                let sent = Box::pin(child.request(&self.session, permit, message)).await?;
+                Ok(Exchange::Lines(child.lines(sent)))
             }
             Upstream::Http(http) => {
                 let with = SessionHeaders {
@@ -274,7 +273,7 @@ impl Route {
             Some(Upstream::Stdio(spec)) => {
                 if let Some(children) = worker.shared.children.get() {
                     for era in [Era::Legacy, Era::Modern] {
-                        let holder = self.holder(spec);
+                        let holder = self.holder(spec, era);
                         children.detach(&spec.server, holder, era, &self.session);
                     }
                 }
@@ -283,24 +282,30 @@ impl Route {
         }
     }
 
-    /// The process this session's messages go to.
+    /// The process this session's messages go to, used until the value is dropped.
+    /// A session that is open uses it from its first message to its end, and so
+    /// does a connection of the modern era; other modern requests by themselves.
     pub(crate) fn child(
         &self,
         worker: &Worker,
         spec: &Arc<ChildSpec>,
         era: Era,
-    ) -> Result<Arc<Child>, Fault> {
+    ) -> Result<Use, Fault> {
         let children = worker.shared.children.get().ok_or_else(Fault::not_sent)?;
-        let own = self
-            .session
+        let session = &self.session;
+        let own = session
             .agent
             .and_then(|agent| worker.shared.stdio.child_of(agent));
-        children.attach(
-            own.as_ref().unwrap_or(spec),
-            self.holder(spec),
-            era,
-            &self.session,
-        )
+        let spec = own.as_ref().unwrap_or(spec);
+        let child = children.attach(spec, self.holder(spec, era), era, session)?;
+        let stays = match era {
+            Era::Legacy => session.is_open(),
+            Era::Modern => session.is_stdio(),
+        };
+        if stays {
+            child.stay(session);
+        }
+        Ok(child)
     }
 
     /// This session has no use for its process of that era any more.
@@ -308,15 +313,24 @@ impl Route {
         if let (Some(Upstream::Stdio(spec)), Some(children)) =
             (&self.site.upstream, worker.shared.children.get())
         {
-            children.part(&spec.server, self.holder(spec), era, &self.session);
+            children.part(&spec.server, self.holder(spec, era), era, &self.session);
         }
     }
 
-    fn holder(&self, spec: &ChildSpec) -> Holder {
-        match self.session.agent {
-            Some(agent) => Holder::Agent(agent),
-            None if spec.shared => Holder::Shared,
-            None => Holder::Grant(self.session.grant.clone()),
+    /// Whose process this session's messages of that era go to. A modern request
+    /// stands alone, so all of a grant may share a process.
+    fn holder(&self, spec: &ChildSpec, era: Era) -> Holder {
+        let session = &self.session;
+        match (session.agent, spec.processes, era) {
+            (Some(agent), _, _) => Holder::Agent(agent),
+            (None, Processes::Shared, _) => Holder::Shared,
+            (None, Processes::Session, Era::Legacy) => Holder::Session {
+                grant: session.grant.clone(),
+                session: session.id.clone(),
+            },
+            (None, Processes::Session | Processes::Grant, _) => {
+                Holder::Grant(session.grant.clone())
+            }
         }
     }
 

@@ -18,10 +18,17 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long an agent may take to send a request. Default: 30 seconds.
     pub request_timeout: Duration,
-    /// How long a process that no session uses is kept. Default: 5 minutes.
+    /// How long a server process is kept that nobody uses: one that several share
+    /// without any of them, one of a session over HTTP without a message or an open
+    /// stream. Default: 5 minutes.
     pub idle_child: Duration,
     /// Server processes at a time. Default: 256.
     pub max_children: usize,
+    /// Server processes at a time for one grant. Default: 32.
+    pub max_children_per_grant: usize,
+    /// What server processes run under. Default: none; then what detaches itself
+    /// from a server's process group outlives it.
+    pub wrapper: Option<Wrapper>,
     /// How long a session without any traffic is kept. Default: 1 hour.
     pub idle_session: Duration,
     /// Connections of agents at a time. When there are more, the oldest that
@@ -42,6 +49,17 @@ pub struct Settings {
     /// The environment every registered server starts with; its own variables
     /// are added. Default: empty.
     pub base_environment: Vec<(OsString, OsString)>,
+}
+
+/// The program that server processes run under: it takes down with them whatever
+/// they started. It is called with `args`, the number of the process that wants
+/// the server, and the server's own command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapper {
+    /// The program.
+    pub program: PathBuf,
+    /// Its own arguments.
+    pub args: Vec<OsString>,
 }
 
 /// Where agents connect over HTTP.
@@ -80,6 +98,8 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(30),
             idle_child: Duration::from_secs(300),
             max_children: 256,
+            max_children_per_grant: 32,
+            wrapper: None,
             idle_session: Duration::from_secs(3600),
             max_connections: 4096,
             idle_connection: Duration::from_secs(300),

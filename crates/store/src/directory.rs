@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use provost_policy::Text;
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::change::read_revision;
@@ -93,9 +93,25 @@ pub enum Transport {
         args: Vec<String>,
         /// Its working directory.
         cwd: Option<PathBuf>,
-        /// One process for all grants, because the operator says that is safe.
-        shared: bool,
+        /// Who shares a process of it. Read from the member `shared`, too, in
+        /// which directories of before say whether everybody does.
+        #[serde(alias = "shared", deserialize_with = "Processes::read")]
+        processes: Processes,
     },
+}
+
+/// Who shares a process of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Processes {
+    /// Nobody: each session has one of its own, as it would without a gateway.
+    /// Requests of the modern era, which have no session, share one per grant.
+    #[default]
+    Session,
+    /// The sessions of one grant, because the operator says that is safe.
+    Grant,
+    /// Everybody, because the operator says that is safe.
+    Shared,
 }
 
 /// One text of a policy.
@@ -145,6 +161,24 @@ pub struct Grant {
 /// SHA-256 of a token.
 pub fn hash_token(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
+}
+
+// === impl Processes ===
+
+impl Processes {
+    fn read<'d, D: Deserializer<'d>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Stored {
+            Now(Processes),
+            Before(bool),
+        }
+        Ok(match Stored::deserialize(from)? {
+            Stored::Now(processes) => processes,
+            Stored::Before(true) => Self::Shared,
+            Stored::Before(false) => Self::Session,
+        })
+    }
 }
 
 // === impl Directory ===

@@ -36,7 +36,8 @@ pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, Trust, 
 pub use change::{Actor, ChangeError, StoreError};
 pub use clock::Clock;
 pub use directory::{
-    Directory, Grant, PolicyVersion, Server, TokenHash, Transport, Unreadable, hash_token,
+    Directory, Grant, PolicyVersion, Processes, Server, TokenHash, Transport, Unreadable,
+    hash_token,
 };
 pub use grants::{Attachment, GrantView, Minted, NewGrant};
 pub use ids::{CallId, GrantId, ServerId};

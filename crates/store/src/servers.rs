@@ -10,8 +10,8 @@ use crate::ids::random_name;
 use crate::keys::Keyring;
 use crate::sealed::{self, ENV, HEADER, QUERY};
 use crate::{
-    Act, Actor, ChangeError, GrantId, Secret, Server, ServerId, Store, StoreError, Transport,
-    Unreadable, grants,
+    Act, Actor, ChangeError, GrantId, Processes, Secret, Server, ServerId, Store, StoreError,
+    Transport, Unreadable, grants,
 };
 
 /// Names that are built in.
@@ -327,9 +327,11 @@ fn describe(transport: &Transport) -> String {
             format!("http {scheme}://{host}/{path}")
         }
         Transport::Stdio {
-            command, shared, ..
-        } => {
-            format!("stdio {command}{}", if *shared { ", shared" } else { "" })
-        }
+            command, processes, ..
+        } => match processes {
+            Processes::Session => format!("stdio {command}"),
+            Processes::Grant => format!("stdio {command}, a process per grant"),
+            Processes::Shared => format!("stdio {command}, shared"),
+        },
     }
 }

@@ -86,6 +86,17 @@ pub fn fixture_program() -> PathBuf {
         .clone()
 }
 
+/// The program `provost-wrapper`, which servers run under; built like the fixture.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn wrapper_program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| built("provost-testkit", "provost-wrapper", "crates/wrapper/src"))
+        .clone()
+}
+
 fn built(package: &str, name: &str, source: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test knows its own path");
     // A test lives in target/PROFILE/deps/, a program in target/PROFILE/.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use provost_store::Processes;
 use serde::{Deserialize, Serialize};
 
 use super::WireSecret;
@@ -115,7 +116,7 @@ pub(crate) enum Transport {
     Stdio {
         command: Vec<String>,
         directory: Option<PathBuf>,
-        shared: bool,
+        processes: Processes,
     },
 }
 

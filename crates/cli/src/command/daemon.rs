@@ -28,9 +28,10 @@ impl Daemon {
     }
 
     fn begin(self, context: &Context) -> Outcome {
-        daemon::start_logging(context.environment.log.as_deref(), context.global.verbose)?;
-        let limits = config::File::default().limits(&config::variable)?;
         let places = context.places()?;
+        let (filter, verbose) = (context.environment.log.as_deref(), context.global.verbose);
+        daemon::start_logging_to(places.daemon_log(), filter, verbose)?;
+        let limits = config::File::default().limits(&config::variable)?;
         // No patience here: whoever started this looks whether another daemon has come up meanwhile.
         let beginning = Beginning {
             store: daemon::try_open_store(&places)?,

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use provost_store::Processes;
 
 use super::{Context, unexpected};
 use crate::admin::{Control, Request, Response, ServerView, Transport, Upstream, WireSecret};
@@ -29,7 +30,8 @@ A child process starts with PATH, HOME, LANG and the like, and with what `--env`
     #[command(after_help = "\
 Examples:
   provost server set github --header Authorization=@token.txt
-  provost server set github --unset Authorization --url https://mcp.example.com/mcp")]
+  provost server set github --unset Authorization --url https://mcp.example.com/mcp
+  provost server set files --processes grant")]
     Set(Set),
     /// List the servers
     List,
@@ -78,12 +80,25 @@ struct Place {
     /// Working directory of the child process [default: this directory]
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     dir: Option<PathBuf>,
-    /// One child process for all grants, instead of one for each
-    #[arg(long, conflicts_with = "url")]
-    shared: bool,
+    /// Who shares a child process: nobody (each session has its own), the sessions of one grant,
+    /// or everybody. Sharing is for servers that keep nothing for a client, and for clients of
+    /// one protocol version and the same capabilities [default: session]
+    #[arg(long, value_enum, value_name = "WHO", conflicts_with = "url")]
+    processes: Option<Sharing>,
     /// The command of a child-process server, after `--`
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
+}
+
+/// Who shares a child process of a server
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sharing {
+    /// Each session has a process of its own
+    Session,
+    /// The sessions of a grant share one
+    Grant,
+    /// Everybody shares one
+    Shared,
 }
 
 /// Change a server
@@ -126,7 +141,7 @@ impl Server {
 
 impl Add {
     fn run(self, context: &Context) -> Outcome {
-        let transport = self.place.transport()?.ok_or_else(|| {
+        let transport = self.place.transport(None)?.ok_or_else(|| {
             Failure::usage("where is the server")
                 .hint("either `--url URL`, or `-- CMD ARGS…` for a child process")
         })?;
@@ -156,9 +171,10 @@ impl Set {
     fn run(self, context: &Context) -> Outcome {
         let [headers, query, environment] =
             secrets([&self.headers, &self.query, &self.environment])?;
+        let known = self.place.known(context, &self.name)?;
         let request = Request::ServerSet {
             name: self.name,
-            transport: self.place.transport()?,
+            transport: self.place.transport(known)?,
             headers,
             query,
             environment,
@@ -171,16 +187,44 @@ impl Set {
 // === impl Place ===
 
 impl Place {
-    fn transport(self) -> Outcome<Option<Transport>> {
+    /// What is known of the server, where that decides what stays as it is.
+    fn known(&self, context: &Context, name: &str) -> Outcome<Option<Transport>> {
+        if self.command.is_empty() && self.processes.is_none() {
+            return Ok(None);
+        }
+        let name = name.to_owned();
+        let view = server(context.admin()?.ask(Request::ServerShow { name })?)?;
+        Ok(view.transport)
+    }
+
+    fn transport(self, known: Option<Transport>) -> Outcome<Option<Transport>> {
         if let Some(url) = self.url {
             return Ok(Some(Transport::Http { url }));
         }
+        let wanted = self.processes.map(Processes::from);
         if self.command.is_empty() {
-            if self.dir.is_some() || self.shared {
-                return Err(Failure::usage("`--dir` and `--shared` need the command")
-                    .hint("repeat it after `--`"));
+            if self.dir.is_some() {
+                return Err(
+                    Failure::usage("`--dir` needs the command").hint("repeat it after `--`")
+                );
             }
-            return Ok(None);
+            return match (wanted, known) {
+                (None, _) => Ok(None),
+                (
+                    Some(processes),
+                    Some(Transport::Stdio {
+                        command, directory, ..
+                    }),
+                ) => Ok(Some(Transport::Stdio {
+                    command,
+                    directory,
+                    processes,
+                })),
+                (Some(_), Some(Transport::Http { .. }) | None) => Err(Failure::usage(
+                    "`--processes` is for servers that are a child process",
+                )
+                .hint("give the command after `--`")),
+            };
         }
         // The daemon runs elsewhere: relative arguments mean this directory.
         let here = std::env::current_dir().map_err(|error| {
@@ -193,11 +237,27 @@ impl Place {
                 directory.display()
             )));
         }
+        let before = match known {
+            Some(Transport::Stdio { processes, .. }) => processes,
+            Some(Transport::Http { .. }) | None => Processes::default(),
+        };
         Ok(Some(Transport::Stdio {
             command: self.command,
             directory: Some(directory),
-            shared: self.shared,
+            processes: wanted.unwrap_or(before),
         }))
+    }
+}
+
+// === impl Sharing ===
+
+impl From<Sharing> for Processes {
+    fn from(sharing: Sharing) -> Self {
+        match sharing {
+            Sharing::Session => Self::Session,
+            Sharing::Grant => Self::Grant,
+            Sharing::Shared => Self::Shared,
+        }
     }
 }
 
@@ -275,9 +335,13 @@ fn place(server: &ServerView) -> (&'static str, String) {
         None => ("unreadable", server.unreadable.join("; ")),
         Some(Transport::Http { url }) => ("http", url.clone()),
         Some(Transport::Stdio {
-            command, shared, ..
+            command, processes, ..
         }) => (
-            if *shared { "stdio, shared" } else { "stdio" },
+            match processes {
+                Processes::Session => "stdio",
+                Processes::Grant => "stdio, one per grant",
+                Processes::Shared => "stdio, shared",
+            },
             command.join(" "),
         ),
     }

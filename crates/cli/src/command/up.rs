@@ -75,9 +75,10 @@ Keys of the configuration file, with default and variable (flags win, then varia
   result_limit     \"32MiB\"           PROVOST_RESULT_LIMIT     largest result
   call_timeout     \"5m\"              PROVOST_CALL_TIMEOUT     silence of an upstream while an answer is due
   connect_timeout  \"10s\"             PROVOST_CONNECT_TIMEOUT  connecting to an upstream
-  idle_child       \"5m\"              PROVOST_IDLE_CHILD       life of a child process without a session
+  idle_child       \"5m\"              PROVOST_IDLE_CHILD       life of a child process that nobody uses
   idle_session     \"1h\"              PROVOST_IDLE_SESSION     life of a session without a message
   max_children     256               PROVOST_MAX_CHILDREN     child processes at once
+  max_children_per_grant  32         PROVOST_MAX_CHILDREN_PER_GRANT  child processes of a grant at once
   max_connections  4096              PROVOST_MAX_CONNECTIONS  connections of agents at once
   upstream_ca      none              PROVOST_UPSTREAM_CA      further certificates that vouch for servers
   workers          one per core      PROVOST_WORKERS          threads that carry calls

@@ -40,11 +40,14 @@ pub(crate) struct File {
     call_timeout: Option<String>,
     /// How long connecting to an upstream may take. Default: `10s`. Variable: `PROVOST_CONNECT_TIMEOUT`.
     connect_timeout: Option<String>,
-    /// How long a child process without a call lives. Default: `5m`. Variable: `PROVOST_IDLE_CHILD`.
+    /// How long a child process lives that nobody uses. Default: `5m`. Variable: `PROVOST_IDLE_CHILD`.
     idle_child: Option<String>,
     idle_session: Option<String>,
     /// How many child processes may run at once. Default: `256`. Variable: `PROVOST_MAX_CHILDREN`.
     max_children: Option<usize>,
+    /// How many child processes one grant may have at once. Default: `32`.
+    /// Variable: `PROVOST_MAX_CHILDREN_PER_GRANT`.
+    max_children_per_grant: Option<usize>,
     /// How many connections of agents may be open at once. When there are more, the oldest one that
     /// brought no request in order is closed, or else the new one.
     /// Default: `4096`, and never more than there are open files for. Variable: `PROVOST_MAX_CONNECTIONS`.
@@ -85,6 +88,7 @@ pub(crate) struct Limits {
     pub(crate) idle_child: Option<Duration>,
     pub(crate) idle_session: Option<Duration>,
     pub(crate) max_children: Option<usize>,
+    pub(crate) max_children_per_grant: Option<usize>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) upstream_ca: Option<PathBuf>,
     pub(crate) workers: Option<usize>,
@@ -214,6 +218,10 @@ impl File {
             idle_child: length("PROVOST_IDLE_CHILD", &self.idle_child)?,
             idle_session: length("PROVOST_IDLE_SESSION", &self.idle_session)?,
             max_children: count("PROVOST_MAX_CHILDREN", self.max_children)?,
+            max_children_per_grant: count(
+                "PROVOST_MAX_CHILDREN_PER_GRANT",
+                self.max_children_per_grant,
+            )?,
             max_connections: count("PROVOST_MAX_CONNECTIONS", self.max_connections)?,
             upstream_ca: variable("PROVOST_UPSTREAM_CA")?
                 .map(PathBuf::from)
@@ -252,6 +260,13 @@ impl Limits {
             (
                 "max_children",
                 missing(&self.max_children, &running.max_children),
+            ),
+            (
+                "max_children_per_grant",
+                missing(
+                    &self.max_children_per_grant,
+                    &running.max_children_per_grant,
+                ),
             ),
             (
                 "max_connections",

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use provost_store::{
-    Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Secret, ServerChange, ServerId,
-    Store, Transport,
+    Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Processes, Secret, ServerChange,
+    ServerId, Store, Transport,
 };
 use sha2::{Digest, Sha256};
 use tracing::warn;
@@ -188,7 +188,7 @@ fn parts(upstream: RunUpstream) -> Outcome<Parts> {
                 args: words.collect(),
                 // Each agent brings its own directory; here it would only differ from run to run.
                 cwd: None,
-                shared: false,
+                processes: Processes::Session,
             };
             // The environment goes to the child only; it is not kept.
             let child = ChildOverride {

@@ -198,6 +198,10 @@ fn settings(limits: &Limits) -> Settings {
         idle_child: limits.idle_child.unwrap_or(default.idle_child),
         idle_session: limits.idle_session.unwrap_or(default.idle_session),
         max_children: limits.max_children.unwrap_or(default.max_children),
+        max_children_per_grant: limits
+            .max_children_per_grant
+            .unwrap_or(default.max_children_per_grant),
+        wrapper: crate::command::wrap::of_this_program(),
         max_connections: limits.max_connections.unwrap_or(default.max_connections),
         upstream_ca: limits.upstream_ca.clone(),
         workers: limits.workers.unwrap_or(default.workers),

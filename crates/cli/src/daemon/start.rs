@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 
+use super::log_file;
 use crate::admin::connect;
 use crate::environment::Environment;
 use crate::exit::Kind;
@@ -20,9 +21,6 @@ use crate::runtime::blocking;
 /// Between two attempts while another process holds the store without a socket: a command
 /// without a daemon, or a daemon that is starting or leaving.
 const BREATH: Duration = Duration::from_millis(30);
-
-/// A daemon begins a new log when the last one is larger.
-const LARGEST_LOG: u64 = 10 << 20;
 
 /// What a starting daemon says on stdout, once.
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,16 +81,7 @@ fn lock(path: &std::path::Path) -> Outcome<File> {
 async fn start(places: &Places) -> Outcome<Started> {
     let fail = |error: std::io::Error| Failure::unavailable("cannot start a daemon").because(error);
     let log_path = places.daemon_log();
-    if std::fs::metadata(&log_path).is_ok_and(|log| log.len() > LARGEST_LOG) {
-        // One old log is kept. A log that cannot be renamed only grows on.
-        drop(std::fs::rename(&log_path, log_path.with_extension("log.1")));
-    }
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(&log_path)
-        .map_err(fail)?;
+    let log = log_file::open(&log_path).map_err(fail)?;
     let program = std::env::current_exe().map_err(fail)?;
     let mut child = Command::new(program)
         .arg("--data")

@@ -21,5 +21,6 @@ mod help;
 mod negative;
 mod place;
 mod policies;
+mod processes;
 mod secrets;
 mod soak;

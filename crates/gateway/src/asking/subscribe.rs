@@ -121,6 +121,11 @@ impl Form {
 // === impl Wanted ===
 
 impl Wanted {
+    /// Whether any change was asked for.
+    pub(crate) fn anything(&self) -> bool {
+        *self != Self::default()
+    }
+
     fn of(asked: Value<'_>) -> Self {
         let flag = |name: &str| asked.get(name).and_then(Value::as_bool) == Some(true);
         let texts = |name: &str| {

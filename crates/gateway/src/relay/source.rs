@@ -3,12 +3,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::sse::{Event, Reader};
-use crate::upstream::{Fault, http};
+use crate::upstream::{ChildLines, Fault, http};
 use crate::worker::Worker;
 
 /// What may follow an answer on its stream before the connection is given up.
@@ -20,7 +18,7 @@ const DREGS: usize = 16 * 1024;
     reason = "one per call, on its task; boxing would allocate"
 )]
 pub(super) enum Source {
-    Lines(mpsc::Receiver<Bytes>),
+    Lines(ChildLines),
     Events {
         answer: http::Answer,
         reader: Reader,

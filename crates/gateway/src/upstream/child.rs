@@ -6,6 +6,7 @@
 
 mod opening;
 mod reading;
+mod users;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,25 +14,27 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use provost_policy::Text;
-use provost_store::Status;
+use provost_store::{Processes, Status};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, trace};
 
+use self::users::Users;
 use super::Fault;
+use super::allowance::Allowance;
 use super::process::{Program, Running};
+use super::starts::Starts;
 use crate::envelope::IdKey;
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
 use crate::protocol::Era;
 use crate::session::{Kept, Session};
+use crate::settings::Wrapper;
 use crate::splice;
 
 /// Messages that may wait for one request's reader.
 const WAITING: usize = 256;
-/// A process that lived this long starts again at once.
-const STEADY: Duration = Duration::from_secs(10);
 
 /// A server that is a program.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,8 +42,8 @@ pub(crate) struct ChildSpec {
     pub(crate) server: Text,
     pub(crate) name: Text,
     pub(crate) program: Program,
-    /// One process for everybody.
-    pub(crate) shared: bool,
+    /// Who shares a process of it.
+    pub(crate) processes: Processes,
 }
 
 /// Who uses one process.
@@ -48,8 +51,14 @@ pub(crate) struct ChildSpec {
 pub(crate) enum Holder {
     /// Everybody: the operator said it is safe.
     Shared,
-    /// All sessions of one grant.
+    /// All sessions, or modern requests, of one grant.
     Grant(Text),
+    /// One session.
+    Session {
+        /// Whose session it is.
+        grant: Text,
+        session: Text,
+    },
     /// One agent of `provost run`, with its own directory and environment.
     Agent(u64),
 }
@@ -69,11 +78,15 @@ pub(crate) trait Inbox: Send + Sync + 'static {
 }
 
 /// What bounds child processes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ChildBounds {
     /// Processes at a time.
     pub(crate) most: usize,
-    /// How long a process without sessions is kept.
+    /// Processes of one grant at a time.
+    pub(crate) most_of_grant: usize,
+    /// What programs run under.
+    pub(crate) wrapper: Option<Wrapper>,
+    /// How long a process is kept that nobody uses.
     pub(crate) idle: Duration,
     /// Longest line a process may write.
     pub(crate) line: usize,
@@ -89,6 +102,9 @@ pub(crate) struct Child {
     runtime: Handle,
     inbox: Arc<dyn Inbox>,
     bounds: ChildBounds,
+    starts: Arc<Starts>,
+    /// What the process may have said about it in the log.
+    noise: Mutex<Allowance>,
     state: Mutex<State>,
     /// Held while a process is started and opened, so that it happens once.
     opening: tokio::sync::Mutex<()>,
@@ -103,11 +119,16 @@ struct State {
     /// Counts processes; a late message of an earlier one is ignored.
     generation: u64,
     started: Option<Instant>,
-    failures: u32,
+    /// Whether the process has answered anything.
+    answered: bool,
+    /// Whether it is over: no process is started any more.
+    over: bool,
+    /// Whether its grant is gone, so that it goes with its last user.
+    dismissed: bool,
     next: u64,
     waiting: HashMap<u64, Waiting>,
-    sessions: Vec<Weak<Session>>,
-    /// Since when nobody uses it, as far as somebody looked.
+    users: Users,
+    /// Since when nobody has used it, as far as somebody looked.
     idle_since: Option<Instant>,
     /// How the running process was opened, to open the next one alike.
     opened: Option<OpenedBy>,
@@ -126,7 +147,22 @@ struct Waiting {
     id: String,
     key: IdKey,
     token: Option<String>,
+    /// Whether it hears of changes until it ends, so that nothing else is for it.
+    listens: bool,
     sink: mpsc::Sender<Bytes>,
+}
+
+// === impl Holder ===
+
+impl Holder {
+    /// The grant whose process it is. An agent of `provost run` has the one it
+    /// brought along, whatever its grant has.
+    pub(crate) fn grant(&self) -> Option<&Text> {
+        match self {
+            Self::Grant(grant) | Self::Session { grant, .. } => Some(grant),
+            Self::Shared | Self::Agent(_) => None,
+        }
+    }
 }
 
 // === impl Child ===
@@ -139,6 +175,7 @@ impl Child {
         runtime: Handle,
         inbox: Arc<dyn Inbox>,
         bounds: ChildBounds,
+        starts: Arc<Starts>,
     ) -> Self {
         Self {
             spec,
@@ -147,14 +184,26 @@ impl Child {
             runtime,
             inbox,
             bounds,
+            starts,
+            noise: Mutex::default(),
             state: Mutex::default(),
             opening: tokio::sync::Mutex::new(()),
         }
     }
 
-    /// What is started, and for whom.
-    pub(crate) fn of(&self) -> (&Arc<ChildSpec>, &Holder) {
-        (&self.spec, &self.holder)
+    /// What is started.
+    pub(crate) fn spec(&self) -> &Arc<ChildSpec> {
+        &self.spec
+    }
+
+    /// For whom it is started.
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// The era that is spoken with it.
+    pub(crate) fn era(&self) -> Era {
+        self.era
     }
 
     /// Whether the process runs.
@@ -162,13 +211,55 @@ impl Child {
         self.state().process.is_some()
     }
 
-    /// Adds a session to those that use it.
-    pub(crate) fn join(&self, session: &Arc<Session>) {
+    /// A session begins to do something with it.
+    pub(crate) fn begin(&self, session: &Arc<Session>) {
+        self.state().users.begin(session);
+    }
+
+    /// The session is done; `true` when nobody uses the process any more.
+    pub(crate) fn end(&self, session: &Session) -> bool {
         let mut state = self.state();
-        let known = |other: &Weak<Session>| other.as_ptr() == Arc::as_ptr(session);
-        if !state.sessions.iter().any(known) {
-            state.sessions.push(Arc::downgrade(session));
+        state.users.end(session);
+        state.users.is_empty()
+    }
+
+    /// From now on the session uses the process until it leaves, or ends.
+    pub(crate) fn stay(&self, session: &Arc<Session>) {
+        self.state().users.stay(session);
+        // Whoever ends it has it leave, before or after it was added.
+        if session.ended.is_cancelled() {
+            self.leave(session);
         }
+    }
+
+    /// The session has no use for it any more; `true` when nobody else has.
+    pub(crate) fn leave(&self, session: &Session) -> bool {
+        let mut state = self.state();
+        state.users.leave(session);
+        state.users.is_empty()
+    }
+
+    /// Whether it is of no use to anybody once its user is done with it.
+    pub(crate) fn leaves_at_once(&self) -> bool {
+        matches!(self.holder, Holder::Session { .. }) || self.state().dismissed
+    }
+
+    /// Whether it is of no use to anybody once its user has left.
+    pub(crate) fn leaves_with_its_user(&self) -> bool {
+        matches!(self.holder, Holder::Agent(_)) || self.leaves_at_once()
+    }
+
+    /// Its grant is gone; `true` when nobody uses it, otherwise it goes with its
+    /// last user.
+    pub(crate) fn dismiss(&self) -> bool {
+        let mut state = self.state();
+        state.dismissed = true;
+        state.users.is_empty()
+    }
+
+    /// How many use it.
+    pub(crate) fn users(&self) -> usize {
+        self.state().users.len()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -181,7 +272,7 @@ impl Child {
         session: &Arc<Session>,
         permit: &Permit,
         message: &Outgoing,
-    ) -> Result<mpsc::Receiver<Bytes>, Fault> {
+    ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
         if !self.is_ready() && self.era == Era::Modern {
             self.start().await?;
         } else if !self.is_ready() {
@@ -236,7 +327,7 @@ impl Child {
         session: &Arc<Session>,
         permit: &Permit,
         message: &Outgoing,
-    ) -> Result<mpsc::Receiver<Bytes>, Fault> {
+    ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
         trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
         let (sink, lines) = mpsc::channel(WAITING);
         let (number, input) = {
@@ -252,6 +343,9 @@ impl Child {
                 id: message.id().to_owned(),
                 key: message.key().clone(),
                 token: message.token().map(str::to_owned),
+                listens: message
+                    .modern()
+                    .is_some_and(|modern| modern.wanted.anything()),
                 sink,
             };
             state.waiting.insert(number, waiting);
@@ -262,7 +356,12 @@ impl Child {
             self.state().waiting.remove(&number);
             return Err(fault);
         }
-        Ok(lines)
+        Ok((number, lines))
+    }
+
+    /// Nobody reads any more what belongs to this request.
+    pub(crate) fn forget(&self, number: u64) {
+        self.state().waiting.remove(&number);
     }
 
     /// Hands a line to the process. One that does not read has room for some;
@@ -286,35 +385,33 @@ impl Child {
     }
 
     fn sessions(&self) -> Vec<Arc<Session>> {
-        let mut state = self.state();
-        state.sessions.retain(|session| session.strong_count() > 0);
-        state.sessions.iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// Whether nobody uses the process after this session left.
-    pub(crate) fn leave(&self, session: &Session) -> bool {
-        let mut state = self.state();
-        state
-            .sessions
-            .retain(|known| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), session));
-        state.sessions.is_empty()
+        self.state().users.all()
     }
 
     /// Whether nobody uses the process.
     pub(crate) fn unused(&self) -> bool {
-        self.sessions().is_empty()
+        self.state().users.is_empty()
     }
 
-    /// Whether nobody has used it for its idle time.
+    /// Whether nobody has used it for its idle time. A process of its own is used
+    /// as long as its session is heard of; the session stays, and finds another
+    /// one when it is heard of again.
     pub(crate) fn long_unused(&self) -> bool {
-        let unused = self.unused();
+        let own = matches!(self.holder, Holder::Session { .. });
+        let idle = self.bounds.idle;
+        let asleep =
+            |session: &Arc<Session>| !session.is_stdio() && session.last_used().elapsed() >= idle;
+        if own && !self.unused() {
+            let asleep = self.sessions().iter().all(asleep);
+            return asleep && !self.state().users.any_busy();
+        }
         let mut state = self.state();
-        if !unused {
+        if !state.users.is_empty() {
             state.idle_since = None;
             return false;
         }
         let since = *state.idle_since.get_or_insert_with(Instant::now);
-        since.elapsed() >= self.bounds.idle
+        since.elapsed() >= idle
     }
 
     /// The process ended: whoever waited for it is told by the end of its channel.
@@ -325,13 +422,24 @@ impl Child {
         }
         state.process = None;
         state.waiting.clear();
-        if state
-            .started
-            .is_some_and(|started| started.elapsed() >= STEADY)
-        {
-            state.failures = 0;
-        }
+        let started = state.started.take();
+        drop(state);
+        self.failed(started);
         info!(server.name = %self.spec.name, "Server `{}` ended", self.spec.name);
+    }
+
+    /// A process ended by itself, or was ended for what it did.
+    fn failed(&self, started: Option<Instant>) {
+        if let Some(started) = started {
+            self.starts.failed(started);
+        }
+    }
+
+    /// Ends a process for what it did.
+    fn condemn(&self) {
+        let started = self.state().started.take();
+        self.kill();
+        self.failed(started);
     }
 
     fn kill(&self) {
@@ -349,6 +457,7 @@ impl Child {
         state.generation += 1;
         state.waiting.clear();
         state.opened = None;
+        state.over = true;
         let process = state.process.take()?;
         process.stop.cancel();
         Some(process.gone)

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::child::{Child, ChildBounds, ChildSpec, Holder, Inbox};
-use super::{Fault, process};
+use super::starts::Starts;
+use super::uses::Use;
+use super::{Fault, FaultKind, Room, process};
 use crate::protocol::Era;
 use crate::session::Session;
 
@@ -21,7 +23,14 @@ pub(crate) struct Children {
     inbox: Arc<dyn Inbox>,
     bounds: ChildBounds,
     // A std mutex: look-ups and inserts only.
-    by_key: Mutex<HashMap<Key, Arc<Child>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_key: HashMap<Key, Arc<Child>>,
+    /// How the programs of registered servers fare, by the server's id.
+    starts: HashMap<Text, (Arc<ChildSpec>, Arc<Starts>)>,
 }
 
 /// A process speaks one era: one that was asked in both might mix them up.
@@ -35,75 +44,125 @@ impl Children {
             runtime,
             inbox,
             bounds,
-            by_key: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<Key, Arc<Child>>> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The process for this holder, with the session among its users.
+    /// The process for this holder, used by the session until the value is dropped.
     pub(crate) fn attach(
-        &self,
+        self: &Arc<Self>,
         spec: &Arc<ChildSpec>,
         holder: Holder,
         era: Era,
         session: &Arc<Session>,
-    ) -> Result<Arc<Child>, Fault> {
-        let key = (spec.server.clone(), holder.clone(), era);
+    ) -> Result<Use, Fault> {
+        let key = (spec.server.clone(), holder, era);
         let (child, gone) = {
-            let mut children = self.map();
-            let known = children.get(&key).cloned();
-            let (child, gone) = match known {
-                Some(child) if child.of().0 == spec => (child, None),
-                replaced => {
-                    let gone = match replaced {
-                        Some(replaced) => Some(replaced),
-                        None if children.len() < self.bounds.most => None,
-                        None => Some(make_room(&mut children)?),
-                    };
-                    let child = Arc::new(Child::new(
-                        Arc::clone(spec),
-                        holder,
-                        era,
-                        self.runtime.clone(),
-                        Arc::clone(&self.inbox),
-                        self.bounds,
-                    ));
-                    children.insert(key, Arc::clone(&child));
-                    (child, gone)
+            let mut known = self.known();
+            let (child, gone) = match known.by_key.get(&key).cloned() {
+                Some(child) if child.spec() == spec => (child, None),
+                Some(replaced) => (self.child(&mut known, spec, key), Some(replaced)),
+                None => {
+                    let gone = self.make_room(&mut known, spec, &key.1)?;
+                    (self.child(&mut known, spec, key), gone)
                 }
             };
             // Before anybody can find that nobody uses it.
-            child.join(session);
+            child.begin(session);
             (child, gone)
         };
         if let Some(gone) = gone {
             gone.stop();
         }
-        Ok(child)
+        Ok(Use::new(Arc::clone(self), child, Arc::clone(session)))
     }
 
-    /// The session ended: one agent's own process leaves with it, others after
-    /// their idle time.
-    pub(crate) fn detach(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
-        let key = (server.clone(), holder, era);
-        let child = self.map().get(&key).cloned();
-        let Some(child) = child else { return };
-        if child.leave(session) && matches!(key.1, Holder::Agent(_)) {
-            self.map().remove(&key);
+    fn child(&self, known: &mut Known, spec: &Arc<ChildSpec>, key: Key) -> Arc<Child> {
+        let child = Arc::new(Child::new(
+            Arc::clone(spec),
+            key.1.clone(),
+            key.2,
+            self.runtime.clone(),
+            Arc::clone(&self.inbox),
+            self.bounds.clone(),
+            known.starts_of(spec, &key.1),
+        ));
+        known.by_key.insert(key, Arc::clone(&child));
+        child
+    }
+
+    /// Makes sure that there is room for another process, if need be by one that
+    /// nobody uses.
+    fn make_room(
+        &self,
+        known: &mut Known,
+        spec: &ChildSpec,
+        holder: &Holder,
+    ) -> Result<Option<Arc<Child>>, Fault> {
+        if let Some(grant) = holder.grant() {
+            let most = self.bounds.most_of_grant;
+            if known.count_of(grant) >= most {
+                let unused = known.give_up(|of| of.grant() == Some(grant));
+                return unused.map(Some).ok_or_else(|| {
+                    warn!(server.name = %spec.name, grant.id = %grant, processes = most,
+                        "Server `{}` is not started: grant `{grant}` has {most} server processes, and `max_children_per_grant` allows no more", spec.name);
+                    Fault::not_started(FaultKind::NoRoom(Room::Grant))
+                });
+            }
+        }
+        if known.by_key.len() < self.bounds.most {
+            return Ok(None);
+        }
+        let most = self.bounds.most;
+        known.give_up(|_| true).map(Some).ok_or_else(|| {
+            warn!(server.name = %spec.name, processes = most,
+                "Server `{}` is not started: there are {most} server processes, and `max_children` allows no more", spec.name);
+            Fault::not_started(FaultKind::NoRoom(Room::All))
+        })
+    }
+
+    /// A use has ended. Who leaves a process of its own, or that of a grant that
+    /// is gone, leaves it for good.
+    pub(super) fn release(&self, child: &Arc<Child>, session: &Session) {
+        let over = {
+            let mut known = self.known();
+            child.end(session) && child.leaves_at_once() && known.remove(child)
+        };
+        if over {
             child.stop();
         }
     }
 
+    /// The session ended: a process of its own leaves with it, others after their
+    /// idle time.
+    pub(crate) fn detach(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
+        self.leave(server, holder, era, session, Child::leaves_with_its_user);
+    }
+
     /// The session has no use for the process any more; without others it ends.
     pub(crate) fn part(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
+        self.leave(server, holder, era, session, |_| true);
+    }
+
+    fn leave(
+        &self,
+        server: &Text,
+        holder: Holder,
+        era: Era,
+        session: &Session,
+        over: impl Fn(&Child) -> bool,
+    ) {
         let key = (server.clone(), holder, era);
-        let child = self.map().get(&key).cloned();
-        let Some(child) = child else { return };
-        if child.leave(session) {
-            self.map().remove(&key);
+        let gone = {
+            let mut known = self.known();
+            let child = known.by_key.get(&key).cloned();
+            child.filter(|child| child.leave(session) && over(child) && known.remove(child))
+        };
+        if let Some(child) = gone {
             child.stop();
         }
     }
@@ -123,24 +182,26 @@ impl Children {
 
     /// Ends the processes of servers that are gone or changed.
     pub(crate) fn retain(&self, stays: impl Fn(&Arc<ChildSpec>, &Holder) -> bool) {
-        self.take_if(|child| {
-            let (spec, holder) = child.of();
-            !stays(spec, holder)
-        });
+        self.take_if(|child| !stays(child.spec(), child.holder()));
+        let mut known = self.known();
+        known
+            .starts
+            .retain(|_, (spec, _)| stays(spec, &Holder::Shared));
     }
 
-    /// Ends the processes of grants that are `gone`, where nobody uses them any more.
+    /// Ends the processes of grants that are `gone`; one that is in use as soon
+    /// as nobody uses it any more.
     pub(crate) fn dismiss(&self, gone: impl Fn(&Text) -> bool) {
-        self.take_if(|child| match child.of().1 {
-            Holder::Grant(grant) => child.unused() && gone(grant),
-            Holder::Agent(_) | Holder::Shared => false,
+        self.take_if(|child| {
+            let dismissed = child.holder().grant().is_some_and(&gone);
+            dismissed && child.dismiss()
         });
     }
 
     fn take_if(&self, gone: impl Fn(&Child) -> bool) {
         let gone: Vec<Arc<Child>> = {
-            let mut children = self.map();
-            let leaving = children.extract_if(|_, child| gone(child));
+            let mut known = self.known();
+            let leaving = known.by_key.extract_if(|_, child| gone(child));
             leaving.map(|(_, child)| child).collect()
         };
         for child in gone {
@@ -150,28 +211,78 @@ impl Children {
 
     /// Ends every process and waits, for a short while, until they are gone.
     pub(crate) async fn stop_all(&self) {
-        let all: Vec<Arc<Child>> = self.map().drain().map(|(_, child)| child).collect();
+        let all: Vec<Arc<Child>> = self
+            .known()
+            .by_key
+            .drain()
+            .map(|(_, child)| child)
+            .collect();
         let gone: Vec<_> = all.iter().filter_map(|child| child.stop()).collect();
-        for gone in gone {
-            drop(tokio::time::timeout(process::LONGEST_END, gone.cancelled()).await);
-        }
+        let all_gone = async {
+            for gone in gone {
+                gone.cancelled().await;
+            }
+        };
+        drop(tokio::time::timeout(process::LONGEST_END, all_gone).await);
     }
 
     /// How many processes are running.
     pub(crate) fn running(&self) -> usize {
-        self.map().values().filter(|child| child.runs()).count()
+        let known = self.known();
+        known.by_key.values().filter(|child| child.runs()).count()
+    }
+
+    /// How many users all processes have.
+    pub(crate) fn users(&self) -> usize {
+        let known = self.known();
+        known.by_key.values().map(|child| child.users()).sum()
     }
 }
 
-/// Takes out a process that nobody uses, if there is one.
-fn make_room(children: &mut HashMap<Key, Arc<Child>>) -> Result<Arc<Child>, Fault> {
-    let unused = children.iter().find(|(_, child)| child.unused());
-    let key = unused.map(|(key, _)| key.clone());
-    key.and_then(|key| children.remove(&key)).ok_or_else(|| {
-        warn!(
-            processes = children.len(),
-            "No room for another server process"
+// === impl Known ===
+
+impl Known {
+    /// How the program fares. One that an agent brought along is that agent's own
+    /// affair, and so is one that was changed since.
+    fn starts_of(&mut self, spec: &Arc<ChildSpec>, holder: &Holder) -> Arc<Starts> {
+        if matches!(holder, Holder::Agent(_)) {
+            return Arc::default();
+        }
+        match self.starts.get(&spec.server) {
+            Some((known, starts)) if known == spec => Arc::clone(starts),
+            Some(_) | None => {
+                let starts = Arc::<Starts>::default();
+                let entry = (Arc::clone(spec), Arc::clone(&starts));
+                self.starts.insert(spec.server.clone(), entry);
+                starts
+            }
+        }
+    }
+
+    fn count_of(&self, grant: &Text) -> usize {
+        let of_grant = |child: &&Arc<Child>| child.holder().grant() == Some(grant);
+        self.by_key.values().filter(of_grant).count()
+    }
+
+    /// Takes out a process that nobody uses, if there is one among those.
+    fn give_up(&mut self, among: impl Fn(&Holder) -> bool) -> Option<Arc<Child>> {
+        let unused = |child: &Arc<Child>| among(child.holder()) && child.unused();
+        let key = self.by_key.iter().find(|(_, child)| unused(child));
+        let key = key.map(|(key, _)| key.clone())?;
+        self.by_key.remove(&key)
+    }
+
+    /// Takes out this very process, if it has not been replaced.
+    fn remove(&mut self, child: &Arc<Child>) -> bool {
+        let key = (
+            child.spec().server.clone(),
+            child.holder().clone(),
+            child.era(),
         );
-        Fault::not_sent()
-    })
+        let same = self
+            .by_key
+            .get(&key)
+            .is_some_and(|known| Arc::ptr_eq(known, child));
+        same && self.by_key.remove(&key).is_some()
+    }
 }

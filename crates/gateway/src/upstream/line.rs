@@ -31,13 +31,6 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
-    /// Drops what was read of a line that is too long; its rest passes as a line
-    /// of its own.
-    pub(crate) fn forget(&mut self) {
-        self.buffer.clear();
-        self.searched = 0;
-    }
-
     /// Whether something was read of a line that has not come to its end.
     pub(crate) fn is_cut_off(&self) -> bool {
         !self.buffer.is_empty()

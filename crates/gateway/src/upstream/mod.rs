@@ -1,11 +1,15 @@
 //! The servers behind the gateway. A closed set: HTTP, and child processes.
 
+mod allowance;
 pub(crate) mod child;
 pub(crate) mod children;
 mod connections;
 pub(crate) mod http;
 pub(crate) mod line;
 pub(crate) mod process;
+mod starts;
+mod stderr;
+mod uses;
 
 use std::sync::Arc;
 
@@ -18,6 +22,7 @@ use crate::sse;
 pub(crate) use child::ChildSpec;
 pub(crate) use children::Children;
 pub(crate) use http::HttpUpstream;
+pub(crate) use uses::{ChildLines, Use};
 
 /// How one server is reached.
 #[derive(Clone)]
@@ -33,7 +38,7 @@ pub(crate) enum Exchange {
     /// The whole answer.
     Message(Bytes),
     /// Messages one by one; the answer is one of them.
-    Lines(mpsc::Receiver<Bytes>),
+    Lines(ChildLines),
     /// Events over HTTP; the answer is in one of them.
     Events(http::Answer),
 }
@@ -45,14 +50,7 @@ impl Exchange {
     pub(crate) async fn answer(self, limit: usize) -> Result<Bytes, Fault> {
         match self {
             Self::Message(text) => Ok(text),
-            Self::Lines(mut lines) => {
-                while let Some(line) = lines.recv().await {
-                    if is_answer(&line) {
-                        return Ok(line);
-                    }
-                }
-                Err(Fault::broken())
-            }
+            Self::Lines(mut lines) => lines.answer().await,
             Self::Events(mut answer) => {
                 let mut reader = sse::Reader::new(limit);
                 while let Some(chunk) = answer.next().await? {
@@ -66,6 +64,16 @@ impl Exchange {
             }
         }
     }
+}
+
+/// The answer among the lines of one request.
+async fn answer_in(lines: &mut mpsc::Receiver<Bytes>) -> Result<Bytes, Fault> {
+    while let Some(line) = lines.recv().await {
+        if is_answer(&line) {
+            return Ok(line);
+        }
+    }
+    Err(Fault::broken())
 }
 
 fn is_answer(message: &Bytes) -> bool {
@@ -110,6 +118,22 @@ pub(crate) enum FaultKind {
     Status(u16),
     /// The upstream does not know the session any more.
     SessionLost,
+    /// No process is started: as many as may run do.
+    NoRoom(Room),
+    /// The process that runs was opened with another version or other
+    /// capabilities, and others use it.
+    OpenedOtherwise,
+    /// The program keeps ending, and is given a pause.
+    Pausing,
+}
+
+/// Whose processes are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Those of the grant.
+    Grant,
+    /// Those of everybody.
+    All,
 }
 
 // === impl Fault ===
@@ -129,6 +153,11 @@ impl Fault {
             kind: FaultKind::Down,
             sent: false,
         }
+    }
+
+    /// No process was there for it, and this is why.
+    pub(crate) fn not_started(kind: FaultKind) -> Self {
+        Self { kind, sent: false }
     }
 
     /// The exchange broke off after something may have been sent.

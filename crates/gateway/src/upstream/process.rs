@@ -1,19 +1,21 @@
 //! Starts and ends a child process that speaks MCP over its standard streams.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
+use provost_policy::Text;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::debug;
 
-use super::line::{End, Lines};
+use super::stderr;
+use crate::settings::Wrapper;
 
 /// What to start, and in which surroundings.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +25,26 @@ pub(crate) struct Program {
     pub(crate) directory: Option<PathBuf>,
     /// The whole environment; nothing else is inherited.
     pub(crate) environment: Vec<(OsString, OsString)>,
+}
+
+// === impl Program ===
+
+impl Program {
+    /// Whether there is a program to start, where the system looks for one.
+    fn exists(&self) -> bool {
+        let here = self.directory.as_deref().unwrap_or(Path::new(""));
+        let runs = |path: &Path| {
+            let path = here.join(path);
+            !path.is_dir() && rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok()
+        };
+        let own = Path::new(&self.command);
+        if own.components().count() != 1 || own.is_absolute() {
+            return runs(own);
+        }
+        let path = self.environment.iter().find(|(name, _)| name == "PATH");
+        let path = path.map_or(OsStr::new(USUAL_PATH), |(_, path)| path);
+        std::env::split_paths(path).any(|folder| runs(&folder.join(own)))
+    }
 }
 
 /// A running process and the ways to it.
@@ -38,30 +60,35 @@ pub(crate) struct Running {
 /// Grace given to a process at each step of being ended.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// A wrapper that was asked to end leaves its program a grace of its own, and
+/// takes down what is left; one that takes longer is beyond help.
+const WRAPPED_END: Duration = Duration::from_secs(5);
+
 /// After this long a process that was stopped is gone, whatever it does.
-pub(crate) const LONGEST_END: Duration = Duration::from_secs(5);
+pub(crate) const LONGEST_END: Duration = Duration::from_secs(8);
 
-/// Longest line of a child's standard error that reaches the log.
-const LOG_LINE: usize = 2048;
+/// Where programs are looked for when nothing is said.
+const USUAL_PATH: &str = "/bin:/usr/bin";
 
-/// Starts `program` in a process group of its own, and the tasks that feed it,
-/// drain its standard error, and end it with everything it started. Its output
-/// is for the caller to read.
-pub(crate) fn start(name: &str, program: &Program) -> std::io::Result<(Running, ChildStdout)> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the stdio upstream starts processes"
-    )]
-    let mut command = Command::new(&program.command);
+/// Starts `program`, and the tasks that feed it, drain its standard error, and
+/// end it with everything it started: by its wrapper, or else as far as that
+/// stayed in its process group. Its output is for the caller to read.
+pub(crate) fn start(
+    name: &Text,
+    program: &Program,
+    wrapper: Option<&Wrapper>,
+) -> std::io::Result<(Running, ChildStdout)> {
+    let mut command = command(program, wrapper)?;
     command
-        .args(&program.args)
         .env_clear()
         .envs(program.environment.iter().map(|(k, v)| (k, v)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true);
+        // A wrapper hears of the end of the thread that started it, and ends in
+        // order; killed, it would leave everything behind.
+        .kill_on_drop(wrapper.is_none());
     if let Some(directory) = &program.directory {
         command.current_dir(directory);
     }
@@ -74,10 +101,40 @@ pub(crate) fn start(name: &str, program: &Program) -> std::io::Result<(Running, 
     let stop = CancellationToken::new();
     let (input, lines) = mpsc::channel(64);
     tokio::spawn(feed(stdin, lines, stop.clone()));
-    tokio::spawn(drain(name.to_owned(), stderr));
+    tokio::spawn(stderr::drain(name.clone(), stderr));
     let gone = CancellationToken::new();
-    tokio::spawn(reap(name.to_owned(), child, stop.clone(), gone.clone()));
+    let last = if wrapper.is_some() {
+        WRAPPED_END
+    } else {
+        GRACE
+    };
+    let reaping = reap(name.clone(), child, last, stop.clone(), gone.clone());
+    tokio::spawn(reaping);
     Ok((Running { input, stop, gone }, stdout))
+}
+
+/// The command that starts a program.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the stdio upstream starts processes"
+)]
+fn command(program: &Program, wrapper: Option<&Wrapper>) -> std::io::Result<Command> {
+    let Some(wrapper) = wrapper else {
+        let mut command = Command::new(&program.command);
+        command.args(&program.args);
+        return Ok(command);
+    };
+    // The wrapper would start, and only then find that there is nothing to wrap.
+    if !program.exists() {
+        return Err(std::io::ErrorKind::NotFound.into());
+    }
+    let mut command = Command::new(&wrapper.program);
+    command
+        .args(&wrapper.args)
+        .arg(std::process::id().to_string())
+        .arg(&program.command)
+        .args(&program.args);
+    Ok(command)
 }
 
 /// Writes lines until the process is stopped; dropping its standard input is
@@ -118,26 +175,16 @@ async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> std::io::Result<()> 
     stdin.write_all(&whole).await
 }
 
-/// Keeps standard error flowing into the log, so that a chatty child never blocks.
-async fn drain(name: String, stderr: ChildStderr) {
-    let mut lines = Lines::new(stderr, 64 * 1024);
-    loop {
-        match lines.next().await {
-            Ok(line) => {
-                let line = line.get(..LOG_LINE).unwrap_or(&line);
-                let text = String::from_utf8_lossy(line);
-                info!(server.name = %name, "Server `{name}` says: {}", text.escape_debug());
-            }
-            Err(End::Closed) => return,
-            // Too long for a line of a log: the part that was read is dropped.
-            Err(End::TooLong) => lines.forget(),
-        }
-    }
-}
-
 /// Waits for the end of the process, or brings it about, and takes its whole
-/// group down: a server may have started others.
-async fn reap(name: String, mut child: Child, stop: CancellationToken, gone: CancellationToken) {
+/// group down: a server may have started others. Under a wrapper the group is
+/// the wrapper's, and it has taken everything down when it ends.
+async fn reap(
+    name: Text,
+    mut child: Child,
+    last: Duration,
+    stop: CancellationToken,
+    gone: CancellationToken,
+) {
     let group = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
@@ -152,7 +199,7 @@ async fn reap(name: String, mut child: Child, stop: CancellationToken, gone: Can
         () = stop.cancelled() => {
             if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
                 signal(Signal::TERM);
-                if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+                if tokio::time::timeout(last, child.wait()).await.is_err() {
                     signal(Signal::KILL);
                     let _ = child.wait().await;
                 }

@@ -155,7 +155,7 @@ async fn a_process_that_does_not_read_is_slow_or_down() {
     let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
     let setup = Setup::from(allow_all()).settings(|s| s.call_timeout = Duration::from_secs(1));
     let scene = Scene::new(Face::Http, Kind::Http, setup).await;
-    scene.gate.stdio_server("stuck", &start, false);
+    scene.gate.stdio_server("stuck", &start, Processes::Session);
     scene.gate.put_policy("stuck", "open", &allow_all());
     let agent = scene.gate.http_agent(&scene.gate.mint_on("stuck", "open"));
     agent.connect().await;

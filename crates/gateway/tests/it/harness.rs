@@ -10,6 +10,7 @@ pub(crate) mod upstream;
 use serde_json::{Value, json};
 
 pub(crate) use gate::{Pass, TestGateway};
+pub(crate) use provost_store::Processes;
 pub(crate) use scene::{Era, Face, Scene, Setup};
 pub(crate) use upstream::{Kind, TestUpstream};
 

@@ -275,33 +275,6 @@ async fn a_process_that_was_killed_is_started_again_unnoticed() {
 }
 
 #[tokio::test]
-async fn a_process_is_opened_as_its_agent_asks() {
-    let scene = Scene::new(Face::Http, Kind::Stdio, allow_all()).await;
-    scene.agent.close().await;
-    let same = scene.another_agent(&scene.pass).await;
-    assert_eq!(scene.upstream.events_of("started").len(), 1);
-    let beside = scene.gate.http_agent(&scene.pass);
-    assert_eq!(
-        beside.connect_as("2024-11-05").await["protocolVersion"],
-        "2025-11-25"
-    );
-    assert_eq!(
-        scene.upstream.events_of("started").len(),
-        1,
-        "others use it"
-    );
-    same.close().await;
-    beside.close().await;
-    let other = scene.gate.http_agent(&scene.pass);
-    assert_eq!(
-        other.connect_as("2024-11-05").await["protocolVersion"],
-        "2024-11-05"
-    );
-    assert_eq!(text(&other.call("echo", json!({"text": "x"})).await), "x");
-    assert_eq!(scene.upstream.events_of("started").len(), 2);
-}
-
-#[tokio::test]
 async fn a_question_of_a_shared_process_that_may_be_anothers_reaches_nobody() {
     let scene = Scene::new(Face::Http, Kind::Stdio, Setup::from(allow_all()).shared()).await;
     let other = scene.another_agent(&scene.another_pass("other")).await;

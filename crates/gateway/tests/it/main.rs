@@ -27,6 +27,8 @@ mod journal;
 mod methods;
 mod modern;
 mod negative;
+mod noise;
+mod own_processes;
 mod pieces;
 mod pressure;
 mod processes;

@@ -250,7 +250,7 @@ async fn a_process_that_reads_and_writes_single_bytes_is_understood() {
         .args(["-c", slowly])
         .args(stdio.start.command_line());
     start.env.clone_from(&stdio.start.env);
-    scene.gate.stdio_server("bytes", &start, false);
+    scene.gate.stdio_server("bytes", &start, Processes::Session);
     scene.gate.put_policy("bytes", "open", &allow_all());
     let agent = scene.gate.http_agent(&scene.gate.mint_on("bytes", "open"));
     agent.connect().await;

@@ -40,7 +40,7 @@ async fn a_servers_own_variables_reach_it() {
     let stdio = provost_testkit::fixture::Stdio::new(&Options::default());
     let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
     let start = stdio.start.clone().env("FIXTURE_SECRET", "s3cret");
-    scene.gate.stdio_server("child", &start, false);
+    scene.gate.stdio_server("child", &start, Processes::Session);
     scene.gate.put_policy("child", "open", &allow_all());
     let agent = scene.gate.http_agent(&scene.gate.mint_on("child", "open"));
     agent.connect().await;

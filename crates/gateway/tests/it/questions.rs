@@ -255,7 +255,7 @@ async fn a_question_that_can_reach_nobody_is_refused() {
     );
     let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
     let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
-    scene.gate.stdio_server("asks", &start, false);
+    scene.gate.stdio_server("asks", &start, Processes::Session);
     scene.gate.put_policy("asks", "open", &allow_all());
     let agent = scene.gate.http_agent(&scene.gate.mint_on("asks", "open"));
     agent.connect().await;

@@ -94,9 +94,11 @@ async fn a_look_at_a_server_says_what_is_wrong_with_it() {
     });
     scene.gate.http_server("silent", &silent.url());
     assert!(matches!(look("silent").await, Err(ServerFault::Slow)));
-    scene
-        .gate
-        .stdio_server("nothing", &Start::program("/no/such/program"), false);
+    scene.gate.stdio_server(
+        "nothing",
+        &Start::program("/no/such/program"),
+        Processes::Session,
+    );
     assert!(matches!(look("nothing").await, Err(ServerFault::Down)));
     assert!(matches!(
         look("nowhere").await,
@@ -160,7 +162,7 @@ async fn a_program_that_starts_slowly_is_modern_once_it_answers() {
         fixture_program().display()
     );
     let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
-    scene.gate.stdio_server("slow", &start, false);
+    scene.gate.stdio_server("slow", &start, Processes::Session);
     scene.gate.put_policy("slow", "open", &allow_all());
     let agent = scene.gate.http_agent(&scene.gate.mint_on("slow", "open"));
     let agent = agent.modern();

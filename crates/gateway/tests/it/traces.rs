@@ -120,7 +120,7 @@ async fn l105_the_words_of_a_server_cannot_forge_the_log() {
     let setup = Setup::from(allow_all()).settings(|s| s.call_timeout = Duration::from_secs(1));
     let scene = Scene::new(Face::Http, Kind::Http, setup).await;
     let start = Start::program("/bin/sh").args(["-c", script]);
-    scene.gate.stdio_server("evil", &start, false);
+    scene.gate.stdio_server("evil", &start, Processes::Session);
     drop(scene.gate.gateway.test_server("evil").await);
     let text = log.text();
     assert!(

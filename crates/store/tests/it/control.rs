@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use provost_store::{
-    Attachment, ChangeError, Deletion, Filter, GrantId, Minted, NewGrant, NewServer, Secret,
-    ServerChange, Store, Transport,
+    Attachment, ChangeError, Deletion, Filter, GrantId, Minted, NewGrant, NewServer, Processes,
+    Secret, ServerChange, Store, Transport,
 };
 
 use crate::harness::{admin, scratch};
@@ -96,7 +96,7 @@ fn servers_come_and_go() {
         command: "npx".to_owned(),
         args: vec!["-y".to_owned(), "server".to_owned()],
         cwd: Some("/srv".into()),
-        shared: true,
+        processes: Processes::Grant,
     };
     let change = ServerChange {
         transport: Some(stdio.clone()),
@@ -630,4 +630,22 @@ fn d03_a_transport_that_cannot_be_read_concerns_its_server_alone() {
             .unreadable
             .is_empty()
     );
+}
+
+/// The form of before: a flag that says whether everybody shares a process.
+#[test]
+fn d41_transports_of_before_keep_their_meaning() {
+    let read = |member: &str| -> Processes {
+        let text = format!(r#"{{"stdio":{{"command":"x","args":[],"cwd":null,{member}}}}}"#);
+        match serde_json::from_str(&text).unwrap() {
+            Transport::Stdio { processes, .. } => processes,
+            Transport::Http { .. } => panic!("it is a program"),
+        }
+    };
+    assert_eq!(read(r#""shared":true"#), Processes::Shared);
+    assert_eq!(read(r#""shared":false"#), Processes::Session);
+    for processes in [Processes::Session, Processes::Grant, Processes::Shared] {
+        let written = serde_json::to_string(&processes).unwrap();
+        assert_eq!(read(&format!(r#""processes":{written}"#)), processes);
+    }
 }

@@ -214,11 +214,11 @@ fn shown(transport: &Stored) -> Transport {
             command,
             args,
             cwd,
-            shared,
+            processes,
         } => Transport::Stdio {
             command: std::iter::once(command).chain(args).cloned().collect(),
             directory: cwd.clone(),
-            shared: *shared,
+            processes: *processes,
         },
     }
 }
@@ -239,7 +239,7 @@ fn stored(transport: Transport) -> Outcome<Stored> {
         Transport::Stdio {
             command,
             directory,
-            shared,
+            processes,
         } => {
             let mut words = command.into_iter();
             let Some(command) = words.next().filter(|command| !command.is_empty()) else {
@@ -249,7 +249,7 @@ fn stored(transport: Transport) -> Outcome<Stored> {
                 command,
                 args: words.collect(),
                 cwd: directory,
-                shared,
+                processes,
             })
         }
     }

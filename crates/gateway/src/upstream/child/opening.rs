@@ -1,7 +1,6 @@
 //! Starting and opening a process: the first time, and again after it died.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use provost_store::Status;
@@ -16,14 +15,12 @@ use crate::permit::Permit;
 use crate::protocol::INITIALIZED;
 use crate::session::Session;
 use crate::splice::{self, Splice};
-use crate::upstream::{Exchange, Fault, FaultKind, is_result, process};
-
-/// Longest wait between two starts of a program that keeps dying.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use crate::upstream::{Fault, FaultKind, answer_in, is_result, process};
 
 impl Child {
     /// Opens the process for a session: the first `initialize` goes to the
-    /// process, later ones get the same answer.
+    /// process. Where sessions share it, later ones get the same answer, and one
+    /// that asks for something else is told so.
     pub(crate) async fn initialize(
         self: &Arc<Self>,
         session: &Arc<Session>,
@@ -36,10 +33,17 @@ impl Child {
             let ready = state.process.is_some() && state.ready;
             ready.then(|| state.opened.clone()).flatten()
         };
-        if let Some(opened) = opened
-            && (opened.message.opens_like(message) || self.sessions().len() > 1)
-        {
-            return restore(&opened.answer, message.id());
+        if let Some(opened) = opened {
+            if opened.message.opens_like(message) {
+                return restore(&opened.answer, message.id());
+            }
+            if self.state().users.others_than(session) {
+                let (name, there) = (&self.spec.name, opened.message.opens_as());
+                let asks = message.opens_as();
+                warn!(server.name = %name, client = %asks, opened_by = %there,
+                    "Server `{name}` is not opened for {asks}: its process is in use and was opened for {there}, and one process takes one version and the same capabilities");
+                return Err(Fault::not_started(FaultKind::OpenedOtherwise));
+            }
         }
         // The one that runs can do other things than this agent, or was left
         // half open.
@@ -151,14 +155,16 @@ impl Child {
         permit: &Permit,
         message: &Outgoing,
     ) -> Status {
-        match self.send(session, permit, message).await {
-            Err(_) => Status::NotSent,
-            Ok(mut lines) => match tokio::time::timeout(self.bounds.start, lines.recv()).await {
-                Ok(Some(answer)) if is_result(&answer) => Status::Ok,
-                Ok(Some(_)) => Status::RpcError,
-                Ok(None) => Status::UpstreamDown,
-                Err(_) => Status::Timeout,
-            },
+        let Ok((number, mut lines)) = self.send(session, permit, message).await else {
+            return Status::NotSent;
+        };
+        let answer = tokio::time::timeout(self.bounds.start, lines.recv()).await;
+        self.forget(number);
+        match answer {
+            Ok(Some(answer)) if is_result(&answer) => Status::Ok,
+            Ok(Some(_)) => Status::RpcError,
+            Ok(None) => Status::UpstreamDown,
+            Err(_) => Status::Timeout,
         }
     }
 
@@ -169,13 +175,12 @@ impl Child {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<Bytes, Fault> {
-        let lines = self.send(session, permit, message).await?;
-        let answer = Exchange::Lines(lines).answer(self.bounds.line);
-        let answer = tokio::time::timeout(self.bounds.start, answer);
-        match answer.await {
+        let (_, mut lines) = self.send(session, permit, message).await?;
+        let answer = answer_in(&mut lines);
+        match tokio::time::timeout(self.bounds.start, answer).await {
             Ok(answer) => answer,
             Err(_) => {
-                self.kill();
+                self.condemn();
                 Err(Fault::slow())
             }
         }
@@ -184,21 +189,16 @@ impl Child {
     /// Starts a process in place of the one that runs, if one does.
     pub(super) fn replace_process(self: &Arc<Self>) -> Result<(), Fault> {
         self.kill();
-        {
-            let mut state = self.state();
-            let pause = pause(state.failures);
-            if state
-                .started
-                .is_some_and(|started| started.elapsed() < pause)
-            {
-                return Err(Fault::not_sent());
-            }
-            state.started = Some(Instant::now());
-            state.failures = state.failures.saturating_add(1);
+        if self.state().over {
+            return Err(Fault::not_sent());
         }
+        let started = self.starts.take()?;
         let _runtime = self.runtime.enter();
-        let (running, stdout) = process::start(&self.spec.name, &self.spec.program).map_err(|error| {
-            warn!(server.name = %self.spec.name, %error, "Server `{}` cannot be started", self.spec.name);
+        let (name, wrapper) = (&self.spec.name, self.bounds.wrapper.as_ref());
+        let begun = process::start(name, &self.spec.program, wrapper);
+        let (running, stdout) = begun.map_err(|error| {
+            self.starts.failed(started);
+            warn!(server.name = %name, %error, "Server `{name}` cannot be started");
             Fault::not_sent()
         })?;
         info!(server.name = %self.spec.name, "Started server `{}`", self.spec.name);
@@ -206,7 +206,14 @@ impl Child {
         let generation = {
             let mut state = self.state();
             state.generation += 1;
+            if state.over {
+                // It is not to run any more, which was decided in the meantime.
+                running.stop.cancel();
+                return Err(Fault::not_sent());
+            }
             state.process = Some(running);
+            state.started = Some(started);
+            state.answered = false;
             state.ready = false;
             state.generation
         };
@@ -221,17 +228,6 @@ impl Child {
             child.died(generation);
         });
         Ok(())
-    }
-}
-
-/// How long to wait before the next start after so many that failed.
-fn pause(failures: u32) -> Duration {
-    match failures {
-        // The first start, and the first again after a death, happen at once.
-        0 | 1 => Duration::ZERO,
-        more => Duration::from_millis(250)
-            .saturating_mul(1 << more.saturating_sub(2).min(10))
-            .min(LONGEST_PAUSE),
     }
 }
 

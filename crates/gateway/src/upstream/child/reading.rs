@@ -1,7 +1,7 @@
 //! What a process writes, sorted by what it belongs to.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::process::ChildStdout;
@@ -9,8 +9,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::Child;
+use super::{Child, Holder};
 use crate::answer::{self, Failure};
+use crate::brief::{NAME, brief};
 use provost_policy::json::Value;
 
 use crate::envelope::{self, Answer, Message};
@@ -44,15 +45,19 @@ impl Child {
     /// Sorts one line by what it belongs to.
     pub(super) fn route(self: &Arc<Self>, generation: u64, line: Bytes) {
         let Ok(parsed) = envelope::parse_upstream(&line) else {
-            warn!(server.name = %self.spec.name, bytes = line.len(),
-                "Server `{}` wrote a line that is no message; it is dropped", self.spec.name);
+            self.noise(|name| {
+                warn!(server.name = %name, bytes = line.len(),
+                    "Server `{name}` wrote a line that is no message; it is dropped");
+            });
             return;
         };
         let message = match envelope::read(&parsed) {
             Ok(message) => message,
             Err(problem) => {
-                warn!(server.name = %self.spec.name, %problem,
-                    "Server `{}` wrote a message that is refused", self.spec.name);
+                self.noise(|name| {
+                    warn!(server.name = %name, %problem,
+                        "Server `{name}` wrote a message that is refused");
+                });
                 return;
             }
         };
@@ -61,14 +66,18 @@ impl Child {
                 let number = id.raw().parse::<u64>().ok();
                 let waiting = number.and_then(|number| {
                     let mut state = self.state();
-                    state.failures = 0;
+                    if !std::mem::replace(&mut state.answered, true) {
+                        self.starts.answered();
+                    }
                     (state.generation == generation)
                         .then(|| state.waiting.remove(&number))
                         .flatten()
                 });
                 let Some(waiting) = waiting else {
-                    warn!(server.name = %self.spec.name,
-                        "Server `{}` answered a request nobody is waiting for", self.spec.name);
+                    self.noise(|name| {
+                        warn!(server.name = %name,
+                            "Server `{name}` answered a request nobody is waiting for");
+                    });
                     return;
                 };
                 let mut own = vec![Splice {
@@ -123,14 +132,19 @@ impl Child {
             Message::Notification { method, params } if subscription(params).is_some() => {
                 self.subscribed(&line, &method, subscription(params));
             }
-            Message::Notification { .. } => {
-                let sessions = self.sessions();
+            Message::Notification { method, .. } => {
+                let sessions = self.meant(&method);
+                if sessions.is_empty() {
+                    debug!(server.name = %self.spec.name, method = %brief(&method, NAME),
+                        "Server `{}` notified, and it is not clear whom", self.spec.name);
+                    return;
+                }
                 self.inbox.take(self, sessions, line.clone());
             }
             Message::Request { .. } if self.era == Era::Modern => {
                 warn!(server.name = %self.spec.name,
                     "Server `{}` sent a request, which this era does not allow, and is ended", self.spec.name);
-                self.kill();
+                self.condemn();
             }
             // Whoever opens it listens for the answer to `initialize` and to nothing
             // else.
@@ -143,6 +157,51 @@ impl Child {
                 None => self.refuse(id.raw()),
             },
         }
+    }
+
+    /// Says something about the process in the log, unless it gave reason for too
+    /// much of it.
+    fn noise(&self, say: impl FnOnce(&str)) {
+        let name = &self.spec.name;
+        let mut noise = self.noise.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dropped) = noise.take(Instant::now()) {
+            if dropped > 0 {
+                warn!(server.name = %name, lines.dropped = dropped,
+                    "Server `{name}` gave reason for more warnings than are logged: {dropped} lines dropped");
+            }
+            say(name);
+        }
+    }
+
+    /// Whom a notification is for that names no request. Changes of lists are for
+    /// everybody, and whoever takes it in knows the subscribers of a resource and
+    /// the owner of a task. Anything else is for the one session that it can be
+    /// about: were there others, one would hear of another's calls.
+    fn meant(&self, method: &str) -> Vec<Arc<Session>> {
+        match (&self.holder, self.era) {
+            (Holder::Session { .. } | Holder::Agent(_), _) => self.sessions(),
+            (Holder::Shared | Holder::Grant(_), Era::Legacy) if names_its_hearers(method) => {
+                self.sessions()
+            }
+            (Holder::Shared, _) => Vec::new(),
+            (Holder::Grant(_), _) => self.only_caller().into_iter().collect(),
+        }
+    }
+
+    /// The session whose calls are the only ones in flight. When there are none,
+    /// the only session there is.
+    fn only_caller(&self) -> Option<Arc<Session>> {
+        let state = self.state();
+        let calls = state.waiting.values().filter(|waiting| !waiting.listens);
+        let mut callers: Vec<Arc<Session>> = calls
+            .filter_map(|waiting| waiting.session.upgrade())
+            .collect();
+        if callers.is_empty() {
+            callers = state.users.all();
+        }
+        let first = callers.pop()?;
+        let one = callers.iter().all(|other| Arc::ptr_eq(other, &first));
+        one.then_some(first)
     }
 
     /// A notification of a subscription goes to the request that subscribed,
@@ -195,7 +254,7 @@ impl Child {
         waiting.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
         let mut asked: Vec<Arc<Session>> = waiting.into_iter().map(|(_, asked)| asked).collect();
         if asked.is_empty() {
-            asked.extend(state.sessions.iter().rev().filter_map(Weak::upgrade));
+            asked = state.users.all();
         }
         let first = asked.first()?;
         let one = asked.iter().all(|other| other.grant == first.grant);
@@ -229,6 +288,18 @@ impl Child {
             .max_by_key(|(number, _)| **number);
         youngest.is_some_and(|(_, waiting)| waiting.sink.try_send(message.clone()).is_ok())
     }
+}
+
+/// Whether a notification of the legacy era says by itself whom it is for.
+fn names_its_hearers(method: &str) -> bool {
+    matches!(
+        method,
+        "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed"
+            | "notifications/resources/updated"
+            | "notifications/tasks/status"
+    )
 }
 
 /// The subscription that a notification belongs to.

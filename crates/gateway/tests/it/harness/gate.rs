@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use provost_gateway::{Gateway, Listen, Settings, StdioAgent};
+use provost_gateway::{Gateway, Listen, Settings, StdioAgent, Wrapper};
 use provost_store::{
     Actor, Attachment, Decision, Deletion, Filter, GrantId, Locations, NewGrant, NewServer, Order,
-    Record, Secret, ServerChange, ServerId, Store, Transport,
+    Processes, Record, Secret, ServerChange, ServerId, Store, Transport,
 };
 use provost_testkit::client::Client;
-use provost_testkit::process::Start;
+use provost_testkit::process::{Start, wrapper_program};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -43,8 +43,17 @@ pub(crate) fn settings() -> Settings {
         stop_deadline: Duration::from_secs(5),
         workers: 2,
         base_environment: vec![("PATH".into(), path)],
+        wrapper: wrapper(),
         ..Settings::default()
     }
+}
+
+/// What servers run under, as under the real daemon.
+fn wrapper() -> Option<Wrapper> {
+    cfg!(target_os = "linux").then(|| Wrapper {
+        program: wrapper_program(),
+        args: Vec::new(),
+    })
 }
 
 fn who() -> Actor {
@@ -135,7 +144,7 @@ impl TestGateway {
     }
 
     pub(crate) fn set_program(&self, name: &str, start: &Start) {
-        let transport = Some(program(start, false));
+        let transport = Some(program(start, Processes::Session));
         self.change(
             name,
             ServerChange {
@@ -151,13 +160,13 @@ impl TestGateway {
     }
 
     /// Registers a program as a server.
-    pub(crate) fn stdio_server(&self, name: &str, start: &Start, shared: bool) {
+    pub(crate) fn stdio_server(&self, name: &str, start: &Start, processes: Processes) {
         let env = start
             .env
             .iter()
             .map(|(k, v)| (k.clone(), Secret::new(v.clone())))
             .collect();
-        let transport = program(start, shared);
+        let transport = program(start, processes);
         self.server(name, transport, env);
     }
 
@@ -327,12 +336,12 @@ impl TestGateway {
     }
 }
 
-fn program(start: &Start, shared: bool) -> Transport {
+fn program(start: &Start, processes: Processes) -> Transport {
     Transport::Stdio {
         command: start.program.to_str().unwrap().to_owned(),
         args: start.args.clone(),
         cwd: start.cwd.clone(),
-        shared,
+        processes,
     }
 }
 

@@ -1,7 +1,7 @@
 //! One gateway, one server, one agent: the scene most stories are played on.
 
 use provost_gateway::Settings;
-use provost_store::{Attachment, NewGrant};
+use provost_store::{Attachment, NewGrant, Processes};
 use provost_testkit::client::Client;
 use provost_testkit::fixture::{Eras, Options};
 use provost_testkit::{wait_for, wait_until};
@@ -30,7 +30,7 @@ pub(crate) struct Setup {
     shadow: Option<Value>,
     options: Options,
     settings: Settings,
-    shared: bool,
+    processes: Processes,
     era: Era,
 }
 
@@ -79,7 +79,7 @@ impl Setup {
             shadow: None,
             options,
             settings,
-            shared: false,
+            processes: Processes::Session,
             era: Era::Legacy,
         }
     }
@@ -130,8 +130,13 @@ impl Setup {
     }
 
     /// One process for all grants.
-    pub(crate) fn shared(mut self) -> Setup {
-        self.shared = true;
+    pub(crate) fn shared(self) -> Setup {
+        self.processes(Processes::Shared)
+    }
+
+    /// Who shares a process of the server.
+    pub(crate) fn processes(mut self, processes: Processes) -> Setup {
+        self.processes = processes;
         self
     }
 }
@@ -164,7 +169,7 @@ impl Scene {
         let upstream = TestUpstream::start(kind, setup.options);
         match &upstream {
             TestUpstream::Http(fixture) => gate.http_server(SERVER, &fixture.url()),
-            TestUpstream::Stdio(stdio) => gate.stdio_server(SERVER, &stdio.start, setup.shared),
+            TestUpstream::Stdio(stdio) => gate.stdio_server(SERVER, &stdio.start, setup.processes),
         }
         let mut attachment = Attachment::default();
         if let Some(policy) = &setup.policy {

@@ -131,7 +131,9 @@ async fn u91_a_process_that_never_starts_is_tried_with_patience(scene: Scene) {
         tries.display()
     );
     let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
-    scene.gate.stdio_server("broken", &start, false);
+    scene
+        .gate
+        .stdio_server("broken", &start, Processes::Session);
     scene.gate.put_policy("broken", "open", &allow_all());
     let pass = scene.gate.mint_on("broken", "open");
     let agent = match scene.face {

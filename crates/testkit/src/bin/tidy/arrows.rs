@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Who may know whom. A room that is not here is not known yet; adding it is a decision with a note in
 /// `docs/decisions/`.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("provost-policy", &[]),
     ("provost-catalog", &["provost-policy"]),
     ("provost-store", &["provost-policy"]),
@@ -16,6 +16,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
         "provost-gateway",
         &["provost-store", "provost-catalog", "provost-policy"],
     ),
+    ("provost-wrapper", &[]),
     ("provost-fleet", &["provost-store"]),
     (
         "provost-console",
@@ -32,6 +33,7 @@ const EVERY_ROOM: &[&str] = &[
     "provost-store",
     "provost-registry",
     "provost-gateway",
+    "provost-wrapper",
     "provost-fleet",
     "provost-console",
 ];
