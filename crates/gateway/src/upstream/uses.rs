@@ -77,7 +77,10 @@ impl ChildLines {
 
 impl Drop for ChildLines {
     fn drop(&mut self) {
-        // Whether it was answered or not, nobody reads any more of it.
-        self.of.child.forget(self.number);
+        // Whether it was answered or not, nobody reads any more of it. Whoever ended
+        // the session still has to tell the process that it is cancelled.
+        if !self.of.session.ended.is_cancelled() {
+            self.of.child.forget(self.number);
+        }
     }
 }

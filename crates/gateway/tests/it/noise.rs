@@ -49,7 +49,7 @@ async fn d88_standard_error_is_logged_as_far_as_there_is_room() {
     let lines = about("loud");
     // A hundred in ten seconds, and what the gateway itself says of it.
     assert!(lines.len() < 1000, "{} lines", lines.len());
-    assert!(lines.iter().any(|line| line.ends_with("says: y")));
+    assert!(lines.iter().any(|line| line.contains("says: y")));
 }
 
 #[tokio::test]

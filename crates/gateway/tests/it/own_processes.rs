@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::harness::*;
+use provost_store::{Attachment, NewGrant};
 use provost_testkit::client::Client;
 use provost_testkit::fixture::{Options, Stdio};
 use provost_testkit::process::Start;
@@ -174,9 +175,10 @@ async fn d41_a_revoked_grant_leaves_no_process() {
     let setup = Setup::modern(allow_all()).eras(provost_testkit::fixture::Eras::Both);
     let scene = Scene::new(Face::Http, Kind::Stdio, setup).await;
     let pass = scene.another_pass("other");
-    for agent in [scene.gate.http_agent(&pass), scene.gate.stdio_agent(&pass)] {
+    let legacy = [scene.gate.http_agent(&pass), scene.gate.stdio_agent(&pass)];
+    for agent in &legacy {
         agent.connect().await;
-        works(&agent, "legacy").await;
+        works(agent, "legacy").await;
     }
     let modern = scene.gate.http_agent(&pass).modern();
     works(&modern, "modern").await;
@@ -333,6 +335,18 @@ async fn d93_a_detached_grandchild_is_gone_after_revoke_and_stop() {
         .gate
         .stdio_server("detaching", &start, Processes::Session);
     scene.gate.put_policy("detaching", "open", &allow_all());
+    let mint = |label: &str| {
+        let (server, label) = ("detaching".to_owned(), label.to_owned());
+        scene.gate.mint(NewGrant {
+            server,
+            label,
+            attachment: Attachment {
+                policy: Some("open".to_owned()),
+                shadow: None,
+            },
+            ..NewGrant::default()
+        })
+    };
     let numbers = || -> Vec<String> {
         let text = std::fs::read_to_string(&left).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -341,10 +355,7 @@ async fn d93_a_detached_grandchild_is_gone_after_revoke_and_stop() {
         let stat = std::fs::read_to_string(format!("/proc/{number}/stat"));
         stat.is_ok_and(|stat| !stat.contains(") Z "))
     };
-    let (first, second) = (
-        scene.gate.mint_on("detaching", "open"),
-        scene.gate.mint_on("detaching", "open"),
-    );
+    let (first, second) = (mint("first"), mint("second"));
     for (count, pass) in [(1, &first), (2, &second)] {
         let agent = scene.gate.http_agent(pass);
         agent.connect().await;
