@@ -117,10 +117,7 @@ fn start(wrapped: &Wrapped) -> io::Result<Pid> {
         .stdout(Stdio::inherit())
         .stderr(Stdio::inherit())
         .process_group(0);
-    #[expect(
-        clippy::zombie_processes,
-        reason = "`reap` waits for it, and for everything else that ends below"
-    )]
+    // `reap` waits for it, and for everything else that ends below.
     let child = command.spawn()?;
     let nothing = std::fs::File::options()
         .read(true)
