@@ -36,7 +36,7 @@ async fn d31_a_ping_during_initialize_is_answered() {
     );
     let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
     let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
-    scene.gate.stdio_server("slow", &start, false);
+    scene.gate.stdio_server("slow", &start, Processes::Session);
     scene.gate.put_policy("slow", "open", &allow_all());
     let agent = scene.gate.stdio_agent(&scene.gate.mint_on("slow", "open"));
     let link = agent.as_stdio();
@@ -61,7 +61,7 @@ async fn d31_a_ping_of_a_server_during_initialize_is_answered() {
     for face in [Face::Http, Face::Stdio] {
         let start = Start::program("/bin/sh").args(["-c", script.as_str()]);
         let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
-        scene.gate.stdio_server("asks", &start, false);
+        scene.gate.stdio_server("asks", &start, Processes::Session);
         scene.gate.put_policy("asks", "open", &allow_all());
         let pass = scene.gate.mint_on("asks", "open");
         let agent = scene::agent(&scene.gate, face, Era::Legacy, &pass);
