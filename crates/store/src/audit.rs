@@ -71,6 +71,16 @@ pub enum DamageKind {
         /// The kind.
         kind: String,
     },
+    /// The file of a checkpoint that an entry names is not there.
+    CheckpointMissing {
+        /// The file.
+        file: String,
+    },
+    /// The file of a checkpoint is not what the entry says.
+    CheckpointAltered {
+        /// The file.
+        file: String,
+    },
     /// The last line is unfinished.
     Torn,
     /// A whole segment is missing, and no checkpoint stands for it.
@@ -105,6 +115,12 @@ pub struct Verified {
     pub head: Head,
     /// Everything that is wrong, in order.
     pub damage: Vec<Damage>,
+    /// Grants, servers and policies whose rows are not what the journal says:
+    /// they are not in force.
+    pub refused: Vec<String>,
+    /// How many records and acts were not what the journal says. They were
+    /// made again from it.
+    pub rebuilt: u64,
 }
 
 /// Verification could not be done.
@@ -135,7 +151,7 @@ pub struct Pruned {
 impl Verified {
     /// Whether nothing is wrong.
     pub fn intact(&self) -> bool {
-        self.damage.is_empty()
+        self.damage.is_empty() && self.refused.is_empty() && self.rebuilt == 0
     }
 }
 
@@ -192,6 +208,14 @@ impl fmt::Display for Damage {
                 f,
                 "the entry is of the kind `{}`, which this program does not know",
                 kind.escape_default()
+            ),
+            DamageKind::CheckpointMissing { file } => {
+                write!(f, "the checkpoint `{}` is missing", file.escape_default())
+            }
+            DamageKind::CheckpointAltered { file } => write!(
+                f,
+                "the checkpoint `{}` is not what was written",
+                file.escape_default()
             ),
             DamageKind::Torn => write!(f, "the last entry is unfinished"),
             DamageKind::SegmentMissing => {

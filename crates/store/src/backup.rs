@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 use unpack::{Checked, restore_key};
 
+use crate::checkpoint;
 use crate::database::SCHEMA;
 use crate::journal::{End, segment_path, segments};
 use crate::timeline::Restored;
@@ -345,6 +346,10 @@ impl Store {
                 file.metadata()?.len()
             };
             writing.add(&format!("journal/{number:08}.log"), bytes, file)?;
+        }
+        for name in checkpoint::list(directory)? {
+            let file = File::open(directory.join(&name))?;
+            writing.add(&format!("journal/{name}"), file.metadata()?.len(), file)?;
         }
         if key == WithKey::Yes {
             let text = self.0.keys.text();

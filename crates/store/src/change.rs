@@ -6,7 +6,10 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
+use crate::checkpoint::Begin;
+use crate::control::{self, Distrust, Rows};
 use crate::database::{Commit, begin, meta, set_meta, uint};
+use crate::guard::{read, write};
 use crate::ids::NoRandomness;
 use crate::{Act, AdminAct, JournalError, Store};
 
@@ -122,6 +125,13 @@ pub enum ChangeError {
         /// The label.
         label: String,
     },
+    /// What is stored is not what the journal says, and the change would keep
+    /// the rest of it.
+    #[error("`{row}` is not what the journal says it is")]
+    Differs {
+        /// The row.
+        row: String,
+    },
     /// The time is not in the future.
     #[error("the expiry lies in the past")]
     Expired,
@@ -171,6 +181,9 @@ impl ChangeError {
                 Some("choose another label, or revoke or rotate the other grant")
             }
             Self::GrantUnclear { .. } => Some("name the server as well, or the grant's id"),
+            Self::Differs { .. } => Some(
+                "remove or revoke it and make it anew; `provost audit verify` names all that differs",
+            ),
             Self::Expired => Some("give a time to come, or a length such as `30d`"),
             Self::Name { .. } | Self::PolicyRefused { .. } | Self::Store(_) => None,
         }
@@ -257,12 +270,15 @@ impl Store {
         let at = inner.clock.now();
         let mut connection = inner.database.writing();
         let transaction = begin(&mut connection, Commit::Durable)?;
+        control::forget_touched(&transaction)?;
         let made = match make(&transaction, at.wall)? {
             Change::Already(value) => return Ok(value),
             Change::Made(made) => made,
         };
         let revision = read_revision(&transaction)? + 1;
         set_meta(&transaction, "revision", &revision.to_string())?;
+        let rows = control::touched(&transaction)?;
+        let distrusts = self.refuse_differing(&transaction, &rows)?;
         let act = AdminAct {
             at,
             who: &who.0,
@@ -270,21 +286,53 @@ impl Store {
             target: &made.target,
             detail: made.detail.as_deref(),
         };
-        inner.journal.append_change(&act, revision)?;
+        inner.journal.append_change(&act, revision, &rows)?;
         let done = inner
             .journal
             .sync()
             .map_err(StoreError::from)
             .and_then(|()| Ok(transaction.commit()?));
         if let Err(error) = done {
-            // If this does not get through either, the next start does it.
+            // If this does not get through either, the journal owes it: nothing
+            // else is changed before it is written, by the next start at last.
             inner.journal.append_undone(&act, revision).ok();
             return Err(error.into());
         }
         inner.revision.store(revision, Ordering::Release);
         drop(connection);
+        if let Err(error) = inner.journal.append_made(inner.clock.now(), revision) {
+            // It was made all the same: the next change or the next start says so.
+            tracing::warn!(error = %error, "that a change was made is not in the journal yet");
+        }
+        if distrusts && let Err(error) = self.hold_against_journal() {
+            // What was refused stays refused.
+            tracing::error!(error = %error, "the control plane could not be held against the journal");
+        }
         self.tell_change();
         Ok(made.value)
+    }
+
+    /// Holds the control plane against the journal, from now on what differs is
+    /// not in force.
+    pub(crate) fn hold_against_journal(&self) -> Result<(), StoreError> {
+        let expected = self.0.folder.expected()?;
+        let found = Distrust::find(&self.0.database.reading(), &expected)?;
+        *write(&self.0.distrust) = found;
+        Ok(())
+    }
+
+    /// Refuses a change that would keep something that differs from what the
+    /// journal says. Tells whether anything does.
+    fn refuse_differing(
+        &self,
+        transaction: &Transaction<'_>,
+        rows: &Rows,
+    ) -> Result<bool, ChangeError> {
+        let distrust = read(&self.0.distrust);
+        match distrust.kept_by(transaction, rows)? {
+            Some(row) => Err(ChangeError::Differs { row }),
+            None => Ok(!distrust.is_empty()),
+        }
     }
 
     /// Records an act that changes nothing in the database, before it is done.
@@ -308,7 +356,7 @@ impl Store {
 
     /// Records that the last change was not made, if the process stopped
     /// between its entry and its commit.
-    pub(crate) fn settle_last_change(&self) -> Result<(), StoreError> {
+    pub(crate) fn settle_last_change(&self, begin: Begin) -> Result<(), StoreError> {
         let last = "SELECT revision, who, what, target FROM acts WHERE kind = 'change'
             AND n > coalesce((SELECT max(n) FROM acts WHERE kind = 'undone'), 0) ORDER BY n DESC LIMIT 1";
         let reading = self.0.database.reading();
@@ -322,7 +370,13 @@ impl Store {
             return Ok(());
         };
         let revision = uint(revision);
-        if revision <= self.revision() {
+        // A change that was made and is not there is no crash: somebody put an
+        // older database back, which holding it against the journal finds.
+        let is_open = match begin {
+            Begin::Known => self.0.folder.expected()?.open_change() == Some(revision),
+            Begin::OfFormat1 => true,
+        };
+        if revision <= self.revision() || !is_open {
             return Ok(());
         }
         let detail = "the process stopped before the change was made";

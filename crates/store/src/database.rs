@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
+use crate::control;
 use crate::guard::lock;
 use crate::{OpenError, StoreError};
 
@@ -17,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("database/001-begin.sql"),
     include_str!("database/002-names-and-grants.sql"),
     include_str!("database/003-timelines.sql"),
+    include_str!("database/004-counters-leave.sql"),
 ];
 
 /// The newest schema this program knows.
@@ -74,6 +76,10 @@ impl Database {
         writing
             .pragma_update(None, "foreign_keys", "ON")
             .map_err(failed)?;
+        writing
+            .pragma_update(None, "temp_store", "MEMORY")
+            .and_then(|()| control::watch(&writing))
+            .map_err(failed)?;
         let reading = open_to_read(&path).map_err(failed)?;
         Ok(Self {
             path,
@@ -96,6 +102,11 @@ impl Database {
     /// The connection that reads.
     pub(crate) fn reading(&self) -> MutexGuard<'_, Connection> {
         lock(&self.reading)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A connection for a long read that nobody shall wait for.

@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::change::read_revision;
+use crate::control::DENIES_ALL;
 use crate::grants::{self, GrantRow};
+use crate::guard::read;
 use crate::servers::load_servers;
 use crate::{GrantId, Secret, ServerId, Store, StoreError};
 
@@ -64,6 +66,9 @@ pub enum Unreadable {
         /// Why not.
         reason: String,
     },
+    /// It was changed past the journal.
+    #[error("it is not what the journal says it is")]
+    Differs,
     /// A sealed value does not open.
     #[error("{kind} `{name}` cannot be opened: {reason}")]
     Sealed {
@@ -256,6 +261,18 @@ impl Directory {
     }
 }
 
+// === impl PolicyVersion ===
+
+impl PolicyVersion {
+    /// What stands for it when its text is not what was put.
+    fn denying(&self) -> Self {
+        Self {
+            text: DENIES_ALL.into(),
+            ..self.clone()
+        }
+    }
+}
+
 // === impl Grant ===
 
 impl Grant {
@@ -281,7 +298,12 @@ impl Store {
             revision: read_revision(connection)?,
             ..Directory::default()
         };
-        for server in load_servers(connection, &self.0.keys, None)? {
+        let distrust = read(&self.0.distrust);
+        for mut server in load_servers(connection, &self.0.keys, None)? {
+            let differs = distrust.has_server(server.id.as_str(), &server.name);
+            if differs && server.unreadable.is_empty() {
+                server.unreadable.push(Unreadable::Differs);
+            }
             directory
                 .server_names
                 .insert(server.name.clone(), server.id.clone());
@@ -289,7 +311,18 @@ impl Store {
                 .servers
                 .insert(server.id.clone(), Arc::new(server));
         }
-        for GrantRow { grant, token, .. } in grants::load(connection, grants::Which::Live)? {
+        for GrantRow {
+            mut grant, token, ..
+        } in grants::load(connection, grants::Which::Live)?
+        {
+            if distrust.has_grant(grant.id.as_str()) {
+                continue;
+            }
+            for policy in [&mut grant.policy, &mut grant.shadow].into_iter().flatten() {
+                if distrust.has_policy(policy.server.as_str(), &policy.name) {
+                    *policy = Arc::new(policy.denying());
+                }
+            }
             if let Some(token) = token {
                 directory.tokens.insert(token, grant.id.clone());
             }

@@ -1,9 +1,12 @@
-//! Folding: from the journal into tables, and into the counters' snapshot.
+//! Folding: from the journal into tables, and into the counters.
 //!
-//! One transaction for a batch: records, counters and the position together.
-//! If the process dies in between, the same entries are folded again.
+//! One transaction for a batch: records and the position together. If the
+//! process dies in between, the same entries are folded again. Counters are
+//! not in the database: they are what the last checkpoint and the entries after
+//! it say, so nobody can lift a limit by changing a table.
 
 mod batch;
+mod compare;
 mod read;
 
 use std::collections::HashSet;
@@ -15,10 +18,14 @@ use provost_policy::ledger::{CounterState, Ledger};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::StoreError;
+use crate::checkpoint::{self, Checkpoint};
 use crate::clock::Clock;
+use crate::control::Expected;
 use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
 use crate::guard::lock;
-use crate::journal::{Checkpoint, End, Header, Journal, QuickReader, first_entry};
+use crate::journal::{
+    End, Header, InlineCheckpoint, Journal, Mac, QuickReader, SEGMENT_BYTES, first_entry,
+};
 
 /// How long entries may gather before they are folded.
 const GATHER: Duration = Duration::from_secs(2);
@@ -31,22 +38,39 @@ pub(crate) struct Folder {
     database: Arc<Database>,
     clock: Clock,
     state: Mutex<State>,
+    /// Held by whoever needs the files beside the journal to stay.
+    maintenance: Arc<Mutex<()>>,
 }
 
-/// How far it is, and the counters as of there.
+/// How far it is, and what the entries up to there amount to.
 #[derive(Debug)]
 pub(crate) struct State {
     ledger: Ledger,
+    control: Expected,
+    /// Up to where it was read.
     at: Folded,
-    /// Entries up to this one are counted, although they may not be folded:
-    /// the counters were taken from a checkpoint.
+    /// Up to where that is saved: it goes on from here when saving failed.
+    saved: Folded,
+    /// Entries up to this one are in `ledger` and `control`.
     counted: u64,
+    /// Entries up to this one are rows.
+    rowed: u64,
+    /// Bytes that were counted since the last checkpoint, and its size.
+    since: u64,
+    size: u64,
     reader: QuickReader,
     timeline: FoldedTimeline,
-    /// It counted what was not saved: it has to be loaded again.
-    stale: bool,
     /// Damaged lines that were found when the journal was opened.
     unusable: HashSet<(u32, u64)>,
+}
+
+/// What folding begins with.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) checkpoint: Checkpoint,
+    /// Up to where there are rows, if there are any.
+    pub(crate) folded: Option<Folded>,
+    pub(crate) unusable: HashSet<(u32, u64)>,
 }
 
 /// Whose entries the rows of a segment are.
@@ -76,24 +100,48 @@ impl Folder {
         database: Arc<Database>,
         clock: Clock,
         id: &str,
-        unusable: HashSet<(u32, u64)>,
+        base: Base,
     ) -> Result<Self, StoreError> {
         let row = timeline_row(&database.writing(), id, 1)?;
-        let (ledger, at, counted) = load(&database.reading())?;
+        let Base {
+            checkpoint,
+            folded,
+            unusable,
+        } = base;
+        let counted = checkpoint.place();
+        let rowed = folded.unwrap_or_else(Folded::nothing);
+        let at = if counted.end.number < rowed.end.number {
+            counted
+        } else {
+            rowed
+        };
+        let steady = counted.steady.max(rowed.steady);
+        let at = Folded { steady, ..at };
+        let state = State {
+            ledger: Ledger::restore(checkpoint.counters),
+            control: checkpoint.control,
+            at,
+            saved: at,
+            counted: counted.end.number,
+            rowed: rowed.end.number,
+            since: 0,
+            size: 0,
+            reader: QuickReader::default(),
+            timeline: FoldedTimeline { segment: 0, row },
+            unusable,
+        };
         Ok(Self {
             journal,
             database,
             clock,
-            state: Mutex::new(State {
-                ledger,
-                at,
-                counted,
-                reader: QuickReader::default(),
-                timeline: FoldedTimeline { segment: 0, row },
-                stale: false,
-                unusable,
-            }),
+            state: Mutex::new(state),
+            maintenance: Arc::default(),
         })
+    }
+
+    /// What backup, retention, verification and key rotation hold.
+    pub(crate) fn maintenance(&self) -> &Arc<Mutex<()>> {
+        &self.maintenance
     }
 
     /// Folds everything there is; returns how many entries that were.
@@ -102,11 +150,74 @@ impl Folder {
         self.fold_locked(&mut state)
     }
 
-    /// The counters as of the journal's end, and where that is.
-    pub(crate) fn counters(&self) -> Result<(Vec<CounterState>, End), StoreError> {
+    /// The counters as of the journal's end.
+    pub(crate) fn counters(&self) -> Result<Vec<CounterState>, StoreError> {
         let mut state = lock(&self.state);
         self.fold_locked(&mut state)?;
-        Ok((state.ledger.snapshot(), state.at.end))
+        Ok(state.ledger.snapshot())
+    }
+
+    /// How far it is.
+    pub(crate) fn position(&self) -> End {
+        lock(&self.state).at.end
+    }
+
+    /// What the control plane has to be, as of the journal's end.
+    pub(crate) fn expected(&self) -> Result<Expected, StoreError> {
+        let mut state = lock(&self.state);
+        self.fold_locked(&mut state)?;
+        Ok(state.control.clone())
+    }
+
+    /// Believes the control plane as it stands, where the journal says nothing.
+    pub(crate) fn believe(&self, control: Expected) {
+        lock(&self.state).control = control;
+    }
+
+    /// Writes a checkpoint and names it in the journal; `pruned` is the last
+    /// entry that retention is about to remove. Returns the entry's number.
+    ///
+    /// First the file, then the entry; then older files may go. Whoever stops
+    /// in between leaves a file that nothing names.
+    pub(crate) fn checkpoint(&self, pruned: Option<(u64, &Mac)>) -> Result<u64, StoreError> {
+        let failed = |error| StoreError::Read(Arc::new(error));
+        let directory = self.journal.directory();
+        let checkpoint = {
+            let mut state = lock(&self.state);
+            self.fold_locked(&mut state)?;
+            state.since = 0;
+            Checkpoint {
+                up_to: state.at.end.number,
+                mac: crate::control::Hex(state.at.end.mac),
+                segment: state.at.end.segment,
+                offset: state.at.end.offset,
+                steady: state.at.steady,
+                counters: state.ledger.snapshot(),
+                control: state.control.clone(),
+            }
+        };
+        let (named, size) = checkpoint.write(directory).map_err(failed)?;
+        let written = self
+            .journal
+            .append_checkpoint(self.clock.now(), &named, pruned)?;
+        self.journal.sync()?;
+        lock(&self.state).size = size;
+        checkpoint::forget_old(directory).map_err(failed)?;
+        Ok(written.number)
+    }
+
+    /// Writes a checkpoint when so much came after the last one that starting
+    /// would take a while; rarely, where one is large.
+    fn checkpoint_if_due(&self) -> Result<(), StoreError> {
+        let is_due = {
+            let state = lock(&self.state);
+            state.since >= SEGMENT_BYTES.max(4 * state.size)
+        };
+        // Somebody may be copying the files beside the journal.
+        match self.maintenance.try_lock() {
+            Ok(_alone) if is_due => self.checkpoint(None).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Makes sure that the disk keeps what is folded; `reason` is the number
@@ -121,7 +232,8 @@ impl Folder {
     }
 
     fn fold_locked(&self, state: &mut State) -> Result<u64, StoreError> {
-        self.reload(state)?;
+        // Goes back to what was saved, if something was not.
+        state.at = state.saved;
         let mut entries = 0;
         // What comes meanwhile is for the next time: a query must not run
         // after those who append.
@@ -132,40 +244,33 @@ impl Folder {
             let Some(chunk) = chunk else {
                 return Ok(entries);
             };
-            // Until it is saved; whatever fails, nothing may go on from here.
-            state.stale = true;
             entries += self.fold_chunk(state, &chunk)?;
-            state.stale = false;
         }
-    }
-
-    /// Goes back to what was saved, if something was not.
-    fn reload(&self, state: &mut State) -> Result<(), StoreError> {
-        if state.stale {
-            (state.ledger, state.at, state.counted) = load(&self.database.reading())?;
-            state.stale = false;
-        }
-        Ok(())
     }
 
     fn fold_chunk(&self, state: &mut State, chunk: &read::Chunk) -> Result<u64, StoreError> {
         let mut batch = batch::Batch::for_bytes(chunk.bytes.len());
+        let counted = state.counted;
         for line in chunk.lines() {
             if !state.unusable.contains(&(chunk.segment, line.offset)) {
                 batch.add(&line, state);
             }
         }
+        if state.counted > counted {
+            state.since += chunk.bytes.len() as u64;
+        }
         state.at.end.segment = chunk.segment;
         state.at.end.offset = chunk.offset + chunk.bytes.len() as u64;
-        let mut connection = self.database.writing();
-        let transaction = begin(&mut connection, Commit::Repeatable)?;
-        let row = self.timeline(state, chunk.segment, &transaction)?;
-        batch.save(&transaction, row)?;
-        for counter in state.ledger.take_dirty() {
-            save_counter(&transaction, &counter)?;
+        if state.at.end.number > state.rowed {
+            let mut connection = self.database.writing();
+            let transaction = begin(&mut connection, Commit::Repeatable)?;
+            let row = self.timeline(state, chunk.segment, &transaction)?;
+            batch.save(&transaction, row)?;
+            save_position(&transaction, &state.at)?;
+            transaction.commit()?;
+            state.rowed = state.at.end.number;
         }
-        save_position(&transaction, &state.at)?;
-        transaction.commit()?;
+        state.saved = state.at;
         Ok(batch.entries())
     }
 
@@ -198,23 +303,25 @@ impl Folder {
     }
 
     /// Forgets counters in which nothing counts any more.
-    fn expire(&self) -> Result<(), StoreError> {
-        let mut state = lock(&self.state);
-        self.reload(&mut state)?;
-        let dropped = state.ledger.expire(self.clock.now());
-        if dropped.is_empty() {
-            return Ok(());
+    fn expire(&self) {
+        lock(&self.state).ledger.expire(self.clock.now());
+    }
+}
+
+// === impl Folded ===
+
+impl Folded {
+    /// Before the first entry.
+    pub(crate) const fn nothing() -> Self {
+        Self {
+            end: End {
+                segment: 0,
+                offset: 0,
+                number: 0,
+                mac: [0; 32],
+            },
+            steady: 0,
         }
-        let mut connection = self.database.writing();
-        let transaction = begin(&mut connection, Commit::Repeatable)?;
-        for id in dropped {
-            let id = to_json(&id)?;
-            transaction
-                .prepare_cached("DELETE FROM counters WHERE id = ?1")?
-                .execute([id])?;
-        }
-        transaction.commit()?;
-        Ok(())
     }
 }
 
@@ -231,51 +338,65 @@ fn timeline_row(connection: &Connection, node: &str, epoch: u32) -> rusqlite::Re
     )
 }
 
-/// Reads the counters' snapshot, the position it belongs to (the beginning if
-/// nothing was folded yet), and up to which entry all is counted anyway.
-pub(crate) fn load(connection: &Connection) -> Result<(Ledger, Folded, u64), StoreError> {
-    let mut counters = Vec::new();
-    let mut statement = connection.prepare("SELECT state FROM counters")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let text: String = row.get(0)?;
-        let state = serde_json::from_str(&text)
-            .map_err(|error| StoreError::Unexpected(format!("a counter: {error}")))?;
-        counters.push(state);
-    }
-    let at = position(connection)?.unwrap_or(Folded {
-        end: End {
-            segment: 0,
-            offset: 0,
-            number: 0,
-            mac: [0; 32],
-        },
-        steady: 0,
-    });
+/// What counted as format 1 had it: in the database, as of what was folded, or
+/// in the entry of a checkpoint, if retention took what came after that.
+pub(crate) fn counters_of_format_1(
+    connection: &Connection,
+    entry: Option<&[u8]>,
+) -> Result<Checkpoint, StoreError> {
+    let odd = |error| StoreError::Unexpected(format!("a counter: {error}"));
+    let at = position_in(connection, "counters_at")?.unwrap_or_else(Folded::nothing);
+    // Of a checkpoint that was taken over, entries are counted before they
+    // are folded.
     let counted = meta(connection, "counted")?.and_then(|text| text.parse().ok());
-    Ok((Ledger::restore(counters), at, counted.unwrap_or(0)))
+    let inline = entry.and_then(|entry| serde_json::from_slice::<InlineCheckpoint>(entry).ok());
+    if let Some(inline) = inline.filter(|it| it.pruned.number > at.end.number) {
+        tracing::warn!(
+            "the database is older than what retention removed; counters are taken from the journal's checkpoint"
+        );
+        return Ok(Checkpoint {
+            up_to: inline.folded,
+            counters: inline.counters,
+            ..Checkpoint::default()
+        });
+    }
+    let mut statement = connection.prepare("SELECT state FROM counters")?;
+    let texts = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let mut counters = Vec::new();
+    for text in texts {
+        counters.push(serde_json::from_str(&text?).map_err(odd)?);
+    }
+    Ok(Checkpoint {
+        up_to: at.end.number.max(counted.unwrap_or(0)),
+        mac: crate::control::Hex(at.end.mac),
+        segment: at.end.segment,
+        offset: at.end.offset,
+        steady: at.steady,
+        counters,
+        control: Expected::default(),
+    })
 }
 
-/// Takes the counters of a checkpoint: the database does not know what came
-/// before it, and the journal has it no more. Until entries after it are
-/// folded, the next start does the same again.
-pub(crate) fn take_over(database: &Database, from: &Checkpoint) -> Result<(), StoreError> {
+/// Forgets all rows, and how far they went: they are made again.
+pub(crate) fn forget_rows(database: &Database) -> Result<(), StoreError> {
     let mut connection = database.writing();
     let transaction = begin(&mut connection, Commit::Durable)?;
-    transaction.execute("DELETE FROM counters", [])?;
-    for counter in &from.counters {
-        save_counter(&transaction, counter)?;
+    for table in ["records", "acts", "folded"] {
+        transaction.execute(&format!("DELETE FROM {table}"), [])?;
     }
-    set_meta(&transaction, "counted", &from.folded.to_string())?;
     transaction.commit()?;
     Ok(())
 }
 
 /// How far the journal is folded, if it ever was.
 pub(crate) fn position(connection: &Connection) -> rusqlite::Result<Option<Folded>> {
+    position_in(connection, "folded")
+}
+
+fn position_in(connection: &Connection, table: &str) -> rusqlite::Result<Option<Folded>> {
     connection
         .query_row(
-            "SELECT segment, offset, number, mac, steady FROM folded",
+            &format!("SELECT segment, offset, number, mac, steady FROM {table}"),
             [],
             |row| {
                 let end = End {
@@ -310,13 +431,6 @@ fn save_position(transaction: &Transaction<'_>, at: &Folded) -> rusqlite::Result
     Ok(())
 }
 
-fn save_counter(transaction: &Transaction<'_>, counter: &CounterState) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO counters (id, state) VALUES (?1, ?2)")?
-        .execute([to_json(&counter.id)?, to_json(counter)?])?;
-    Ok(())
-}
-
 pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Unexpected(error.to_string()))
 }
@@ -328,7 +442,8 @@ impl FoldThread {
         let folder = Arc::clone(folder);
         let thread = std::thread::Builder::new().name("journal-fold".to_owned()).spawn(move || {
             while folder.journal.wait_for_fold(GATHER) {
-                if let Err(error) = folder.fold().and_then(|_| folder.expire()) {
+                folder.expire();
+                if let Err(error) = folder.fold().and_then(|_| folder.checkpoint_if_due()) {
                     // Nothing is lost: the journal has it, and the next round tries again.
                     tracing::error!(error = %error, "the journal could not be folded into the database");
                 }

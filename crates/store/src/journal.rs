@@ -7,6 +7,7 @@
 
 mod chain;
 mod decode;
+mod disk;
 mod encode;
 mod entry;
 mod quick;
@@ -24,21 +25,24 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use provost_policy::Moment;
 
-pub(crate) use chain::{ChainKey, Mac, parse_mac};
+pub(crate) use chain::{ChainKey, Mac, hex, parse_mac};
 pub(crate) use decode::{
-    Charged, Checkpoint, CheckpointLine, FORMAT, Header, Kind, Line, Link, ShadowLine, Str,
+    Charged, CheckpointLine, FORMAT, Header, InlineCheckpoint, Kind, Line, Link, ShadowLine, Str,
     is_checkpoint,
 };
+use disk::Disk;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
 pub(crate) use quick::QuickReader;
-pub(crate) use recover::{Recovered, recover};
+pub(crate) use recover::{Recovered, Tail, recover};
 pub(crate) use segment::{first_entry, list as segments, path as segment_path};
 pub(crate) use sync::Syncer;
 pub(crate) use walk::{Seen, Walk, split as split_line};
 pub(crate) use writer::End;
 use writer::{Queue, Writer};
 
+use crate::checkpoint::Named;
 use crate::clock::Clock;
+use crate::control::Rows;
 use crate::guard::lock;
 use crate::timeline::Timeline;
 
@@ -82,6 +86,7 @@ pub enum JournalError {
 struct Shared {
     directory: PathBuf,
     state: Mutex<State>,
+    disk: Disk,
     /// Held over the whole of a sync; taken before `state`.
     syncing: Mutex<()>,
     /// A batch is done, or the writer is free.
@@ -107,9 +112,14 @@ struct State {
     file: Arc<File>,
     rolled: Vec<Arc<File>>,
     unsynced: bool,
+    /// The first segment that may not be on the disk as it is.
+    unsynced_from: u32,
     unfolded: bool,
     /// The disk refused to keep what the kernel took.
     sync_failed: Option<Arc<io::Error>>,
+    /// The body of an entry that has to be written before another change is
+    /// made: the one before was not made, and that could not be said.
+    owed: Option<Vec<u8>>,
     closed: bool,
 }
 
@@ -160,12 +170,15 @@ impl Journal {
             rolled: vec![Arc::new(File::open(directory)?)],
             unsynced: true,
             unfolded: false,
+            unsynced_from: found.end.segment,
             sync_failed: None,
+            owed: None,
             closed: false,
             writer: Some(Box::new(writer)),
         };
         Ok(Self(Arc::new(Shared {
             directory: directory.to_owned(),
+            disk: Disk::default(),
             state: Mutex::new(state),
             syncing: Mutex::new(()),
             done: Condvar::new(),
@@ -199,8 +212,24 @@ impl Journal {
         &self,
         act: &AdminAct<'_>,
         revision: u64,
+        rows: &Rows,
     ) -> Result<Position, JournalError> {
-        self.append_act(Kind::Change, act, revision)
+        self.pay()?;
+        self.append_with(|out| {
+            encode::write_act(out, Kind::Change, act);
+            encode::number_field(out, "revision", revision);
+            write_rows(out, rows);
+            out.push(b'}');
+        })
+    }
+
+    /// Says that the change recorded for `revision` was made.
+    pub(crate) fn append_made(&self, at: Moment, revision: u64) -> Result<Position, JournalError> {
+        self.append_with(|out| {
+            encode::begin(out, Kind::Made, at);
+            encode::number_field(out, "revision", revision);
+            out.push(b'}');
+        })
     }
 
     /// Says that the change recorded for `revision` was not made.
@@ -209,24 +238,43 @@ impl Journal {
         act: &AdminAct<'_>,
         revision: u64,
     ) -> Result<Position, JournalError> {
-        self.append_act(Kind::Undone, act, revision)
+        let written = self.append_with(|out| write_undone(out, act, revision));
+        if written.is_err() {
+            let mut body = Vec::new();
+            write_undone(&mut body, act, revision);
+            lock(&self.0.state).owed = Some(body);
+        }
+        written
     }
 
-    /// Stands for what retention is about to remove. `counters` is JSON.
+    /// Writes what is owed. Until then no change is made.
+    pub(crate) fn pay(&self) -> Result<(), JournalError> {
+        let Some(body) = lock(&self.0.state).owed.take() else {
+            return Ok(());
+        };
+        let written = self.append_body(&body);
+        if written.is_err() {
+            lock(&self.0.state).owed = Some(body);
+        }
+        written.map(drop)
+    }
+
+    /// Names a checkpoint whose file is on the disk; `pruned` is what retention
+    /// is about to remove.
     pub(crate) fn append_checkpoint(
         &self,
         at: Moment,
-        pruned: (u64, &Mac),
-        folded: u64,
-        counters: &[u8],
+        named: &Named,
+        pruned: Option<(u64, &Mac)>,
     ) -> Result<Position, JournalError> {
         self.append_with(|out| {
             encode::begin(out, Kind::Checkpoint, at);
-            out.extend_from_slice(b",\"pruned\":");
-            segment::push_link(out, pruned.0, pruned.1);
-            encode::number_field(out, "folded", folded);
-            encode::field(out, "counters");
-            out.extend_from_slice(counters);
+            encode::text_field(out, "file", &named.file);
+            encode::text_field(out, "sha256", &hex(&named.sha256.0));
+            if let Some((number, mac)) = pruned {
+                out.extend_from_slice(b",\"pruned\":");
+                segment::push_link(out, number, mac);
+            }
             out.push(b'}');
         })
     }
@@ -248,22 +296,12 @@ impl Journal {
 
     /// Begins a new segment, so that retention may take the old one.
     pub(crate) fn roll(&self, key: Option<ChainKey>) -> Result<(), JournalError> {
-        let mut state = lock(&self.0.state);
-        let mut writer = loop {
-            if state.closed {
-                return Err(JournalError::Closed);
-            }
-            if let Some(writer) = state.writer.take() {
-                break writer;
-            }
-            state = self.wait(state);
-        };
-        drop(state);
+        if lock(&self.0.state).closed {
+            return Err(JournalError::Closed);
+        }
+        let mut writer = self.take_writer();
         let rolled = writer.roll(key);
-        let mut state = lock(&self.0.state);
-        self.advance(&mut state, &mut writer);
-        state.writer = Some(writer);
-        self.tell(&state);
+        self.give_back(writer);
         rolled.map_err(|error| JournalError::Unavailable(Arc::new(error)))
     }
 
@@ -274,17 +312,22 @@ impl Journal {
         self.0.to_fold.notify_all();
     }
 
-    fn append_act(
-        &self,
-        kind: Kind,
-        act: &AdminAct<'_>,
-        revision: u64,
-    ) -> Result<Position, JournalError> {
-        self.append_with(|out| {
-            encode::write_act(out, kind, act);
-            encode::number_field(out, "revision", revision);
-            out.push(b'}');
-        })
+    /// Waits until nobody writes, and takes the writer.
+    fn take_writer(&self) -> Box<Writer> {
+        let mut state = lock(&self.0.state);
+        loop {
+            if let Some(writer) = state.writer.take() {
+                return writer;
+            }
+            state = self.wait(state);
+        }
+    }
+
+    fn give_back(&self, mut writer: Box<Writer>) {
+        let mut state = lock(&self.0.state);
+        self.advance(&mut state, &mut writer);
+        state.writer = Some(writer);
+        self.tell(&state);
     }
 
     fn append_with(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<Position, JournalError> {
@@ -423,4 +466,28 @@ impl Journal {
             self.0.to_fold.notify_one();
         }
     }
+}
+
+fn write_undone(out: &mut Vec<u8>, act: &AdminAct<'_>, revision: u64) {
+    encode::write_act(out, Kind::Undone, act);
+    encode::number_field(out, "revision", revision);
+    out.push(b'}');
+}
+
+/// The digests of the rows that a change leaves behind.
+fn write_rows(out: &mut Vec<u8>, rows: &Rows) {
+    encode::field(out, "rows");
+    out.push(b'{');
+    for (place, (key, digest)) in rows.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        encode::text(out, key);
+        out.push(b':');
+        match digest {
+            Some(digest) => encode::text(out, &hex(&digest.0)),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
 }

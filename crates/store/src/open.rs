@@ -1,14 +1,16 @@
 //! Opening a data directory: lock, key, schema, replay.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::backup::remove_copy;
 use crate::change::read_revision;
+use crate::checkpoint::{self, Begin, Checkpoint};
 use crate::clock::{Boot, Clock, KeptLine, wall};
+use crate::control::Expected;
 use crate::database::{Database, SCHEMA, database_path, meta, set_meta, uint};
-use crate::fold::{self, FoldThread, Folder};
+use crate::fold::{self, Base, FoldThread, Folder};
 use crate::ids::random_name;
 use crate::journal::{FORMAT, Journal, SEGMENT_BYTES, Syncer, first_entry, recover, segments};
 use crate::keys::{Keyring, create_private_dir, key_path, write_private};
@@ -69,6 +71,14 @@ pub enum OpenError {
         path: PathBuf,
         /// Which segment, which line, and what is there.
         place: Damage,
+    },
+    /// What entries before a place amount to is not known any more.
+    #[error("the journal of data directory `{}` does not say what counts: {what}", path.display())]
+    HistoryMissing {
+        /// The data directory.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
     },
     /// The key file can be read by others.
     #[error("key file `{}` has mode {mode:04o}", path.display())]
@@ -145,6 +155,9 @@ impl OpenError {
             Self::KeyMissing { .. } => Some(
                 "put the key file back; without it the sealed secrets and the journal's chain cannot be read".to_owned(),
             ),
+            Self::HistoryMissing { .. } => Some(
+                "put the file back, or restore a backup; without it limits would begin anew".to_owned(),
+            ),
             Self::KeyFormat { .. } => Some("put the key file back from a copy".to_owned()),
             Self::Io { .. } | Self::Database { .. } | Self::Store(_) => None,
         }
@@ -184,8 +197,25 @@ impl Store {
             source,
         };
         let folded = fold::position(&database.reading()).map_err(in_database)?;
-        let found =
-            recover(&directory, &keys.chain(), folded.map(|at| at.end)).map_err(in_journal)?;
+        let begin = checkpoint::find(&directory, &keys.chain()).map_err(in_journal)?;
+        let kind = begin.kind();
+        let pruned = begin.pruned();
+        let base = match begin.checkpoint {
+            Some(checkpoint) => checkpoint,
+            None if kind == Begin::OfFormat1 => {
+                fold::counters_of_format_1(&database.reading(), begin.of_format_1.as_deref())?
+            }
+            None if begin.reaches(0) => Checkpoint::default(),
+            None => {
+                return Err(OpenError::HistoryMissing {
+                    path: data.clone(),
+                    what: begin.missing(),
+                });
+            }
+        };
+        let first = base.segment.min(folded.map_or(0, |at| at.end.segment));
+        let found = recover(&directory, &keys.chain(), first, folded.map(|at| at.end))
+            .map_err(in_journal)?;
         if let Some(place) = found.unknown() {
             return Err(OpenError::UnknownEntry {
                 path: data.clone(),
@@ -194,14 +224,13 @@ impl Store {
         }
         let restored = Restored::find(data)?;
         let timeline = found.timeline(&id, restored.as_ref());
-        let known = folded.map_or(0, |at| at.end.number);
-        if let Some(checkpoint) = found.checkpoint_after(known) {
-            tracing::warn!(
-                "the database is older than what retention removed; counters are taken from the journal's checkpoint"
-            );
-            fold::take_over(&database, &checkpoint)?;
+        if found.is_other_history {
+            tracing::error!("the database is of another history; its records are made again");
+            fold::forget_rows(&database)?;
         }
+        let folded = folded.filter(|_| !found.is_other_history);
         let last_steady = found.last_steady.max(folded.map_or(0, |at| at.steady));
+        let last_steady = last_steady.max(base.steady);
         let clock = resume_clock(&database, last_steady).map_err(in_database)?;
         let key = keys.newest_chain().ok_or_else(|| no_key(locations, &id))?;
         let journal = Journal::start(&directory, &clock, &found, &timeline, key, segment_bytes)
@@ -212,9 +241,14 @@ impl Store {
             Arc::clone(&database),
             clock.clone(),
             &id,
-            found.unusable,
+            Base {
+                checkpoint: base,
+                folded,
+                unusable: found.unusable,
+            },
         )?;
         let folder = Arc::new(folder);
+        let maintenance = Arc::clone(folder.maintenance());
         let replayed = folder.fold()?;
         let unknown = count_unknown(&database).map_err(in_database)?;
         let revision = read_revision(&database.reading()).map_err(in_database)?;
@@ -223,9 +257,11 @@ impl Store {
             fold_thread: FoldThread::start(&folder).map_err(in_journal)?,
             lock,
         };
+        let mut damage = begin.damage;
+        damage.extend(found.damage);
         let report = OpenReport {
             torn_bytes: found.torn_bytes,
-            damage: found.damage,
+            damage,
             replayed,
             unknown,
         };
@@ -239,11 +275,21 @@ impl Store {
             folder,
             report,
             revision: AtomicU64::new(revision),
-            maintenance: Mutex::new(()),
+            maintenance,
+            distrust: RwLock::default(),
             listeners: RwLock::new(Vec::new()),
             running: Mutex::new(Some(running)),
         }));
-        store.settle_last_change()?;
+        store.settle_last_change(kind)?;
+        store.settle_control(kind)?;
+        // What retention began, or what an older database brings back.
+        if pruned > 0 {
+            store.forget_rows(pruned)?;
+        }
+        let folder = &store.0.folder;
+        if store.report().damage.is_empty() && !folder.has_rows_of(&found.tail)? {
+            folder.compare_records()?;
+        }
         store
             .0
             .journal
@@ -264,6 +310,37 @@ impl Store {
         store.reseal_if_needed()?;
         store.log_report();
         Ok(store)
+    }
+
+    /// Brings together what the journal says of the control plane and what the
+    /// database holds. Where the journal says nothing yet, the database is
+    /// believed as it stands, once.
+    fn settle_control(&self, begin: Begin) -> Result<(), StoreError> {
+        let inner = &self.0;
+        let expected = inner.folder.expected()?;
+        match begin {
+            Begin::OfFormat1 => {
+                let found = Expected::as_found(&inner.database.reading(), self.revision())?;
+                inner.folder.believe(found);
+                inner.folder.checkpoint(None)?;
+                inner
+                    .database
+                    .writing()
+                    .execute("DELETE FROM counters", [])?;
+            }
+            Begin::Known => {
+                if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
+                    inner.journal.append_made(inner.clock.now(), open)?;
+                }
+                // A number is never used for two changes.
+                if expected.revision > self.revision() {
+                    let writing = inner.database.writing();
+                    set_meta(&writing, "revision", &expected.revision.to_string())?;
+                    inner.revision.store(expected.revision, Ordering::Release);
+                }
+            }
+        }
+        self.hold_against_journal()
     }
 
     /// Records that a backup was restored, and that another timeline begins.
@@ -348,6 +425,9 @@ impl Store {
                 bytes = report.torn_bytes,
                 "an unfinished entry at the end of the journal was cut off"
             );
+        }
+        for refused in self.refused() {
+            tracing::error!("{refused} is not what the journal says it is; it is not in force");
         }
         for damage in &report.damage {
             tracing::error!(damage = %damage, "the journal is damaged; what is intact is used");

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use crate::change::Change;
 use crate::database::{int, uint};
+use crate::guard::read;
 use crate::servers::require_server_id;
 use crate::{Act, Actor, ChangeError, PolicyVersion, ServerId, Store, StoreError};
 
@@ -82,6 +83,12 @@ impl Store {
     ) -> Result<PolicyPut, ChangeError> {
         self.change(who, Act::PolicyRollback, |tx, now| {
             let old = one_version(tx, server, name, Some(version))?;
+            let (id, _) = require_policy(tx, server, name)?;
+            // Its text is copied, so it must be the one that was put.
+            let row = format!("policy_versions[{id},{version}]");
+            if read(&self.0.distrust).has_row(&row) {
+                return Err(ChangeError::Differs { row });
+            }
             let description = format!("version {version} again");
             let put = NewVersion {
                 name,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use provost_policy::ledger::Ledger;
 
 use crate::clock::Clock;
+use crate::control::Distrust;
 use crate::database::Database;
 use crate::fold::{FoldThread, Folder};
 use crate::guard::{lock, read, write};
@@ -32,7 +33,9 @@ pub(crate) struct Inner {
     pub(crate) report: OpenReport,
     pub(crate) revision: AtomicU64,
     /// One at a time: backup, retention, verification, key rotation.
-    pub(crate) maintenance: Mutex<()>,
+    pub(crate) maintenance: Arc<Mutex<()>>,
+    /// What the database holds and the journal does not say.
+    pub(crate) distrust: RwLock<Distrust>,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     pub(crate) running: Mutex<Option<Running>>,
 }
@@ -64,13 +67,18 @@ impl Store {
     /// The counters as of the journal's end: the snapshot and what came
     /// after it. Asked once, at start; nothing is in flight in it.
     pub fn ledger(&self) -> Result<Ledger, StoreError> {
-        let (counters, _) = self.0.folder.counters()?;
-        Ok(Ledger::restore(counters))
+        Ok(Ledger::restore(self.0.folder.counters()?))
     }
 
     /// What opening found.
     pub fn report(&self) -> &OpenReport {
         &self.0.report
+    }
+
+    /// Grants, servers and policies that are not in force, because their rows
+    /// are not what the journal says.
+    pub fn refused(&self) -> Vec<String> {
+        read(&self.0.distrust).named().map(str::to_owned).collect()
     }
 
     /// Where the store keeps its things.
@@ -122,6 +130,9 @@ impl Inner {
         };
         // Each step is tried whatever became of the one before; there is
         // nobody left to tell but the log.
+        if let Err(error) = self.journal.pay() {
+            tracing::warn!(error = %error, "a change that was not made could not be taken back; the next start does it");
+        }
         if let Err(error) = self.journal.append_stop(&self.clock) {
             tracing::warn!(error = %error, "the journal's last entry was not written");
         }

@@ -20,6 +20,7 @@ pub(crate) fn change_failure(error: ChangeError) -> Failure {
             Kind::Usage
         }
         ChangeError::PolicyRefused { .. } => Kind::Refused,
+        ChangeError::Differs { .. } => Kind::Damaged,
         ChangeError::Store(inner) => return store_failure(inner),
     };
     if let ChangeError::PolicyRefused { name, problems } = error {
@@ -79,7 +80,9 @@ pub(crate) fn open_failure(error: &OpenError, places: &Places) -> Failure {
         | OpenError::UnknownEntry { .. }
         | OpenError::KeyMode { .. }
         | OpenError::KeyOwner { .. } => Kind::Refused,
-        OpenError::KeyMissing { .. } | OpenError::KeyFormat { .. } => Kind::Damaged,
+        OpenError::KeyMissing { .. }
+        | OpenError::KeyFormat { .. }
+        | OpenError::HistoryMissing { .. } => Kind::Damaged,
         OpenError::Io { .. } | OpenError::Database { .. } => Kind::Unavailable,
         OpenError::Store(inner) => return store_failure(inner),
     };

@@ -62,7 +62,7 @@ fn clear_runs(daemon: &Daemon) -> Outcome {
 /// Records that are older than the operator wants to keep.
 fn prune(daemon: &Daemon, age: Duration) -> Outcome {
     let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
-    let older_than = daemon.store.clock().now().wall.saturating_sub(age);
+    let older_than = daemon.store.clock().now().steady.saturating_sub(age);
     let pruned = daemon
         .store
         .prune(&Actor::new("retention"), older_than)

@@ -105,7 +105,7 @@ fn a_damaged_journal_is_named_and_the_rest_is_used() {
     std::fs::write(&journal, text.replacen("policy.put", "policy.putt", 1)).unwrap();
     let listed = place.run(&["grant", "list"]);
     assert_eq!(listed.code, 0);
-    let warning = "warning: the journal is damaged: segment 1, line 6";
+    let warning = "warning: the journal is damaged: segment 1, line 7";
     assert!(listed.stderr.starts_with(warning), "{}", listed.stderr);
     let verified = place.run(&["audit", "verify"]);
     assert_eq!(verified.code, 6, "{}{}", verified.stdout, verified.stderr);

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 
 use crate::database::{Commit, begin, int};
-use crate::fold::to_json;
 use crate::journal::{Header, first_entry, segment_path, segments};
 use crate::{Act, Actor, Head, Pruned, Store, StoreError};
 
@@ -14,8 +13,10 @@ const ROWS: u64 = 10_000;
 // === impl Store ===
 
 impl Store {
-    /// Removes whole segments whose entries are all older than `older_than`
-    /// (unix time in microseconds), and leaves a checkpoint for them.
+    /// Removes whole segments whose entries are all older than `older_than`, a
+    /// moment of the steady line, and leaves a checkpoint for them. Never more
+    /// than half of the segments go at once: where a clock was wrong, there is
+    /// time to notice.
     ///
     /// The checkpoint is on the disk before a segment goes. It carries the
     /// counters' state, so nothing that still counts is lost with an entry.
@@ -23,21 +24,22 @@ impl Store {
         let inner = &self.0;
         let _alone = self.alone()?;
         let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
-        let (counters, folded) = inner.folder.counters()?;
-        let counters = to_json(&counters)?;
+        inner.folder.fold()?;
+        let folded = inner.folder.position();
         let directory = inner.journal.directory();
 
         let numbers = segments(directory).map_err(read)?;
         let mut old = Vec::new();
         let mut kept: Option<Header> = None;
+        let most = numbers.len() / 2;
         // A segment is old when the one after it began before the limit, and
         // it is folded when folding has gone on to a later one.
-        for pair in numbers.windows(2) {
+        for pair in numbers.windows(2).take(most) {
             let [segment, next] = pair else { continue };
             let Some((header, at)) = first_entry(directory, *next).map_err(read)? else {
                 break;
             };
-            if at.wall >= older_than || folded.segment <= *segment {
+            if at.steady >= older_than || folded.segment <= *segment {
                 break;
             }
             old.push(*segment);
@@ -62,16 +64,9 @@ impl Store {
             &format!("up to entry {}", up_to.number),
             None,
         )?;
-        let at = inner.clock.now();
-        let checkpoint = inner.journal.append_checkpoint(
-            at,
-            (up_to.number, &up_to.mac),
-            folded.number,
-            counters.as_bytes(),
-        )?;
-        inner.journal.sync()?;
+        let reason = inner.folder.checkpoint(Some((up_to.number, &up_to.mac)))?;
         // A power cut must not take back what was folded from what now goes.
-        inner.folder.keep(checkpoint.number)?;
+        inner.folder.keep(reason)?;
         for segment in &old {
             std::fs::remove_file(segment_path(directory, *segment)).map_err(read)?;
         }
@@ -94,12 +89,12 @@ impl Store {
         let Some(last) = last else { return Ok(()) };
         let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
         match first_entry(journal.directory(), last).map_err(read)? {
-            Some((_, at)) if at.wall < older_than => Ok(journal.roll(None)?),
+            Some((_, at)) if at.steady < older_than => Ok(journal.roll(None)?),
             _ => Ok(()),
         }
     }
 
-    fn forget_rows(&self, up_to: u64) -> Result<u64, StoreError> {
+    pub(crate) fn forget_rows(&self, up_to: u64) -> Result<u64, StoreError> {
         let mut records = 0;
         for table in ["records", "acts"] {
             loop {

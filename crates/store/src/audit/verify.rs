@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Damage, DamageKind, Head, Verified, VerifyError};
+use crate::checkpoint::Named;
 use crate::guard::lock;
 use crate::journal::{
     ChainKey, CheckpointLine, End, Header, Link, Seen, Walk, is_checkpoint, segment_path, segments,
@@ -24,12 +25,22 @@ impl Store {
         // Retention must not take a segment away meanwhile.
         let _alone = lock(&self.0.maintenance);
         let end = self.0.journal.end();
-        verify(
+        let mut verified = verify(
             self.0.journal.directory(),
             self.0.keys.chain(),
             Some(end),
             head,
-        )
+        )?;
+        // A journal that is damaged itself is no measure of its records.
+        if verified.damage.is_empty() {
+            verified.rebuilt = self.0.folder.compare_records()?;
+            self.hold_against_journal()?;
+        }
+        verified.refused = self.refused();
+        if !verified.refused.is_empty() {
+            self.tell_change();
+        }
+        Ok(verified)
     }
 }
 
@@ -60,7 +71,7 @@ pub(crate) fn verify(
         expected = Some(segment + 1);
         count += 1;
         let bytes = std::fs::read(segment_path(directory, segment)).map_err(failed)?;
-        let torn = walk.segment(segment, &bytes, |seen| wanted.look(&seen));
+        let torn = walk.segment(segment, &bytes, |seen| wanted.look(segment, &seen));
         // In the last segment of a running store, somebody may be writing.
         let being_written = end.is_some_and(|end| end.segment == segment);
         if torn > 0 && !being_written {
@@ -68,6 +79,16 @@ pub(crate) fn verify(
         }
     }
     walk.finish();
+    if let Some((segment, line, named)) = &wanted.checkpoint
+        && let Err(kind) = named.read(directory).map_err(failed)?
+    {
+        walk.damage.push(Damage {
+            segment: *segment,
+            line: *line,
+            offset: 0,
+            kind,
+        });
+    }
     if let Some(end) = end {
         for missing in expected.unwrap_or(1)..=end.segment {
             walk.segment_missing(missing);
@@ -122,6 +143,8 @@ fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) ->
                 mac: end.mac,
             }),
         damage: walk.damage,
+        refused: Vec::new(),
+        rebuilt: 0,
     }
 }
 
@@ -136,12 +159,14 @@ struct Wanted {
     found_end: Option<[u8; 32]>,
     /// What checkpoints stand for.
     pruned: Vec<Link>,
+    /// The last one, and where it is named.
+    checkpoint: Option<(u32, u64, Named)>,
 }
 
 // === impl Wanted ===
 
 impl Wanted {
-    fn look(&mut self, seen: &Seen<'_>) {
+    fn look(&mut self, segment: u32, seen: &Seen<'_>) {
         if self.head.is_some_and(|head| head.number == seen.number) {
             self.found = Some(seen.mac);
         }
@@ -151,7 +176,10 @@ impl Wanted {
         if is_checkpoint(seen.payload)
             && let Ok(checkpoint) = serde_json::from_slice::<CheckpointLine>(seen.payload)
         {
-            self.pruned.push(checkpoint.pruned);
+            self.pruned.extend(checkpoint.pruned);
+            if let Some(named) = checkpoint.named() {
+                self.checkpoint = Some((segment, seen.line, named));
+            }
         }
     }
 

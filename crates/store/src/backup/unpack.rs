@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::archive::{self, Manifest};
 use super::{DATABASE, KEY, KEY_BYTES, RestoreError};
+use crate::checkpoint;
 use crate::database::{SCHEMA, database_path};
 use crate::journal::segment_path;
 use crate::keys::{Keyring, key_path, write_private};
@@ -171,7 +172,11 @@ fn place_of(name: &str, data: &Path) -> Option<PathBuf> {
     if name == DATABASE {
         return Some(database_path(data));
     }
-    let number = name.strip_prefix("journal/")?.strip_suffix(".log")?;
+    let name = name.strip_prefix("journal/")?;
+    if checkpoint::is_name(name) {
+        return Some(journal_directory(data).join(name));
+    }
+    let number = name.strip_suffix(".log")?;
     Some(segment_path(&journal_directory(data), number.parse().ok()?))
 }
 

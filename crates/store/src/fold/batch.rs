@@ -8,6 +8,7 @@ use rusqlite::{Transaction, params};
 
 use super::State;
 use super::read::RawLine;
+use crate::control::Expected;
 use crate::database::int;
 use crate::journal::{Charged, Decision, Kind, Line, ShadowLine, Str, split_line};
 use crate::{CallId, ShadowRecord, Status, StoreError};
@@ -33,6 +34,8 @@ struct CallRow<'a> {
 
 #[derive(Debug, Clone, Copy)]
 struct Ending {
+    /// The outcome's own entry.
+    number: u64,
     call: CallId,
     status: Status,
     http: Option<u16>,
@@ -57,12 +60,14 @@ impl<'a> Batch<'a> {
     pub(super) fn add(&mut self, raw: &RawLine<'a>, state: &mut State) {
         let State {
             ledger,
+            control,
             at,
             counted,
+            rowed,
             reader,
             ..
         } = state;
-        let Some((line, mac)) =
+        let Some((mut line, mac)) =
             split_line(raw.text).and_then(|(payload, mac)| Some((reader.line(payload)?, mac)))
         else {
             tracing::warn!(
@@ -74,21 +79,17 @@ impl<'a> Batch<'a> {
         self.entries += 1;
         at.end.number = line.number;
         at.end.mac = mac;
-        let counts = line.number > *counted;
         at.steady = at.steady.max(line.at.0);
+        if line.number > *counted {
+            *counted = line.number;
+            count(&mut line, ledger, control);
+        }
+        if line.number <= *rowed {
+            return;
+        }
         match line.kind {
-            Kind::Intent | Kind::Refused => {
-                if counts {
-                    charge(&line, ledger);
-                }
-                self.add_call(line);
-            }
-            Kind::Outcome => {
-                if counts {
-                    refund(&line, ledger);
-                }
-                self.add_outcome(&line);
-            }
+            Kind::Intent | Kind::Refused => self.add_call(line),
+            Kind::Outcome => self.add_outcome(&line),
             Kind::Start | Kind::Stop | Kind::Admin | Kind::Change | Kind::Undone => {
                 self.acts.push(line)
             }
@@ -100,6 +101,11 @@ impl<'a> Batch<'a> {
 
     pub(super) fn entries(&self) -> u64 {
         self.entries
+    }
+
+    /// How many rows it will write, outcomes of earlier calls aside.
+    pub(super) fn rows(&self) -> u64 {
+        (self.calls.len() + self.acts.len()) as u64
     }
 
     fn add_call(&mut self, line: Line<'a>) {
@@ -121,6 +127,7 @@ impl<'a> Batch<'a> {
         let Some(call) = line.call else { return };
         let status = line.status.unwrap_or(Status::Unknown);
         let ending = Ending {
+            number: line.number,
             call,
             status,
             http: line.http,
@@ -179,8 +186,11 @@ impl<'a> Batch<'a> {
     }
 
     fn save_late(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        // A call that goes on has several entries: the last one before it is
+        // the one that ended, however the journal is read in pieces.
         let mut update = transaction.prepare_cached(
-            "UPDATE records SET status = ?2, http = ?3, latency = ?4 WHERE call = ?1 AND status IS NULL AND decision = 'allow'",
+            "UPDATE records SET status = ?2, http = ?3, latency = ?4 WHERE n = (SELECT max(n) FROM records
+                 WHERE call = ?1 AND status IS NULL AND decision = 'allow' AND n < ?5)",
         )?;
         for ending in &self.late {
             update.execute(params![
@@ -188,6 +198,7 @@ impl<'a> Batch<'a> {
                 ending.status.name(),
                 ending.http,
                 ending.latency.map(int),
+                int(ending.number),
             ])?;
         }
         Ok(())
@@ -225,6 +236,19 @@ impl<'a> Batch<'a> {
             ])?;
         }
         Ok(())
+    }
+}
+
+/// Takes an entry into what all entries amount to.
+fn count(line: &mut Line<'_>, ledger: &mut Ledger, control: &mut Expected) {
+    let revision = line.revision.unwrap_or(0);
+    match line.kind {
+        Kind::Intent | Kind::Refused => charge(line, ledger),
+        Kind::Outcome => refund(line, ledger),
+        Kind::Change => control.change(revision, std::mem::take(&mut line.rows)),
+        Kind::Made => control.made(revision),
+        Kind::Undone => control.undone(revision),
+        Kind::Segment | Kind::Start | Kind::Stop | Kind::Admin | Kind::Checkpoint => {}
     }
 }
 

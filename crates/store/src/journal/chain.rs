@@ -69,6 +69,13 @@ pub(crate) fn push_mac(out: &mut Vec<u8>, mac: &Mac) {
     out.extend_from_slice(&text);
 }
 
+/// A mac, or another 32 bytes, as text.
+pub(crate) fn hex(bytes: &Mac) -> String {
+    let mut text = Vec::with_capacity(64);
+    push_mac(&mut text, bytes);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// Reads 64 lower-case hexadecimal digits.
 pub(crate) fn parse_mac(text: &[u8]) -> Option<Mac> {
     if text.len() != 64 {

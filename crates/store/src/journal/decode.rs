@@ -11,6 +11,7 @@ use super::chain::{Mac, parse_mac};
 use super::encode;
 use super::entry::{Decision, Refund, Status};
 use crate::CallId;
+use crate::control::{Hex, Rows};
 
 /// Text that borrows from the line where it has no escapes.
 #[derive(Debug, Clone, Deserialize, serde::Serialize)]
@@ -69,6 +70,9 @@ pub(crate) struct Line<'a> {
     #[serde(borrow)]
     pub(crate) detail: Option<Str<'a>>,
     pub(crate) revision: Option<u64>,
+    /// The rows that a change leaves behind.
+    #[serde(default)]
+    pub(crate) rows: Rows,
 }
 
 /// What kind of entry it is. Whoever adds one raises [`FORMAT`], so that an
@@ -147,15 +151,18 @@ pub(crate) struct Link {
     pub(crate) mac: Mac,
 }
 
-/// What a checkpoint stands for.
+/// What a checkpoint's entry says.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CheckpointLine {
-    pub(crate) pruned: Link,
+    /// What retention removed, if it was made for that.
+    pub(crate) pruned: Option<Link>,
+    pub(crate) file: Option<String>,
+    pub(crate) sha256: Option<Hex>,
 }
 
-/// A checkpoint with the counters it carries.
+/// A checkpoint of format 1, with the counters it carries.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Checkpoint {
+pub(crate) struct InlineCheckpoint {
     pub(crate) pruned: Link,
     /// The last entry that is counted in the counters.
     pub(crate) folded: u64,
@@ -193,6 +200,20 @@ impl Kind {
             Self::Made => "made",
             Self::Undone => "undone",
             Self::Checkpoint => "checkpoint",
+        }
+    }
+
+    /// Whether folding makes a row of it.
+    pub(crate) const fn has_row(self) -> bool {
+        match self {
+            Self::Intent
+            | Self::Refused
+            | Self::Start
+            | Self::Stop
+            | Self::Admin
+            | Self::Change
+            | Self::Undone => true,
+            Self::Segment | Self::Outcome | Self::Made | Self::Checkpoint => false,
         }
     }
 
@@ -242,6 +263,7 @@ impl<'a> Line<'a> {
             target: None,
             detail: None,
             revision: None,
+            rows: Rows::new(),
         }
     }
 

@@ -6,12 +6,23 @@ use std::io;
 use std::path::Path;
 
 use super::chain::ChainKey;
-use super::decode::{self, Checkpoint, FORMAT, Header};
+use super::decode::{self, FORMAT, Header, Kind};
 use super::segment;
-use super::walk::Walk;
+use super::walk::{Seen, Walk};
 use super::writer::End;
 use crate::timeline::{Restored, Timeline};
 use crate::{Damage, DamageKind};
+
+/// What the last segment asks of the database.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tail {
+    /// The entry before its first.
+    pub(crate) after: u64,
+    /// Its last.
+    pub(crate) up_to: u64,
+    /// How many records and acts that is.
+    pub(crate) rows: u64,
+}
 
 /// A journal as it was found.
 #[derive(Debug)]
@@ -30,15 +41,17 @@ pub(crate) struct Recovered {
     pub(crate) unusable: HashSet<(u32, u64)>,
     /// The latest moment of an entry.
     pub(crate) last_steady: u64,
-    /// The last checkpoint's entry.
-    checkpoint: Option<Vec<u8>>,
+    pub(crate) tail: Tail,
+    /// The entry that was folded last is another one here.
+    pub(crate) is_other_history: bool,
 }
 
-/// Reads the journal from the segment that was folded last (`folded`) to its
-/// end, and cuts off an entry that was never finished.
+/// Reads the journal from segment `first` to its end, and cuts off an entry
+/// that was never finished. `folded` is what the database knows.
 pub(crate) fn recover(
     directory: &Path,
     keys: &[ChainKey],
+    first: u32,
     folded: Option<End>,
 ) -> io::Result<Recovered> {
     let mut segments = segment::list(directory)?;
@@ -61,16 +74,16 @@ pub(crate) fn recover(
         damage: Vec::new(),
         unusable: HashSet::new(),
         last_steady: 0,
-        checkpoint: None,
+        tail: Tail::default(),
+        is_other_history: false,
     };
     found.cut_torn_end(directory, &mut segments)?;
-    let mut start = folded
-        .map_or(0, |folded| folded.segment)
-        .min(segments.last().copied().unwrap_or(0));
+    let mut start = first.min(segments.last().copied().unwrap_or(0));
     let walk = loop {
         let walk = found.walk(
             directory,
             keys,
+            folded,
             segments.iter().copied().filter(|number| *number >= start),
         )?;
         // Nothing intact there: the entries before say where the journal is.
@@ -81,6 +94,19 @@ pub(crate) fn recover(
     };
     found.conclude(walk, folded);
     Ok(found)
+}
+
+// === impl Tail ===
+
+impl Tail {
+    fn take(&mut self, seen: &Seen<'_>) {
+        if self.up_to == 0 {
+            self.after = seen.number - 1;
+        }
+        self.up_to = seen.number;
+        let kind = decode::kind_word(seen.payload).and_then(Kind::from_word);
+        self.rows += u64::from(kind.is_some_and(Kind::has_row));
+    }
 }
 
 // === impl Recovered ===
@@ -120,12 +146,6 @@ impl Recovered {
         })
     }
 
-    /// The last checkpoint, if retention took away what comes after `folded`.
-    pub(crate) fn checkpoint_after(&self, folded: u64) -> Option<Checkpoint> {
-        let checkpoint = serde_json::from_slice::<Checkpoint>(self.checkpoint.as_ref()?);
-        checkpoint.ok().filter(|it| it.pruned.number > folded)
-    }
-
     /// Cuts off what is no whole line at the end of the last segment.
     fn cut_torn_end(&mut self, directory: &Path, segments: &mut Vec<u32>) -> io::Result<()> {
         let Some(last) = segments.last().copied() else {
@@ -152,6 +172,7 @@ impl Recovered {
         &mut self,
         directory: &Path,
         keys: &[ChainKey],
+        folded: Option<End>,
         segments: impl Iterator<Item = u32>,
     ) -> io::Result<Walk> {
         let mut walk = Walk::new(keys.to_vec());
@@ -163,15 +184,17 @@ impl Recovered {
             expected = Some(number + 1);
             let bytes = std::fs::read(segment::path(directory, number))?;
             let mut last_steady = self.last_steady;
-            let mut checkpoint = None;
+            let mut tail = Tail::default();
+            let mut is_other_history = self.is_other_history;
             let torn = walk.segment(number, &bytes, |seen| {
                 last_steady =
                     last_steady.max(decode::moment(seen.payload).map_or(0, |at| at.steady));
-                if decode::is_checkpoint(seen.payload) {
-                    checkpoint = Some(seen.payload.to_vec());
-                }
+                tail.take(&seen);
+                is_other_history |= folded
+                    .is_some_and(|folded| folded.number == seen.number && folded.mac != seen.mac);
             });
-            self.checkpoint = checkpoint.or(self.checkpoint.take());
+            self.tail = tail;
+            self.is_other_history = is_other_history;
             self.last_steady = last_steady;
             let whole = bytes.len() as u64 - torn;
             if torn > 0 {

@@ -1,7 +1,7 @@
 //! Segment files: `journal/00000001.log` and so on.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use provost_policy::Moment;
 
 use super::chain::{Mac, push_mac};
 use super::decode::{self, FORMAT, Header, Kind};
+use super::disk::Disk;
 use super::encode;
 use super::walk::split;
 use crate::clock::Clock;
@@ -59,6 +60,23 @@ pub(super) fn create(directory: &Path, segment: u32) -> io::Result<File> {
         }
         made => made,
     }
+}
+
+/// Puts a new file with these bytes in the place of a segment's; what comes
+/// next can be appended to it.
+pub(super) fn replace(path: &Path, bytes: &[u8], disk: &Disk) -> io::Result<File> {
+    let unfinished = path.with_extension("log.new");
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create_new(true).mode(0o600);
+    let mut file = options.open(&unfinished)?;
+    file.write_all(bytes)?;
+    disk.sync_all(&file)?;
+    std::fs::rename(&unfinished, path)?;
+    Ok(file)
 }
 
 /// Opens the last segment to go on with it.

@@ -2,6 +2,11 @@
 //!
 //! What this bounds is a power cut or a kernel crash: at most what was
 //! appended in the last interval. A killed process loses nothing.
+//!
+//! A sync that failed is never tried again on the same file: the kernel may
+//! have dropped what it could not write, and would say yes the second time.
+//! What is not known to be on the disk is written again, into new files that
+//! take the place of the old ones; until that is done, nothing is accepted.
 
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +18,9 @@ use crate::guard::lock;
 
 /// How long an entry may be in the kernel alone.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a disk is left alone after what it refused was refused again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The thread that syncs. It ends when the journal is closed.
 #[derive(Debug)]
@@ -49,34 +57,68 @@ impl Journal {
         // What another thread is bringing there is not there yet: without
         // this, nothing left to sync would look like everything synced.
         let _alone = lock(&self.0.syncing);
-        let (file, rolled) = {
+        let (file, rolled, segment) = {
             let mut state = lock(&self.0.state);
-            if !state.unsynced && state.sync_failed.is_none() {
+            if let Some(error) = &state.sync_failed {
+                return Err(JournalError::Unavailable(Arc::clone(error)));
+            }
+            if !state.unsynced {
                 return Ok(());
             }
             state.unsynced = false;
-            (Arc::clone(&state.file), std::mem::take(&mut state.rolled))
+            let rolled = std::mem::take(&mut state.rolled);
+            (Arc::clone(&state.file), rolled, state.end.segment)
         };
+        let disk = &self.0.disk;
         let synced = rolled
             .iter()
-            .try_for_each(|file| file.sync_all())
-            .and_then(|()| file.sync_data());
-        let mut state = lock(&self.0.state);
+            .try_for_each(|file| disk.sync_all(file))
+            .and_then(|()| disk.sync_data(&file));
         match synced {
             Ok(()) => {
-                state.sync_failed = None;
+                lock(&self.0.state).unsynced_from = segment;
                 Ok(())
             }
             Err(error) => {
-                let error = Arc::new(error);
-                // Nothing is accepted that the disk does not keep; the next
-                // round tries again.
-                state.sync_failed = Some(Arc::clone(&error));
-                state.unsynced = true;
-                state.rolled.extend(rolled);
-                Err(JournalError::Unavailable(error))
+                let mut state = lock(&self.0.state);
+                state.sync_failed = Some(Arc::new(error));
+                drop(state);
+                self.write_again()
             }
         }
+    }
+
+    /// Writes what may not be on the disk again, into new files.
+    fn write_again(&self) -> Result<(), JournalError> {
+        let from = lock(&self.0.state).unsynced_from;
+        // From here on nobody writes.
+        let mut writer = self.take_writer();
+        let written = writer.write_again(from, &self.0.disk).map_err(Arc::new);
+        let mut state = lock(&self.0.state);
+        match &written {
+            Ok(()) => {
+                state.file = writer.file();
+                state.rolled.clear();
+                state.unsynced = false;
+                state.unsynced_from = writer.end().segment;
+                state.sync_failed = None;
+            }
+            Err(error) => state.sync_failed = Some(Arc::clone(error)),
+        }
+        drop(state);
+        self.give_back(writer);
+        written.map_err(JournalError::Unavailable)
+    }
+
+    /// [`Journal::sync`], and one more attempt where the last one failed.
+    pub(super) fn sync_or_mend(&self) -> Result<(), JournalError> {
+        let mended = {
+            let _alone = lock(&self.0.syncing);
+            let failed = lock(&self.0.state).sync_failed.is_some();
+            failed.then(|| self.write_again())
+        };
+        mended.unwrap_or_else(|| self.sync())?;
+        self.pay()
     }
 
     /// Waits until something was appended, or until `longest` is over, then
@@ -103,24 +145,28 @@ impl Journal {
 
     fn wait_for_sync(&self) -> bool {
         let mut state = lock(&self.0.state);
-        while !state.unsynced && !state.closed {
+        while !state.unsynced && state.sync_failed.is_none() && !state.closed {
             state = self
                 .0
                 .to_sync
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        let gather = match state.sync_failed {
+            None => INTERVAL,
+            Some(_) => PAUSE,
+        };
         let (state, _) = self
             .0
             .to_sync
-            .wait_timeout_while(state, INTERVAL, |state| !state.closed)
+            .wait_timeout_while(state, gather, |state| !state.closed)
             .unwrap_or_else(PoisonError::into_inner);
         !state.closed
     }
 
     fn sync_quietly(&self) {
         let failed_before = lock(&self.0.state).sync_failed.is_some();
-        match self.sync() {
+        match self.sync_or_mend() {
             Ok(()) if failed_before => tracing::warn!("the journal reaches the disk again"),
             Err(error) if !failed_before => {
                 tracing::error!(error = %error, "the journal does not reach the disk; calls are refused until it does");

@@ -50,6 +50,8 @@ pub(crate) struct Walk {
 /// An intact entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {
+    /// In its segment, from 1.
+    pub(crate) line: u64,
     pub(crate) number: u64,
     pub(crate) mac: Mac,
     pub(crate) payload: &'a [u8],
@@ -221,6 +223,7 @@ impl Walk {
                 self.last = Some((number, mac));
                 self.intact += 1;
                 show(Seen {
+                    line: place.line,
                     number,
                     mac,
                     payload,

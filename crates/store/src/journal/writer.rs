@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::chain::{ChainKey, Mac, push_mac};
+use super::disk::Disk;
 use super::encode;
 use super::segment::{self, NewSegment};
+use super::walk::Walk;
 use crate::clock::Clock;
 use crate::timeline::Timeline;
 
@@ -37,6 +39,8 @@ pub(super) struct Writer {
     clock: Clock,
     timeline: Timeline,
     key: ChainKey,
+    /// The keys that were the newest before, since this process writes.
+    older_keys: Vec<ChainKey>,
     file: Arc<File>,
     end: End,
     /// A failed write may have left bytes behind the end.
@@ -98,6 +102,7 @@ impl Writer {
             clock,
             timeline,
             key,
+            older_keys: Vec::new(),
             file,
             end,
             torn: false,
@@ -123,6 +128,7 @@ impl Writer {
             clock,
             timeline,
             key,
+            older_keys: Vec::new(),
             file,
             end: End {
                 segment: next,
@@ -186,9 +192,49 @@ impl Writer {
         // The new file's name must reach the disk as well.
         self.rolled.push(Arc::new(File::open(&self.directory)?));
         self.file = next.file;
-        self.key = next.key;
+        let before = std::mem::replace(&mut self.key, next.key);
+        if before.version != self.key.version {
+            self.older_keys.push(before);
+        }
         self.end = next.end;
         Ok(())
+    }
+
+    /// Writes the segments from `from` on again: each as a new file that is on
+    /// the disk before it takes the old one's place.
+    pub(super) fn write_again(&mut self, from: u32, disk: &Disk) -> io::Result<()> {
+        self.repair()?;
+        for segment in from..=self.end.segment {
+            let path = segment::path(&self.directory, segment);
+            let bytes = match std::fs::read(&path) {
+                // Retention took it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                read => read?,
+            };
+            self.believe(segment, &bytes)?;
+            let file = segment::replace(&path, &bytes, disk)?;
+            if segment == self.end.segment {
+                self.file = Arc::new(file);
+            }
+        }
+        disk.sync_all(&File::open(&self.directory)?)
+    }
+
+    /// What is read back is only written again if it is what was written: the
+    /// kernel may have dropped a part of it already.
+    fn believe(&self, segment: u32, bytes: &[u8]) -> io::Result<()> {
+        let keys = self.older_keys.iter().chain([&self.key]).cloned();
+        let mut walk = Walk::new(keys.collect());
+        let torn = walk.segment(segment, bytes, |_| {});
+        walk.finish();
+        let is_whole = torn == 0 && walk.damage.is_empty();
+        let is_end = walk.last == Some((self.end.number, self.end.mac));
+        if is_whole && (is_end || segment != self.end.segment) {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "segment {segment} could not be brought to the disk, and is not what was written any more"
+        )))
     }
 
     fn write_header(&mut self, before: End) -> io::Result<()> {

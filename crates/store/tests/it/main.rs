@@ -25,3 +25,4 @@ mod property;
 mod retention;
 mod schema;
 mod soak;
+mod truth;

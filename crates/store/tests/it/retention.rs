@@ -11,7 +11,7 @@ fn with_old_segments() -> (Scratch, Store, u64) {
     for call in 1..=40 {
         append_call(&store, call);
     }
-    let limit = store.clock().now().wall + 1;
+    let limit = store.clock().now().steady + 1;
     for call in 41..=45 {
         append_call(&store, call);
     }
@@ -59,7 +59,9 @@ fn counts_and_chain_survive_a_restart_after_retention() {
     let store = scratch.open_small();
     assert_eq!(used(&store), Amount::whole(45));
     assert!(store.audit_verify(Some(head)).unwrap().intact());
-    let again = store.prune(&admin(), store.clock().now().wall + 1).unwrap();
+    let again = store
+        .prune(&admin(), store.clock().now().steady + 1)
+        .unwrap();
     assert!(
         store
             .audit_verify(Some(head))
@@ -89,7 +91,9 @@ fn old_keys_stay_as_long_as_their_segments() {
     store.rotate_key(&admin()).unwrap();
     append_call(&store, 99);
     assert!(store.audit_verify(None).unwrap().intact());
-    store.prune(&admin(), store.clock().now().wall + 1).unwrap();
+    store
+        .prune(&admin(), store.clock().now().steady + 1)
+        .unwrap();
     store.rotate_key(&admin()).unwrap();
     let verified = store.audit_verify(None).unwrap();
     assert!(verified.intact(), "{:?}", verified.damage);
@@ -146,7 +150,7 @@ fn an_older_database_counts_from_the_checkpoint_on() {
     for call in 2..=40 {
         append_call(&store, call);
     }
-    let limit = store.clock().now().wall + 1;
+    let limit = store.clock().now().steady + 1;
     for call in 41..=50 {
         append_call(&store, call);
     }
@@ -166,4 +170,31 @@ fn an_older_database_counts_from_the_checkpoint_on() {
         assert!(records.iter().any(|record| record.number > up_to.number));
         assert!(store.audit_verify(None).unwrap().intact());
     }
+}
+
+#[test]
+fn d12_a_clock_that_jumped_does_not_empty_the_journal() {
+    let (scratch, store, _) = with_old_segments();
+    let segments = || {
+        let files = std::fs::read_dir(scratch.locations.data.join("journal")).unwrap();
+        files
+            .filter(|file| {
+                let name = file.as_ref().unwrap().file_name();
+                name.to_str().unwrap().ends_with(".log")
+            })
+            .count() as u32
+    };
+    // Everything looks old, for ever.
+    let before = segments();
+    let pruned = store.prune(&admin(), u64::MAX).unwrap();
+    assert_eq!(pruned.segments, before / 2);
+    // A segment was begun, so that the last one can go one day.
+    assert_eq!(segments(), before - pruned.segments + 1);
+
+    // The wall does not count: a limit of the steady line that lies before
+    // the first entry keeps everything, whatever the wall says.
+    let begin = store.clock().now().steady - 3_600_000_000;
+    let again = store.prune(&admin(), begin).unwrap();
+    assert_eq!(again.segments, 0);
+    assert!(store.audit_verify(None).unwrap().intact());
 }

@@ -4,6 +4,7 @@ use provost_store::{Filter, GrantId, NewGrant, NewServer, Store, Transport};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
+use crate::chain::Chain;
 use crate::harness::{Scratch, admin, scratch};
 
 const DAY: i64 = 24 * 3_600 * 1_000_000;
@@ -38,6 +39,11 @@ fn database(scratch: &Scratch) -> Connection {
 fn of_the_first_schema() -> Scratch {
     let scratch = scratch();
     scratch.open().close();
+    // A journal of that time: what is in the database is believed once.
+    let mut journal = Chain::read(&scratch.locations, 1);
+    journal.lines.clear();
+    journal.push(r#""t":"segment","at":[9,9],"segment":1,"key":1,"boot":"x","prev":PREV}"#);
+    journal.write(&scratch.locations, 1);
     for file in ["provost.db", "provost.db-wal", "provost.db-shm"] {
         std::fs::remove_file(scratch.locations.data.join(file)).ok();
     }
@@ -70,7 +76,7 @@ fn acts(store: &Store) -> Vec<(String, String)> {
     store.records(&Filter::default()).unwrap();
     let database = Connection::open(store.locations().data.join("provost.db")).unwrap();
     let mut acts = database
-        .prepare("SELECT what, coalesce(detail, '') FROM acts WHERE kind IN ('change', 'admin') ORDER BY n")
+        .prepare("SELECT what, coalesce(detail, '') FROM acts WHERE kind IN ('change', 'admin') AND what <> 'journal.format' ORDER BY n")
         .unwrap();
     let rows = acts.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
     rows.unwrap().collect::<Result<_, _>>().unwrap()

@@ -77,6 +77,9 @@ fn of_server(server: &Server) -> Vec<Trouble> {
                 Unreadable::Transport { .. } => {
                     format!("`provost server set {name}` with `--url` or a command")
                 }
+                Unreadable::Differs => {
+                    format!("`provost server remove {name}`, and add it anew")
+                }
             },
         })
         .collect();
@@ -102,6 +105,12 @@ fn journal(store: &Store) -> Vec<Trouble> {
                 .into(),
         })
         .collect();
+    troubles.extend(store.refused().into_iter().map(|refused| Trouble {
+        broken: true,
+        about: "database".into(),
+        message: format!("{refused} is not what the journal says it is; it is not in force"),
+        hint: "somebody changed the database; remove or revoke it and make it anew".into(),
+    }));
     if report.torn_bytes > 0 {
         troubles.push(Trouble {
             broken: false,

@@ -75,13 +75,23 @@ pub(super) fn verify(store: &Store, head: Option<&str>) -> Outcome<Response> {
     let verified = store
         .audit_verify(given)
         .map_err(|error| store_failure(&error))?;
+    let mut damage: Vec<String> = verified.damage.iter().map(ToString::to_string).collect();
+    damage.extend(verified.refused.iter().map(|refused| {
+        format!("{refused} is not what the journal says it is; it is not in force")
+    }));
+    if verified.rebuilt > 0 {
+        damage.push(format!(
+            "{} records were not what the journal says; they were made again from it",
+            verified.rebuilt
+        ));
+    }
     Ok(Response::Audit(AuditView {
         intact: verified.intact(),
         entries: verified.entries,
         segments: verified.segments,
         first: verified.first,
         head: verified.head.to_string(),
-        damage: verified.damage.iter().map(ToString::to_string).collect(),
+        damage,
     }))
 }
 

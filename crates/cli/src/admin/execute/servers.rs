@@ -96,7 +96,7 @@ fn check_unset(server: &Server, unset: &[String]) -> Outcome {
         .map(|(name, _)| name);
     let closed = server.unreadable.iter().filter_map(|what| match what {
         Unreadable::Sealed { name, .. } => Some(name),
-        Unreadable::Transport { .. } => None,
+        Unreadable::Transport { .. } | Unreadable::Differs => None,
     });
     let known: Vec<_> = open.chain(closed).collect();
     match unset.iter().find(|name| !known.contains(name)) {

@@ -1,0 +1,271 @@
+//! Checkpoints: what all entries up to a place in the journal amount to.
+//!
+//! One is a file beside the segments. The journal names it by its hash, so it
+//! can be believed as much as an entry; an entry itself stays short, because
+//! those who append wait for it. Starting reads the last one and what came
+//! after it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use provost_policy::ledger::CounterState;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::control::{Expected, Hex};
+use crate::fold::Folded;
+use crate::journal::{
+    ChainKey, CheckpointLine, End, FORMAT, Header, Walk, first_entry, is_checkpoint, segment_path,
+    segments,
+};
+use crate::keys::write_private;
+use crate::{Damage, DamageKind};
+
+/// So many are kept: the last, and the one before it in case it is damaged.
+const KEPT: usize = 2;
+
+/// The content of a checkpoint.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// The last entry that is in it; 0 before the first.
+    pub(crate) up_to: u64,
+    pub(crate) mac: Hex,
+    /// Where the next entry is.
+    pub(crate) segment: u32,
+    pub(crate) offset: u64,
+    /// The latest moment of an entry.
+    pub(crate) steady: u64,
+    /// What counts.
+    pub(crate) counters: Vec<CounterState>,
+    /// What the control plane has to be.
+    pub(crate) control: Expected,
+}
+
+/// A checkpoint as an entry names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) file: String,
+    pub(crate) sha256: Hex,
+}
+
+/// Whether the journal says what the control plane has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// It does.
+    Known,
+    /// Format 1 did not; nor did it name checkpoints.
+    OfFormat1,
+}
+
+/// What there is to begin with.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The newest one that is whole and that the journal follows from.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// The entry that carries counters itself, as format 1 had it.
+    pub(crate) of_format_1: Option<Vec<u8>>,
+    /// Those that are named and are not what was written.
+    pub(crate) damage: Vec<Damage>,
+    /// The first header there is.
+    pub(crate) first: Option<Header>,
+    /// The number of the first segment there is.
+    oldest: Option<u32>,
+}
+
+// === impl Checkpoint ===
+
+impl Checkpoint {
+    /// Writes the file; it is on the disk when this returns. Tells its size.
+    pub(crate) fn write(&self, directory: &Path) -> io::Result<(Named, u64)> {
+        let text = serde_json::to_vec(self)?;
+        let named = Named {
+            file: format!("checkpoint-{:08}.json", self.up_to),
+            sha256: Hex(Sha256::digest(&text).into()),
+        };
+        write_private(&directory.join(&named.file), &text)?;
+        Ok((named, text.len() as u64))
+    }
+
+    /// Where it stands.
+    pub(crate) fn place(&self) -> Folded {
+        Folded {
+            end: End {
+                segment: self.segment,
+                offset: self.offset,
+                number: self.up_to,
+                mac: self.mac.0,
+            },
+            steady: self.steady,
+        }
+    }
+}
+
+// === impl Named ===
+
+impl Named {
+    /// Where the file is. Only names we write ourselves are followed.
+    pub(crate) fn path(&self, directory: &Path) -> Option<PathBuf> {
+        is_name(&self.file).then(|| directory.join(&self.file))
+    }
+
+    /// Reads the file, if it is what was written.
+    pub(crate) fn read(&self, directory: &Path) -> io::Result<Result<Checkpoint, DamageKind>> {
+        let file = self.file.clone();
+        let Some(path) = self.path(directory) else {
+            return Ok(Err(DamageKind::CheckpointAltered { file }));
+        };
+        let text = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Err(DamageKind::CheckpointMissing { file }));
+            }
+            text => text?,
+        };
+        let hash: [u8; 32] = Sha256::digest(&text).into();
+        if Hex(hash) != self.sha256 {
+            return Ok(Err(DamageKind::CheckpointAltered { file }));
+        }
+        Ok(serde_json::from_slice(&text).map_err(|_| DamageKind::CheckpointAltered { file }))
+    }
+}
+
+/// Whether a file of the journal's directory is a checkpoint.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.strip_prefix("checkpoint-")
+        .and_then(|rest| rest.strip_suffix(".json"))
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit()))
+}
+
+/// The checkpoints there are, oldest first.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        found.extend(
+            name.to_str()
+                .filter(|name| is_name(name))
+                .map(str::to_owned),
+        );
+    }
+    found.sort_unstable_by_key(|name| (name.len(), name.clone()));
+    Ok(found)
+}
+
+/// Removes all but the last ones. Only after the journal names the newest.
+pub(crate) fn forget_old(directory: &Path) -> io::Result<()> {
+    let names = list(directory)?;
+    let old = names.len().saturating_sub(KEPT);
+    for name in names.iter().take(old) {
+        std::fs::remove_file(directory.join(name))?;
+    }
+    if old > 0 {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Looks for the newest checkpoint that the journal names, from its end
+/// backwards.
+pub(crate) fn find(directory: &Path, keys: &[ChainKey]) -> io::Result<Found> {
+    let numbers = segments(directory)?;
+    let mut found = Found {
+        oldest: numbers.first().copied(),
+        ..Found::default()
+    };
+    if let Some(first) = numbers.first() {
+        found.first = first_entry(directory, *first)?.map(|(header, _)| header);
+    }
+    for segment in numbers.into_iter().rev() {
+        let bytes = std::fs::read(segment_path(directory, segment))?;
+        // Most segments name none.
+        if memchr::memmem::find(&bytes, b"\"t\":\"checkpoint\"").is_none() {
+            continue;
+        }
+        for (number, payload) in named_in(segment, &bytes, keys).into_iter().rev() {
+            let Ok(line) = serde_json::from_slice::<CheckpointLine>(&payload) else {
+                continue;
+            };
+            let Some(named) = line.named() else {
+                found.of_format_1 = Some(payload);
+                return Ok(found);
+            };
+            match named.read(directory)? {
+                Ok(checkpoint) if found.reaches(checkpoint.up_to) => {
+                    found.checkpoint = Some(checkpoint);
+                    return Ok(found);
+                }
+                // What came after it is gone: it stands for nothing any more.
+                Ok(_) => return Ok(found),
+                Err(kind) => found.damage.push(Damage {
+                    segment,
+                    line: number,
+                    offset: 0,
+                    kind,
+                }),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The intact checkpoint entries of a segment, and the lines they stand in.
+fn named_in(segment: u32, bytes: &[u8], keys: &[ChainKey]) -> Vec<(u64, Vec<u8>)> {
+    let mut walk = Walk::new(keys.to_vec());
+    let mut named = Vec::new();
+    walk.segment(segment, bytes, |seen| {
+        if is_checkpoint(seen.payload) {
+            named.push((seen.line, seen.payload.to_vec()));
+        }
+    });
+    named
+}
+
+// === impl Found ===
+
+impl Found {
+    /// The last entry that retention removed.
+    pub(crate) fn pruned(&self) -> u64 {
+        self.first.as_ref().map_or(0, |first| first.prev.number)
+    }
+
+    pub(crate) fn kind(&self) -> Begin {
+        let is_old = self
+            .first
+            .as_ref()
+            .is_some_and(|first| first.format < FORMAT);
+        match &self.checkpoint {
+            None if is_old && self.damage.is_empty() => Begin::OfFormat1,
+            _ => Begin::Known,
+        }
+    }
+
+    /// Why there is nothing to begin with.
+    pub(crate) fn missing(&self) -> String {
+        match self.damage.last() {
+            Some(damage) => damage.to_string(),
+            None => "its beginning is missing, and no checkpoint stands for it".to_owned(),
+        }
+    }
+
+    /// Whether the journal has every entry after this one, as far as its
+    /// beginning tells.
+    pub(crate) fn reaches(&self, number: u64) -> bool {
+        match &self.first {
+            Some(first) => first.prev.number <= number,
+            // Its header is damaged.
+            None => self.oldest.is_none_or(|oldest| oldest == 1 || number > 0),
+        }
+    }
+}
+
+// === impl CheckpointLine ===
+
+impl CheckpointLine {
+    /// The file it names; format 1 had none.
+    pub(crate) fn named(&self) -> Option<Named> {
+        Some(Named {
+            file: self.file.clone()?,
+            sha256: self.sha256?,
+        })
+    }
+}

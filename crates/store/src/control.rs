@@ -1,0 +1,296 @@
+//! What the control plane has to be, as the journal says.
+//!
+//! Every change carries the digests of the rows it left behind. Folded, they
+//! say what each row has to be; whoever changes the database past the journal
+//! leaves a row that differs. What differs is not in force.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use crate::StoreError;
+use crate::journal::{Mac, hex, parse_mac};
+
+mod distrust;
+
+pub(crate) use distrust::{DENIES_ALL, Distrust};
+
+/// Every table whose rows decide something. All of their columns are in a
+/// row's digest, so a new column needs nothing here; a new table does, and a
+/// test asks for it.
+pub(crate) const TABLES: [&str; 7] = [
+    "names",
+    "servers",
+    "secrets",
+    "policies",
+    "policy_versions",
+    "grants",
+    "grant_servers",
+];
+
+/// 32 bytes that are written as hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Hex(pub(crate) Mac);
+
+/// Which row: its table, then its primary key as SQLite writes it in JSON,
+/// such as `grants["g-1"]`.
+pub(crate) type RowKey = String;
+
+/// Rows and their digests; `None` is a row that is not there.
+pub(crate) type Rows = BTreeMap<RowKey, Option<Hex>>;
+
+/// What the journal says about the control plane.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Expected {
+    /// The last change that was made.
+    pub(crate) revision: u64,
+    rows: BTreeMap<RowKey, Hex>,
+    /// A change that was announced; whether it was made is not said yet.
+    pending: Option<Pending>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Pending {
+    revision: u64,
+    rows: Rows,
+}
+
+// === impl Expected ===
+
+impl Expected {
+    /// What is there now, believed as it stands: where the journal did not say
+    /// so before.
+    pub(crate) fn as_found(connection: &Connection, revision: u64) -> Result<Self, StoreError> {
+        Ok(Self {
+            revision,
+            rows: all_rows(connection)?,
+            pending: None,
+        })
+    }
+
+    /// A change is about to be committed.
+    pub(crate) fn change(&mut self, revision: u64, rows: Rows) {
+        if let Some(before) = self.pending.take()
+            && before.revision < revision
+        {
+            // Another one follows it: it was made, and that was not written.
+            self.apply(before);
+        }
+        self.pending = Some(Pending { revision, rows });
+    }
+
+    /// It was committed.
+    pub(crate) fn made(&mut self, revision: u64) {
+        if let Some(pending) = self.pending.take_if(|it| it.revision == revision) {
+            self.apply(pending);
+        }
+    }
+
+    /// It was not.
+    pub(crate) fn undone(&mut self, revision: u64) {
+        self.pending.take_if(|it| it.revision == revision);
+    }
+
+    /// The change of which the journal does not say whether it was made.
+    pub(crate) fn open_change(&self) -> Option<u64> {
+        self.pending.as_ref().map(|it| it.revision)
+    }
+
+    /// The rows that are not what they have to be.
+    pub(crate) fn differing(&self, connection: &Connection) -> Result<Vec<RowKey>, StoreError> {
+        let mut found = all_rows(connection)?;
+        let mut differing = Vec::new();
+        for (key, digest) in &self.rows {
+            if found.remove(key) != Some(*digest) {
+                differing.push(key.clone());
+            }
+        }
+        // Rows that nobody put there.
+        differing.extend(found.into_keys());
+        Ok(differing)
+    }
+
+    fn apply(&mut self, change: Pending) {
+        for (key, digest) in change.rows {
+            match digest {
+                Some(digest) => self.rows.insert(key, digest),
+                None => {
+                    self.forget_below(&key);
+                    self.rows.remove(&key)
+                }
+            };
+        }
+        self.revision = change.revision;
+    }
+
+    /// Forgets the rows that are there only as long as this one is: one that
+    /// somebody took away before cannot be taken away with it any more.
+    fn forget_below(&mut self, key: &str) {
+        let Some((table, id)) = key.trim_end_matches(']').split_once('[') else {
+            return;
+        };
+        let tables: &[&str] = match table {
+            "policies" => &["policy_versions"],
+            "servers" => &["secrets"],
+            "grants" => &["grant_servers", "secrets"],
+            _ => &[],
+        };
+        for table in tables {
+            let prefix = format!("{table}[{id},");
+            let below = self.rows.range(prefix.clone()..);
+            let below: Vec<_> = below
+                .map(|(row, _)| row.clone())
+                .take_while(|row| row.starts_with(&prefix))
+                .collect();
+            for row in below {
+                self.rows.remove(&row);
+            }
+        }
+    }
+}
+
+/// Notes from here on which rows are written on this connection.
+pub(crate) fn watch(connection: &Connection) -> rusqlite::Result<()> {
+    let mut sql =
+        "BEGIN; CREATE TEMP TABLE touched (tbl TEXT NOT NULL, key TEXT NOT NULL);".to_owned();
+    for table in TABLES {
+        for (event, sides) in [
+            ("INSERT", &["NEW"][..]),
+            ("UPDATE", &["OLD", "NEW"]),
+            ("DELETE", &["OLD"]),
+        ] {
+            sql.push_str(&format!(
+                "CREATE TEMP TRIGGER touched_{table}_{event} AFTER {event} ON {table} BEGIN "
+            ));
+            for side in sides {
+                let key = key_of(connection, table, &format!("{side}."))?;
+                sql.push_str(&format!("INSERT INTO touched VALUES ('{table}', {key});"));
+            }
+            sql.push_str(" END;");
+        }
+    }
+    sql.push_str("COMMIT");
+    connection.execute_batch(&sql)
+}
+
+/// Forgets what was noted.
+pub(crate) fn forget_touched(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM temp.touched", []).map(drop)
+}
+
+/// The rows that were written since, as they are now.
+pub(crate) fn touched(connection: &Connection) -> Result<Rows, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT DISTINCT tbl, key FROM temp.touched")?;
+    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found: Vec<(String, String)> = found.collect::<Result<_, _>>()?;
+    found
+        .into_iter()
+        .map(|(table, key)| Ok((format!("{table}{key}"), one_row(connection, &table, &key)?)))
+        .collect()
+}
+
+/// Every row there is.
+fn all_rows(connection: &Connection) -> Result<BTreeMap<RowKey, Hex>, StoreError> {
+    let mut found = BTreeMap::new();
+    for table in TABLES {
+        let key = key_of(connection, table, "")?;
+        let mut statement = connection.prepare(&format!("SELECT {key}, * FROM {table}"))?;
+        let names = column_names(&statement);
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let key: String = row.get(0)?;
+            found.insert(format!("{table}{key}"), digest(table, &names, row)?);
+        }
+    }
+    Ok(found)
+}
+
+fn one_row(connection: &Connection, table: &str, key: &str) -> Result<Option<Hex>, StoreError> {
+    let columns = key_columns(connection, table)?;
+    let conditions: Vec<_> = columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| format!("{column} = json_extract(?1, '$[{place}]')"))
+        .collect();
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT NULL, * FROM {table} WHERE {}",
+        conditions.join(" AND ")
+    ))?;
+    let names = column_names(&statement);
+    Ok(statement
+        .query_row([key], |row| digest(table, &names, row))
+        .optional()?)
+}
+
+/// The digest of a row: of its table and of each column that holds something,
+/// by name. Lengths come first, so that no two rows give the same bytes.
+fn digest(table: &str, names: &[String], row: &Row<'_>) -> rusqlite::Result<Hex> {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    add(table.as_bytes());
+    for (place, name) in names.iter().enumerate().skip(1) {
+        let number;
+        let (kind, bytes): (&str, &[u8]) = match row.get_ref(place)? {
+            // A column that came with a later schema holds nothing at first.
+            ValueRef::Null => continue,
+            ValueRef::Integer(value) => {
+                number = value.to_be_bytes();
+                ("integer", &number)
+            }
+            ValueRef::Real(value) => {
+                number = value.to_be_bytes();
+                ("real", &number)
+            }
+            ValueRef::Text(text) => ("text", text),
+            ValueRef::Blob(blob) => ("blob", blob),
+        };
+        add(name.as_bytes());
+        add(kind.as_bytes());
+        add(bytes);
+    }
+    Ok(Hex(hash.finalize().into()))
+}
+
+fn column_names(statement: &rusqlite::Statement<'_>) -> Vec<String> {
+    statement.column_names().map(str::to_owned).collect()
+}
+
+/// The SQL of a row's key.
+fn key_of(connection: &Connection, table: &str, side: &str) -> rusqlite::Result<String> {
+    let columns = key_columns(connection, table)?;
+    let parts: Vec<_> = columns.iter().map(|name| format!("{side}{name}")).collect();
+    Ok(format!("json_array({})", parts.join(", ")))
+}
+
+fn key_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection
+        .prepare_cached("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?;
+    statement.query_map([table], |row| row.get(0))?.collect()
+}
+
+// === impl Hex ===
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let bytes = parse_mac(text.as_bytes());
+        bytes
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("not 64 hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

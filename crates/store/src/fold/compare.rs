@@ -1,0 +1,191 @@
+//! Holding records and acts against the journal.
+//!
+//! The journal is folded once more, into a database of its own that is gone
+//! afterwards, and the rows are compared piece by piece. Only calls without an
+//! outcome stay in it for longer than a piece.
+
+use std::sync::Arc;
+
+use provost_policy::ledger::Ledger;
+use rusqlite::Connection;
+
+use super::{Folded, FoldedTimeline, Folder, State, batch, forget_rows, read};
+use crate::StoreError;
+use crate::control::Expected;
+use crate::database::{int, uint};
+use crate::guard::lock;
+use crate::journal::{End, QuickReader, Tail, first_entry, segments};
+
+/// A row that nothing is added to any more.
+const CLOSED: &str = "(status IS NOT NULL OR decision <> 'allow')";
+
+struct Comparison<'f> {
+    folder: &'f Folder,
+    fresh: Connection,
+    state: State,
+    differing: u64,
+}
+
+// === impl Folder ===
+
+impl Folder {
+    /// Whether there are as many rows as the last segment asks for. That is
+    /// looked at with every start; what is in them is not.
+    pub(crate) fn has_rows_of(&self, tail: &Tail) -> Result<bool, StoreError> {
+        let sql = rows_between("");
+        let up_to = [int(tail.after), int(tail.up_to)];
+        let reading = self.database.reading();
+        let count: i64 = reading.query_row(&sql, up_to, |row| row.get(0))?;
+        Ok(uint(count) == tail.rows)
+    }
+
+    /// Holds records and acts against the journal. When some differ, all are
+    /// made again; returns how many did.
+    pub(crate) fn compare_records(&self) -> Result<u64, StoreError> {
+        self.fold()?;
+        let mut comparison = Comparison::begin(self)?;
+        comparison.read_up_to(&self.position())?;
+        // Nothing is folded while the last piece is compared.
+        let mut state = lock(&self.state);
+        self.fold_locked(&mut state)?;
+        comparison.read_up_to(&state.at.end)?;
+        let differing = comparison.finish()?;
+        if differing > 0 {
+            tracing::error!(
+                rows = differing,
+                "records were not what the journal says; they are made again from it"
+            );
+            forget_rows(&self.database)?;
+            state.rowed = 0;
+            state.saved = Folded {
+                steady: state.at.steady,
+                ..Folded::nothing()
+            };
+            self.fold_locked(&mut state)?;
+        }
+        Ok(differing)
+    }
+}
+
+// === impl Comparison ===
+
+impl<'f> Comparison<'f> {
+    fn begin(folder: &'f Folder) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::Read(Arc::new(error));
+        let directory = folder.journal.directory();
+        let mut start = Folded::nothing().end;
+        if let Some(segment) = segments(directory).map_err(failed)?.first().copied() {
+            let header = first_entry(directory, segment).map_err(failed)?;
+            start.segment = segment;
+            start.number = header.map_or(0, |(header, _)| header.prev.number);
+        }
+        let fresh = Connection::open("")?;
+        let kept = folder.database.path().to_string_lossy();
+        fresh.execute("ATTACH DATABASE ?1 AS kept", [kept.as_ref()])?;
+        fresh.execute_batch(
+            "CREATE TABLE records AS SELECT * FROM kept.records WHERE FALSE;
+             CREATE UNIQUE INDEX record_numbers ON records (n);
+             CREATE INDEX record_calls ON records (call);
+             CREATE TABLE acts AS SELECT * FROM kept.acts WHERE FALSE;
+             CREATE UNIQUE INDEX act_numbers ON acts (n);
+             CREATE TABLE timelines (id INTEGER PRIMARY KEY, node TEXT, epoch INTEGER, UNIQUE (node, epoch));
+             INSERT INTO timelines (id, node, epoch) SELECT id, node, epoch FROM kept.timelines;",
+        )?;
+        let state = State {
+            ledger: Ledger::new(),
+            control: Expected::default(),
+            at: Folded {
+                end: start,
+                steady: 0,
+            },
+            saved: Folded::nothing(),
+            // Only rows are wanted here.
+            counted: u64::MAX,
+            rowed: 0,
+            since: 0,
+            size: 0,
+            reader: QuickReader::default(),
+            timeline: FoldedTimeline { segment: 0, row: 1 },
+            unusable: lock(&folder.state).unusable.clone(),
+        };
+        let mut comparison = Self {
+            folder,
+            fresh,
+            state,
+            differing: 0,
+        };
+        // What retention removed has no rows.
+        comparison.differing = comparison.kept(0, start.number)?;
+        Ok(comparison)
+    }
+
+    fn read_up_to(&mut self, end: &End) -> Result<(), StoreError> {
+        loop {
+            let directory = self.folder.journal.directory();
+            let chunk = read::chunk(directory, &self.state.at.end, end)
+                .map_err(|error| StoreError::Read(Arc::new(error)))?;
+            let Some(chunk) = chunk else {
+                return Ok(());
+            };
+            let before = self.state.at.end.number;
+            let mut batch = batch::Batch::for_bytes(chunk.bytes.len());
+            for line in chunk.lines() {
+                if !self.state.unusable.contains(&(chunk.segment, line.offset)) {
+                    batch.add(&line, &mut self.state);
+                }
+            }
+            self.state.at.end.segment = chunk.segment;
+            self.state.at.end.offset = chunk.offset + chunk.bytes.len() as u64;
+            let transaction = self.fresh.transaction()?;
+            let row = self
+                .folder
+                .timeline(&mut self.state, chunk.segment, &transaction)?;
+            batch.save(&transaction, row)?;
+            transaction.commit()?;
+            let more = self.kept(before, self.state.at.end.number)?;
+            self.differing += more.abs_diff(batch.rows());
+            self.compare("records", CLOSED)?;
+            self.compare("acts", "TRUE")?;
+        }
+    }
+
+    /// What is left are calls without an outcome.
+    fn finish(mut self) -> Result<u64, StoreError> {
+        self.compare("records", "TRUE")?;
+        Ok(self.differing)
+    }
+
+    /// Counts rows that are not there as they should be, and forgets them.
+    fn compare(&mut self, table: &str, which: &str) -> Result<(), StoreError> {
+        let differing: i64 = self.fresh.query_row(
+            &format!(
+                "SELECT count(*) FROM (
+                     SELECT * FROM main.{table} WHERE {which}
+                     EXCEPT SELECT * FROM kept.{table}
+                         WHERE n IN (SELECT n FROM main.{table} WHERE {which}))"
+            ),
+            [],
+            |row| row.get(0),
+        )?;
+        self.differing += uint(differing);
+        self.fresh
+            .execute(&format!("DELETE FROM main.{table} WHERE {which}"), [])?;
+        Ok(())
+    }
+
+    /// How many rows there are for entries after one and up to another.
+    fn kept(&self, after: u64, up_to: u64) -> Result<u64, StoreError> {
+        let up_to = [int(after), int(up_to)];
+        let sql = rows_between("kept.");
+        let count: i64 = self.fresh.query_row(&sql, up_to, |row| row.get(0))?;
+        Ok(uint(count))
+    }
+}
+
+/// Counts rows for entries after one and up to another.
+fn rows_between(schema: &str) -> String {
+    format!(
+        "SELECT (SELECT count(*) FROM {schema}records WHERE n > ?1 AND n <= ?2)
+              + (SELECT count(*) FROM {schema}acts WHERE n > ?1 AND n <= ?2)"
+    )
+}
