@@ -15,8 +15,8 @@ pub(crate) use request::{
     AuditFormat, Control, GrantName, LogQuery, Observe, Reply, Request, Shadow, Transport,
 };
 pub(crate) use response::{
-    AuditView, DaemonStatus, GrantState, GrantView, Inspection, Minted, PolicyView, RecordView,
-    Response, ServerView, ShadowView, Trouble, Upstream, VersionView,
+    AuditView, DaemonStatus, GrantState, GrantView, Inspection, Load, Minted, PolicyView,
+    RecordView, Response, ServerView, ShadowView, Trouble, Upstream, VersionView,
 };
 pub(crate) use restore::{Restoration, Restored, restore};
 pub(crate) use wire_secret::WireSecret;

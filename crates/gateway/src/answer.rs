@@ -1,11 +1,13 @@
 //! The one place where a refusal or a failure becomes JSON-RPC and HTTP.
 
 use bytes::Bytes;
+use provost_policy::RuleId;
 use provost_policy::judge::Refusal;
 use serde_json::{Value, json};
 
 use crate::asking::Misasked;
 use crate::brief::{SENTENCE, brief};
+use crate::budget::Full;
 use crate::modern::meta;
 use crate::protocol::{self, Era};
 use crate::upstream::Room;
@@ -23,6 +25,10 @@ const MISSING_CAPABILITY: i32 = -32021;
 const UNSUPPORTED_VERSION: i32 = -32022;
 /// A policy refused a method other than `tools/call`.
 const REFUSED: i32 = 1403;
+/// There is no room: too much is held, or on its way. Trying again later helps.
+const BUSY: i32 = 1429;
+/// When to try again.
+pub(crate) const RETRY_AFTER_MS: u64 = 1000;
 /// The record cannot be written, so nothing may be forwarded.
 const RECORD_UNAVAILABLE: i32 = 1503;
 
@@ -164,7 +170,7 @@ impl Failure {
     }
 
     /// No process is started, because there are as many as there may be.
-    pub(crate) fn no_room(server: &str, room: Room) -> Self {
+    pub(crate) fn no_process(server: &str, room: Room) -> Self {
         let text = match room {
             Room::Grant => format!(
                 "server `{server}` is not started: this grant has as many server processes as it may have; end another session of it first"
@@ -229,6 +235,52 @@ impl Failure {
     /// The gateway is stopping, or a bound of its own is reached.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self::new(503, INTERNAL, message)
+    }
+
+    /// What does not fit into the memory of a grant, or of all of them.
+    pub(crate) fn no_memory(full: Full) -> Self {
+        Self::no_room(
+            full,
+            match full {
+                Full::Share => {
+                    "this grant holds as much of the gateway's memory as one grant may; read answers, or end sessions, and try again"
+                }
+                Full::Whole => "the gateway holds as much for others as it may; try again later",
+            },
+        )
+    }
+
+    /// One call more than a grant may have on its way, or than all of them may.
+    pub(crate) fn too_many_calls(full: Full) -> Self {
+        Self::no_room(
+            full,
+            match full {
+                Full::Share => {
+                    "this grant has as many calls on their way as one grant may; wait for an answer and try again"
+                }
+                Full::Whole => "as many calls are on their way as there may be; try again later",
+            },
+        )
+    }
+
+    /// One call more than may be on their way to a server.
+    pub(crate) fn server_busy(server: &str, full: Full) -> Self {
+        let text = format!(
+            "as many calls are on their way to server `{server}` as there may be; try again later"
+        );
+        Self::no_room(full, text)
+    }
+
+    fn no_room(full: Full, message: impl Into<String>) -> Self {
+        let http = match full {
+            Full::Share => 429,
+            Full::Whole => 503,
+        };
+        let mut failure = Self::new(http, BUSY, message);
+        failure.data = Some(json!({ DECISION_KEY: {
+            "decision": "deny", "rule": RuleId::BUSY.as_str(), "retryAfterMs": RETRY_AFTER_MS,
+        } }));
+        failure
     }
 
     /// A fault of our own.

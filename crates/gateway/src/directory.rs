@@ -16,6 +16,7 @@ use provost_store::{GrantId, PolicyVersion, Secret, Server, ServerId, TokenHash,
 use tokio_rustls::TlsConnector;
 use tracing::error;
 
+use crate::budget::{Account, Budget};
 use crate::eras::Eras;
 use crate::metrics::{Counts, Metrics};
 use crate::settings::Settings;
@@ -49,6 +50,8 @@ pub(crate) struct Site {
     pub(crate) upstream: Option<Upstream>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) eras: Eras,
+    /// What it sends to nobody in particular, and calls on their way to it.
+    pub(crate) account: Arc<Account>,
 }
 
 /// Whom a grant belongs to: names alone, which open nothing and may be kept for
@@ -61,6 +64,10 @@ pub(crate) struct Principal {
     pub(crate) server_name: Text,
     /// Where its calls are counted.
     pub(crate) counts: Arc<Counts>,
+    /// What is held, and what is on its way, for it.
+    pub(crate) account: Arc<Account>,
+    /// The same for its server.
+    pub(crate) server_account: Arc<Account>,
 }
 
 /// One grant and what it may do.
@@ -122,6 +129,7 @@ impl Directory {
         before: &Directory,
         settings: &Settings,
         metrics: &Metrics,
+        budget: &Budget,
         tls: &dyn Fn() -> Option<TlsConnector>,
     ) -> Self {
         let mut next = Self {
@@ -140,6 +148,7 @@ impl Directory {
                     counts: metrics.server(&server.name),
                     server: server.clone(),
                     eras: Eras::default(),
+                    account: budget.server(&server.id.0),
                 })
             });
             next.servers.insert(server.id.clone(), site);
@@ -161,6 +170,8 @@ impl Directory {
                 server: grant.server.clone(),
                 server_name: grant.server_name.clone(),
                 counts: Arc::clone(&site.counts),
+                account: budget.grant(&grant.id.0),
+                server_account: Arc::clone(&site.account),
             });
             let holding = Holding {
                 principal,

@@ -31,6 +31,24 @@ pub(crate) enum Message<'d> {
     Response { id: Id<'d>, answer: Answer<'d> },
 }
 
+impl<'d> Message<'d> {
+    /// What a record calls it.
+    pub(crate) fn method(&self) -> &str {
+        match self {
+            Self::Request { method, .. } | Self::Notification { method, .. } => method,
+            Self::Response { .. } => "(answer)",
+        }
+    }
+
+    /// The id of a request: it wants an answer.
+    pub(crate) fn request_id(&self) -> Option<Id<'d>> {
+        match self {
+            Self::Request { id, .. } => Some(*id),
+            Self::Notification { .. } | Self::Response { .. } => None,
+        }
+    }
+}
+
 /// The two forms of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer<'d> {

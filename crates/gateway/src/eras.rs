@@ -265,7 +265,7 @@ impl Route {
         let asked = async {
             self.modern_request(worker, &permit, &message)
                 .await?
-                .answer(limit)
+                .answer(limit, &self.site.account)
                 .await
         };
         match tokio::time::timeout(LATEST, asked).await {
@@ -273,14 +273,14 @@ impl Route {
             Ok(Ok(answer)) => Ok(speaks_modern(&answer)),
             Ok(Err(fault)) => match fault.kind {
                 _ if !fault.sent => Err(fault),
-                FaultKind::Status(401 | 403 | 429 | 500..) => Err(fault),
+                FaultKind::Status(401 | 403 | 429 | 500..) | FaultKind::NoRoom(_) => Err(fault),
                 FaultKind::Status(_)
                 | FaultKind::Down
                 | FaultKind::Unusable
                 | FaultKind::Slow
                 | FaultKind::Lies
                 | FaultKind::SessionLost
-                | FaultKind::NoRoom(_)
+                | FaultKind::NoProcess(_)
                 | FaultKind::OpenedOtherwise
                 | FaultKind::Pausing => Ok(false),
             },
@@ -311,7 +311,7 @@ impl Route {
             let message = Outgoing::own_modern(r#""provost-tools""#, "tools/list", &rest);
             let message = message.ok_or_else(Fault::lies)?;
             let exchange = self.modern_request(worker, &permit, &message).await?;
-            let answer = exchange.answer(limit).await?;
+            let answer = exchange.answer(limit, &self.site.account).await?;
             let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
             let Ok(Message::Response {
                 answer: Answer::Result(result),

@@ -1,6 +1,7 @@
 //! What a grant sees of a result: lists without what is hidden from it.
 
 use provost_policy::json::{Folder, Value};
+use tracing::warn;
 
 use crate::asking;
 use crate::directory::Holding;
@@ -47,8 +48,16 @@ pub(crate) fn result(
                 false => result.get("task"),
             };
             let task = task.and_then(|task| task.get("taskId"));
-            if let Some(task) = task.and_then(Value::as_str) {
-                worker.shared.tasks.add(&holding.principal.grant.0, &task);
+            if let Some(task) = task.and_then(Value::as_str)
+                && !worker.shared.tasks.add(
+                    &holding.principal.grant.0,
+                    &holding.principal.account,
+                    &task,
+                )
+            {
+                let server = &holding.principal.server_name;
+                warn!(server.name = %server, bytes = task.len(),
+                    "Server `{server}` named a task with an id that is too long; nobody can ask for it");
             }
             Vec::new()
         }

@@ -268,7 +268,8 @@ fn finish(
             200
         }
     };
-    let text = splice::apply(text.clone(), splices);
+    let spliced = splice::apply(text.clone(), splices);
+    let text = route.session.account().carry_copy(text, spliced);
     Answered { text, http }
 }
 

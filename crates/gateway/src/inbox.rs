@@ -150,6 +150,7 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
     }
     let holds = |grant: &Text| after.holding(grant, wall).is_some();
     shared.questions.retain(holds);
+    shared.tasks.retain(holds);
     let Some(children) = shared.children.get() else {
         return;
     };

@@ -7,6 +7,7 @@
 mod answer;
 mod asking;
 mod brief;
+mod budget;
 mod directory;
 mod envelope;
 mod eras;
@@ -15,6 +16,7 @@ mod filter;
 mod inbound;
 mod inbox;
 mod listener;
+mod machine;
 mod metrics;
 mod modern;
 mod outgoing;
@@ -51,6 +53,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
+pub use budget::Standing;
 pub use listener::ListenError;
 pub use probe::{ServerFault, ServerReport};
 pub use settings::{Listen, Settings, TlsFiles, Wrapper};
@@ -147,10 +150,11 @@ impl Gateway {
         let ledger = store.ledger().map_err(StartError::Directory)?;
         let threads = Threads::start(settings.workers).map_err(StartError::Threads)?;
         let seals = seals(&store).map_err(StartError::Directory)?;
+        let settings = settings.within_memory();
         let background = threads.background();
         let shared = Arc::new(Shared::new(store, ledger, seals, settings, background));
         let bounds = ChildBounds {
-            most: shared.settings.max_children,
+            most: machine::files(shared.settings.max_children).children,
             most_of_grant: shared.settings.max_children_per_grant,
             wrapper: shared.settings.wrapper.clone(),
             idle: shared.settings.idle_child,
@@ -258,7 +262,14 @@ impl Gateway {
         let (settings, metrics) = (&shared.settings, &shared.metrics);
         shared.directory.replace(
             |before| match source {
-                Some(source) => Directory::compile(source, before, settings, metrics, &connector),
+                Some(source) => Directory::compile(
+                    source,
+                    before,
+                    settings,
+                    metrics,
+                    &shared.budget,
+                    &connector,
+                ),
                 // What is not known opens nothing: with what was in force
                 // before, a grant that was just revoked would go on.
                 None => before.closed(),
@@ -360,8 +371,15 @@ impl Gateway {
             sessions: shared.sessions.len(),
             children: children.map_or(0, |children| children.running()),
             child_users: children.map_or(0, |children| children.users()),
+            budget: shared.budget.standing(),
         };
         shared.metrics.render(&gauges)
+    }
+
+    /// How much memory is held for others, and how many calls are on their way.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.0.shared.budget.standing()
     }
 
     /// Whether calls can be taken.

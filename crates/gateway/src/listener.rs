@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -18,8 +17,10 @@ use tracing::{info, warn};
 
 use self::connection::Terms;
 use self::strangers::Strangers;
+use crate::budget;
 use crate::face::guard::Guard;
-use crate::settings::Listen;
+use crate::machine;
+use crate::settings::{Listen, Settings};
 use crate::threads::Threads;
 use crate::tls;
 use crate::worker::{Shared, Worker};
@@ -49,8 +50,6 @@ pub enum ListenError {
     },
 }
 
-/// Open files that are left for everything but connections.
-const OTHER_FILES: u64 = 128;
 /// How often at most the log says that connections are turned away.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
 
@@ -94,7 +93,7 @@ pub(crate) fn open(
         seats,
         terms: Arc::new(Terms { guard, tls }),
         strangers: Arc::default(),
-        most: most_connections(shared.settings.max_connections),
+        most: most_connections(&shared.settings),
         shared: Arc::clone(shared),
         said: None,
     };
@@ -141,17 +140,16 @@ struct Door {
     said: Option<Instant>,
 }
 
-/// As many as the operator wants, and no more than there are files for: a call
-/// needs one for its agent and one for its server.
-fn most_connections(wanted: usize) -> usize {
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let possible = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX);
-    let most = wanted.min(possible.max(16));
+/// As many as the operator wants, and no more than there are files and memory for.
+fn most_connections(settings: &Settings) -> usize {
+    let wanted = settings.max_connections;
+    let files = machine::files(settings.max_children).connections;
+    let memory = budget::connections(settings.memory_limit);
+    let most = wanted.min(files).min(memory);
     if most < wanted {
         info!(
             connections = most,
-            open_files = files,
-            "At most {most} agents' connections at a time: the system allows {files} open files"
+            "At most {most} agents' connections at a time: open files are enough for {files}, and memory for {memory}"
         );
     }
     most

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use provost_policy::Text;
 use provost_store::{Decision, Status};
 
+use crate::budget::Standing;
 use crate::face::unidentified::Unidentified;
 
 /// Upper bounds of the latency buckets, in microseconds.
@@ -47,6 +48,7 @@ pub(crate) struct Gauges {
     pub(crate) sessions: usize,
     pub(crate) children: usize,
     pub(crate) child_users: usize,
+    pub(crate) budget: Standing,
 }
 
 // === impl Metrics ===
@@ -205,6 +207,30 @@ impl Metrics {
                 "gauge",
                 "Sessions and requests that use a server process.",
                 gauges.child_users as u64,
+            ),
+            (
+                "provost_memory_held_bytes",
+                "gauge",
+                "Memory held on behalf of agents and servers.",
+                gauges.budget.held as u64,
+            ),
+            (
+                "provost_memory_limit_bytes",
+                "gauge",
+                "The most of it there may be.",
+                gauges.budget.limit as u64,
+            ),
+            (
+                "provost_calls_in_flight",
+                "gauge",
+                "Calls and streams on their way.",
+                gauges.budget.calls as u64,
+            ),
+            (
+                "provost_no_room_total",
+                "counter",
+                "What was refused or made to wait because it did not fit.",
+                gauges.budget.refused,
             ),
         ];
         for (name, kind, help, value) in plain {

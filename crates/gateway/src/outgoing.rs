@@ -12,6 +12,7 @@ use provost_policy::json::Value;
 use crate::answer::DECISION_KEY;
 use crate::asking::Wanted;
 use crate::brief::{NAME, brief};
+use crate::budget::Account;
 use crate::envelope::{self, Id, IdKey, Message};
 use crate::modern::{self, Declared, meta};
 use crate::protocol;
@@ -188,13 +189,14 @@ impl Outgoing {
     }
 
     /// The message for an upstream session that is this agent's alone.
-    pub(crate) fn verbatim(&self) -> Bytes {
-        splice::apply(self.text.clone(), self.replaced.clone())
+    pub(crate) fn verbatim(&self, account: &Arc<Account>) -> Bytes {
+        let message = splice::apply(self.text.clone(), self.replaced.clone());
+        account.carry_copy(&self.text, message)
     }
 
     /// The message for a process that several sessions may share: `number`
-    /// stands for id and progress token.
-    pub(crate) fn numbered(&self, number: u64) -> Bytes {
+    /// stands for id and progress token. It is one line.
+    pub(crate) fn numbered(&self, number: u64, account: &Arc<Account>) -> Bytes {
         let mut splices = self.replaced.clone();
         splices.push(Splice {
             at: self.id_at.clone(),
@@ -206,7 +208,7 @@ impl Outgoing {
                 with: number.to_string(),
             });
         }
-        splice::apply(self.text.clone(), splices)
+        account.carry(splice::one_line(splice::apply(self.text.clone(), splices)))
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use provost_policy::json::{Folder, Kind, Value};
+use provost_policy::json::{Document, Folder, Kind, Value};
 use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::lengths;
 use provost_policy::method::{MethodKind, method_kind};
@@ -28,6 +28,7 @@ use crate::answer::{self, Failure};
 use crate::asking::answers::{self, Unasked};
 use crate::asking::subscribe;
 use crate::brief::brief;
+use crate::budget::{Held, Lane, MESSAGE, Place};
 use crate::directory::Principal;
 use crate::envelope::{self, Id, Malformed, Message};
 use crate::modern::Claims;
@@ -70,7 +71,19 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
         Ok(parsed) => parsed,
         Err(problem) => return malformed(worker, agent, &problem, outlet),
     };
-    match envelope::read(&parsed) {
+    let read = envelope::read(&parsed);
+    // Before anything is done for it, and until it is done with.
+    let _room = match (&read, Room::take(agent, &parsed, &read)) {
+        (_, Ok(room)) => room,
+        (Ok(message), Err(failure)) => {
+            let (method, id) = (message.method().to_owned(), message.request_id());
+            return busy(worker, agent, &method, failure, id, outlet);
+        }
+        (Err(_), Err(failure)) => {
+            return busy(worker, agent, "(unreadable)", failure, None, outlet);
+        }
+    };
+    match read {
         Err(problem) => malformed(worker, agent, &problem, outlet),
         Ok(Message::Request { id, method, params }) => {
             let request = Request {
@@ -91,6 +104,82 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
             Box::pin(notify::answer(worker, agent, &text, id, outlet)).await;
         }
     }
+}
+
+/// What a message takes up while it is on its way.
+struct Room {
+    _held: Held,
+    _on_its_way: Place,
+    _to_its_server: Option<Place>,
+}
+
+impl Room {
+    /// Room for a message that was read, on the account of its grant and, if it is
+    /// a request, on that of its server.
+    fn take(
+        agent: &Agent,
+        parsed: &Document<'_>,
+        read: &Result<Message<'_>, Malformed>,
+    ) -> Result<Self, Failure> {
+        let (grant, server) = (
+            &agent.claim.principal.account,
+            &agent.claim.principal.server_account,
+        );
+        let held = grant
+            .hold(MESSAGE + parsed.footprint())
+            .map_err(Failure::no_memory)?;
+        let lane = match read {
+            Ok(Message::Request { .. }) => Lane::Call,
+            Ok(Message::Notification { .. } | Message::Response { .. }) | Err(_) => Lane::Aside,
+        };
+        let on_its_way = grant.enter(lane).map_err(Failure::too_many_calls)?;
+        let to_its_server = match lane {
+            Lane::Call => {
+                let name = &agent.claim.principal.server_name;
+                let place = server.enter_beside(lane);
+                Some(place.map_err(|full| Failure::server_busy(name, full))?)
+            }
+            Lane::Aside | Lane::Stream => None,
+        };
+        Ok(Self {
+            _held: held,
+            _on_its_way: on_its_way,
+            _to_its_server: to_its_server,
+        })
+    }
+}
+
+/// Refuses, and records, a message for which there is no room.
+fn busy(
+    worker: &Worker,
+    agent: &Agent,
+    method: &str,
+    failure: Failure,
+    id: Option<Id<'_>>,
+    outlet: Outlet,
+) {
+    let recorded = record_busy(worker, agent, method, &failure);
+    let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
+    match id {
+        Some(id) => outlet.fail(&failure, Some(id.raw())),
+        None => outlet.turn_away(&failure),
+    }
+}
+
+/// Records that there was no room for a message.
+pub(crate) fn record_busy(
+    worker: &Worker,
+    agent: &Agent,
+    method: &str,
+    failure: &Failure,
+) -> Result<(), Stop> {
+    let refusal = Refusal {
+        rule: RuleId::BUSY,
+        policy: None,
+        message: failure.message().to_owned(),
+        retry_after_ms: Some(answer::RETRY_AFTER_MS),
+    };
+    record_unread(worker, &agent.claim.principal, method, &refusal)
 }
 
 async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: Outlet) {
@@ -683,6 +772,15 @@ fn record_as(
     method: &str,
     problem: &str,
 ) -> Result<(), Stop> {
+    record_unread(worker, principal, method, &envelope_refusal(problem))
+}
+
+fn record_unread(
+    worker: &Worker,
+    principal: &Principal,
+    method: &str,
+    refusal: &Refusal,
+) -> Result<(), Stop> {
     let subject = Subject {
         call: record::call_id()?,
         principal,
@@ -691,9 +789,8 @@ fn record_as(
         keys: Vec::new(),
         shadow: None,
     };
-    let refusal = envelope_refusal(problem);
     let now = worker.shared.clock.now();
-    record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
+    record::refusal(&worker.shared, &subject, Decision::Deny, refusal, now)
 }
 
 /// The refusal of a message that nobody judged.

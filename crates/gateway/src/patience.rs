@@ -10,6 +10,9 @@ use tokio::time::error::Elapsed;
 
 use crate::upstream::{Fault, FaultKind};
 
+/// How long a server is not read from while what it sent finds no room.
+pub(crate) const ROOM: Duration = Duration::from_secs(10);
+
 /// The future's output, or an error after `limit`. A timer is only set when the
 /// future is not ready at once.
 pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {

@@ -84,7 +84,8 @@ pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, Ser
         return Err(ServerFault::Unusable);
     }
     let grant = Text::from(format!("probe-{}", crate::random::hex()));
-    let session = Session::new(grant, site.server.id.0.clone(), None, Outbound::Http);
+    let owner = (grant, site.server.id.0.clone());
+    let session = Session::new(owner, site.account.nothing(), None, Outbound::Http);
     let route = Route {
         site,
         session: Arc::new(session),
@@ -141,7 +142,7 @@ async fn open(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
     let opening = Outgoing::own("1", "initialize", &params).ok_or(ServerFault::NotMcp)?;
     route.session.state().opening = Some(opening.clone());
     let opened = route.open(worker, &permit, &opening).await.map_err(fault)?;
-    let who = read_answer(worker, opened, |result| {
+    let who = read_answer(worker, route, opened, |result| {
         let info = |member| text(result.get("serverInfo").and_then(|info| info.get(member)));
         Who {
             name: info("name"),
@@ -161,7 +162,7 @@ async fn open(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
 async fn discover(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
     let message = Outgoing::own_modern("1", "server/discover", "").ok_or(ServerFault::NotMcp)?;
     let sent = route.request(worker, &permit(), &message).await;
-    read_answer(worker, sent.map_err(fault)?, |result| {
+    read_answer(worker, route, sent.map_err(fault)?, |result| {
         let info = |member| {
             let meta = result.get("_meta");
             let info = meta.and_then(|meta| meta.get(meta::SERVER));
@@ -198,7 +199,7 @@ async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<String>, S
         };
         let message = message.ok_or(ServerFault::NotMcp)?;
         let listed = route.request(worker, &permit(), &message).await;
-        let (names, next) = read_answer(worker, listed.map_err(fault)?, |result| {
+        let (names, next) = read_answer(worker, route, listed.map_err(fault)?, |result| {
             let tools = result.get("tools");
             let names = tools.iter().flat_map(|tools| tools.elements());
             let names = names.filter_map(|tool| tool.get("name")?.as_str().map(|n| n.into_owned()));
@@ -231,10 +232,11 @@ fn text(value: Option<Value<'_>>) -> String {
 /// Reads the answer out of an exchange, whatever else is in it.
 async fn read_answer<T>(
     worker: &Worker,
+    route: &Route,
     exchange: Exchange,
     take: impl Fn(Value<'_>) -> T,
 ) -> Result<T, ServerFault> {
-    let answer = exchange.answer(worker.shared.settings.result_limit);
+    let answer = exchange.answer(worker.shared.settings.result_limit, route.session.account());
     let answer = answer.await.map_err(fault)?;
     let parsed = envelope::parse_upstream(&answer).map_err(|_| ServerFault::NotMcp)?;
     match (parsed.root().get("result"), parsed.root().get("error")) {
@@ -247,9 +249,9 @@ async fn read_answer<T>(
 fn fault(fault: Fault) -> ServerFault {
     match fault.kind {
         FaultKind::Unusable => ServerFault::Unusable,
-        FaultKind::NoRoom(_) | FaultKind::OpenedOtherwise | FaultKind::Pausing => ServerFault::Down,
+        FaultKind::NoProcess(_) | FaultKind::OpenedOtherwise | FaultKind::Pausing => ServerFault::Down,
         _ if !fault.sent => ServerFault::Down,
-        FaultKind::Down | FaultKind::SessionLost => ServerFault::Broken,
+        FaultKind::Down | FaultKind::SessionLost | FaultKind::NoRoom(_) => ServerFault::Broken,
         FaultKind::Slow => ServerFault::Slow,
         FaultKind::Lies => ServerFault::NotMcp,
         FaultKind::Status(status) => ServerFault::Status(status),

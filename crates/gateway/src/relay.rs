@@ -165,7 +165,7 @@ impl Flight {
             Ok(Exchange::Message(text)) => self.only(worker, text, outlet).await,
             Ok(Exchange::Lines(lines)) => self.stream(worker, Source::Lines(lines), outlet).await,
             Ok(Exchange::Events(answer)) => {
-                let source = Source::events(worker, answer);
+                let source = Source::events(worker, self.route.session.account(), answer);
                 self.stream(worker, source, outlet).await;
             }
             Err(broken) => Box::pin(self.broken(worker, broken, Way::new(outlet))).await,
@@ -379,7 +379,9 @@ impl Flight {
             }
             tokio::time::sleep(pause).await;
             match self.route.stream(worker, Some(last_event)).await {
-                Ok(Some(answer)) => *source = Source::events(worker, answer),
+                Ok(Some(answer)) => {
+                    *source = Source::events(worker, self.route.session.account(), answer)
+                }
                 Ok(None) => return Err(Fault::broken()),
                 Err(fault) if fault.kind == FaultKind::Down => {}
                 Err(fault) => return Err(fault),
@@ -565,12 +567,13 @@ pub(crate) fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
     let down = Failure::upstream_down(server);
     match fault.kind {
         FaultKind::Unusable => (Status::NotSent, Failure::upstream_unusable(server)),
-        FaultKind::NoRoom(room) => (Status::NotSent, Failure::no_room(server, room)),
+        FaultKind::NoProcess(room) => (Status::NotSent, Failure::no_process(server, room)),
         FaultKind::OpenedOtherwise => (Status::NotSent, Failure::opened_otherwise(server)),
         FaultKind::Pausing => (Status::NotSent, Failure::pausing(server)),
         _ if !fault.sent => (Status::NotSent, down),
         FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, down),
         FaultKind::Slow => (Status::Timeout, Failure::upstream_slow(server)),
+        FaultKind::NoRoom(full) => (Status::BadAnswer, Failure::no_memory(full)),
         FaultKind::Lies => (Status::BadAnswer, Failure::upstream_lies(server)),
         FaultKind::Status(status) => (Status::Http(status), down),
     }

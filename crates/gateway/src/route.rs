@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use provost_store::{Processes, Status};
 use tracing::{debug, info};
 
+use crate::budget::Account;
 use crate::directory::Site;
 use crate::envelope::{self, IdKey};
 use crate::outgoing::Outgoing;
@@ -43,10 +44,15 @@ impl Route {
             Upstream::Http(http) => {
                 let with = SessionHeaders::default();
                 let answer = http
-                    .post(worker.number, permit, with, message.verbatim())
+                    .post(
+                        worker.number,
+                        permit,
+                        with,
+                        message.verbatim(self.session.account()),
+                    )
                     .await?;
                 self.session.state().upstream = answer.header(&SESSION_ID).map(str::to_owned);
-                exchange(answer, worker).await
+                exchange(answer, self.session.account(), worker).await
             }
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;
@@ -89,7 +95,15 @@ impl Route {
             }
             Upstream::Http(http) => {
                 let generation = self.session.state().generation;
-                match self.post(worker, http, permit, message.verbatim()).await {
+                match self
+                    .post(
+                        worker,
+                        http,
+                        permit,
+                        message.verbatim(self.session.account()),
+                    )
+                    .await
+                {
                     Err(Fault {
                         kind: FaultKind::SessionLost,
                         ..
@@ -102,7 +116,12 @@ impl Route {
                         Box::pin(self.reopen(worker, http, generation))
                             .await
                             .map_err(sent)?;
-                        let again = self.post(worker, http, permit, message.verbatim());
+                        let again = self.post(
+                            worker,
+                            http,
+                            permit,
+                            message.verbatim(self.session.account()),
+                        );
                         again.await.map_err(sent)
                     }
                     other => other,
@@ -129,8 +148,13 @@ impl Route {
                     modern: message.modern().map(|modern| &modern.headers),
                     ..SessionHeaders::default()
                 };
-                let answer = http.post(worker.number, permit, with, message.verbatim());
-                exchange(answer.await?, worker).await
+                let answer = http.post(
+                    worker.number,
+                    permit,
+                    with,
+                    message.verbatim(self.session.account()),
+                );
+                exchange(answer.await?, self.session.account(), worker).await
             }
         }
     }
@@ -297,7 +321,12 @@ impl Route {
             .agent
             .and_then(|agent| worker.shared.stdio.child_of(agent));
         let spec = own.as_ref().unwrap_or(spec);
-        let child = children.attach(spec, self.holder(spec, era), era, session)?;
+        // A process that agents of several grants share is the server's own.
+        let account = match spec.processes {
+            Processes::Shared => &self.site.account,
+            Processes::Session | Processes::Grant => session.account(),
+        };
+        let child = children.attach(spec, self.holder(spec, era), era, session, account)?;
         let stays = match era {
             Era::Legacy => session.is_open(),
             Era::Modern => session.is_stdio(),
@@ -363,14 +392,15 @@ impl Route {
             return Err(Fault::session_lost());
         }
         if session.is_some() && answer.status == StatusCode::BAD_REQUEST {
-            let body = answer.read(worker.shared.settings.result_limit).await?;
+            let limit = worker.shared.settings.result_limit;
+            let body = answer.read_counted(limit, self.session.account()).await?;
             return if speaks_of_session(&body) {
                 Err(Fault::session_lost())
             } else {
                 Ok(Exchange::Message(body))
             };
         }
-        exchange(answer, worker).await
+        exchange(answer, self.session.account(), worker).await
     }
 
     async fn reopen(
@@ -396,13 +426,23 @@ impl Route {
         };
         let with = SessionHeaders::default();
         let answer = http
-            .post(worker.number, &permit, with, opening.verbatim())
+            .post(
+                worker.number,
+                &permit,
+                with,
+                opening.verbatim(self.session.account()),
+            )
             .await
             .map_err(not_sent)?;
         let upstream = answer.header(&SESSION_ID).map(str::to_owned);
         let limit = worker.shared.settings.result_limit;
-        let exchange = exchange(answer, worker).await.map_err(not_sent)?;
-        let opened = exchange.answer(limit).await.is_ok_and(|m| is_result(&m));
+        let exchange = exchange(answer, self.session.account(), worker)
+            .await
+            .map_err(not_sent)?;
+        let opened = exchange
+            .answer(limit, self.session.account())
+            .await
+            .is_ok_and(|m| is_result(&m));
         if !opened {
             return Err(Fault::not_sent());
         }
@@ -444,8 +484,15 @@ impl Route {
     ) -> Status {
         let limit = worker.shared.settings.result_limit;
         let answered = async {
-            let exchange = self.post(worker, http, permit, message.verbatim()).await?;
-            exchange.answer(limit).await
+            let exchange = self
+                .post(
+                    worker,
+                    http,
+                    permit,
+                    message.verbatim(self.session.account()),
+                )
+                .await?;
+            exchange.answer(limit, self.session.account()).await
         };
         match answered.await {
             Ok(answer) if is_result(&answer) => Status::Ok,
@@ -456,17 +503,22 @@ impl Route {
 }
 
 /// Reads what can be read at once.
-async fn exchange(answer: http::Answer, worker: &Worker) -> Result<Exchange, Fault> {
+async fn exchange(
+    answer: http::Answer,
+    account: &Arc<Account>,
+    worker: &Worker,
+) -> Result<Exchange, Fault> {
     let limit = worker.shared.settings.result_limit;
     match answer.status {
         StatusCode::OK if answer.is_event_stream() => Ok(Exchange::Events(answer)),
-        StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
-            answer.read(limit).await.map(Exchange::Message)
-        }
+        StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => answer
+            .read_counted(limit, account)
+            .await
+            .map(Exchange::Message),
         // Some servers send their JSON-RPC error with an HTTP error.
         StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR => {
             let status = answer.status.as_u16();
-            let body = answer.read(limit).await?;
+            let body = answer.read_counted(limit, account).await?;
             if is_error(&body) {
                 Ok(Exchange::Message(body))
             } else {

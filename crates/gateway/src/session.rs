@@ -15,6 +15,7 @@ use provost_store::{CallId, Status};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::{Account, Held};
 use crate::envelope::IdKey;
 use crate::metrics::Counts;
 use crate::modern::{Declared, meta};
@@ -48,6 +49,8 @@ pub(crate) struct Session {
     pub(crate) reopening: tokio::sync::Mutex<()>,
     /// Places for refusals of questions that are on their way to the upstream.
     pub(crate) refusing: Arc<Semaphore>,
+    /// What it costs to have it, on its grant's account.
+    held: Held,
     outbound: Outbound,
     state: Mutex<State>,
 }
@@ -86,7 +89,7 @@ pub(crate) struct State {
     /// The tools as the upstream last listed them to this session, all of them.
     pub(crate) tools: Option<KnownNames>,
     /// Resources whose changes the agent wants to hear of.
-    pub(crate) subscriptions: HashMap<String, Outgoing>,
+    pub(crate) subscriptions: HashMap<String, Subscription>,
     /// The log level the agent asked for, to ask for it again.
     pub(crate) level: Option<Outgoing>,
     /// Subscriptions of the modern era, by the id of the request that listens.
@@ -126,6 +129,12 @@ pub(crate) struct Coming {
     session: Arc<Session>,
     key: IdKey,
     cancelled: CancellationToken,
+}
+
+/// A subscription to a resource, to ask for it again. Its text counts by itself.
+pub(crate) struct Subscription {
+    pub(crate) message: Outgoing,
+    pub(crate) _held: Held,
 }
 
 /// One open `subscriptions/listen`.
@@ -206,11 +215,17 @@ pub(crate) struct Opened {
 // === impl Session ===
 
 impl Session {
-    pub(crate) fn new(grant: Text, server: Text, agent: Option<u64>, outbound: Outbound) -> Self {
+    pub(crate) fn new(
+        (grant, server): (Text, Text),
+        held: Held,
+        agent: Option<u64>,
+        outbound: Outbound,
+    ) -> Self {
         Self {
             id: Text::from(crate::random::hex()),
             grant,
             server,
+            held,
             era: OnceLock::new(),
             modern: Notify::new(),
             agent,
@@ -226,10 +241,16 @@ impl Session {
     }
 
     /// What stands for a session around one modern request over HTTP.
-    pub(crate) fn alone(grant: Text, server: Text) -> Self {
-        let session = Self::new(grant, server, None, Outbound::Http);
+    /// What it costs is counted with the request.
+    pub(crate) fn alone(owner: (Text, Text), account: &Arc<Account>) -> Self {
+        let session = Self::new(owner, account.nothing(), None, Outbound::Http);
         session.decide(Era::Modern);
         session
+    }
+
+    /// The account of its grant.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        self.held.account()
     }
 
     /// The id under which limits of scope `session` count; the modern era has
@@ -307,7 +328,9 @@ impl Session {
     /// The same for its subscriptions, which are governed: each is judged and
     /// recorded again.
     pub(crate) fn standing_subscriptions(&self) -> Vec<Outgoing> {
-        self.state().subscriptions.values().cloned().collect()
+        let state = self.state();
+        let subscriptions = state.subscriptions.values();
+        subscriptions.map(|kept| kept.message.clone()).collect()
     }
 
     /// Notes that the agent was heard of just now.

@@ -5,6 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tracing::warn;
+
+use crate::budget::{self, Bounds};
+use crate::machine;
+
 /// Bounds and times of the gateway.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -33,8 +38,20 @@ pub struct Settings {
     pub idle_session: Duration,
     /// Connections of agents at a time. When there are more, the oldest that
     /// brought no request in order is closed, or else the new one. Default: 4096,
-    /// and never more than the system has open files for.
+    /// and never more than the system has open files for, or a quarter of
+    /// `memory_limit` has room for.
     pub max_connections: usize,
+    /// Memory for what others send and nobody has taken yet, in bytes: messages on
+    /// their way, sessions, what waits for agents that do not read. Each grant and
+    /// each server may use an eighth of it. Default: a quarter of the machine's
+    /// memory or the control group's, at most 512 MiB.
+    pub memory_limit: usize,
+    /// Calls of one grant that may be on their way at a time. Default: 1024, and
+    /// never more than half of what there are open files for.
+    pub max_calls_per_grant: usize,
+    /// Calls to one server that may be on their way at a time. Default: 1024, and
+    /// never more than there are open files for.
+    pub max_calls_per_server: usize,
     /// How long a connection without any request is kept. Default: 5 minutes.
     pub idle_connection: Duration,
     /// How long a peer that acknowledges nothing counts as alive. Default: 2 minutes.
@@ -88,6 +105,37 @@ pub struct TlsFiles {
 
 // === impl Settings ===
 
+impl Settings {
+    /// The same settings with messages no larger than one account has room for.
+    pub(crate) fn within_memory(mut self) -> Self {
+        let share = budget::share(self.memory_limit);
+        for (limit, most, name) in [
+            (&mut self.body_limit, share / 2, "body_limit"),
+            (&mut self.result_limit, share, "result_limit"),
+        ] {
+            if *limit > most {
+                warn!(
+                    bytes = most,
+                    "`{name}` is cut to {most} bytes: one account has {share} bytes of `memory_limit`"
+                );
+                *limit = most;
+            }
+        }
+        self
+    }
+
+    /// What there is to share out among grants and servers.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let calls = machine::files(self.max_children).connections;
+        Bounds {
+            memory: self.memory_limit,
+            calls,
+            grant_calls: self.max_calls_per_grant.min(calls / 2),
+            server_calls: self.max_calls_per_server.min(calls),
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -102,6 +150,9 @@ impl Default for Settings {
             wrapper: None,
             idle_session: Duration::from_secs(3600),
             max_connections: 4096,
+            memory_limit: machine::memory_to_use(),
+            max_calls_per_grant: 1024,
+            max_calls_per_server: 2048,
             idle_connection: Duration::from_secs(300),
             dead_peer: Duration::from_secs(120),
             upstream_ca: None,

@@ -2,9 +2,17 @@
 //!
 //! Reading is incremental and bounded; writing puts each message on one line.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
-use crate::splice;
+use crate::budget::{Account, Full, Held};
+use crate::{patience, splice};
+
+/// A message up to this length goes over the wire in one piece with what frames it.
+const COPIED: usize = 16 * 1024;
+/// A buffer that grew beyond this is not kept when its event is gone.
+const KEPT: usize = 64 * 1024;
 
 /// One event of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,10 +35,14 @@ impl Event {
         }
     }
 
-    /// The event as it goes over the wire.
-    pub(crate) fn encode(self) -> Bytes {
-        let message = self.message.map(splice::one_line).unwrap_or_default();
-        let mut out = Vec::with_capacity(message.len() + 48);
+    /// The event as it goes over the wire, in at most three pieces: a large message
+    /// is not copied, or the copy is counted.
+    pub(crate) fn encode(self, account: &Arc<Account>) -> [Bytes; 3] {
+        let message = match self.message {
+            None => Bytes::new(),
+            Some(text) => account.carry_copy(&text, splice::one_line(text.clone())),
+        };
+        let mut out = Vec::with_capacity(message.len().min(COPIED) + 48);
         if let Some(id) = &self.id {
             out.extend_from_slice(b"id: ");
             out.extend_from_slice(id.as_bytes());
@@ -40,9 +52,12 @@ impl Event {
             out.extend_from_slice(format!("retry: {retry}\n").as_bytes());
         }
         out.extend_from_slice(b"data: ");
+        if message.len() > COPIED {
+            return [Bytes::from(out), message, Bytes::from_static(b"\n\n")];
+        }
         out.extend_from_slice(&message);
         out.extend_from_slice(b"\n\n");
-        Bytes::from(out)
+        [Bytes::from(out), Bytes::new(), Bytes::new()]
     }
 }
 
@@ -57,11 +72,13 @@ pub(crate) struct Reader {
     rest: BytesMut,
     /// How far `rest` has been searched for a line end.
     searched: usize,
-    data: Vec<u8>,
+    data: BytesMut,
     has_data: bool,
     event: Event,
     limit: usize,
     started: bool,
+    /// What is held for the buffers.
+    held: Held,
     /// Whether the last line ended with a CR that may have been half of its end.
     after_carriage: bool,
 }
@@ -69,12 +86,14 @@ pub(crate) struct Reader {
 // === impl Reader ===
 
 impl Reader {
-    /// A reader that refuses events of more than `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Self {
+    /// A reader that refuses events of more than `limit` bytes. What it buffers,
+    /// and its events until their last copies are gone, is held on this account.
+    pub(crate) fn new(limit: usize, account: &Arc<Account>) -> Self {
         Self {
+            held: account.nothing(),
             rest: BytesMut::new(),
             searched: 0,
-            data: Vec::new(),
+            data: BytesMut::new(),
             has_data: false,
             event: Event::default(),
             limit,
@@ -83,8 +102,32 @@ impl Reader {
         }
     }
 
+    /// Waits until there is room for a chunk; its sender is not read from meanwhile.
+    pub(crate) async fn make_room(&mut self, chunk: &[u8]) -> Result<(), Full> {
+        let account = Arc::clone(self.held.account());
+        // Gone through line by line, it is here twice at most.
+        let needs = self.buffered() + 2 * chunk.len();
+        account
+            .wait_for(&mut self.held, needs, patience::ROOM)
+            .await
+    }
+
+    fn buffered(&self) -> usize {
+        self.rest.capacity() + self.data.capacity()
+    }
+
     /// Takes a chunk and returns the events that it completes.
     pub(crate) fn feed(&mut self, chunk: &[u8]) -> Result<Vec<Event>, TooLong> {
+        let fed = self.take(chunk);
+        if self.rest.is_empty() && self.rest.capacity() > KEPT {
+            // A large event must not leave a large buffer.
+            self.rest = BytesMut::new();
+        }
+        self.held.become_of(self.buffered());
+        fed
+    }
+
+    fn take(&mut self, chunk: &[u8]) -> Result<Vec<Event>, TooLong> {
         self.rest.extend_from_slice(chunk);
         if !self.started {
             if self.rest.len() < 3 && b"\xef\xbb\xbf".starts_with(&self.rest) {
@@ -100,7 +143,7 @@ impl Reader {
             if line.is_empty() {
                 events.extend(self.finish());
             } else {
-                self.field(&line);
+                self.field(line);
             }
             if self.data.len() > self.limit {
                 return Err(TooLong);
@@ -142,32 +185,33 @@ impl Reader {
         Some(line)
     }
 
-    fn field(&mut self, line: &[u8]) {
-        let (name, value) = match memchr::memchr(b':', line) {
-            Some(0) => return,
-            Some(at) => {
-                let value = line.get(at + 1..).unwrap_or_default();
-                (
-                    line.get(..at).unwrap_or_default(),
-                    value.strip_prefix(b" ").unwrap_or(value),
-                )
-            }
-            None => (line, &b""[..]),
-        };
+    fn field(&mut self, mut line: BytesMut) {
+        let at = memchr::memchr(b':', &line);
+        let mut value = line.split_off(at.map_or(line.len(), |at| at + 1));
+        let name = line.get(..at.unwrap_or(line.len())).unwrap_or_default();
+        if value.starts_with(b" ") {
+            let _ = value.split_to(1);
+        }
         match name {
             b"data" => {
                 if self.has_data {
-                    self.data.push(b'\n');
+                    self.data.extend_from_slice(b"\n");
+                }
+                // A small line must not keep the buffer that it came in.
+                match !self.has_data && value.len() > KEPT {
+                    true => self.data = value,
+                    false => self.data.extend_from_slice(&value),
                 }
                 self.has_data = true;
-                self.data.extend_from_slice(value);
             }
             // An id goes back out in a header and an event line: plain text only.
             b"id" if value.len() <= 1024 && value.iter().all(|b| (0x20..0x7f).contains(b)) => {
                 self.event.id = String::from_utf8(value.to_vec()).ok();
             }
             b"retry" => {
-                self.event.retry = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
+                self.event.retry = std::str::from_utf8(&value)
+                    .ok()
+                    .and_then(|v| v.parse().ok());
             }
             _ => {}
         }
@@ -178,7 +222,7 @@ impl Reader {
         let data = std::mem::take(&mut self.data);
         self.has_data = false;
         if !data.is_empty() {
-            event.message = Some(Bytes::from(data));
+            event.message = Some(self.held.account().carry(data.freeze()));
         }
         (event != Event::default()).then_some(event)
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::asking::TaskQuestions;
+use crate::budget::Budget;
 use crate::directory::{Directory, InForce};
 use crate::envelope::IdKey;
 use crate::metrics::Metrics;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) questions: TaskQuestions,
     pub(crate) seals: Seals,
     pub(crate) metrics: Metrics,
+    pub(crate) budget: Budget,
     /// Set once, right after the children's runtime exists.
     pub(crate) children: OnceLock<Arc<Children>>,
     /// The thread of everything that belongs to no connection.
@@ -80,7 +82,9 @@ impl Shared {
         settings: Settings,
         background: Handle,
     ) -> Self {
+        let budget = Budget::new(settings.bounds());
         Self {
+            budget,
             journal: store.journal(),
             clock: store.clock(),
             store,

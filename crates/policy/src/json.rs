@@ -124,6 +124,11 @@ impl<'a> Document<'a> {
         self.text
     }
 
+    /// How much memory the list of what is in it takes, in bytes.
+    pub fn footprint(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+    }
+
     /// The JSON pointer (RFC 6901) of what stands at a byte.
     pub fn pointer_at(&self, offset: usize) -> String {
         let mut pointer = String::new();

@@ -120,6 +120,8 @@ impl RuleId {
     pub const DRIFT: Self = Self(Text::fixed("(drift)"));
     /// The upstream could not be asked.
     pub const UPSTREAM: Self = Self(Text::fixed("(upstream)"));
+    /// There is no room: too much memory is held, or too many calls are on their way.
+    pub const BUSY: Self = Self(Text::fixed("(busy)"));
     /// The record of the call could not be written.
     pub const RECORD_UNAVAILABLE: Self = Self(Text::fixed("(record unavailable)"));
 

@@ -3,17 +3,23 @@
 //! All of it is closed-loop: a connection sends its next request when the answer to the last one is complete.
 
 mod connection;
+mod floods;
 mod gateway;
 mod load;
 mod nginx;
 mod report;
+mod scripted;
 mod upstream;
+mod worst;
+mod worst_corpus;
 
+pub use floods::{Flooded, flooded_json, flooded_table, floods};
 pub use gateway::{Audit, Gateway};
 pub use load::{Load, Measured, Target, measure};
 pub use nginx::Nginx;
 pub use report::{Row, json, table};
 pub use upstream::{Echo, serve_echo};
+pub use worst::{Longest, longest_json, longest_table, worst};
 
 use std::process::Command;
 

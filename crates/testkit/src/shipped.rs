@@ -38,6 +38,20 @@ impl Shipped {
         upstream: Upstream<'_>,
         policy: &Value,
     ) -> Result<Self> {
+        Self::start_with(program, server, upstream, policy, &[])
+    }
+
+    /// The same with settings of the daemon, as variables.
+    ///
+    /// # Errors
+    /// When it does not start or refuses a command.
+    pub fn start_with(
+        program: &Path,
+        server: &str,
+        upstream: Upstream<'_>,
+        policy: &Value,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let scratch = tempfile::tempdir()?;
         let run = |args: &[&str]| command(program, scratch.path(), args);
         let add = ["server", "add", server];
@@ -53,7 +67,7 @@ impl Shipped {
             "grant", "mint", server, "--label", "test", "--policy", "given",
         ])?;
         let token = minted["token"].as_str().context("a token")?.to_owned();
-        let (child, url) = daemon(program, scratch.path(), server)?;
+        let (child, url) = daemon(program, scratch.path(), server, settings)?;
         Ok(Self {
             program: program.to_owned(),
             scratch,
@@ -104,8 +118,14 @@ impl Drop for Shipped {
 }
 
 /// The daemon, and where it serves the server.
-fn daemon(program: &Path, home: &Path, server: &str) -> Result<(Child, String)> {
+fn daemon(
+    program: &Path,
+    home: &Path,
+    server: &str,
+    settings: &[(&str, &str)],
+) -> Result<(Child, String)> {
     let mut daemon = base(program, home);
+    daemon.envs(settings.iter().copied());
     daemon.args(["up", "--listen", "127.0.0.1:0"]);
     // Whoever reads the output of the test must not wait for the daemon.
     daemon.stdin(Stdio::null()).stdout(Stdio::null());

@@ -6,7 +6,7 @@
 //! open files are those of the beginning, the journal verifies, and no call reached a server without its record.
 
 mod agents;
-mod dice;
+pub(crate) mod dice;
 mod gauge;
 mod mutate;
 mod sieve;

@@ -233,6 +233,21 @@ pub(crate) struct DaemonStatus {
     pub(crate) clients: usize,
     /// `None` when it works, otherwise why not.
     pub(crate) trouble: Option<String>,
+    /// What is held and on its way; an older daemon does not say.
+    #[serde(default)]
+    pub(crate) load: Option<Load>,
+}
+
+/// What a daemon holds for others, and calls on their way, with their bounds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Load {
+    /// In bytes.
+    pub(crate) memory_held: usize,
+    pub(crate) memory_limit: usize,
+    pub(crate) calls: usize,
+    pub(crate) most_calls: usize,
+    /// What found no room since the daemon started.
+    pub(crate) no_room: u64,
 }
 
 /// What a server said when it was tried.

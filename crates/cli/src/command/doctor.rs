@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Context, unexpected};
-use crate::admin::{Admin, Control, DaemonStatus, Inspection, Request, Response};
+use crate::admin::{Admin, Control, DaemonStatus, Inspection, Load, Request, Response};
 use crate::failure::{Failure, Outcome};
 use crate::programs::find;
 use crate::terminal::{counted, escape, style};
@@ -299,10 +299,34 @@ fn running(findings: &mut Findings, status: &DaemonStatus) {
             "its log says more",
         );
     }
+    if let Some(load) = &status.load {
+        room(findings, load);
+    }
     match &status.listen {
         None => findings.ok("listener", "none: agents come over the agent socket only"),
         Some(url) => listener(findings, url),
     }
+}
+
+/// Memory held for others and calls on their way, and whether something found no room.
+fn room(findings: &mut Findings, load: &Load) {
+    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+    let message = format!(
+        "{} of {} MiB held for agents and servers, {} of {} calls on their way",
+        mib(load.memory_held),
+        mib(load.memory_limit),
+        load.calls,
+        load.most_calls
+    );
+    if load.no_room == 0 {
+        return findings.ok("room", message);
+    }
+    findings.add(
+        Health::Warning,
+        "room",
+        format!("{message}; {} times there was none", load.no_room),
+        "`provost log` names the grants, rule `(busy)`; `memory_limit` and `max_calls_per_grant` are settings",
+    );
 }
 
 fn listener(findings: &mut Findings, url: &str) {

@@ -80,10 +80,16 @@ Keys of the configuration file, with default and variable (flags win, then varia
   max_children     256               PROVOST_MAX_CHILDREN     child processes at once
   max_children_per_grant  32         PROVOST_MAX_CHILDREN_PER_GRANT  child processes of a grant at once
   max_connections  4096              PROVOST_MAX_CONNECTIONS  connections of agents at once
+  memory_limit     see below         PROVOST_MEMORY_LIMIT     memory for what nobody has taken yet
+  max_calls_per_grant   1024         PROVOST_MAX_CALLS_PER_GRANT   calls of a grant at once
+  max_calls_per_server  2048         PROVOST_MAX_CALLS_PER_SERVER  calls to a server at once
   upstream_ca      none              PROVOST_UPSTREAM_CA      further certificates that vouch for servers
   workers          one per core      PROVOST_WORKERS          threads that carry calls
   stop_deadline    \"10s\"             PROVOST_STOP_DEADLINE    calls in flight when the daemon stops
   retention        none              PROVOST_RETENTION        age at which records are removed, such as \"90d\"
+
+The memory limit is a quarter of the machine's memory or of the control group's, at most 512 MiB,
+unless you say another one. Each grant and each server may use an eighth of it.
 
 Servers, policies and grants are not configured here: they live in the data directory.";
 

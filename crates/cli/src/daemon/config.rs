@@ -52,6 +52,16 @@ pub(crate) struct File {
     /// brought no request in order is closed, or else the new one.
     /// Default: `4096`, and never more than there are open files for. Variable: `PROVOST_MAX_CONNECTIONS`.
     max_connections: Option<usize>,
+    /// Memory for what agents and servers send and nobody has taken yet. Each grant and each server may
+    /// use an eighth of it. Default: a quarter of the machine's memory or of the control group's, at
+    /// most `512MiB`. Variable: `PROVOST_MEMORY_LIMIT`.
+    memory_limit: Option<String>,
+    /// How many calls of one grant may be on their way at once.
+    /// Default: `1024`, and never more than there are open files for. Variable: `PROVOST_MAX_CALLS_PER_GRANT`.
+    max_calls_per_grant: Option<usize>,
+    /// How many calls to one server may be on their way at once.
+    /// Default: `2048`, and never more than there are open files for. Variable: `PROVOST_MAX_CALLS_PER_SERVER`.
+    max_calls_per_server: Option<usize>,
     /// Certificates in PEM that vouch for upstreams besides the machine's own.
     /// Default: none. Variable: `PROVOST_UPSTREAM_CA`.
     upstream_ca: Option<PathBuf>,
@@ -90,6 +100,9 @@ pub(crate) struct Limits {
     pub(crate) max_children: Option<usize>,
     pub(crate) max_children_per_grant: Option<usize>,
     pub(crate) max_connections: Option<usize>,
+    pub(crate) memory: Option<usize>,
+    pub(crate) max_calls_per_grant: Option<usize>,
+    pub(crate) max_calls_per_server: Option<usize>,
     pub(crate) upstream_ca: Option<PathBuf>,
     pub(crate) workers: Option<usize>,
     pub(crate) stop_deadline: Option<Duration>,
@@ -223,6 +236,9 @@ impl File {
                 self.max_children_per_grant,
             )?,
             max_connections: count("PROVOST_MAX_CONNECTIONS", self.max_connections)?,
+            memory: size("PROVOST_MEMORY_LIMIT", &self.memory_limit)?,
+            max_calls_per_grant: count("PROVOST_MAX_CALLS_PER_GRANT", self.max_calls_per_grant)?,
+            max_calls_per_server: count("PROVOST_MAX_CALLS_PER_SERVER", self.max_calls_per_server)?,
             upstream_ca: variable("PROVOST_UPSTREAM_CA")?
                 .map(PathBuf::from)
                 .or_else(|| self.upstream_ca.clone()),
@@ -271,6 +287,15 @@ impl Limits {
             (
                 "max_connections",
                 missing(&self.max_connections, &running.max_connections),
+            ),
+            ("memory_limit", missing(&self.memory, &running.memory)),
+            (
+                "max_calls_per_grant",
+                missing(&self.max_calls_per_grant, &running.max_calls_per_grant),
+            ),
+            (
+                "max_calls_per_server",
+                missing(&self.max_calls_per_server, &running.max_calls_per_server),
             ),
             (
                 "upstream_ca",

@@ -93,6 +93,7 @@ impl Daemon {
             self_started: self.self_started.load(Ordering::Relaxed),
             clients: *self.clients.borrow(),
             trouble: self.engine.ready().err(),
+            load: Some(self.engine.load()),
         }
     }
 

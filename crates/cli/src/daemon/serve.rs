@@ -9,7 +9,7 @@ use provost_store::{GrantId, ServerId, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::config::Limits;
-use crate::admin::{Upstream, WireSecret};
+use crate::admin::{Load, Upstream, WireSecret};
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
 
@@ -176,6 +176,18 @@ impl Engine {
         self.0.metrics()
     }
 
+    /// Memory held for others and calls on their way, with their bounds.
+    pub(crate) fn load(&self) -> Load {
+        let standing = self.0.standing();
+        Load {
+            memory_held: standing.held,
+            memory_limit: standing.limit,
+            calls: standing.calls,
+            most_calls: standing.most_calls,
+            no_room: standing.refused,
+        }
+    }
+
     /// Whether calls can be served now.
     pub(crate) fn ready(&self) -> Result<(), String> {
         self.0.ready()
@@ -203,6 +215,13 @@ fn settings(limits: &Limits) -> Settings {
             .unwrap_or(default.max_children_per_grant),
         wrapper: crate::command::wrap::of_this_program(),
         max_connections: limits.max_connections.unwrap_or(default.max_connections),
+        memory_limit: limits.memory.unwrap_or(default.memory_limit),
+        max_calls_per_grant: limits
+            .max_calls_per_grant
+            .unwrap_or(default.max_calls_per_grant),
+        max_calls_per_server: limits
+            .max_calls_per_server
+            .unwrap_or(default.max_calls_per_server),
         upstream_ca: limits.upstream_ca.clone(),
         workers: limits.workers.unwrap_or(default.workers),
         stop_deadline: limits.stop_deadline.unwrap_or(default.stop_deadline),

@@ -1,6 +1,8 @@
 //! Bodies of the HTTP face: nothing, one message, or a stream of events.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use crate::budget::Account;
 use crate::sse::Event;
 
 /// How often a silent stream shows that it is alive, so that neither side and
@@ -26,6 +29,9 @@ pub(crate) enum Out {
 /// A stream of events with a heartbeat.
 pub(crate) struct Events {
     events: mpsc::Receiver<Event>,
+    /// What is left of an event that goes out in pieces.
+    pieces: VecDeque<Bytes>,
+    account: Arc<Account>,
     heartbeat: Interval,
     /// Runs when the stream ends or the agent goes away.
     _end: Option<End>,
@@ -41,11 +47,17 @@ impl Out {
         Self::Whole(None)
     }
 
-    pub(crate) fn events(events: mpsc::Receiver<Event>, end: Option<End>) -> Self {
+    pub(crate) fn events(
+        events: mpsc::Receiver<Event>,
+        account: Arc<Account>,
+        end: Option<End>,
+    ) -> Self {
         let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self::Events(Box::new(Events {
             events,
+            pieces: VecDeque::new(),
+            account,
             heartbeat,
             _end: end,
         }))
@@ -60,20 +72,11 @@ impl Body for Out {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let bytes = match self.get_mut() {
-            Self::Whole(whole) => {
-                return Poll::Ready(whole.take().map(|whole| Ok(Frame::data(whole))));
-            }
-            Self::Events(stream) => match stream.events.poll_recv(context) {
-                Poll::Ready(Some(event)) => event.encode(),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => match stream.heartbeat.poll_tick(context) {
-                    Poll::Ready(_) => Bytes::from_static(b": alive\n\n"),
-                    Poll::Pending => return Poll::Pending,
-                },
-            },
+        let piece = match self.get_mut() {
+            Self::Whole(whole) => Poll::Ready(whole.take()),
+            Self::Events(stream) => stream.poll_piece(context),
         };
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
+        piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -84,6 +87,29 @@ impl Body for Out {
         match self {
             Self::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, Bytes::len) as u64),
             Self::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+// === impl Events ===
+
+impl Events {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(piece) = self.pieces.pop_front() {
+            return Poll::Ready(Some(piece));
+        }
+        match self.events.poll_recv(context) {
+            Poll::Ready(Some(event)) => {
+                let [first, rest @ ..] = event.encode(&self.account);
+                let rest = rest.into_iter().filter(|piece| !piece.is_empty());
+                self.pieces.extend(rest);
+                Poll::Ready(Some(first))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => self
+                .heartbeat
+                .poll_tick(context)
+                .map(|_| Some(Bytes::from_static(b": alive\n\n"))),
         }
     }
 }

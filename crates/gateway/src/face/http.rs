@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,10 +13,11 @@ use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::body::Out;
 use super::guard::Guard;
-use super::lengths::TwoLengths;
 use super::stream;
 use super::unidentified::{self, Reason};
-use crate::answer::Failure;
+use crate::answer::{Failure, RETRY_AFTER_MS};
+use crate::budget::gather::Gathered;
+use crate::budget::{Account, Full};
 use crate::directory::Principal;
 use crate::modern::Claims;
 use crate::modern::claims::Header;
@@ -33,13 +34,8 @@ use crate::worker::Worker;
 pub(crate) async fn serve(
     worker: Worker,
     guard: &Guard,
-    two: &TwoLengths,
     request: Request<Incoming>,
 ) -> Response<Out> {
-    if two.said() {
-        worker.shared.metrics.unidentified.add(Reason::Lengths);
-        return plain(StatusCode::BAD_REQUEST);
-    }
     match answer(&worker, guard, request).await {
         Ok(response) | Err(response) => response,
     }
@@ -212,7 +208,7 @@ async fn post(
         Some(_) if claims.is_none() => Some(known_session(worker, &claim.principal, headers)?),
         Some(_) | None => None,
     };
-    let body = read(worker, body).await?;
+    let body = read(worker, &claim.principal.account, body).await?;
     if let Some(session) = &session {
         session.touch();
     }
@@ -221,12 +217,13 @@ async fn post(
         session,
         claims,
     };
+    let account = Arc::clone(&agent.claim.principal.account);
     let reply = launch(worker, agent, body).await;
-    Ok(respond(reply))
+    Ok(respond(reply, account))
 }
 
 /// What the walk of a message came to, as a response.
-fn respond(reply: Result<Reply, RecvError>) -> Response<Out> {
+fn respond(reply: Result<Reply, RecvError>, account: Arc<Account>) -> Response<Out> {
     match reply {
         Ok(Reply::Accepted) => plain(StatusCode::ACCEPTED),
         Ok(Reply::Message {
@@ -240,7 +237,7 @@ fn respond(reply: Result<Reply, RecvError>) -> Response<Out> {
             }
             response
         }
-        Ok(Reply::Stream(events)) => event_stream(Out::events(events, None)),
+        Ok(Reply::Stream(events)) => event_stream(Out::events(events, account, None)),
         // The task is gone without an answer: a fault of ours, and no permission.
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
     }
@@ -259,15 +256,21 @@ fn launch(worker: &Worker, agent: Agent, body: Bytes) -> oneshot::Receiver<Reply
     reply
 }
 
-/// Reads a body of bounded size in bounded time.
-async fn read(worker: &Worker, mut body: Incoming) -> Result<Bytes, Response<Out>> {
+/// Reads a body of bounded size in bounded time, on the account of its grant.
+async fn read(
+    worker: &Worker,
+    account: &Arc<Account>,
+    mut body: Incoming,
+) -> Result<Bytes, Response<Out>> {
     let limit = worker.shared.settings.body_limit;
     let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE);
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
+    let expected = body.size_hint().exact().unwrap_or(u64::MAX);
+    let expected = usize::try_from(expected).unwrap_or(usize::MAX).min(limit);
     let whole = async {
-        let mut whole = Bytes::new();
+        let mut whole = Gathered::new(account.nothing(), expected);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| plain(StatusCode::BAD_REQUEST))?;
             let Ok(data) = frame.into_data() else {
@@ -276,19 +279,16 @@ async fn read(worker: &Worker, mut body: Incoming) -> Result<Bytes, Response<Out
             if whole.len() + data.len() > limit {
                 return Err(too_large());
             }
-            // One piece is the usual case, and is not copied.
-            whole = if whole.is_empty() {
-                data
-            } else {
-                let mut joined = BytesMut::from(whole);
-                joined.extend_from_slice(&data);
-                joined.freeze()
-            };
+            whole
+                .held
+                .grow_to(whole.needs(data.len()))
+                .map_err(no_memory)?;
+            whole.add(data);
             if body.is_end_stream() {
                 break;
             }
         }
-        Ok(whole)
+        Ok(whole.done())
     };
     match patience::within(worker.shared.settings.request_timeout, whole).await {
         Ok(read) => read,
@@ -333,6 +333,14 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// There is no room for a body; why is recorded.
+fn no_memory(full: Full) -> Response<Out> {
+    let failure = Failure::no_memory(full);
+    let mut response = json(failure.http, failure.body(None));
+    response.extensions_mut().insert(full);
+    response
+}
+
 fn plain(status: StatusCode) -> Response<Out> {
     let mut response = Response::new(Out::empty());
     *response.status_mut() = status;
@@ -345,6 +353,10 @@ pub(super) fn json(status: u16, body: Bytes) -> Response<Out> {
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if matches!(status, 429 | 503) {
+        let soon = HeaderValue::from(RETRY_AFTER_MS.div_ceil(1000));
+        response.headers_mut().insert(header::RETRY_AFTER, soon);
+    }
     response
 }
 

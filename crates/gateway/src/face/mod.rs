@@ -3,7 +3,6 @@
 pub(crate) mod body;
 pub(crate) mod guard;
 pub(crate) mod http;
-pub(crate) mod lengths;
 pub(crate) mod stdio;
 pub(crate) mod stream;
 pub(crate) mod unidentified;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use provost_policy::Text;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::Failure;
+use crate::budget::{Account, Full, Lane, SESSION};
 use crate::envelope::{self, Message};
 use crate::outlet::Outlet;
 use crate::path::{self, Agent};
@@ -28,6 +30,9 @@ const INITIALIZED: &[u8] = b"notifications/initialized";
 /// Notifications and answers that may be on their way when there is no place.
 const SPARE: usize = 64;
 
+/// Lines up to this length are copied, so that they are written in one go.
+const COPIED: usize = 16 * 1024;
+
 /// Serves one agent until its stream ends.
 pub(crate) async fn serve<S>(
     worker: &Worker,
@@ -40,10 +45,24 @@ pub(crate) async fn serve<S>(
 {
     let (read, write) = tokio::io::split(stream);
     let (lines, outbound) = mpsc::channel(OUTBOUND);
-    let mut writer = tokio::spawn(write_lines(write, outbound));
+    let account = worker.shared.budget.grant(&agent.grant.0);
+    let mut writer = tokio::spawn(write_lines(write, outbound, Arc::clone(&account)));
+    let room = account.hold(SESSION).map_err(Failure::no_memory);
+    let room = room.and_then(|held| {
+        let place = account.enter(Lane::Stream);
+        Ok((held, place.map_err(Failure::too_many_calls)?))
+    });
+    let (held, _place) = match room {
+        Ok(room) => room,
+        Err(failure) => {
+            let failure = no_room(worker, &agent.grant.0, None, failure);
+            drop(lines.send(failure.body(None)).await);
+            return;
+        }
+    };
     let session = Arc::new(Session::new(
-        agent.grant.0.clone(),
-        agent.server.0.clone(),
+        (agent.grant.0.clone(), agent.server.0.clone()),
+        held,
         number,
         Outbound::Stdio(lines.clone()),
     ));
@@ -101,7 +120,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
     calls: &TaskTracker,
 ) {
     let shared = &worker.shared;
-    let mut messages = Lines::new(read, shared.settings.body_limit);
+    let mut messages = Lines::counted(read, shared.settings.body_limit, session.account());
     let places = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
     let spare = Arc::new(tokio::sync::Semaphore::new(SPARE));
     let mut announced = false;
@@ -130,6 +149,12 @@ async fn read_lines<R: AsyncRead + Unpin>(
             Err(End::TooLong) => {
                 let failure = Failure::invalid_request("the message is too long");
                 let failure = unread(worker, session, failure);
+                drop(lines.send(failure.body(None)).await);
+                return;
+            }
+            Err(End::NoRoom) => {
+                let failure = Failure::no_memory(Full::Share);
+                let failure = no_room(worker, &session.grant, Some(session), failure);
                 drop(lines.send(failure.body(None)).await);
                 return;
             }
@@ -236,6 +261,31 @@ fn unread(worker: &Worker, session: &Arc<Session>, failure: Failure) -> Failure 
     }
 }
 
+/// An agent for whom, or for whose line, there is no room: the connection ends.
+fn no_room(
+    worker: &Worker,
+    grant: &Text,
+    session: Option<&Arc<Session>>,
+    failure: Failure,
+) -> Failure {
+    let who = |present: &Present<'_>| Claim {
+        principal: Arc::clone(&present.principal),
+        token: None,
+    };
+    let Ok(claim) = worker.shared.present(grant, who) else {
+        return failure;
+    };
+    let agent = Agent {
+        claim,
+        session: session.cloned(),
+        claims: None,
+    };
+    match path::record_busy(worker, &agent, "(unreadable)", &failure) {
+        Ok(()) => failure,
+        Err(_) => Failure::record_unavailable(),
+    }
+}
+
 /// The id of a request.
 fn request_id(text: &Bytes) -> Option<String> {
     let parsed = envelope::parse(text).ok()?;
@@ -246,9 +296,20 @@ fn request_id(text: &Bytes) -> Option<String> {
 }
 
 /// Writes lines until every sender is gone or the agent is.
-async fn write_lines<S: AsyncWrite>(mut write: WriteHalf<S>, mut lines: mpsc::Receiver<Bytes>) {
-    while let Some(line) = lines.recv().await {
-        let line = splice::one_line(line);
+async fn write_lines<S: AsyncWrite>(
+    mut write: WriteHalf<S>,
+    mut lines: mpsc::Receiver<Bytes>,
+    account: Arc<Account>,
+) {
+    while let Some(text) = lines.recv().await {
+        let line = account.carry_copy(&text, splice::one_line(text.clone()));
+        drop(text);
+        if line.len() > COPIED {
+            if write.write_all(&line).await.is_err() || write.write_all(b"\n").await.is_err() {
+                return;
+            }
+            continue;
+        }
         let mut whole = Vec::with_capacity(line.len() + 1);
         whole.extend_from_slice(&line);
         whole.push(b'\n');

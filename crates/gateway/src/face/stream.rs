@@ -122,8 +122,9 @@ pub(super) async fn open(
         }
     };
     tokio::spawn(relay);
+    let account = Arc::clone(session.account());
     let end = End::new(move || session.close_stream(number));
-    let response = event_stream(Out::events(events, Some(end)));
+    let response = event_stream(Out::events(events, account, Some(end)));
     // Whichever way it ended, there is nothing more to wait for.
     drop(tokio::time::timeout(OPENING, upstream_answered).await);
     Ok(response)
@@ -186,8 +187,13 @@ async fn relay(
     to: &mpsc::Sender<Event>,
     resumes: Resumes,
 ) {
-    let mut reader = Reader::new(worker.shared.settings.result_limit);
+    let limit = worker.shared.settings.result_limit;
+    let mut reader = Reader::new(limit, route.session.account());
     while let Some(chunk) = answer.next_whenever().await {
+        if reader.make_room(&chunk).await.is_err() {
+            // It begins again from the last event, when there is room.
+            return;
+        }
         let Ok(events) = reader.feed(&chunk) else {
             return;
         };

@@ -10,6 +10,7 @@ use tracing::info;
 
 use super::body::Out;
 use crate::answer::Failure;
+use crate::budget::Full;
 use crate::path::{self, Agent};
 use crate::worker::Worker;
 
@@ -27,8 +28,6 @@ pub(crate) enum Reason {
     Path,
     /// No live grant.
     Grant,
-    /// A length that is said in two ways.
-    Lengths,
 }
 
 /// Counts strangers, by reason.
@@ -42,13 +41,7 @@ pub(crate) struct Unidentified {
 // === impl Reason ===
 
 impl Reason {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Host,
-        Self::Origin,
-        Self::Path,
-        Self::Grant,
-        Self::Lengths,
-    ];
+    pub(crate) const ALL: [Self; 4] = [Self::Host, Self::Origin, Self::Path, Self::Grant];
 
     /// The value of the label of the count.
     pub(crate) fn label(self) -> &'static str {
@@ -57,7 +50,6 @@ impl Reason {
             Self::Origin => "origin",
             Self::Path => "path",
             Self::Grant => "grant",
-            Self::Lengths => "lengths",
         }
     }
 
@@ -67,7 +59,6 @@ impl Reason {
             Self::Origin => "its origin is not allowed",
             Self::Path => "nothing is served at its path",
             Self::Grant => "it has no live grant",
-            Self::Lengths => "its length is said in two ways",
         }
     }
 }
@@ -127,6 +118,13 @@ pub(super) fn recorded(
     refusal: Response<Out>,
 ) -> Response<Out> {
     let status = refusal.status();
+    if let Some(full) = refusal.extensions().get::<Full>() {
+        let failure = Failure::no_memory(*full);
+        return match path::record_busy(worker, agent, &format!("({method})"), &failure) {
+            Ok(()) => refusal,
+            Err(_) => super::http::json(503, Failure::record_unavailable().body(None)),
+        };
+    }
     // A grant that ended meanwhile is a stranger's; stopping is nobody's fault.
     if matches!(
         status,

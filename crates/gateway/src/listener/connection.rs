@@ -20,24 +20,26 @@ use tracing::debug;
 
 use super::strangers::Stranger;
 use crate::face::body::Out;
-use crate::face::lengths::{Lengths, TwoLengths};
 use crate::face::{guard::Guard, http};
 use crate::socket;
 use crate::worker::Worker;
 
 /// How long a connection may take over TLS or over the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// Largest head of a request, in bytes, and its most headers.
-const HEAD_LIMIT: usize = 64 * 1024;
+/// Largest head of a request, in bytes, and its most headers. As much is buffered
+/// of a connection, and set aside for it (`budget`).
+const HEAD_LIMIT: usize = 32 * 1024;
 const MOST_HEADERS: usize = 100;
 /// Requests of one HTTP/2 connection at a time.
 const MOST_STREAMS: u32 = 256;
 /// Streams of HTTP/2 that were reset before they were looked at.
 const MOST_RESETS: usize = 20;
 /// What may wait for an agent to read it, for each stream of HTTP/2.
-const SEND_BUFFER: usize = 256 * 1024;
-/// How much of a body may come unasked on HTTP/2.
-const WINDOW: u32 = 256 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
+/// How much of a body may come unasked on HTTP/2, and of all bodies together.
+/// Bodies are read as they come, so a small window costs nothing.
+const WINDOW: u32 = 128 * 1024;
+const ALL_WINDOWS: u32 = 2 * WINDOW;
 /// How long a connection that is closed here may take over its end.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -119,15 +121,13 @@ where
     let ping = socket::ping(worker.shared.settings.dead_peer);
     let sent_away = stranger.sent_away.clone();
     let life = Arc::new(Life::new(stranger));
-    let two = TwoLengths::default();
-    let stream = Lengths::new(stream, two.clone());
     let service = {
         let life = Arc::clone(&life);
         service_fn(move |request| {
             let begun = Life::begin(&life);
-            let (worker, terms, two) = (worker.clone(), Arc::clone(&terms), two.clone());
+            let (worker, terms) = (worker.clone(), Arc::clone(&terms));
             async move {
-                let response = http::serve(worker, &terms.guard, &two, request).await;
+                let response = http::serve(worker, &terms.guard, request).await;
                 if response.status().is_success() {
                     begun.0.is_known();
                 }
@@ -176,6 +176,7 @@ fn builder(head: Duration, ping: Duration) -> auto::Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(MOST_RESETS)
         .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(ALL_WINDOWS)
         .keep_alive_interval(ping)
         .keep_alive_timeout(ping);
     builder

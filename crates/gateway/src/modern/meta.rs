@@ -28,6 +28,11 @@ pub(crate) struct Declared {
     tasks: bool,
 }
 
+/// Capabilities that are remembered of an agent, and how long their names are:
+/// those that decide anything are few and short.
+const MOST_NAMES: usize = 64;
+const LONGEST_NAME: usize = 64;
+
 /// The revision a request names in its `_meta`: `None` when it names none.
 pub(crate) fn version<'d>(params: Option<Value<'d>>) -> Option<Value<'d>> {
     params?.get("_meta")?.get(VERSION)
@@ -77,7 +82,10 @@ impl Declared {
         let mode = |mode: &str| elicitation.and_then(|modes| modes.get(mode)).is_some();
         let sampling = capabilities.get("sampling");
         Self {
-            names: names.collect(),
+            names: names
+                .filter(|name| name.len() <= LONGEST_NAME)
+                .take(MOST_NAMES)
+                .collect(),
             // Whoever names no mode means forms.
             forms: mode("form") || !mode("url"),
             urls: mode("url"),

@@ -10,8 +10,11 @@ use crate::permit::Permit;
 use crate::present::Present;
 use crate::protocol::Housekeeping;
 use crate::relay::{Flight, Transform};
-use crate::session::Session;
+use crate::session::{Session, Subscription};
 use crate::stage::Stop;
+
+/// What keeping a request costs beside its text.
+const KEPT: usize = 512;
 
 /// Subscriptions remembered for a session; enough for any honest agent.
 const MOST_SUBSCRIPTIONS: usize = 10_000;
@@ -62,7 +65,12 @@ pub(super) fn remember(
             if let Some(uri) = uri()
                 && state.subscriptions.len() < MOST_SUBSCRIPTIONS
             {
-                state.subscriptions.insert(uri, message.clone());
+                let held = session.account().count(uri.len() + KEPT);
+                let kept = Subscription {
+                    message: message.clone(),
+                    _held: held,
+                };
+                state.subscriptions.insert(uri, kept);
             }
         }
         "resources/unsubscribe" => {

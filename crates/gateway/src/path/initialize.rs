@@ -6,6 +6,7 @@ use provost_policy::json::Value;
 
 use super::{Agent, Request, ended, refuse, unjudged};
 use crate::answer::Failure;
+use crate::budget::SESSION;
 use crate::modern::Declared;
 use crate::outgoing::Outgoing;
 use crate::outlet::Outlet;
@@ -55,8 +56,10 @@ fn take_off(
         }
         None => {
             let principal = &present.principal;
-            let (grant, server) = (principal.grant.0.clone(), principal.server.0.clone());
-            Arc::new(Session::new(grant, server, None, Outbound::Http))
+            let owner = (principal.grant.0.clone(), principal.server.0.clone());
+            let held = principal.account.hold(SESSION);
+            let held = held.map_err(Failure::no_memory)?;
+            Arc::new(Session::new(owner, held, None, Outbound::Http))
         }
     };
     let params = request.params;

@@ -210,8 +210,8 @@ fn session(agent: &Agent) -> Arc<Session> {
         Some(session) => Arc::clone(session),
         None => {
             let principal = &agent.claim.principal;
-            let (grant, server) = (principal.grant.0.clone(), principal.server.0.clone());
-            Arc::new(Session::alone(grant, server))
+            let owner = (principal.grant.0.clone(), principal.server.0.clone());
+            Arc::new(Session::alone(owner, &principal.account))
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Where the messages of an exchange come from, and where a stream of them can
 //! be taken up again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
 
+use crate::budget::Account;
 use crate::sse::{Event, Reader};
 use crate::upstream::{ChildLines, Fault, http};
 use crate::worker::Worker;
@@ -40,10 +42,10 @@ impl Source {
         matches!(self, Self::Events { .. })
     }
 
-    pub(super) fn events(worker: &Worker, answer: http::Answer) -> Self {
+    pub(super) fn events(worker: &Worker, account: &Arc<Account>, answer: http::Answer) -> Self {
         Self::Events {
             answer,
-            reader: Reader::new(worker.shared.settings.result_limit),
+            reader: Reader::new(worker.shared.settings.result_limit, account),
             ready: Vec::new().into_iter(),
         }
     }
@@ -63,6 +65,7 @@ impl Source {
                 let Some(chunk) = answer.next_whenever().await else {
                     return Ok(None);
                 };
+                reader.make_room(&chunk).await.map_err(Fault::no_room)?;
                 let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
                 *ready = events.into_iter();
             },

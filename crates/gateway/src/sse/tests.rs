@@ -1,7 +1,13 @@
 use super::*;
+use crate::budget::{Bounds, Budget};
+use provost_policy::Text;
+
+fn account() -> Arc<Account> {
+    Budget::new(Bounds::small(1 << 20)).grant(&Text::from("g".to_owned()))
+}
 
 fn read_all(chunks: &[&[u8]]) -> Vec<Event> {
-    let mut reader = Reader::new(1 << 20);
+    let mut reader = Reader::new(1 << 20, &account());
     chunks
         .iter()
         .flat_map(|chunk| reader.feed(chunk).unwrap())
@@ -40,14 +46,14 @@ fn events_are_the_same_however_the_bytes_are_cut() {
 
 #[test]
 fn a_line_without_end_is_refused_at_the_limit() {
-    let mut reader = Reader::new(16);
+    let mut reader = Reader::new(16, &account());
     assert_eq!(reader.feed(b"data: 0123456789"), Ok(vec![]));
     assert_eq!(reader.feed(b"x"), Err(TooLong));
 }
 
 #[test]
 fn many_short_lines_are_refused_at_the_limit() {
-    let mut reader = Reader::new(16);
+    let mut reader = Reader::new(16, &account());
     assert!((0..20).any(|_| reader.feed(b"data: abc\n") == Err(TooLong)));
 }
 
@@ -59,12 +65,39 @@ fn a_message_with_line_ends_is_written_on_one_line() {
         message: Some("{\n\"a\":1\r}".into()),
     };
     assert_eq!(
-        event.encode(),
-        Bytes::from_static(b"id: 9\nretry: 5\ndata: { \"a\":1 }\n\n")
+        event.encode(&account()).concat(),
+        b"id: 9\nretry: 5\ndata: { \"a\":1 }\n\n"
     );
 }
 
 #[test]
 fn an_id_with_control_characters_is_dropped() {
     assert_eq!(read_all(&[b"id: a\x01b\ndata: x\n\n"]), vec![message("x")]);
+}
+
+/// What is buffered counts, what is handed out counts until it is gone, and a
+/// large event leaves no large buffer behind.
+#[tokio::test]
+async fn d20_what_is_buffered_is_counted() {
+    let account = account();
+    let mut reader = Reader::new(1 << 20, &account);
+    let text = "x".repeat(40_000);
+    let part = format!("data: {text}");
+    reader.make_room(part.as_bytes()).await.unwrap();
+    assert_eq!(reader.feed(part.as_bytes()), Ok(Vec::new()));
+    assert!(account.held() >= part.len());
+    let again = reader.make_room(&[0; 60_000]).await;
+    assert!(again.is_err(), "an eighth of a mebibyte");
+    let events = reader.feed(b"\n\n").unwrap();
+    assert_eq!(events, [message(&text)]);
+    let encoded = events[0].clone().encode(&account);
+    assert_eq!(encoded.concat(), format!("data: {text}\n\n").into_bytes());
+    assert_eq!(
+        encoded[1].as_ptr(),
+        events[0].message.as_ref().unwrap().as_ptr()
+    );
+    drop(encoded);
+    drop(events);
+    drop(reader);
+    assert_eq!(account.held(), 0);
 }

@@ -25,6 +25,7 @@ use super::Fault;
 use super::allowance::Allowance;
 use super::process::{Program, Running};
 use super::starts::Starts;
+use crate::budget::Account;
 use crate::envelope::IdKey;
 use crate::outgoing::Outgoing;
 use crate::permit::Permit;
@@ -105,6 +106,8 @@ pub(crate) struct Child {
     starts: Arc<Starts>,
     /// What the process may have said about it in the log.
     noise: Mutex<Allowance>,
+    /// What it writes is held on this account.
+    account: Arc<Account>,
     state: Mutex<State>,
     /// Held while a process is started and opened, so that it happens once.
     opening: tokio::sync::Mutex<()>,
@@ -176,6 +179,7 @@ impl Child {
         inbox: Arc<dyn Inbox>,
         bounds: ChildBounds,
         starts: Arc<Starts>,
+        account: Arc<Account>,
     ) -> Self {
         Self {
             spec,
@@ -186,6 +190,7 @@ impl Child {
             bounds,
             starts,
             noise: Mutex::default(),
+            account,
             state: Mutex::default(),
             opening: tokio::sync::Mutex::new(()),
         }
@@ -351,7 +356,7 @@ impl Child {
             state.waiting.insert(number, waiting);
             (number, input)
         };
-        let line = splice::one_line(message.numbered(number));
+        let line = message.numbered(number, session.account());
         if let Err(fault) = self.write(&input, line).await {
             self.state().waiting.remove(&number);
             return Err(fault);

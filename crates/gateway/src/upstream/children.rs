@@ -14,6 +14,7 @@ use super::child::{Child, ChildBounds, ChildSpec, Holder, Inbox};
 use super::starts::Starts;
 use super::uses::Use;
 use super::{Fault, FaultKind, Room, process};
+use crate::budget::Account;
 use crate::protocol::Era;
 use crate::session::Session;
 
@@ -59,16 +60,20 @@ impl Children {
         holder: Holder,
         era: Era,
         session: &Arc<Session>,
+        account: &Arc<Account>,
     ) -> Result<Use, Fault> {
         let key = (spec.server.clone(), holder, era);
         let (child, gone) = {
             let mut known = self.known();
             let (child, gone) = match known.by_key.get(&key).cloned() {
                 Some(child) if child.spec() == spec => (child, None),
-                Some(replaced) => (self.child(&mut known, spec, key), Some(replaced)),
+                Some(replaced) => {
+                    let child = self.child(&mut known, spec, key, account);
+                    (child, Some(replaced))
+                }
                 None => {
                     let gone = self.make_room(&mut known, spec, &key.1)?;
-                    (self.child(&mut known, spec, key), gone)
+                    (self.child(&mut known, spec, key, account), gone)
                 }
             };
             // Before anybody can find that nobody uses it.
@@ -81,7 +86,13 @@ impl Children {
         Ok(Use::new(Arc::clone(self), child, Arc::clone(session)))
     }
 
-    fn child(&self, known: &mut Known, spec: &Arc<ChildSpec>, key: Key) -> Arc<Child> {
+    fn child(
+        &self,
+        known: &mut Known,
+        spec: &Arc<ChildSpec>,
+        key: Key,
+        account: &Arc<Account>,
+    ) -> Arc<Child> {
         let child = Arc::new(Child::new(
             Arc::clone(spec),
             key.1.clone(),
@@ -90,6 +101,7 @@ impl Children {
             Arc::clone(&self.inbox),
             self.bounds.clone(),
             known.starts_of(spec, &key.1),
+            Arc::clone(account),
         ));
         known.by_key.insert(key, Arc::clone(&child));
         child
@@ -110,7 +122,7 @@ impl Children {
                 return unused.map(Some).ok_or_else(|| {
                     warn!(server.name = %spec.name, grant.id = %grant, processes = most,
                         "Server `{}` is not started: grant `{grant}` has {most} server processes, and `max_children_per_grant` allows no more", spec.name);
-                    Fault::not_started(FaultKind::NoRoom(Room::Grant))
+                    Fault::not_started(FaultKind::NoProcess(Room::Grant))
                 });
             }
         }
@@ -121,7 +133,7 @@ impl Children {
         known.give_up(|_| true).map(Some).ok_or_else(|| {
             warn!(server.name = %spec.name, processes = most,
                 "Server `{}` is not started: there are {most} server processes, and `max_children` allows no more", spec.name);
-            Fault::not_started(FaultKind::NoRoom(Room::All))
+            Fault::not_started(FaultKind::NoProcess(Room::All))
         })
     }
 

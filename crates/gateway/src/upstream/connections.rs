@@ -28,12 +28,12 @@ use crate::upstream::Fault;
 /// Idle HTTP/1.1 connections kept for each worker.
 const MAX_IDLE: usize = 64;
 /// Largest head of an answer, in bytes.
-const HEAD_LIMIT: usize = 256 * 1024;
+const HEAD_LIMIT: usize = 64 * 1024;
 /// Exchanges on one HTTP/2 connection at a time, whatever the upstream allows.
 const MOST_STREAMS: usize = 128;
 /// How much of one answer an upstream may send before it is read; and of all
 /// answers on a connection: no reader that is slow ever stops the others.
-const WINDOW: u32 = 256 * 1024;
+const WINDOW: u32 = 64 * 1024;
 const ALL_WINDOWS: u32 = WINDOW * 128;
 /// Streams of an upstream that has not said how many it takes.
 const UNSAID: usize = 1;

@@ -12,6 +12,8 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tracing::{debug, trace};
 
+use crate::budget::Account;
+use crate::budget::gather::Gathered;
 use crate::patience;
 use crate::permit::Permit;
 use crate::upstream::Fault;
@@ -321,19 +323,35 @@ impl Answer {
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
     }
 
-    /// Reads a whole body of at most `limit` bytes. A body in one piece, the
-    /// usual case, is not copied.
+    /// Reads a whole body of at most `limit` bytes, on the account of whoever it
+    /// is for. While there is no room for more of it, its sender is not read from.
+    pub(crate) async fn read_counted(
+        mut self,
+        limit: usize,
+        account: &Arc<Account>,
+    ) -> Result<Bytes, Fault> {
+        let expected = self.body.size_hint().exact().unwrap_or(u64::MAX);
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX).min(limit);
+        let mut whole = Gathered::new(account.nothing(), expected);
+        while let Some(piece) = self.next().await? {
+            if whole.len() + piece.len() > limit {
+                return Err(Fault::too_large());
+            }
+            let needs = whole.needs(piece.len());
+            let room = account.wait_for(&mut whole.held, needs, patience::ROOM);
+            room.await.map_err(Fault::no_room)?;
+            whole.add(piece);
+            if self.body.is_end_stream() {
+                break;
+            }
+        }
+        Ok(self.done(whole.done()))
+    }
+
+    /// Reads what is left of a body that nobody wants, so that its connection can
+    /// be used again; says whether there was more than `limit`, and what there was.
     pub(crate) async fn read(mut self, limit: usize) -> Result<Bytes, Fault> {
-        let Some(first) = self.next().await? else {
-            return Ok(self.done(Bytes::new()));
-        };
-        if first.len() > limit {
-            return Err(Fault::too_large());
-        }
-        if self.body.is_end_stream() {
-            return Ok(self.done(first));
-        }
-        let mut whole = BytesMut::from(first);
+        let mut whole = BytesMut::new();
         while let Some(more) = self.next().await? {
             if whole.len() + more.len() > limit {
                 return Err(Fault::too_large());

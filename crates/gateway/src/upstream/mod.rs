@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::budget::{Account, Full};
 use crate::envelope::{self, Answer, Message};
 use crate::sse;
 
@@ -47,13 +48,14 @@ pub(crate) enum Exchange {
 
 impl Exchange {
     /// The answer in it, whatever else is; what belongs to it is not for us.
-    pub(crate) async fn answer(self, limit: usize) -> Result<Bytes, Fault> {
+    pub(crate) async fn answer(self, limit: usize, account: &Arc<Account>) -> Result<Bytes, Fault> {
         match self {
             Self::Message(text) => Ok(text),
             Self::Lines(mut lines) => lines.answer().await,
             Self::Events(mut answer) => {
-                let mut reader = sse::Reader::new(limit);
+                let mut reader = sse::Reader::new(limit, account);
                 while let Some(chunk) = answer.next().await? {
+                    reader.make_room(&chunk).await.map_err(Fault::no_room)?;
                     let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
                     let mut messages = events.into_iter().filter_map(|event| event.message);
                     if let Some(message) = messages.find(is_answer) {
@@ -119,12 +121,14 @@ pub(crate) enum FaultKind {
     /// The upstream does not know the session any more.
     SessionLost,
     /// No process is started: as many as may run do.
-    NoRoom(Room),
+    NoProcess(Room),
     /// The process that runs was opened with another version or other
     /// capabilities, and others use it.
     OpenedOtherwise,
     /// The program keeps ending, and is given a pause.
     Pausing,
+    /// An answer for which there is no room here.
+    NoRoom(Full),
 }
 
 /// Whose processes are too many.
@@ -180,6 +184,14 @@ impl Fault {
     pub(crate) fn too_large() -> Self {
         Self {
             kind: FaultKind::Lies,
+            sent: true,
+        }
+    }
+
+    /// Answered with more than there is room for now.
+    pub(crate) fn no_room(full: Full) -> Self {
+        Self {
+            kind: FaultKind::NoRoom(full),
             sent: true,
         }
     }

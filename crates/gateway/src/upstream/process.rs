@@ -137,6 +137,9 @@ fn command(program: &Program, wrapper: Option<&Wrapper>) -> std::io::Result<Comm
     Ok(command)
 }
 
+/// Lines up to this length are copied, so that they are written in one go.
+const COPIED: usize = 16 * 1024;
+
 /// Writes lines until the process is stopped; dropping its standard input is
 /// the first, polite request to leave.
 async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: CancellationToken) {
@@ -169,6 +172,10 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: Can
 }
 
 async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> std::io::Result<()> {
+    if line.len() > COPIED {
+        stdin.write_all(line).await?;
+        return stdin.write_all(b"\n").await;
+    }
     let mut whole = Vec::with_capacity(line.len() + 1);
     whole.extend_from_slice(line);
     whole.push(b'\n');

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 pub(crate) use gate::{Pass, TestGateway};
 pub(crate) use provost_store::Processes;
-pub(crate) use scene::{Era, Face, Scene, Setup};
+pub(crate) use scene::{Answer, Era, Face, Scene, Setup, raw};
 pub(crate) use upstream::{Kind, TestUpstream};
 
 /// Key of the member that explains a decision.

@@ -14,6 +14,7 @@
 mod harness;
 
 mod asking;
+mod budgets;
 mod changes;
 mod committed;
 mod crowded;

@@ -9,8 +9,10 @@
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use provost_testkit::bench::{
-    Echo, Gateway, Load, Measured, Nginx, Row, Target, json, measure, serve_echo, table,
+    Echo, Gateway, Load, Measured, Nginx, Row, Target, flooded_json, flooded_table, floods, json,
+    longest_json, longest_table, measure, serve_echo, table, worst,
 };
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Measure what a hop costs.
@@ -71,9 +73,26 @@ struct Bench {
     /// Go without nginx
     #[arg(long)]
     no_nginx: bool,
+    /// One part alone: calls per second, the longest time one message holds a worker, or memory during floods
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    /// Another binary of Provost than the one beside this program, for the parts `worst` and `floods`
+    #[arg(long, value_name = "FILE")]
+    provost: Option<PathBuf>,
+    /// Seconds of searching for a worse message, on each side
+    #[arg(long, default_value_t = 30.0)]
+    search: f64,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Speed,
+    Worst,
+    Floods,
 }
 
 fn main() -> Result<()> {
@@ -82,8 +101,38 @@ fn main() -> Result<()> {
         Some(Role::Upstream { tools, workers }) => {
             serve_echo(tools, workers, |address| println!("{address}"))
         }
-        None => bench(&arguments.bench),
+        None => parts(&arguments.bench),
     }
+}
+
+fn parts(options: &Bench) -> Result<()> {
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    let beside = std::env::current_exe()?.with_file_name("provost");
+    let program = options.provost.clone().unwrap_or(beside);
+    if wanted(Part::Speed) {
+        bench(options)?;
+    }
+    // What follows needs Provost, and what the system counts.
+    if options.no_provost || !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    if wanted(Part::Worst) {
+        eprintln!("bench: worst message");
+        let found = worst(&program, Duration::from_secs_f64(options.search))?;
+        match options.json {
+            true => println!("{}", longest_json(&found)),
+            false => print!("{}", longest_table(&found)),
+        }
+    }
+    if wanted(Part::Floods) {
+        eprintln!("bench: floods");
+        let flooded = floods(&program, &[Some("128MiB"), None])?;
+        match options.json {
+            true => println!("{}", flooded_json(&flooded)),
+            false => print!("{}", flooded_table(&flooded)),
+        }
+    }
+    Ok(())
 }
 
 fn bench(options: &Bench) -> Result<()> {

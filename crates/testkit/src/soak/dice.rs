@@ -2,13 +2,13 @@
 
 /// A sequence of numbers that only looks like chance.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 // === impl Dice ===
 
 impl Dice {
     /// The sequence of a seed; `number` tells those who share one apart.
-    pub(super) fn new(seed: u64, number: u64) -> Dice {
+    pub(crate) fn new(seed: u64, number: u64) -> Dice {
         let mixed = seed ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut dice = Dice(mixed | 1);
         for _ in 0..8 {
@@ -25,7 +25,7 @@ impl Dice {
     }
 
     /// A number below `sides`; 0 when there are none.
-    pub(super) fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         if sides == 0 {
             return 0;
         }
@@ -33,12 +33,12 @@ impl Dice {
     }
 
     /// True once in `times`.
-    pub(super) fn once_in(&mut self, times: usize) -> bool {
+    pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.roll(times) == 0
     }
 
     /// One of several.
-    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.roll(from.len())]
     }
 }

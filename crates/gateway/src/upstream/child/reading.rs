@@ -28,7 +28,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 impl Child {
     /// Reads what the process writes until it ends or breaks the rules.
     pub(super) async fn read(self: &Arc<Self>, generation: u64, stdout: ChildStdout) {
-        let mut lines = Lines::new(stdout, self.bounds.line);
+        let mut lines = Lines::counted(stdout, self.bounds.line, &self.account);
         loop {
             match lines.next().await {
                 Ok(line) => self.route(generation, line),
@@ -36,6 +36,11 @@ impl Child {
                 Err(End::TooLong) => {
                     warn!(server.name = %self.spec.name, limit = self.bounds.line,
                         "Server `{}` wrote a line that is too long and is ended", self.spec.name);
+                    return;
+                }
+                Err(End::NoRoom) => {
+                    warn!(server.name = %self.spec.name,
+                        "Server `{}` wrote a line for which there is no memory, and is ended", self.spec.name);
                     return;
                 }
             }
@@ -94,7 +99,7 @@ impl Child {
                         with: waiting.id,
                     });
                 }
-                let answer = splice::apply(line.clone(), own);
+                let answer = self.account.carry(splice::apply(line.clone(), own));
                 // Behind an agent that reads slowly it waits for its place; the
                 // wait ends with the request's reader.
                 if let Err(TrySendError::Full(answer)) = waiting.sink.try_send(answer) {

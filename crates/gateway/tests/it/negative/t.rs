@@ -303,19 +303,28 @@ mod t11_a_line_that_is_too_long_is_not_read {
     }
 }
 
-async fn t12_two_lengths_are_no_request(scene: Scene) {
+/// The body is as long as `Transfer-Encoding` says, and the connection ends with
+/// the answer: whatever a proxy took for the next request is nobody's.
+async fn t12_two_lengths_end_the_connection(scene: Scene) {
     let host = format!("/mcp/fixture HTTP/1.1\r\nhost: {}\r\n", scene.gate.address);
     let length = PING.len();
     let chunked = format!("{length:x}\r\n{PING}\r\n0\r\n\r\n");
+    let next = call(9, "echo", r#"{"text":"hidden"}"#);
     for rest in [
         format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n{chunked}"),
         format!("Transfer-Encoding: chunked\r\nx: y\r\nContent-Length: {length}\r\n\r\n{chunked}"),
         format!("content-length: 0\r\ntransfer-encoding: chunked\r\n\r\n{chunked}"),
     ] {
-        let watch = Watch::on(&scene, rest.clone());
         let request = raw_request(&scene, &host) + &rest;
-        assert_eq!(statuses(&scene, request.as_bytes()).await, [400], "{rest}");
-        watch.stranger("lengths").await;
+        let next = format!(
+            "{}content-length: {}\r\n\r\n{next}",
+            raw_request(&scene, &host),
+            next.len()
+        );
+        let all = request + &next;
+        assert_eq!(statuses(&scene, all.as_bytes()).await.len(), 1, "{rest}");
+        assert!(!scene.upstream.saw("hidden"), "{rest}");
+        scene.honest_call_works().await;
     }
     // The HTTP library turns these away by itself, before there is a request.
     for rest in [
@@ -330,7 +339,7 @@ async fn t12_two_lengths_are_no_request(scene: Scene) {
         watch.honest().await;
     }
 }
-over_http!(t12_two_lengths_are_no_request, logged());
+over_http!(t12_two_lengths_end_the_connection, allow_all());
 
 async fn t13_a_compressed_body_is_not_read(scene: Scene) {
     for coding in ["gzip", "deflate", "br", "identity, gzip"] {
