@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::budget::{Account, Held};
 
-/// How much is read at a time, at least.
+/// How much is read at a time.
 const PIECE: usize = 16 * 1024;
+/// And this much has to be free for it.
+const LEAST: usize = 4 * 1024;
 
 /// Reads newline-delimited messages.
 pub(crate) struct Lines<R> {
@@ -64,10 +66,10 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             self.buffer.reserve(PIECE);
             return Ok(());
         };
-        let (length, capacity) = (self.buffer.len(), self.buffer.capacity());
-        if length + PIECE > capacity {
-            // Twice as much, so that it is seldom moved, but no more than a line may be.
-            let needs = (capacity * 2).min(self.limit).max(length) + PIECE;
+        let length = self.buffer.len();
+        if self.buffer.capacity() - length < LEAST {
+            // As much again, so that it is seldom moved, but no more than a line may be.
+            let needs = (length * 2).min(self.limit).max(length) + PIECE;
             let account = Arc::clone(held.account());
             let waited = account.wait_for(held, needs, PATIENCE).await;
             waited.map_err(|_| End::NoRoom)?;
