@@ -249,7 +249,9 @@ async fn read_answer<T>(
 fn fault(fault: Fault) -> ServerFault {
     match fault.kind {
         FaultKind::Unusable => ServerFault::Unusable,
-        FaultKind::NoProcess(_) | FaultKind::OpenedOtherwise | FaultKind::Pausing => ServerFault::Down,
+        FaultKind::NoProcess(_) | FaultKind::OpenedOtherwise | FaultKind::Pausing => {
+            ServerFault::Down
+        }
         _ if !fault.sent => ServerFault::Down,
         FaultKind::Down | FaultKind::SessionLost | FaultKind::NoRoom(_) => ServerFault::Broken,
         FaultKind::Slow => ServerFault::Slow,

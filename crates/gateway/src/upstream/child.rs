@@ -173,8 +173,7 @@ impl Holder {
 impl Child {
     pub(crate) fn new(
         spec: Arc<ChildSpec>,
-        holder: Holder,
-        era: Era,
+        (holder, era): (Holder, Era),
         runtime: Handle,
         inbox: Arc<dyn Inbox>,
         bounds: ChildBounds,
