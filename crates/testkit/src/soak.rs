@@ -2,12 +2,15 @@
 //!
 //! Messages of a real session are recorded as they go over the wire, and replayed with bytes, headers, framing and
 //! JSON changed, over HTTP/1.1, HTTP/2 and stdio; answers of servers are spoilt on their way back. All the while
-//! honest agents call, and every call of theirs must be answered in time. At the end nothing may be left: memory and
+//! honest agents call, and every call of theirs must be answered in time; grants flood it with bytes; others end in the
+//! middle of their calls, and what they call afterwards must not arrive. At the end nothing may be left: memory and
 //! open files are those of the beginning, the journal verifies, and no call reached a server without its record.
 
 mod agents;
 pub(crate) mod dice;
+mod flood;
 mod gauge;
+mod meddler;
 mod mutate;
 mod sieve;
 mod tee;
@@ -67,6 +70,10 @@ pub struct Report {
     pub took: Duration,
     /// Mutated requests over HTTP/1.1, connections over HTTP/2, lines over stdio.
     pub sent: [u64; 3],
+    /// Floods in bytes.
+    pub floods: u64,
+    /// Grants and policies that ended in the middle of calls.
+    pub meddled: u64,
     /// Statuses of HTTP/1.1 answers.
     pub statuses: BTreeMap<u16, u64>,
     /// Honest calls, all answered.
@@ -135,7 +142,7 @@ pub async fn run(plan: &Plan) -> Result<Report> {
         let recorded = world.allowed(server)?;
         let reached = match server {
             "steady" => seen.steady,
-            "spoilt" => 0,
+            "spoilt" | "liar" => 0,
             program => world.calls_of(program).0,
         };
         // A server that lies about its sessions may be sent a call twice; the others never.
@@ -156,6 +163,8 @@ pub async fn run(plan: &Plan) -> Result<Report> {
         took: begun.elapsed(),
         sent: [&tally.requests, &tally.connections, &tally.lines]
             .map(|n| n.load(Ordering::Relaxed)),
+        floods: tally.floods.load(Ordering::Relaxed),
+        meddled: tally.meddled.load(Ordering::Relaxed),
         statuses: tally.statuses.lock().unwrap().clone(),
         honest: tally.honest.load(Ordering::Relaxed),
         slowest: Duration::from_micros(tally.slowest_us.load(Ordering::Relaxed)),
@@ -173,9 +182,9 @@ pub async fn run(plan: &Plan) -> Result<Report> {
 
 /// A session with each server, all at once.
 async fn record(world: &World) -> Result<Vec<(&'static str, Traffic)>> {
-    let [a, b, c, d] = SERVERS.map(|server| traffic::record(world, server));
-    let (a, b, c, d) = tokio::try_join!(a, b, c, d)?;
-    Ok(SERVERS.into_iter().zip([a, b, c, d]).collect())
+    let [a, b, c, d, e] = SERVERS.map(|server| traffic::record(world, server));
+    let (a, b, c, d, e) = tokio::try_join!(a, b, c, d, e)?;
+    Ok(SERVERS.into_iter().zip([a, b, c, d, e]).collect())
 }
 
 /// Everybody who sends. Ends only when somebody is disappointed.
@@ -210,7 +219,13 @@ async fn crowd(
             dice(),
         ));
     }
+    let mut floods = Vec::new();
+    for server in HONEST {
+        floods.push(flood::flood(world, server, tally, dice()));
+    }
+    let meddler = meddler::meddle(world, tally, dice());
     let hostile = all(hostile);
+    let floods = all(floods);
     let bridges = first_failure(bridges);
     let mut honest = Vec::new();
     let mut modern = Vec::new();
@@ -222,6 +237,8 @@ async fn crowd(
     }
     tokio::select! {
         () = hostile => Ok(()),
+        () = floods => Ok(()),
+        failed = meddler => failed,
         failed = bridges => failed,
         failed = first_failure(honest) => failed,
         failed = first_failure(modern) => failed,
@@ -331,7 +348,10 @@ impl Report {
             "calls without a record: {self}"
         );
         ensure!(
-            self.sent.iter().all(|count| *count > 0) && self.honest > 0,
+            self.sent.iter().all(|count| *count > 0)
+                && [self.honest, self.floods, self.meddled]
+                    .iter()
+                    .all(|count| *count > 0),
             "nothing happened: {self}"
         );
         Ok(())
@@ -345,6 +365,11 @@ impl std::fmt::Display for Report {
         writeln!(
             f,
             "mutated: {requests} requests over HTTP/1.1, {connections} connections over HTTP/2, {lines} lines over stdio"
+        )?;
+        writeln!(
+            f,
+            "floods: {}; grants and policies that ended in the middle of calls: {}",
+            self.floods, self.meddled
         )?;
         writeln!(f, "statuses: {:?}", self.statuses)?;
         writeln!(

@@ -28,6 +28,10 @@ pub(super) struct Tally {
     pub(super) connections: AtomicU64,
     /// Mutated lines over stdio.
     pub(super) lines: AtomicU64,
+    /// Floods.
+    pub(super) floods: AtomicU64,
+    /// Grants and policies that ended in the middle of calls.
+    pub(super) meddled: AtomicU64,
     /// Honest calls that were answered.
     pub(super) honest: AtomicU64,
     /// The slowest of them, in microseconds.
@@ -45,7 +49,8 @@ impl Tally {
         self.honest.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn while_resting(&self) {
+    /// Waits until nonsense may be sent.
+    pub(super) async fn while_resting(&self) {
         while self.rest.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -304,6 +304,14 @@ fn changed(dice: &mut Dice, value: Value) -> Value {
                 "_meta",
                 "",
                 "ｎame",
+                "task",
+                "taskId",
+                "inputRequests",
+                "inputResponses",
+                "requestState",
+                "Notifications",
+                "resourceSubscriptions",
+                "elicitations",
             ]);
             members.insert(key.to_owned(), odd(dice));
             Value::Object(members)
@@ -319,6 +327,13 @@ fn changed(dice: &mut Dice, value: Value) -> Value {
                 "ping",
                 "notifications/cancelled",
                 "server/discover",
+                "tasks/get",
+                "tasks/update",
+                "notifications/tasks",
+                "subscriptions/listen",
+                "elicitation/create",
+                "sampling/createMessage",
+                "input_required",
                 "\u{202e}dda",
             ]);
             json!(name)
@@ -329,7 +344,7 @@ fn changed(dice: &mut Dice, value: Value) -> Value {
 }
 
 fn odd(dice: &mut Dice) -> Value {
-    match dice.roll(10) {
+    match dice.roll(12) {
         0 => Value::Null,
         1 => json!(true),
         2 => json!(-1),
@@ -338,7 +353,14 @@ fn odd(dice: &mut Dice) -> Value {
         5 => json!(""),
         6 => json!("x".repeat(dice.roll(20_000))),
         7 => json!([]),
-        8 => {
+        8 => json!("\u{fdfa}".repeat(dice.roll(20_000))),
+        9 => {
+            let keys = 0..dice.roll(2_000);
+            keys.map(|number| (format!("\u{fdfa}{number}"), json!(number)))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        }
+        10 => {
             let mut deep = json!(0);
             for _ in 0..dice.roll(120) {
                 deep = json!([deep]);

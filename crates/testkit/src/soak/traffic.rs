@@ -87,7 +87,9 @@ pub(super) async fn modern_post(
         ("mcp-method", method),
     ];
     let params = &message["params"];
-    let name = params["name"].as_str().or(params["uri"].as_str());
+    let name = ["name", "uri", "taskId"]
+        .iter()
+        .find_map(|member| params[*member].as_str());
     headers.extend(name.map(|name| ("mcp-name", name)));
     http::post(url, &headers, message.to_string()).await
 }
@@ -157,6 +159,15 @@ fn session() -> Vec<Value> {
             "echo",
             json!({"text": "x", "deep": {"a": [1, 2.5e3, null, {"b": "c"}]}}),
         ),
+        call(15, "elicit", json!({"message": "who?"})),
+        call(16, "sample", json!({"message": "what?"})),
+        request(
+            17,
+            "tools/call",
+            json!({"name": "job", "arguments": {"ms": 20}, "task": {"ttl": 60_000}}),
+        ),
+        request(18, "tasks/list", json!({})),
+        request(19, "tasks/result", json!({"taskId": "job-1"})),
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 12, "reason": "enough"}}),
         json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}),
         json!({"jsonrpc": "2.0", "id": "answer", "result": {"roots": []}}),
@@ -171,7 +182,35 @@ fn modern() -> Vec<Value> {
         modern_call(23, "echo", json!({"text": "modern"})),
         modern_call(24, "add", json!({"a": 1, "b": 2})),
         modern_request(25, "resources/read", json!({"uri": "fixture://text"})),
+        modern_call(26, "ask_everything", json!({})),
+        modern_request(
+            27,
+            "tools/call",
+            json!({"name": "elicit", "arguments": {}, "inputResponses": {"person": {"action": "accept", "content": {"answer": "me"}}},
+                "requestState": "none of ours"}),
+        ),
+        modern_call(28, "job", json!({"task": true, "ms": 20})),
+        modern_request(29, "tasks/get", json!({"taskId": "job-1"})),
+        modern_request(
+            30,
+            "tasks/update",
+            json!({"taskId": "job-1", "inputResponses": {"person": {"action": "decline"}}}),
+        ),
+        modern_request(31, "tasks/cancel", json!({"taskId": "job-1"})),
+        listen(
+            32,
+            json!({"toolsListChanged": true, "resourceSubscriptions": ["fixture://text"]}),
+        ),
     ]
+}
+
+/// A subscription of the later era.
+pub(super) fn listen(id: u64, notifications: Value) -> Value {
+    modern_request(
+        id,
+        "subscriptions/listen",
+        json!({"notifications": notifications}),
+    )
 }
 
 /// A call of a tool in the later era.
@@ -187,7 +226,8 @@ fn modern_request(id: u64, method: &str, mut params: Value) -> Value {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "soak", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": {"sampling": {}, "elicitation": {}, "roots": {},
+            "extensions": {"io.modelcontextprotocol/tasks": {}}},
     });
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }

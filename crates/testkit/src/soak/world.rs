@@ -1,8 +1,9 @@
 //! The shipped binary on a scratch directory, with servers behind it and grants for both kinds of agents.
 
-use crate::fixture::{Eras, Fixture, Options, Replies};
+use crate::fixture::{Eras, Fixture, Hostility, Options, Replies};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,9 @@ const POLICY: &str = r#"{"version": "1", "default": "allow", "tools": {
     "slow": {"limits": [{"counter": "slow", "window": "minute", "max": 200}]}
 }}"#;
 
-/// The servers: two over HTTP, two as programs; of each pair one whose answers are spoilt on their way.
-pub(super) const SERVERS: [&str; 4] = ["steady", "spoilt", "child", "sieve"];
+/// The servers: two over HTTP, two as programs, of each pair one whose answers are spoilt on their way; and one that
+/// lies about its tools.
+pub(super) const SERVERS: [&str; 5] = ["steady", "spoilt", "child", "sieve", "liar"];
 /// Those whose answers arrive as they were given.
 pub(super) const HONEST: [&str; 2] = ["steady", "child"];
 
@@ -32,7 +34,7 @@ pub(super) struct World {
     daemon: Child,
     /// Where agents connect.
     pub(super) address: SocketAddr,
-    fixtures: Vec<Fixture>,
+    fixtures: [Fixture; 3],
     /// What reached the servers that live in this process: all calls, and those of the denied tool.
     seen: Mutex<Seen>,
     panics: Arc<Mutex<Vec<String>>>,
@@ -42,7 +44,7 @@ pub(super) struct World {
 }
 
 /// What reached one kind of upstream.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// Calls of tools at `steady`.
     pub(super) steady: u64,
@@ -50,6 +52,8 @@ pub(super) struct Seen {
     pub(super) all: u64,
     /// Calls of the denied tool.
     pub(super) denied: u64,
+    /// What victims said who may say nothing any more, see `meddler`.
+    victims: HashSet<String>,
 }
 
 /// Which of a server's two grants.
@@ -88,11 +92,17 @@ impl World {
             replies: Replies::Sse,
             ..plain.clone()
         };
-        let fixtures = vec![Fixture::start(plain), Fixture::start(streams)];
+        let liar = Options {
+            on: "tools/list".to_owned(),
+            hostile: Some(Hostility::LyingList),
+            ..plain.clone()
+        };
+        let fixtures = [plain, streams, liar].map(Fixture::start);
         let spoiler = Spoiler::start(address_of(&fixtures[1].url())?, seed).await?;
         let spoilt = format!("http://{}/mcp", spoiler.address);
         run(&["server", "add", "steady", "--url", &fixtures[0].url()])?;
         run(&["server", "add", "spoilt", "--url", &spoilt])?;
+        run(&["server", "add", "liar", "--url", &fixtures[2].url()])?;
         let fixture = fixture.to_str().context("a path in UTF-8")?;
         let events = |name: &str| format!("{}/{name}.events", scratch.path().display());
         let child = ["stdio", "--eras", "both", "--events", &events("child")].map(str::to_owned);
@@ -147,10 +157,8 @@ impl World {
                 hostile_label(server, number),
                 hostile_label(server, number + 1),
             );
-            self.ask(&["grant", "revoke", &old]).await?;
-            let minted = ["grant", "mint", server, "--label", &new, "--policy", "soak"];
-            let minted = self.ask(&minted).await?;
-            let token = minted["token"].as_str().context("a token")?;
+            self.revoke(&old).await?;
+            let token = self.mint(server, &new, "soak").await?;
             std::fs::write(
                 token_file(self.scratch.path(), server, Role::Hostile),
                 token,
@@ -213,15 +221,57 @@ impl World {
                     seen.all += 1;
                     seen.steady += u64::from(number == 0);
                     seen.denied += u64::from(params["name"] == "add");
+                    let text = params["arguments"]["text"].as_str();
+                    let victim = text.filter(|text| text.starts_with("victim-"));
+                    seen.victims.extend(victim.map(str::to_owned));
                 }
             }
         }
     }
 
+    /// What victims said and what arrived, up to now.
+    pub(super) fn victims(&self) -> HashSet<String> {
+        self.collect();
+        std::mem::take(&mut self.seen.lock().unwrap().victims)
+    }
+
+    /// Puts a policy, or a new version of it.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub(super) async fn put_policy(&self, server: &str, name: &str, text: &str) -> Result<()> {
+        let file = self.scratch.path().join(format!("{name}.json"));
+        std::fs::write(&file, text)?;
+        let file = file.to_str().context("a path in UTF-8")?;
+        self.ask(&["policy", "put", server, name, file]).await?;
+        Ok(())
+    }
+
+    /// Mints a grant; returns its token.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub(super) async fn mint(&self, server: &str, label: &str, policy: &str) -> Result<String> {
+        let minted = [
+            "grant", "mint", server, "--label", label, "--policy", policy,
+        ];
+        let minted = self.ask(&minted).await?;
+        Ok(minted["token"].as_str().context("a token")?.to_owned())
+    }
+
+    /// Revokes a grant.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub(super) async fn revoke(&self, label: &str) -> Result<()> {
+        self.ask(&["grant", "revoke", label]).await?;
+        Ok(())
+    }
+
     /// What reached all servers, those that are programs included.
     pub(super) fn seen(&self) -> Seen {
         self.collect();
-        let mut seen = *self.seen.lock().unwrap();
+        let mut seen = self.seen.lock().unwrap().clone();
         for name in ["child", "sieve"] {
             let (calls, denied) = self.calls_of(name);
             seen.all += calls;
