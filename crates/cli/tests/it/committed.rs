@@ -27,7 +27,17 @@ fn acts(place: &Place) -> Vec<String> {
     .collect()
 }
 
-/// The connection is closed as soon as the request has been written.
+/// Waits for a text in the journal without losing a moment.
+fn spin_until_recorded(place: &Place, text: &str) {
+    let journal = place.data().join("journal/00000001.log");
+    let begun = std::time::Instant::now();
+    while !std::fs::read_to_string(&journal).unwrap().contains(text) {
+        assert!(begun.elapsed().as_secs() < 20, "`{text}` was not recorded");
+        std::thread::yield_now();
+    }
+}
+
+/// The connection is closed when the revoke is recorded, which is before it is committed.
 #[tokio::test]
 async fn d02_a_revoke_holds_although_whoever_asked_is_gone() {
     let place = Place::new();
@@ -45,6 +55,7 @@ async fn d02_a_revoke_holds_although_whoever_asked_is_gone() {
     );
     let mut stream = UnixStream::connect(place.data().join("admin.sock")).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
+    spin_until_recorded(&place, "grant.revoke");
     drop(stream);
 
     // What the store says is what holds: there is no moment in between.
