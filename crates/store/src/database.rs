@@ -89,6 +89,12 @@ impl Database {
         })
     }
 
+    /// Writes what stands in the write-ahead log into the database's file.
+    pub(crate) fn gather(&self) -> rusqlite::Result<()> {
+        self.writing()
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
     /// The schema of an existing database that opening has replaced.
     pub(crate) fn was(&self) -> Option<u32> {
         self.was

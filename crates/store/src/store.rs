@@ -145,6 +145,11 @@ impl Inner {
         if let Err(error) = self.folder.fold() {
             tracing::warn!(error = %error, "the journal's end was not folded; the next start does it");
         }
+        // Whoever still holds a clone keeps the connections open; what they
+        // wrote is in the file all the same.
+        if let Err(error) = self.database.gather() {
+            tracing::warn!(error = %error, "the database's own log was not folded into its file; the next start does it");
+        }
         // What retention, backup or a key's rotation has begun is finished
         // while the directory is still ours; what comes later is refused.
         let _alone = lock(&self.maintenance);

@@ -113,7 +113,7 @@ async fn d03_a_server_whose_secret_is_lost_is_refused_alone_and_a_revoke_still_h
 #[tokio::test]
 async fn d95_a_sealed_query_goes_upstream_and_nowhere_else() {
     let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
-    let query = vec![("api key".to_owned(), Secret::new("hunter2&x=1"))];
+    let query = vec![("api/key".to_owned(), Secret::new("hunter2&x=1"))];
     let change = ServerChange {
         query: Some(query),
         ..ServerChange::default()
@@ -136,7 +136,7 @@ async fn d95_a_sealed_query_goes_upstream_and_nowhere_else() {
     agent.connect().await;
     agent.call("echo", json!({})).await;
     let seen = scene.upstream.events_of("http");
-    assert_eq!(seen.last().unwrap()["query"], "api%20key=hunter2%26x%3D1");
+    assert_eq!(seen.last().unwrap()["query"], "api%2Fkey=hunter2%26x%3D1");
     let journal = std::fs::read_to_string(scene.gate.data().join("journal/00000001.log")).unwrap();
     assert!(!journal.contains("hunter2"));
 }

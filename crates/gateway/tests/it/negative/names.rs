@@ -37,7 +37,7 @@ async fn d82_names_that_are_too_much_to_compare(scene: Scene) {
         format!("\"{}\":0", GROWS.repeat(1_000_000)),
         format!("\"{}\":0", "k".repeat(lengths::KEY + 1)),
     ] {
-        let watch = Watch::on(&scene, &arguments[..60]);
+        let watch = Watch::on(&scene, arguments.chars().take(60).collect::<String>());
         let answer = scene
             .raw(call(1, "echo", &format!("{{{arguments}}}")))
             .await;

@@ -1,0 +1,157 @@
+//! What is checked of a request before a policy is asked, because no rule may allow it.
+
+use provost_policy::json::{Folder, Value};
+use provost_policy::judge::Refusal;
+use provost_policy::lengths;
+use provost_policy::method::{MethodKind, method_kind};
+use provost_policy::{Call, RuleId};
+use provost_store::Decision;
+
+use super::{Request, envelope_refusal};
+use crate::answer::Failure;
+use crate::brief::brief;
+use crate::outgoing::Modern;
+use crate::present::Present;
+use crate::protocol::{self, Era, RequestKind, TaskMethod};
+use crate::session::Session;
+use crate::stage::Stop;
+use crate::worker::Worker;
+
+/// Two requests with one id cannot be told apart, and a name that only looks
+/// like one of the server's tools must not be taken for it anywhere.
+pub(super) fn in_order(
+    worker: &Worker,
+    present: &Present<'_>,
+    session: &Session,
+    request: &Request<'_>,
+    call: &Call<'_>,
+) -> Result<(), Stop> {
+    if worker.shared.stopping.is_cancelled() {
+        return Err(Stop::Failed(Failure::busy("the gateway is stopping")));
+    }
+    if session.ended.is_cancelled() {
+        return Err(Stop::Failed(Failure::unknown_session()));
+    }
+    let state = session.state();
+    if state.in_flight.contains_key(&request.id.key()) {
+        return Err(Stop::Malformed(Failure::id_in_use()));
+    }
+    if let Some(name) = call.tool.filter(|name| !protocol::is_tool_name(name)) {
+        let name = brief(name, lengths::TOOL_NAME);
+        let problem = format!("`{}` is not the name of a tool", name.escape_debug());
+        return Err(Stop::Refused {
+            decision: Decision::Deny,
+            refusal: envelope_refusal(&problem),
+        });
+    }
+    let twin = match (call.tool, &state.tools) {
+        (Some(name), _) if session.era() == Some(Era::Modern) => present.site.eras.twin(name),
+        (Some(name), Some(tools)) => tools
+            .twin(name, &mut Folder::default())
+            // What cannot be folded may look like anything.
+            .unwrap_or(Some(name))
+            .map(str::to_owned),
+        (Some(_), None) | (None, _) => None,
+    };
+    let name = call.tool.unwrap_or_default();
+    match twin {
+        None => Ok(()),
+        Some(twin) => Err(Stop::Refused {
+            decision: Decision::Deny,
+            refusal: envelope_refusal(&format!(
+                "`{}` is not a tool; it only looks like `{twin}`",
+                name.escape_debug()
+            )),
+        }),
+    }
+}
+
+/// A method that only looks like a known one might be taken for it by a server,
+/// so no rule allows it.
+pub(super) fn is_itself(request: &Request<'_>, kind: RequestKind) -> Result<(), Stop> {
+    let known = match kind {
+        RequestKind::Unknown => protocol::lookalike(&request.method),
+        RequestKind::Housekeeping(_)
+        | RequestKind::CallTool
+        | RequestKind::Task(_)
+        | RequestKind::Subscribe
+        | RequestKind::Method => None,
+    };
+    let Some(known) = known else { return Ok(()) };
+    Err(Stop::Refused {
+        decision: Decision::Deny,
+        refusal: Refusal {
+            rule: RuleId::METHOD,
+            policy: None,
+            message: format!(
+                "`{}` is not a method; it only looks like `{known}`",
+                request.method.escape_debug()
+            ),
+            retry_after_ms: None,
+        },
+    })
+}
+
+/// Requests about tasks are for agents that know tasks; in the legacy era the
+/// server knows from `initialize`.
+pub(super) fn knows_tasks(kind: RequestKind, modern: Option<&Modern>) -> Result<(), Stop> {
+    let undeclared = |modern: &Modern| !modern.declared.takes_tasks();
+    match kind {
+        RequestKind::Task(_) if modern.is_some_and(undeclared) => {
+            Err(Stop::Malformed(Failure::tasks_undeclared()))
+        }
+        RequestKind::Task(_)
+        | RequestKind::Housekeeping(_)
+        | RequestKind::CallTool
+        | RequestKind::Subscribe
+        | RequestKind::Method
+        | RequestKind::Unknown => Ok(()),
+    }
+}
+
+/// A method of another era has no meaning in this one: what a policy says of it
+/// there allows nothing here.
+pub(super) fn of_this_era(request: &Request<'_>, kind: RequestKind) -> Result<(), Stop> {
+    if kind != RequestKind::Unknown || method_kind(&request.method) == MethodKind::Unknown {
+        return Ok(());
+    }
+    Err(Stop::Refused {
+        decision: Decision::Deny,
+        refusal: Refusal {
+            rule: RuleId::METHOD,
+            policy: None,
+            message: "the method is not one that agents send in this era of the protocol"
+                .to_owned(),
+            retry_after_ms: None,
+        },
+    })
+}
+
+/// `tasks/get`, `tasks/result` and `tasks/cancel` reach only the caller's own.
+pub(super) fn own_task(
+    worker: &Worker,
+    present: &Present<'_>,
+    request: &Request<'_>,
+    kind: RequestKind,
+) -> Result<(), Stop> {
+    if kind != RequestKind::Task(TaskMethod::One) {
+        return Ok(());
+    }
+    let task = request
+        .params
+        .and_then(|params| params.get("taskId"))
+        .and_then(Value::as_str);
+    let grant = &present.principal.grant.0;
+    if task.is_some_and(|task| worker.shared.tasks.owns(grant, &task)) {
+        return Ok(());
+    }
+    Err(Stop::Refused {
+        decision: Decision::Deny,
+        refusal: Refusal {
+            rule: RuleId::METHOD,
+            policy: None,
+            message: "no such task of this grant".to_owned(),
+            retry_after_ms: None,
+        },
+    })
+}
