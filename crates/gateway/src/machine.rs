@@ -42,7 +42,7 @@ pub(crate) fn files(wanted_children: usize) -> Files {
 }
 
 fn shared_out(files: usize, wanted_children: usize) -> Files {
-    let children = wanted_children.min(files / CHILDREN_PART).max(4);
+    let children = wanted_children.min((files / CHILDREN_PART).max(4));
     let kept = KEPT_FILES + children * FILES_OF_A_CHILD;
     Files {
         connections: (files.saturating_sub(kept) / 2).max(16),
