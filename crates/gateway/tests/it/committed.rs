@@ -78,7 +78,11 @@ async fn d03_a_server_whose_secret_is_lost_is_refused_alone_and_a_revoke_still_h
     let gate = gate
         .restart_after(settings(), |data| damage(data, "X-Lost"))
         .await;
-    let refused = gate.http_agent(&broken).connect().await;
+    let opening = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}});
+    let refused = gate
+        .http_agent(&broken)
+        .request("initialize", opening)
+        .await;
     assert_eq!(
         refused["error"]["message"],
         "server `broken` cannot be used until its operator has mended its settings"
