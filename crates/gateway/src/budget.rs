@@ -27,7 +27,7 @@ const CONNECTION: usize = 32 * 1024;
 /// One account may hold this part of the whole.
 const SHARE: usize = 8;
 /// Notifications and answers of one grant that may be on their way at a time.
-const ASIDES: usize = 64;
+const ASIDES: usize = 4096;
 /// What counting a message costs beside its bytes.
 const WRAP: usize = 64;
 
