@@ -184,9 +184,10 @@ impl Failure {
 
     /// A process that others use was opened in another way.
     pub(crate) fn opened_otherwise(server: &str) -> Self {
-        Self::busy(format!(
+        let text = format!(
             "server `{server}` runs one process for several sessions, and another session opened it with another protocol version or other capabilities; open it alike, or let each session have a process of its own"
-        ))
+        );
+        Self::new(409, INTERNAL, text)
     }
 
     /// A program that ends again and again is given a pause.
@@ -300,7 +301,7 @@ impl Failure {
             "the call cannot be recorded at the moment, so it was not forwarded",
         );
         failure.data = Some(json!({
-            DECISION_KEY: { "decision": "deny", "rule": "(record unavailable)" }
+            DECISION_KEY: { "decision": "deny", "rule": RuleId::RECORD_UNAVAILABLE.as_str() }
         }));
         failure
     }

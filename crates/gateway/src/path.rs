@@ -123,12 +123,15 @@ impl Room {
             &agent.claim.principal.account,
             &agent.claim.principal.server_account,
         );
-        let held = grant
-            .hold(MESSAGE + parsed.footprint())
-            .map_err(Failure::no_memory)?;
         let lane = match read {
             Ok(Message::Request { .. }) => Lane::Call,
             Ok(Message::Notification { .. } | Message::Response { .. }) | Err(_) => Lane::Aside,
+        };
+        let size = MESSAGE + parsed.footprint();
+        let held = match lane {
+            // What ends calls gets through, whoever filled the memory.
+            Lane::Aside => grant.count(size),
+            Lane::Call | Lane::Stream => grant.hold(size).map_err(Failure::no_memory)?,
         };
         let on_its_way = grant.enter(lane).map_err(Failure::too_many_calls)?;
         let to_its_server = match lane {
@@ -341,6 +344,8 @@ fn govern(
             None => judge::shadow(shared, present, &caller, &call),
         },
     };
+    // A modern request stands alone: it opens nothing and needs nothing open.
+    let open = modern.is_some() || session.is_open();
     let cleared = checks::in_order(worker, present, session, request, &call)
         .and_then(|()| modern::resumes(request, continued))
         .and_then(|()| modern::repeats(present, agent, session, &call))
@@ -352,7 +357,7 @@ fn govern(
             clear(
                 worker,
                 present,
-                session,
+                open,
                 &caller,
                 &call,
                 &mut subject,
@@ -405,7 +410,7 @@ fn caller(present: &Present<'_>, session: &Session) -> Caller {
 fn clear(
     worker: &Worker,
     present: &Present<'_>,
-    session: &Session,
+    open: bool,
     caller: &Caller,
     call: &Call<'_>,
     subject: &mut Subject<'_>,
@@ -428,7 +433,7 @@ fn clear(
     };
     // A stdio agent has a session before it opens it: what a policy refuses is
     // told even then, but nothing goes anywhere.
-    if !session.is_open() {
+    if !open {
         return Err(Stop::Malformed(Failure::no_session()));
     }
     if continued.is_some() {

@@ -367,6 +367,11 @@ impl Session {
         }
     }
 
+    /// Whether a request with this id is judged soon.
+    pub(crate) fn is_coming(&self, key: &IdKey) -> bool {
+        self.state().coming.contains_key(key)
+    }
+
     /// Cancels a request, wherever it is; one that did not come yet does not go
     /// out when it does.
     pub(crate) fn cancel(&self, key: &IdKey) {

@@ -27,7 +27,8 @@ pub struct Settings {
     /// without any of them, one of a session over HTTP without a message or an open
     /// stream. Default: 5 minutes.
     pub idle_child: Duration,
-    /// Server processes at a time. Default: 256.
+    /// Server processes at a time. Default: 256, and never more than one for 16 open
+    /// files, or 4 if that is more.
     pub max_children: usize,
     /// Server processes at a time for one grant. Default: 32.
     pub max_children_per_grant: usize,
@@ -49,7 +50,7 @@ pub struct Settings {
     /// Calls of one grant that may be on their way at a time. Default: 1024, and
     /// never more than half of what there are open files for.
     pub max_calls_per_grant: usize,
-    /// Calls to one server that may be on their way at a time. Default: 1024, and
+    /// Calls to one server that may be on their way at a time. Default: 2048, and
     /// never more than there are open files for.
     pub max_calls_per_server: usize,
     /// How long a connection without any request is kept. Default: 5 minutes.

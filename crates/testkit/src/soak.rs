@@ -61,6 +61,11 @@ pub const MARGIN: Margin = Margin {
     files: 64,
 };
 
+/// The daemon's `memory_limit`, in MiB.
+const MEMORY_LIMIT: u64 = 128;
+/// What the daemon may hold beside that, in MiB: itself.
+const BESIDE: u64 = 64;
+
 /// What happened.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -263,7 +268,6 @@ async fn story(
         tokio::time::sleep(Duration::from_millis(500)).await;
         world.collect();
         let now = gauge::held(pid).context("the daemon is gone")?;
-        most.rss_kib = most.rss_kib.max(now.rss_kib);
         most.files = most.files.max(now.files);
         most.threads = most.threads.max(now.threads);
         while begun.elapsed() >= plan.duration / 10 * (tenths.len() as u32 + 1) {
@@ -278,6 +282,7 @@ async fn story(
         }
     }
     let after = at_rest(world, recorded, tally, pid).await?;
+    most.rss_kib = gauge::peak_kib(pid).context("the daemon is gone")?;
     Ok(Course {
         before: before.context("the run was too short")?,
         after,
@@ -339,6 +344,10 @@ impl Report {
         let Held { rss_kib, files, .. } = self.after;
         let most = self.before.rss_kib + MARGIN.rss_kib;
         ensure!(rss_kib <= most, "memory grew: {self}");
+        ensure!(
+            self.most.rss_kib <= (MEMORY_LIMIT + BESIDE) * 1024,
+            "more memory than the limit of {MEMORY_LIMIT} MiB and {BESIDE} MiB: {self}"
+        );
         ensure!(
             files <= self.before.files + MARGIN.files,
             "files are left open: {self}"

@@ -29,8 +29,8 @@ Examples:
   provost audit verify --head \"$(cat head.txt)\"
 
 With a head that was printed earlier and kept elsewhere, it also proves that nothing before it was
-cut. Without one, entries cut off the end together with everything after them cannot be noticed.
-Whoever has the key can write a whole new chain; that cannot be noticed either.")]
+cut, and that the chain was not written anew by somebody who has the key. Without one, neither that
+nor entries that were cut off the end can be noticed.")]
     Verify(Verify),
     /// Print the end of the chain, to be kept elsewhere
     Head,

@@ -38,7 +38,8 @@ The key of the configuration directory must vouch for the archive. `--unverified
 no key here vouches for: whoever could write the file may then have put grants, policies and records
 of their own into it. The journal says that it was done.
 
-With `--replace`, what is in the data directory is put aside once the archive has proven sound. A running daemon finishes its calls, restores, and starts again.")]
+With `--replace`, what is in the data directory is put aside once the archive has proven sound. A
+running daemon finishes its calls, restores, and starts again.")]
 pub(crate) struct Restore {
     /// The archive
     archive: PathBuf,

@@ -325,7 +325,7 @@ fn room(findings: &mut Findings, load: &Load) {
         Health::Warning,
         "room",
         format!("{message}; {} times there was none", load.no_room),
-        "`provost log` names the grants, rule `(busy)`; `memory_limit` and `max_calls_per_grant` are settings",
+        "`provost log` names the grants, rule `(busy)`; `memory_limit`, `max_calls_per_grant` and `max_calls_per_server` are settings",
     );
 }
 

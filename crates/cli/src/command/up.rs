@@ -89,7 +89,9 @@ Keys of the configuration file, with default and variable (flags win, then varia
   retention        none              PROVOST_RETENTION        age at which records are removed, such as \"90d\"
 
 The memory limit is a quarter of the machine's memory or of the control group's, at most 512 MiB,
-unless you say another one. Each grant and each server may use an eighth of it.
+and never less than 64 MiB, unless you say another one. Each grant and each server may use an eighth
+of it; a quarter is set aside for connections. `body_limit` is never more than a sixteenth of it and
+`result_limit` never more than an eighth.
 
 Servers, policies and grants are not configured here: they live in the data directory.";
 

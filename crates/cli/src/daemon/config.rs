@@ -42,6 +42,7 @@ pub(crate) struct File {
     connect_timeout: Option<String>,
     /// How long a child process lives that nobody uses. Default: `5m`. Variable: `PROVOST_IDLE_CHILD`.
     idle_child: Option<String>,
+    /// How long a session without any traffic is kept. Default: `1h`. Variable: `PROVOST_IDLE_SESSION`.
     idle_session: Option<String>,
     /// How many child processes may run at once. Default: `256`. Variable: `PROVOST_MAX_CHILDREN`.
     max_children: Option<usize>,
@@ -50,14 +51,16 @@ pub(crate) struct File {
     max_children_per_grant: Option<usize>,
     /// How many connections of agents may be open at once. When there are more, the oldest one that
     /// brought no request in order is closed, or else the new one.
-    /// Default: `4096`, and never more than there are open files for. Variable: `PROVOST_MAX_CONNECTIONS`.
+    /// Default: `4096`, and never more than there are open files for or a quarter of `memory_limit` has
+    /// room for. Variable: `PROVOST_MAX_CONNECTIONS`.
     max_connections: Option<usize>,
     /// Memory for what agents and servers send and nobody has taken yet. Each grant and each server may
     /// use an eighth of it. Default: a quarter of the machine's memory or of the control group's, at
     /// most `512MiB`. Variable: `PROVOST_MEMORY_LIMIT`.
     memory_limit: Option<String>,
     /// How many calls of one grant may be on their way at once.
-    /// Default: `1024`, and never more than there are open files for. Variable: `PROVOST_MAX_CALLS_PER_GRANT`.
+    /// Default: `1024`, and never more than half of what there are open files for.
+    /// Variable: `PROVOST_MAX_CALLS_PER_GRANT`.
     max_calls_per_grant: Option<usize>,
     /// How many calls to one server may be on their way at once.
     /// Default: `2048`, and never more than there are open files for. Variable: `PROVOST_MAX_CALLS_PER_SERVER`.
@@ -216,12 +219,15 @@ impl File {
                 .transpose()
         };
         let count = |name: &str, file: Option<usize>| -> Outcome<Option<usize>> {
-            let given = variable(name)?.map(|text| match text.parse() {
-                Ok(0) | Err(_) => Err(Failure::usage(format!("`{text}` is not a number above 0"))
-                    .because(format!("it is the value of `{name}`"))),
-                Ok(number) => Ok(number),
-            });
-            Ok(given.transpose()?.or(file))
+            text(name, &file.map(|number| number.to_string()))?
+                .map(|text| match text.parse() {
+                    Ok(0) | Err(_) => {
+                        Err(Failure::usage(format!("`{text}` is not a number above 0"))
+                            .because(format!("it is the value of `{name}`")))
+                    }
+                    Ok(number) => Ok(number),
+                })
+                .transpose()
         };
         Ok(Limits {
             body: size("PROVOST_BODY_LIMIT", &self.body_limit)?,

@@ -5,24 +5,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use provost_policy::Text;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use super::unidentified::Reason;
 use crate::answer::Failure;
 use crate::budget::{Account, Full, Lane, SESSION};
 use crate::envelope::{self, Message};
 use crate::outlet::Outlet;
 use crate::path::{self, Agent};
-use crate::present::{Claim, Ended, Present};
+use crate::present::{self, Claim, Ended, Present};
 use crate::session::{OUTBOUND, Outbound, Session};
 use crate::splice;
 use crate::upstream::child::ChildSpec;
 use crate::upstream::line::{End, Lines};
 use crate::worker::Worker;
-
-/// Requests of one agent that may be on their way at a time.
-const IN_FLIGHT: usize = 1024;
 
 /// With it an agent says that it is ready.
 const INITIALIZED: &[u8] = b"notifications/initialized";
@@ -121,8 +119,9 @@ async fn read_lines<R: AsyncRead + Unpin>(
 ) {
     let shared = &worker.shared;
     let mut messages = Lines::counted(read, shared.settings.body_limit, session.account());
-    let places = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
-    let spare = Arc::new(tokio::sync::Semaphore::new(SPARE));
+    let most = shared.settings.max_calls_per_grant;
+    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let spare = Arc::new(Semaphore::new(SPARE));
     let mut announced = false;
     // A message before which none of those after it may go.
     let mut first: Option<JoinHandle<()>> = None;
@@ -170,9 +169,16 @@ async fn read_lines<R: AsyncRead + Unpin>(
         }
         // Read anew for each message: a revoked grant ends here.
         let Ok(claim) = claim(worker, session) else {
-            let failure = Failure::invalid_request("the grant is revoked or expired");
-            drop(lines.send(failure.body(None)).await);
+            shared.metrics.unidentified.add(Reason::Grant);
+            let failure = Failure::ended(&present::ended());
+            let id = request_id(&text);
+            drop(lines.send(failure.body(id.as_deref())).await);
             return;
+        };
+        let agent = Agent {
+            claim,
+            session: Some(Arc::clone(session)),
+            claims: None,
         };
         let place = match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => Some(place),
@@ -180,16 +186,12 @@ async fn read_lines<R: AsyncRead + Unpin>(
             Err(_) => match request_id(&text) {
                 None => Arc::clone(&spare).acquire_owned().await.ok(),
                 Some(id) => {
-                    let failure = Failure::busy("too many requests are on their way");
+                    let failure = Failure::too_many_calls(Full::Share);
+                    let failure = turned_away(worker, &agent, "(unreadable)", failure);
                     drop(lines.send(failure.body(Some(&id))).await);
                     continue;
                 }
             },
-        };
-        let agent = Agent {
-            claim,
-            session: Some(Arc::clone(session)),
-            claims: None,
         };
         let outlet = Outlet::Stdio(lines.clone());
         // Until the session is open, one message at a time; a modern one needs no
@@ -232,7 +234,8 @@ async fn its_turn(first: JoinHandle<()>, session: &Session) {
 }
 
 /// Whether a message may overtake one that opens the session: the agent asks
-/// whether we live, or answers what it was asked in the meantime.
+/// whether we live, answers what it was asked in the meantime, or takes back what
+/// it sent.
 fn overtakes(text: &Bytes) -> bool {
     let Ok(parsed) = envelope::parse(text) else {
         return false;
@@ -240,7 +243,8 @@ fn overtakes(text: &Bytes) -> bool {
     match envelope::read(&parsed) {
         Ok(Message::Request { method, .. }) => method == "ping",
         Ok(Message::Response { .. }) => true,
-        Ok(Message::Notification { .. }) | Err(_) => false,
+        Ok(Message::Notification { method, .. }) => method == "notifications/cancelled",
+        Err(_) => false,
     }
 }
 
@@ -280,7 +284,13 @@ fn no_room(
         session: session.cloned(),
         claims: None,
     };
-    match path::record_busy(worker, &agent, "(unreadable)", &failure) {
+    turned_away(worker, &agent, "(unreadable)", failure)
+}
+
+/// What an agent is told of a message for which there is no room, and that it was
+/// turned away is recorded.
+fn turned_away(worker: &Worker, agent: &Agent, method: &str, failure: Failure) -> Failure {
+    match path::record_busy(worker, agent, method, &failure) {
         Ok(()) => failure,
         Err(_) => Failure::record_unavailable(),
     }

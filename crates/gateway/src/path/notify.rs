@@ -50,6 +50,15 @@ pub(super) async fn notification(
         return outlet.send(Reply::Accepted);
     }
     let session = agent.session.clone();
+    if let (Some(session), KnownNotification::Cancelled) = (&session, known)
+        && !session.is_open()
+        && let Some(id) = params.and_then(|params| params.get("requestId"))
+        && session.is_coming(&id_key(id))
+    {
+        // The server is still asked what era it is of.
+        session.cancel(&id_key(id));
+        return outlet.send(Reply::Accepted);
+    }
     let Some(session) = session.filter(|session| session.is_open()) else {
         let failure = Failure::no_session();
         return match record_envelope(worker, agent, method, failure.message()) {

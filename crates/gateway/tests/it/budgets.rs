@@ -4,7 +4,7 @@
 use crate::harness::*;
 use crate::wire::{PING, own};
 use provost_testkit::client::Client;
-use provost_testkit::wait::within;
+use provost_testkit::wait::{wait_for, within};
 use provost_testkit::{tcp, wait_until};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -361,6 +361,13 @@ async fn d89_calls_to_a_server_are_bounded_and_told_apart() {
     for call in away {
         drop(within("the end of a call", call).await);
     }
+    // Their places are free once the server has been told of both cancellations.
+    wait_for("a place at the server", || async {
+        let call = call(74, "echo", r#"{"text":"x"}"#);
+        let answer = scene.raw(call).await;
+        (!is_busy(&answer)).then_some(())
+    })
+    .await;
     scene.honest_call_works().await;
 }
 

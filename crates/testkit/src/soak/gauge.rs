@@ -15,17 +15,27 @@ pub struct Held {
 
 /// What the process holds now; nothing when it is gone.
 pub(super) fn held(pid: u32) -> Option<Held> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let number = |key: &str| -> Option<u64> {
-        let line = status.lines().find(|line| line.starts_with(key))?;
-        line.split_whitespace().nth(1)?.parse().ok()
-    };
+    let status = status(pid)?;
     let files = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
     Some(Held {
-        rss_kib: number("VmRSS:")?,
+        rss_kib: number(&status, "VmRSS:")?,
         files: files as u64,
-        threads: number("Threads:")?,
+        threads: number(&status, "Threads:")?,
     })
+}
+
+/// The most resident memory the process ever had, in KiB, however short.
+pub(super) fn peak_kib(pid: u32) -> Option<u64> {
+    number(&status(pid)?, "VmHWM:")
+}
+
+fn status(pid: u32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).ok()
+}
+
+fn number(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find(|line| line.starts_with(key))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// What the process holds once it holds no fewer files than before for a while:

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
+use super::MEMORY_LIMIT;
 use super::tee::Spoiler;
 
 /// What every grant is judged by: one tool is denied, one is limited, the rest goes.
@@ -392,6 +393,7 @@ fn up(
     daemon.env("PROVOST_CALL_TIMEOUT", "5s");
     // Mutated agents open sessions and end none: they are to come and go within the run.
     daemon.env("PROVOST_IDLE_SESSION", "20s");
+    daemon.env("PROVOST_MEMORY_LIMIT", format!("{MEMORY_LIMIT}MiB"));
     daemon.env("PROVOST_LOG", "error").stderr(Stdio::piped());
     let mut child = daemon.spawn().context("the daemon does not start")?;
     let mut lines = BufReader::new(child.stderr.take().context("stderr")?).lines();

@@ -5,14 +5,8 @@ use super::*;
 
 /// A modern call that is cancelled while its server is asked.
 async fn d24_a_call_that_is_cancelled_before_it_goes_out_stays(face: Face) {
-    // The first line of a stdio connection is answered before the next is read, and
-    // it is then that its server is asked for the era.
-    let methods: &[&str] = match face {
-        Face::Http => &["server/discover", "tools/list"],
-        Face::Stdio => &["tools/list"],
-    };
     for kind in KINDS {
-        for &method in methods {
+        for method in ["server/discover", "tools/list"] {
             let dam = Dam::new();
             let scene = held(face, kind, &dam, method, allow_all());
             let params = json!({"name": "echo", "arguments": {"text": "held"}});
