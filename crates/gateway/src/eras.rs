@@ -135,7 +135,7 @@ impl Eras {
         if found.tools_doubted {
             found.forget_tools();
         }
-        for tool in tools.elements() {
+        for tool in tools.elements().take(MOST_TOOLS) {
             if let Some(name) = tool.get("name").and_then(Value::as_str)
                 && (found.tools.len() < MOST_TOOLS || found.tools.contains_key(name.as_ref()))
                 && protocol::is_tool_name(&name)

@@ -15,7 +15,8 @@ use crate::worker::Worker;
 /// How long a client may keep a filtered list, in milliseconds.
 const LONGEST_KEPT_MS: u64 = 60_000;
 
-/// Tool names remembered for a session; enough for any honest server.
+/// Tools of one list that are looked at, and tool names remembered for a session;
+/// enough for any honest server.
 const MOST_TOOLS: usize = 10_000;
 
 /// The replacements that turn an upstream's result into what this grant sees.
@@ -79,7 +80,7 @@ pub(crate) fn result(
             }
             // Nobody can call a modern tool whose annotations are invalid.
             let callable = |name: &str| !modern || route.site.eras.headers(name).is_ok();
-            let visible = |tool: Value<'_>| {
+            let mut visible = |tool: Value<'_>| {
                 tool.get("name")
                     .and_then(Value::as_str)
                     .is_some_and(|name| {
@@ -87,6 +88,11 @@ pub(crate) fn result(
                             && holding.lists_tool(&name, &mut folder)
                             && callable(&name)
                     })
+            };
+            let mut looked_at = 0;
+            let visible = |tool: Value<'_>| {
+                looked_at += 1;
+                looked_at <= MOST_TOOLS && visible(tool)
             };
             let mut splices = kept_private(modern, result);
             splices.extend(only(result.get("tools"), visible));
@@ -179,7 +185,7 @@ fn remember_tools(session: &Session, result: Value<'_>, folder: &mut Folder) {
     };
     let mut state = session.state();
     let known = state.tools.get_or_insert_default();
-    for tool in tools.elements() {
+    for tool in tools.elements().take(MOST_TOOLS) {
         if let Some(name) = tool.get("name").and_then(Value::as_str)
             && known.len() < MOST_TOOLS
             && protocol::is_tool_name(&name)

@@ -16,6 +16,9 @@ pub const METHOD_NAME: usize = 128;
 /// a tool needs more.
 pub const KEY: usize = 256;
 
+/// Members of an object whose keys decide. No tool has so many parameters.
+pub const KEYS: usize = 4096;
+
 /// Bytes of different names, not plain ASCII, that are folded for one message.
 /// Folding costs up to a microsecond for three bytes.
 pub const FOLDED: usize = 32 * 1024;

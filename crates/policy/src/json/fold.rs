@@ -43,6 +43,9 @@ pub enum KeyProblem {
     /// A key is longer than [`lengths::KEY`].
     #[error("has a member whose name is longer than {} bytes", lengths::KEY)]
     TooLong,
+    /// There are more keys than [`lengths::KEYS`].
+    #[error("has more than {} members", lengths::KEYS)]
+    TooMany,
     /// The keys would cost too much.
     #[error(transparent)]
     TooMuch(#[from] TooMuchToFold),
@@ -115,9 +118,10 @@ impl Folder {
     }
 
     /// Refuses keys that equal each other after folding, and keys that are too
-    /// long to be looked at. That no two are exactly equal is the reader's
+    /// long, or too many, to be looked at. That no two are exactly equal is the reader's
     /// promise.
     pub fn distinct_keys(&mut self, object: Value<'_>) -> Result<(), KeyProblem> {
+        few_enough(object)?;
         let (mut ascii, mut as_folded) = (true, true);
         for member in object.members() {
             let name = member.name();
@@ -145,6 +149,7 @@ impl Folder {
 
     /// Refuses a key that folds to one of these names without being one.
     pub fn exact_keys(&mut self, object: Value<'_>, exact: &[&str]) -> Result<(), KeyProblem> {
+        few_enough(object)?;
         for member in object.members() {
             let key = member.name();
             if key.len() > lengths::KEY {
@@ -163,6 +168,14 @@ impl Folder {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses more keys than anybody means.
+fn few_enough(object: Value<'_>) -> Result<(), KeyProblem> {
+    match object.len() > lengths::KEYS {
+        true => Err(KeyProblem::TooMany),
+        false => Ok(()),
     }
 }
 

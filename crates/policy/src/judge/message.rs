@@ -69,6 +69,10 @@ pub(super) fn keys(problem: &KeyProblem) -> String {
             "the name of an argument is too long: names have at most {} bytes",
             lengths::KEY
         ),
+        KeyProblem::TooMany => format!(
+            "the call has too many arguments: one object may have {}",
+            lengths::KEYS
+        ),
         KeyProblem::TooMuch(_) => format!(
             "the names of the arguments are too many to compare: those that are not plain ASCII may have {} KiB together",
             lengths::FOLDED / 1024

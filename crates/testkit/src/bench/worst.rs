@@ -123,7 +123,7 @@ impl Bench {
                 let answer = recipe.answer(RESULT_LIMIT);
                 let bytes = answer.len();
                 self.upstream.answers(answer);
-                let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
+                let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"amount":1}}}"#;
                 let list = r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#;
                 let asked = if recipe.lists_tools() { list } else { call };
                 let (busy, status) = self.exchange(asked).await?;
@@ -202,7 +202,7 @@ impl Bench {
 fn policy() -> Value {
     let mut tools = serde_json::Map::new();
     for n in 0..100 {
-        tools.insert(format!("*_{n}_*"), json!({}));
+        tools.insert(format!("*{}*", "_".repeat(n + 1)), json!({}));
     }
     tools.insert(
         "echo".to_owned(),

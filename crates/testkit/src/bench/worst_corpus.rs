@@ -66,6 +66,8 @@ impl Recipe {
                 (3, 40),
                 (3, usize::MAX),
                 (8, 4),
+                (8, 8),
+                (8, 40),
             ] {
                 known.push(Recipe { place, atom, each });
             }
@@ -126,13 +128,17 @@ impl Recipe {
             ),
             Place::MetaKeys => call(
                 "echo",
-                "{}",
+                r#"{"amount":1}"#,
                 &format!(r#","_meta":{{{}}}"#, self.members(room)),
             ),
-            Place::ArgumentKeys => call("echo", &format!("{{{}}}", self.members(room)), ""),
+            Place::ArgumentKeys => call(
+                "echo",
+                &format!(r#"{{"amount":1,{}}}"#, self.members(room)),
+                "",
+            ),
             Place::Text => call(
                 "echo",
-                &format!(r#"{{"text":"{}"}}"#, self.word(0, room)),
+                &format!(r#"{{"amount":1,"text":"{}"}}"#, self.word(0, room)),
                 "",
             ),
             Place::Number => call(
@@ -142,10 +148,14 @@ impl Recipe {
             ),
             Place::Elements => call(
                 "echo",
-                &format!(r#"{{"text":[{}]}}"#, self.elements(room)),
+                &format!(r#"{{"amount":1,"text":[{}]}}"#, self.elements(room)),
                 "",
             ),
-            Place::Nested => call("echo", &format!(r#"{{"text":{}}}"#, self.nested(room)), ""),
+            Place::Nested => call(
+                "echo",
+                &format!(r#"{{"amount":1,"text":{}}}"#, self.nested(room)),
+                "",
+            ),
         }
     }
 

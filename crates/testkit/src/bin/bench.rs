@@ -76,7 +76,8 @@ struct Bench {
     /// One part alone: calls per second, the longest time one message holds a worker, or memory during floods
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Another binary of Provost than the one beside this program, for the parts `worst` and `floods`
+    /// Another binary of Provost: measured beside the one next to this program in the part `speed`, and instead of
+    /// it in the others
     #[arg(long, value_name = "FILE")]
     provost: Option<PathBuf>,
     /// Seconds of searching for a worse message, on each side
@@ -157,6 +158,14 @@ fn bench(options: &Bench) -> Result<()> {
         Some(Gateway::start(&program, &echo.url()).context("Provost does not start")?)
     };
     targets.extend(provost.iter().map(Gateway::target));
+    let other = match &options.provost {
+        Some(program) => Some(Gateway::start(program, &echo.url()).context("it does not start")?),
+        None => None,
+    };
+    targets.extend(other.iter().map(|gateway| Target {
+        name: "other".to_owned(),
+        ..gateway.target()
+    }));
     for given in &options.target {
         targets.push(gateway(given, options)?);
     }

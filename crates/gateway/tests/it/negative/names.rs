@@ -2,6 +2,7 @@
 
 use super::*;
 use provost_policy::lengths;
+use provost_testkit::fixture::Options;
 
 /// Three bytes that become thirty-three when they are folded.
 const GROWS: &str = "\u{fdfa}";
@@ -14,6 +15,12 @@ fn growing(count: usize) -> String {
     members.join(",")
 }
 
+/// So many members with plain names.
+fn plain(count: usize) -> String {
+    let members: Vec<_> = (0..count).map(|n| format!("\"k{n}\":0")).collect();
+    members.join(",")
+}
+
 async fn d82_names_that_are_too_much_to_compare(scene: Scene) {
     let beyond = lengths::FOLDED / 48 + 1;
     let ping = |params: &str| {
@@ -22,6 +29,7 @@ async fn d82_names_that_are_too_much_to_compare(scene: Scene) {
     let texts = [
         ping(&growing(beyond)),
         ping(&growing(20_000)),
+        ping(&plain(lengths::KEYS + 1)),
         ping(&format!("\"{}\":0", GROWS.repeat(1_000_000))),
         ping(&format!("\"{}\":0", "k".repeat(lengths::KEY + 1))),
         format!(
@@ -34,6 +42,7 @@ async fn d82_names_that_are_too_much_to_compare(scene: Scene) {
     for arguments in [
         growing(beyond),
         growing(20_000),
+        plain(lengths::KEYS + 1),
         format!("\"{}\":0", GROWS.repeat(1_000_000)),
         format!("\"{}\":0", "k".repeat(lengths::KEY + 1)),
     ] {
@@ -61,3 +70,18 @@ async fn d82_the_name_of_a_tool_is_too_long(scene: Scene) {
     }
 }
 both_faces!(d82_the_name_of_a_tool_is_too_long, allow_all());
+
+/// A list is looked at up to a length: what a policy says of a name costs something.
+#[tokio::test]
+async fn d82_a_list_of_more_tools_than_anybody_has_is_cut_off() {
+    let options = Options {
+        generated_tools: 20_000,
+        ..Options::default()
+    };
+    for face in [Face::Http, Face::Stdio] {
+        let setup = Setup::from(allow_all()).options(options.clone());
+        let scene = Scene::new(face, Kind::Http, setup).await;
+        assert_eq!(scene.agent.tools().await.len(), 10_000);
+        scene.honest_call_works().await;
+    }
+}

@@ -22,7 +22,7 @@ fn growing(count: usize) -> impl Iterator<Item = String> {
 
 #[test]
 fn d25_ascii_is_never_folded() {
-    let text = object((0..30_000).map(|n| format!("camelCase{n}")));
+    let text = object((0..lengths::KEYS).map(|n| format!("camelCase{n}")));
     let document = accept(&text);
     let mut folder = Folder::default();
     assert_eq!(folder.distinct_keys(document.root()), Ok(()));
@@ -83,6 +83,24 @@ fn d82_a_key_that_is_too_long_is_not_looked_at() {
     assert_eq!(
         Folder::default().distinct_keys(accept(&longest).root()),
         Ok(())
+    );
+}
+
+#[test]
+fn d82_more_keys_than_anybody_means_are_not_looked_at() {
+    let keys = |count: usize| object((0..count).map(|n| format!("Key{n}")));
+    let (most, beyond) = (keys(lengths::KEYS), keys(lengths::KEYS + 1));
+    let (most, beyond) = (accept(&most), accept(&beyond));
+    let mut folder = Folder::default();
+    assert_eq!(folder.distinct_keys(most.root()), Ok(()));
+    assert_eq!(folder.exact_keys(most.root(), &["name"]), Ok(()));
+    assert_eq!(
+        folder.distinct_keys(beyond.root()),
+        Err(KeyProblem::TooMany)
+    );
+    assert_eq!(
+        folder.exact_keys(beyond.root(), &["name"]),
+        Err(KeyProblem::TooMany)
     );
 }
 
