@@ -230,6 +230,8 @@ fn id_problem(id: Value<'_>) -> Option<&'static str> {
     match id.kind() {
         Kind::String => None,
         // Integers only: a float would come back in another form from many a server.
+        // Many a server answers `-0` with `0`.
+        Kind::Number if id.raw() == "-0" => Some("`id` must not be `-0`"),
         Kind::Number if id.raw().len() <= 20 && !id.raw().contains(['.', 'e', 'E']) => None,
         Kind::Number => Some("`id` must be an integer of at most 19 digits"),
         Kind::Null | Kind::Bool | Kind::Array | Kind::Object => {

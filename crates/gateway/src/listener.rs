@@ -1,7 +1,7 @@
 //! The listener for agents: one socket, shared out among all worker threads.
 
 mod connection;
-mod strangers;
+mod crowd;
 
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::connection::Terms;
-use self::strangers::Strangers;
+use self::crowd::Crowd;
 use crate::budget;
 use crate::face::guard::Guard;
 use crate::machine;
@@ -92,7 +92,7 @@ pub(crate) fn open(
     let door = Door {
         seats,
         terms: Arc::new(Terms { guard, tls }),
-        strangers: Arc::default(),
+        crowd: Arc::default(),
         most: most_connections(&shared.settings),
         shared: Arc::clone(shared),
         said: None,
@@ -133,7 +133,7 @@ fn bound(address: SocketAddr) -> std::io::Result<StdListener> {
 struct Door {
     seats: Vec<Seat>,
     terms: Arc<Terms>,
-    strangers: Arc<Strangers>,
+    crowd: Arc<Crowd>,
     most: usize,
     shared: Arc<Shared>,
     /// When the log last said that connections are turned away.
@@ -177,12 +177,12 @@ impl Door {
         }
     }
 
-    /// Serves a connection. When there are too many, the oldest one that brought
-    /// no request in order makes room; when all did, the new one is closed.
+    /// Serves a connection. When there are too many, another one makes room; when
+    /// all of them are in use, the new one is closed.
     fn admit(&mut self, stream: StdStream) {
         let metrics = &self.shared.metrics;
         let full = metrics.connections.load(Ordering::Relaxed) >= self.most;
-        let made_room = full && self.strangers.send_one_away();
+        let made_room = full && self.crowd.send_one_away();
         if full {
             metrics.turned_away.fetch_add(1, Ordering::Relaxed);
             if self.may_say() {
@@ -190,7 +190,7 @@ impl Door {
                     connections = self.most,
                     "Too many connections of agents: {}",
                     if made_room {
-                        "those that brought no request make room"
+                        "those that have nothing to do make room"
                     } else {
                         "new ones are closed"
                     }
@@ -205,9 +205,9 @@ impl Door {
             return;
         };
         let place = Place::take(&self.shared, &seat.connections);
-        let stranger = self.strangers.admit();
+        let member = self.crowd.admit();
         let terms = Arc::clone(&self.terms);
-        let serve = connection::serve(stream, seat.worker.clone(), terms, stranger);
+        let serve = connection::serve(stream, seat.worker.clone(), terms, member);
         seat.runtime.spawn(async move {
             serve.await;
             drop(place);

@@ -38,7 +38,8 @@ pub struct Settings {
     /// How long a session without any traffic is kept. Default: 1 hour.
     pub idle_session: Duration,
     /// Connections of agents at a time. When there are more, the oldest that
-    /// brought no request in order is closed, or else the new one. Default: 4096,
+    /// brought no request in order makes room, then the one idle longest; when all are
+    /// in use the new one is closed. Default: 4096,
     /// and never more than the system has open files for, or a quarter of
     /// `memory_limit` has room for.
     pub max_connections: usize,

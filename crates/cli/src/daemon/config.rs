@@ -50,7 +50,7 @@ pub(crate) struct File {
     /// Variable: `PROVOST_MAX_CHILDREN_PER_GRANT`.
     max_children_per_grant: Option<usize>,
     /// How many connections of agents may be open at once. When there are more, the oldest one that
-    /// brought no request in order is closed, or else the new one.
+    /// brought no request in order makes room, then the one idle longest, or else the new one is closed.
     /// Default: `4096`, and never more than there are open files for or a quarter of `memory_limit` has
     /// room for. Variable: `PROVOST_MAX_CONNECTIONS`.
     max_connections: Option<usize>,

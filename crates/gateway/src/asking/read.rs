@@ -138,7 +138,8 @@ fn exact(folder: &mut Folder, object: Value<'_>, names: &[&str]) -> Result<(), M
             true => reads_as(&key),
             false => reads_as(&folder.fold(&key).map_err(|_| Misasked::TooMuch)?),
         };
-        if lookalike {
+        // Some readers end a name at a control character.
+        if lookalike || key.chars().any(char::is_control) {
             return Err(Misasked::Lookalike(key.into_owned()));
         }
     }

@@ -66,6 +66,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
         r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":-0,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":1000000000000000000000000000000,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,

@@ -328,9 +328,11 @@ fn last_event(headers: &HeaderMap) -> Result<Option<&str>, Response<Out>> {
     }
 }
 
-/// A header that is plain text.
+/// A header that is plain text and there once.
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
 }
 
 /// There is no room for a body; why is recorded.

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::net::TcpStream as StdStream;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use super::strangers::Stranger;
+use super::crowd::Member;
 use crate::face::body::Out;
 use crate::face::{guard::Guard, http};
 use crate::socket;
@@ -53,11 +53,8 @@ pub(super) struct Terms {
 struct Life {
     /// Requests that came.
     begun: AtomicU64,
-    /// Requests whose answer has not gone out entirely.
-    open: AtomicUsize,
     known: AtomicBool,
-    // A std mutex, locked once: when the first request was served.
-    stranger: Mutex<Option<Stranger>>,
+    member: Member,
 }
 
 /// A request on its way; over when it is dropped.
@@ -77,12 +74,7 @@ enum Ending {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(
-    stream: StdStream,
-    worker: Worker,
-    terms: Arc<Terms>,
-    stranger: Stranger,
-) {
+pub(super) async fn serve(stream: StdStream, worker: Worker, terms: Arc<Terms>, member: Member) {
     let patience = worker.shared.settings.dead_peer;
     let stream = TcpStream::from_std(stream)
         .and_then(|stream| socket::prepare(&stream, patience).map(|()| stream));
@@ -92,14 +84,14 @@ pub(super) async fn serve(
     };
     let head = head_timeout(&worker);
     match &terms.tls {
-        None => speak(stream, worker, Arc::clone(&terms), stranger).await,
+        None => speak(stream, worker, Arc::clone(&terms), member).await,
         Some(tls) => {
             let handshake = tokio::select! {
                 handshake = tokio::time::timeout(head, tls.accept(stream)) => handshake,
-                () = stranger.sent_away.cancelled() => return,
+                () = member.sent_away.cancelled() => return,
             };
             match handshake {
-                Ok(Ok(stream)) => speak(stream, worker, Arc::clone(&terms), stranger).await,
+                Ok(Ok(stream)) => speak(stream, worker, Arc::clone(&terms), member).await,
                 Ok(Err(error)) => debug!(%error, "A TLS handshake failed"),
                 Err(_) => debug!("A TLS handshake took too long"),
             }
@@ -111,7 +103,7 @@ fn head_timeout(worker: &Worker) -> Duration {
     HEAD_TIMEOUT.min(worker.shared.settings.request_timeout)
 }
 
-async fn speak<S>(stream: S, worker: Worker, terms: Arc<Terms>, stranger: Stranger)
+async fn speak<S>(stream: S, worker: Worker, terms: Arc<Terms>, member: Member)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -119,8 +111,8 @@ where
     let head = head_timeout(&worker);
     let idle = worker.shared.settings.idle_connection;
     let ping = socket::ping(worker.shared.settings.dead_peer);
-    let sent_away = stranger.sent_away.clone();
-    let life = Arc::new(Life::new(stranger));
+    let sent_away = member.sent_away.clone();
+    let life = Arc::new(Life::new(member));
     let service = {
         let life = Arc::clone(&life);
         service_fn(move |request| {
@@ -149,13 +141,16 @@ where
             connection.as_mut().graceful_shutdown();
             note(connection.await);
         }
-        Ending::Idle => {
+        Ending::SentAway if life.begun.load(Ordering::Relaxed) == 0 => {
+            debug!("A connection without a request made room for others");
+        }
+        // One that brought requests may be sending another one just now.
+        Ending::Idle | Ending::SentAway => {
             connection.as_mut().graceful_shutdown();
             if let Ok(ended) = tokio::time::timeout(GOODBYE, connection).await {
                 note(ended);
             }
         }
-        Ending::SentAway => debug!("A connection without a request made room for others"),
     }
 }
 
@@ -191,26 +186,24 @@ fn note<E: std::fmt::Display>(ended: Result<(), E>) {
 // === impl Life ===
 
 impl Life {
-    fn new(stranger: Stranger) -> Self {
+    fn new(member: Member) -> Self {
         Self {
             begun: AtomicU64::new(0),
-            open: AtomicUsize::new(0),
             known: AtomicBool::new(false),
-            stranger: Mutex::new(Some(stranger)),
+            member,
         }
     }
 
     fn begin(life: &Arc<Self>) -> Begun {
         life.begun.fetch_add(1, Ordering::Relaxed);
-        life.open.fetch_add(1, Ordering::Relaxed);
+        life.member.begin();
         Begun(Arc::clone(life))
     }
 
     /// Something was served, so whoever is there may be there.
     fn is_known(&self) {
         if !self.known.load(Ordering::Relaxed) && !self.known.swap(true, Ordering::Relaxed) {
-            let mut stranger = self.stranger.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(stranger.take());
+            self.member.is_known();
         }
     }
 
@@ -221,7 +214,7 @@ impl Life {
         while before > 0 {
             tokio::time::sleep(idle).await;
             let now = self.begun.load(Ordering::Relaxed);
-            if now == before && self.open.load(Ordering::Relaxed) == 0 {
+            if now == before && self.member.is_idle() {
                 return;
             }
             before = now;
@@ -231,7 +224,7 @@ impl Life {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.member.end();
     }
 }
 

@@ -60,17 +60,17 @@ pub(crate) fn give_back(shared: &Shared, charges: &[Charge], at: Moment) {
 }
 
 /// What comes back: everything when nothing was sent, and what says so itself
-/// when the upstream failed.
+/// when the upstream says that it failed.
 fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
     let not_sent = status == Status::NotSent;
-    // Neither cancelling nor waiting in vain lifts a limit, nor does losing a grant.
+    // Only what the server itself says. Neither cancelling nor waiting in vain lifts a
+    // limit, nor does losing a grant, nor an answer that did not arrive or cannot be
+    // read: whether the call was done nobody knows, and an agent may bring it about.
     let failed = match status {
-        Status::ToolError
-        | Status::RpcError
-        | Status::Http(_)
-        | Status::UpstreamDown
-        | Status::BadAnswer => true,
+        Status::ToolError | Status::RpcError | Status::Http(_) => true,
         Status::Ok
+        | Status::UpstreamDown
+        | Status::BadAnswer
         | Status::Timeout
         | Status::Cancelled
         | Status::GrantEnded

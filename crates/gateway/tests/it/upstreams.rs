@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 
 /// A habit on `tools/call`, and little patience with it.
 fn with_habit(habit: Hostility) -> Setup {
-    let setup = Setup::from(allow_all()).options(upstream::hostile(habit));
+    with_habit_and(habit, allow_all())
+}
+
+fn with_habit_and(habit: Hostility, policy: Value) -> Setup {
+    let setup = Setup::from(policy).options(upstream::hostile(habit));
     setup.settings(|settings| {
         settings.call_timeout = Duration::from_millis(1500);
         settings.result_limit = 1 << 20;
@@ -102,6 +106,31 @@ async fn an_answer_that_is_none_is_not_passed_on() {
 async fn an_answer_without_end_is_cut_off() {
     fails(Kind::Http, Hostility::Huge, 502, "bad_answer").await;
     fails(Kind::Http, Hostility::Endless, 502, "bad_answer").await;
+}
+
+/// An agent may bring such an answer about, and what it asked for may be done.
+#[tokio::test]
+async fn an_answer_that_does_not_arrive_gives_no_quota_back() {
+    let limit = json!({"counter": "once", "window": "hour", "max": 1, "refund": "failed"});
+    let policy = tools(json!({"echo": {"limits": [limit]}}));
+    for (habit, status) in [
+        (Hostility::Cut, "upstream_down"),
+        (Hostility::WrongShape, "bad_answer"),
+        (Hostility::Huge, "bad_answer"),
+    ] {
+        let setup = with_habit_and(habit, policy.clone());
+        let scene = Scene::new(Face::Http, Kind::Http, setup).await;
+        let answer = scene.agent.call("echo", json!({})).await;
+        assert_eq!(answer["error"]["code"], -32603, "{habit:?}: {answer}");
+        let again = scene.agent.call("echo", json!({})).await;
+        assert_eq!(rule(&again), "/tools/echo/limits/once", "{habit:?}");
+        scene
+            .records_become(&[
+                &format!("tools/call echo: allow, {status}"),
+                "tools/call echo: deny by /tools/echo/limits/once",
+            ])
+            .await;
+    }
 }
 
 #[tokio::test]

@@ -40,6 +40,9 @@ pub enum KeyProblem {
     /// A key folds to a known name without being it.
     #[error("has a member `{}` that only looks like a known one", .0.escape_debug())]
     Lookalike(String),
+    /// A key has a control character in it, at which some readers end a name.
+    #[error("has a member `{}` with a control character in its name", .0.escape_debug())]
+    Control(String),
     /// A key is longer than [`lengths::KEY`].
     #[error("has a member whose name is longer than {} bytes", lengths::KEY)]
     TooLong,
@@ -128,6 +131,9 @@ impl Folder {
             if name.len() > lengths::KEY {
                 return Err(KeyProblem::TooLong);
             }
+            if name.chars().any(char::is_control) {
+                return Err(KeyProblem::Control(name.into_owned()));
+            }
             ascii &= name.is_ascii();
             as_folded &= ascii && !name.bytes().any(|byte| byte.is_ascii_uppercase());
         }
@@ -157,6 +163,9 @@ impl Folder {
             }
             if exact.contains(&key.as_ref()) {
                 continue;
+            }
+            if key.chars().any(char::is_control) {
+                return Err(KeyProblem::Control(key.into_owned()));
             }
             let folded = self.fold(&key)?;
             let reads_as = |name: &&str| match name.is_ascii() {

@@ -65,6 +65,10 @@ pub(super) fn keys(problem: &KeyProblem) -> String {
             "the argument `{}` looks like another one; use exact names, each once",
             shown(key)
         ),
+        KeyProblem::Control(key) => format!(
+            "the argument `{}` has a control character in its name",
+            shown(key)
+        ),
         KeyProblem::TooLong => format!(
             "the name of an argument is too long: names have at most {} bytes",
             lengths::KEY

@@ -6,6 +6,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Answer, Asked, BadValue, fold_cost};
+use crate::invisible::is_hidden;
 use crate::json::fold;
 use crate::work::Work;
 
@@ -87,8 +88,8 @@ fn parts(path: &str) -> Result<Vec<&str>, &'static str> {
         return Err(TOO_LONG);
     }
     let rest = path.strip_prefix('/').ok_or("is no absolute path")?;
-    if path.chars().any(char::is_control) {
-        return Err("has a control character in it");
+    if path.chars().any(is_hidden) {
+        return Err("has a character in it that cannot be seen");
     }
     if path.contains('\\') {
         return Err("has a backslash in it");

@@ -71,6 +71,26 @@ async fn d82_the_name_of_a_tool_is_too_long(scene: Scene) {
 }
 both_faces!(d82_the_name_of_a_tool_is_too_long, allow_all());
 
+/// A name that some readers end at a NUL.
+async fn names_with_control_characters_are_refused(scene: Scene) {
+    let call = |params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{{params}}}}}"#)
+    };
+    let texts = [
+        call(r#""name":"echo","name\u0000":"add","arguments":{}"#),
+        call(r#""name":"echo","arguments":{},"arguments\u0000":{"text":"x"}"#),
+        call(r#""name":"echo","arguments":{},"_meta\u0000":{}"#),
+    ];
+    refuse(&scene, INVALID, texts).await;
+    for arguments in [r#"{"text":"a","text\u0000":"b"}"#, r#"{"a\n":1}"#] {
+        let watch = Watch::on(&scene, arguments);
+        let answer = scene.raw(super::call(1, "echo", arguments)).await;
+        assert_eq!(rule(&answer.message), ENVELOPE, "{answer:?}");
+        watch.call_refused(ENVELOPE, "echo").await;
+    }
+}
+both_faces!(names_with_control_characters_are_refused, allow_all());
+
 /// A list is looked at up to a length: what a policy says of a name costs something.
 #[tokio::test]
 async fn d82_a_list_of_more_tools_than_anybody_has_is_cut_off() {

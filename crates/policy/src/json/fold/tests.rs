@@ -104,6 +104,21 @@ fn d82_more_keys_than_anybody_means_are_not_looked_at() {
     );
 }
 
+/// `amount` and a NUL is `amount` to readers whose texts end there.
+#[test]
+fn a_key_with_a_control_character_is_refused() {
+    for hidden in ["\\u0000", "\\u000a", "\\u007f", "\u{85}"] {
+        let key = format!("name{hidden}");
+        let text = object([key.clone(), "other".to_owned()]);
+        let document = accept(&text);
+        let mut folder = Folder::default();
+        let distinct = folder.distinct_keys(document.root());
+        assert!(matches!(distinct, Err(KeyProblem::Control(_))), "{key}");
+        let exact = folder.exact_keys(document.root(), &["other"]);
+        assert!(matches!(exact, Err(KeyProblem::Control(_))), "{key}");
+    }
+}
+
 #[test]
 fn d82_known_names_are_folded_when_they_are_added() {
     let mut names = KnownNames::default();
