@@ -133,8 +133,12 @@ pub enum StartError {
 pub struct ReloadError(#[source] StoreError);
 
 /// What continues calls of agents, those of before a restart included.
+///
+/// A seal lives from the answer of one request to the next one. Both have to be
+/// seen, and the first is older than the seal, by as long as its call took: an
+/// hour is more than any call that asks takes.
 fn seals(store: &Store) -> Result<Seals, StoreError> {
-    let since = store.clock().now().wall.saturating_sub(LIFETIME);
+    let since = store.clock().now().wall.saturating_sub(2 * LIFETIME);
     let before = store.continued_since(since)?;
     Ok(Seals::new(&store.continuation_keys(), before))
 }
