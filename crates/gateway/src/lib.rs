@@ -202,6 +202,7 @@ impl Gateway {
 
     /// Takes over every change of the store, whoever makes it and whoever is
     /// listening: when the change has been made, it holds for the next message.
+    /// So does what verification finds.
     fn follow_store(&self) {
         // Weak: the store must not keep alive what keeps the store.
         let gateway = Arc::downgrade(&self.0);
@@ -215,11 +216,13 @@ impl Gateway {
         }));
     }
 
-    /// Loads the directory unless it is that of the last change.
+    /// Loads the directory unless it is that of the store's generation.
     fn catch_up(&self) -> Result<(), StoreError> {
         let shared = &self.0.shared;
-        let in_force = shared.directory.read(|directory| directory.source.revision);
-        if in_force >= shared.store.revision() && !self.0.closed.load(Ordering::Acquire) {
+        let in_force = shared
+            .directory
+            .read(|directory| directory.source.generation);
+        if in_force >= shared.store.generation() && !self.0.closed.load(Ordering::Acquire) {
             return Ok(());
         }
         self.load()

@@ -275,7 +275,15 @@ impl Store {
             Change::Already(value) => return Ok(value),
             Change::Made(made) => made,
         };
-        let revision = read_revision(&transaction)? + 1;
+        let known = self.revision();
+        if read_revision(&transaction)? != known {
+            tracing::error!(
+                "the database's number of changes was changed past the journal; it is set right with this change"
+            );
+        }
+        // From memory: with a number that was set back, what the journal says
+        // of this change would be taken for an older one.
+        let revision = known.saturating_add(1);
         set_meta(&transaction, "revision", &revision.to_string())?;
         let rows = control::touched(&transaction)?;
         let distrusts = self.refuse_differing(&transaction, &rows)?;
@@ -308,17 +316,24 @@ impl Store {
             // What was refused stays refused.
             tracing::error!(error = %error, "the control plane could not be held against the journal");
         }
+        self.next_generation();
         self.tell_change();
         Ok(made.value)
     }
 
     /// Holds the control plane against the journal, from now on what differs is
-    /// not in force.
-    pub(crate) fn hold_against_journal(&self) -> Result<(), StoreError> {
+    /// not in force. Tells whether that is something else than before.
+    pub(crate) fn hold_against_journal(&self) -> Result<bool, StoreError> {
         let expected = self.0.folder.expected()?;
         let found = Distrust::find(&self.0.database.reading(), &expected)?;
-        *write(&self.0.distrust) = found;
-        Ok(())
+        let mut distrust = write(&self.0.distrust);
+        let is_other = *distrust != found;
+        *distrust = found;
+        drop(distrust);
+        if is_other {
+            self.next_generation();
+        }
+        Ok(is_other)
     }
 
     /// Refuses a change that would keep something that differs from what the
