@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use crate::checkpoint::Begin;
 use crate::control::{self, Distrust, Rows};
 use crate::database::{Commit, begin, meta, set_meta, uint};
-use crate::guard::{read, write};
+use crate::guard::{lock, read, write};
 use crate::ids::NoRandomness;
 use crate::{Act, AdminAct, JournalError, Store};
 
@@ -268,6 +268,7 @@ impl Store {
     ) -> Result<T, ChangeError> {
         let inner = &self.0;
         let at = inner.clock.now();
+        let changing = lock(&inner.changing);
         let mut connection = inner.database.writing();
         let transaction = begin(&mut connection, Commit::Durable)?;
         control::forget_touched(&transaction)?;
@@ -307,7 +308,7 @@ impl Store {
             return Err(error.into());
         }
         inner.revision.store(revision, Ordering::Release);
-        drop(connection);
+        drop((connection, changing));
         if let Err(error) = inner.journal.append_made(inner.clock.now(), revision) {
             // It was made all the same: the next change or the next start says so.
             tracing::warn!(error = %error, "that a change was made is not in the journal yet");
@@ -324,7 +325,12 @@ impl Store {
     /// Holds the control plane against the journal, from now on what differs is
     /// not in force. Tells whether that is something else than before.
     pub(crate) fn hold_against_journal(&self) -> Result<bool, StoreError> {
-        let expected = self.0.folder.expected()?;
+        let _changing = lock(&self.0.changing);
+        let mut expected = self.0.folder.expected()?;
+        // It was made, even if the journal does not say so yet.
+        if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
+            expected.made(open);
+        }
         let found = Distrust::find(&self.0.database.reading(), &expected)?;
         let mut distrust = write(&self.0.distrust);
         let is_other = *distrust != found;

@@ -276,6 +276,7 @@ impl Store {
             report,
             revision: AtomicU64::new(revision),
             generation: AtomicU64::new(0),
+            changing: Mutex::new(()),
             maintenance,
             distrust: RwLock::default(),
             listeners: RwLock::new(Vec::new()),

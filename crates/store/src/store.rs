@@ -33,6 +33,9 @@ pub(crate) struct Inner {
     pub(crate) report: OpenReport,
     pub(crate) revision: AtomicU64,
     pub(crate) generation: AtomicU64,
+    /// Held while a change is made, and while the database is held against the
+    /// journal: a change that is half made would look like a difference.
+    pub(crate) changing: Mutex<()>,
     /// One at a time: backup, retention, verification, key rotation.
     pub(crate) maintenance: Arc<Mutex<()>>,
     /// What the database holds and the journal does not say.

@@ -2,7 +2,7 @@
 //! are made again, and what of the control plane differs is not in force.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use provost_policy::Amount;
 use provost_store::{
@@ -297,6 +297,26 @@ fn d87_whatever_the_database_counts_as_changes_the_next_one_holds() {
         assert!(opens(&store, &github).is_none());
         assert!(store.audit_verify(None).unwrap().intact(), "{count}");
     }
+}
+
+#[test]
+fn d87_verification_beside_changes_finds_nothing_that_differs() {
+    let scratch = scratch();
+    let store = scratch.open();
+    two(&store);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..100 {
+                mint(&store, "files", &format!("beside-{number}"));
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        while !done.load(Ordering::SeqCst) {
+            let refused = store.audit_verify(None).unwrap().refused;
+            assert!(refused.is_empty(), "{refused:?}");
+        }
+    });
 }
 
 #[test]
