@@ -38,10 +38,18 @@ pub(crate) struct Directory {
     pub(crate) source: provost_store::Directory,
     servers: HashMap<ServerId, Arc<Site>>,
     grants: HashMap<GrantId, Holding>,
-    policies: HashMap<PolicyKey, Option<Arc<Policy>>>,
+    policies: HashMap<PolicyKey, Compiled>,
 }
 
 type PolicyKey = (ServerId, Text, u32);
+
+/// A policy and the text it was compiled from.
+#[derive(Clone)]
+struct Compiled {
+    text: Arc<str>,
+    /// None when the text is no policy.
+    policy: Option<Arc<Policy>>,
+}
 
 /// One server and the way to it.
 pub(crate) struct Site {
@@ -242,15 +250,15 @@ impl Directory {
             version.name.clone(),
             version.version,
         );
-        let policy = match self
+        let known = self
             .policies
             .get(&key)
             .or_else(|| before.policies.get(&key))
-        {
-            Some(known) => known.clone(),
-            None => compile(version),
-        };
-        self.policies.insert(key, policy.clone());
+            // Another text stands for one that is not what was put.
+            .filter(|known| known.text == version.text);
+        let compiled = known.cloned().unwrap_or_else(|| compile(version));
+        let policy = compiled.policy.clone();
+        self.policies.insert(key, compiled);
         Some(Link {
             policy: policy?,
             name: version.name.clone(),
@@ -261,10 +269,10 @@ impl Directory {
     }
 }
 
-/// A version of a policy never changes, so it is compiled once. One that does
-/// not compile (it was checked when it was put) denies every call.
-fn compile(version: &PolicyVersion) -> Option<Arc<Policy>> {
-    match Policy::parse(&version.text) {
+/// A text is compiled once for a version. One that does not compile (it was
+/// checked when it was put) denies every call.
+fn compile(version: &PolicyVersion) -> Compiled {
+    let policy = match Policy::parse(&version.text) {
         Ok(policy) => Some(Arc::new(policy)),
         Err(problems) => {
             error!(policy.name = %version.name, policy.version = version.version,
@@ -272,6 +280,10 @@ fn compile(version: &PolicyVersion) -> Option<Arc<Policy>> {
                 "Policy `{}` cannot be read; its grants are denied everything", version.name);
             None
         }
+    };
+    Compiled {
+        text: Arc::clone(&version.text),
+        policy,
     }
 }
 

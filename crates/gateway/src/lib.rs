@@ -133,8 +133,12 @@ pub enum StartError {
 pub struct ReloadError(#[source] StoreError);
 
 /// What continues calls of agents, those of before a restart included.
+///
+/// A seal lives from the answer of one request to the next one. Both have to be
+/// seen, and the first is older than the seal, by as long as its call took: an
+/// hour is more than any call that asks takes.
 fn seals(store: &Store) -> Result<Seals, StoreError> {
-    let since = store.clock().now().wall.saturating_sub(LIFETIME);
+    let since = store.clock().now().wall.saturating_sub(2 * LIFETIME);
     let before = store.continued_since(since)?;
     Ok(Seals::new(&store.continuation_keys(), before))
 }
@@ -198,6 +202,7 @@ impl Gateway {
 
     /// Takes over every change of the store, whoever makes it and whoever is
     /// listening: when the change has been made, it holds for the next message.
+    /// So does what verification finds.
     fn follow_store(&self) {
         // Weak: the store must not keep alive what keeps the store.
         let gateway = Arc::downgrade(&self.0);
@@ -211,11 +216,13 @@ impl Gateway {
         }));
     }
 
-    /// Loads the directory unless it is that of the last change.
+    /// Loads the directory unless it is that of the store's generation.
     fn catch_up(&self) -> Result<(), StoreError> {
         let shared = &self.0.shared;
-        let in_force = shared.directory.read(|directory| directory.source.revision);
-        if in_force >= shared.store.revision() && !self.0.closed.load(Ordering::Acquire) {
+        let in_force = shared
+            .directory
+            .read(|directory| directory.source.generation);
+        if in_force >= shared.store.generation() && !self.0.closed.load(Ordering::Acquire) {
             return Ok(());
         }
         self.load()

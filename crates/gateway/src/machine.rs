@@ -13,8 +13,9 @@ const LEAST_MEMORY: usize = 64 << 20;
 /// database, for what listens, and for connections that are taken only to be
 /// turned away.
 const KEPT_FILES: usize = 64;
-/// Open files of one server process: input, output, errors.
-const FILES_OF_A_CHILD: usize = 3;
+/// Open files of one server process: input, output, errors, and where Linux
+/// tells of its end.
+const FILES_OF_A_CHILD: usize = 4;
 /// One file in so many is one server process's, at most.
 const CHILDREN_PART: usize = 16;
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use crate::checkpoint::Begin;
 use crate::control::{self, Distrust, Rows};
 use crate::database::{Commit, begin, meta, set_meta, uint};
-use crate::guard::{read, write};
+use crate::guard::{lock, read, write};
 use crate::ids::NoRandomness;
 use crate::{Act, AdminAct, JournalError, Store};
 
@@ -268,6 +268,7 @@ impl Store {
     ) -> Result<T, ChangeError> {
         let inner = &self.0;
         let at = inner.clock.now();
+        let changing = lock(&inner.changing);
         let mut connection = inner.database.writing();
         let transaction = begin(&mut connection, Commit::Durable)?;
         control::forget_touched(&transaction)?;
@@ -275,7 +276,15 @@ impl Store {
             Change::Already(value) => return Ok(value),
             Change::Made(made) => made,
         };
-        let revision = read_revision(&transaction)? + 1;
+        let known = self.revision();
+        if read_revision(&transaction)? != known {
+            tracing::error!(
+                "the database's number of changes was changed past the journal; it is set right with this change"
+            );
+        }
+        // From memory: with a number that was set back, what the journal says
+        // of this change would be taken for an older one.
+        let revision = known.saturating_add(1);
         set_meta(&transaction, "revision", &revision.to_string())?;
         let rows = control::touched(&transaction)?;
         let distrusts = self.refuse_differing(&transaction, &rows)?;
@@ -299,7 +308,7 @@ impl Store {
             return Err(error.into());
         }
         inner.revision.store(revision, Ordering::Release);
-        drop(connection);
+        drop((connection, changing));
         if let Err(error) = inner.journal.append_made(inner.clock.now(), revision) {
             // It was made all the same: the next change or the next start says so.
             tracing::warn!(error = %error, "that a change was made is not in the journal yet");
@@ -308,17 +317,29 @@ impl Store {
             // What was refused stays refused.
             tracing::error!(error = %error, "the control plane could not be held against the journal");
         }
+        self.next_generation();
         self.tell_change();
         Ok(made.value)
     }
 
     /// Holds the control plane against the journal, from now on what differs is
-    /// not in force.
-    pub(crate) fn hold_against_journal(&self) -> Result<(), StoreError> {
-        let expected = self.0.folder.expected()?;
+    /// not in force. Tells whether that is something else than before.
+    pub(crate) fn hold_against_journal(&self) -> Result<bool, StoreError> {
+        let _changing = lock(&self.0.changing);
+        let mut expected = self.0.folder.expected()?;
+        // It was made, even if the journal does not say so yet.
+        if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
+            expected.made(open);
+        }
         let found = Distrust::find(&self.0.database.reading(), &expected)?;
-        *write(&self.0.distrust) = found;
-        Ok(())
+        let mut distrust = write(&self.0.distrust);
+        let is_other = *distrust != found;
+        *distrust = found;
+        drop(distrust);
+        if is_other {
+            self.next_generation();
+        }
+        Ok(is_other)
     }
 
     /// Refuses a change that would keep something that differs from what the

@@ -15,6 +15,15 @@ use crate::{CallId, Store, StoreError};
 /// What these keys are for, so that they are no other keys.
 const PURPOSE: &[u8] = b"provost: calls that agents continue";
 
+/// How far a call of several requests has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WentOn {
+    /// So many of them went upstream in the time that was asked for.
+    pub requests: u32,
+    /// When the last one did, unix time in microseconds.
+    pub last: u64,
+}
+
 // === impl Store ===
 
 impl Store {
@@ -25,21 +34,25 @@ impl Store {
         keys.iter().rev().map(derived).collect()
     }
 
-    /// How many requests of each call went upstream, for calls of more than one
-    /// since `wall` (unix time in microseconds). Whatever may have gone counts.
-    pub fn continued_since(&self, wall: u64) -> Result<HashMap<CallId, u32>, StoreError> {
+    /// The calls of which more than one request went upstream since `wall` (unix
+    /// time in microseconds). Whatever may have gone counts.
+    pub fn continued_since(&self, wall: u64) -> Result<HashMap<CallId, WentOn>, StoreError> {
         self.0.folder.fold()?;
         let connection = self.0.database.reading_alone()?;
         let first = first_since(&connection, wall)?;
         let mut statement = connection.prepare(
-            "SELECT call, count(*) FROM records WHERE n >= ?1 AND decision = 'allow' \
+            "SELECT call, count(*), max(at) FROM records WHERE n >= ?1 AND decision = 'allow' \
              AND (status IS NULL OR status <> 'not_sent') GROUP BY call HAVING count(*) > 1",
         )?;
         let mut rows = statement.query([first])?;
         let mut continued = HashMap::new();
         while let Some(row) = rows.next()? {
             let call = CallId::new(u128::from_be_bytes(row.get(0)?));
-            continued.insert(call, row.get(1)?);
+            let went_on = WentOn {
+                requests: row.get(1)?,
+                last: uint(row.get(2)?),
+            };
+            continued.insert(call, went_on);
         }
         Ok(continued)
     }

@@ -9,7 +9,6 @@ use rusqlite::Connection;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::change::read_revision;
 use crate::control::DENIES_ALL;
 use crate::grants::{self, GrantRow};
 use crate::guard::read;
@@ -22,8 +21,8 @@ use crate::{GrantId, Secret, ServerId, Store, StoreError};
 /// time goes on while a snapshot stands still: ask [`Grant::live`].
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    /// Which change of the control plane this is the state after.
-    pub revision: u64,
+    /// The [`Store::generation`] it was read in; some of a later one may be in it.
+    pub generation: u64,
     pub(crate) servers: HashMap<ServerId, Arc<Server>>,
     pub(crate) server_names: HashMap<Text, ServerId>,
     pub(crate) grants: HashMap<GrantId, Arc<Grant>>,
@@ -287,15 +286,21 @@ impl Grant {
 impl Store {
     /// A consistent snapshot of servers, grants and policies.
     pub fn directory(&self) -> Result<Directory, StoreError> {
+        // First: whatever becomes something else from here on has a later one.
+        let generation = self.generation();
         let mut connection = self.0.database.reading();
         // One transaction, so that everything is of the same moment.
         let snapshot = connection.transaction()?;
-        self.read_directory(&snapshot)
+        self.read_directory(&snapshot, generation)
     }
 
-    fn read_directory(&self, connection: &Connection) -> Result<Directory, StoreError> {
+    fn read_directory(
+        &self,
+        connection: &Connection,
+        generation: u64,
+    ) -> Result<Directory, StoreError> {
         let mut directory = Directory {
-            revision: read_revision(connection)?,
+            generation,
             ..Directory::default()
         };
         let distrust = read(&self.0.distrust);

@@ -182,11 +182,10 @@ impl Folder {
     pub(crate) fn checkpoint(&self, pruned: Option<(u64, &Mac)>) -> Result<u64, StoreError> {
         let failed = |error| StoreError::Read(Arc::new(error));
         let directory = self.journal.directory();
-        let checkpoint = {
+        let (checkpoint, since) = {
             let mut state = lock(&self.state);
             self.fold_locked(&mut state)?;
-            state.since = 0;
-            Checkpoint {
+            let checkpoint = Checkpoint {
                 up_to: state.at.end.number,
                 mac: crate::control::Hex(state.at.end.mac),
                 segment: state.at.end.segment,
@@ -194,14 +193,19 @@ impl Folder {
                 steady: state.at.steady,
                 counters: state.ledger.snapshot(),
                 control: state.control.clone(),
-            }
+            };
+            (checkpoint, state.since)
         };
         let (named, size) = checkpoint.write(directory).map_err(failed)?;
         let written = self
             .journal
             .append_checkpoint(self.clock.now(), &named, pruned)?;
         self.journal.sync()?;
-        lock(&self.state).size = size;
+        let mut state = lock(&self.state);
+        // What came meanwhile is in none yet.
+        state.since = state.since.saturating_sub(since);
+        state.size = size;
+        drop(state);
         checkpoint::forget_old(directory).map_err(failed)?;
         Ok(written.number)
     }
@@ -264,42 +268,45 @@ impl Folder {
         if state.at.end.number > state.rowed {
             let mut connection = self.database.writing();
             let transaction = begin(&mut connection, Commit::Repeatable)?;
-            let row = self.timeline(state, chunk.segment, &transaction)?;
-            batch.save(&transaction, row)?;
+            let timeline = self.timeline(state.timeline, chunk.segment, &transaction)?;
+            batch.save(&transaction, timeline.row)?;
             save_position(&transaction, &state.at)?;
             transaction.commit()?;
+            // Not before: its row may be new, and goes when this is rolled back.
+            state.timeline = timeline;
             state.rowed = state.at.end.number;
         }
         state.saved = state.at;
         Ok(batch.entries())
     }
 
-    /// The row of the timeline that a segment belongs to.
+    /// The timeline that a segment belongs to; `before` is that of what came
+    /// before it.
     fn timeline(
         &self,
-        state: &mut State,
+        before: FoldedTimeline,
         segment: u32,
         transaction: &Transaction<'_>,
-    ) -> Result<i64, StoreError> {
-        if state.timeline.segment != segment {
-            let header = first_entry(self.journal.directory(), segment)
-                .map_err(|error| StoreError::Read(Arc::new(error)))?;
-            // Of a segment whose header is damaged, or which was written before
-            // headers said it, it is known from what came before.
-            if let Some((
+    ) -> Result<FoldedTimeline, StoreError> {
+        if before.segment == segment {
+            return Ok(before);
+        }
+        let header = first_entry(self.journal.directory(), segment)
+            .map_err(|error| StoreError::Read(Arc::new(error)))?;
+        let row = match header {
+            Some((
                 Header {
                     node: Some(node),
                     epoch,
                     ..
                 },
                 _,
-            )) = header
-            {
-                state.timeline.row = timeline_row(transaction, &node, epoch)?;
-            }
-            state.timeline.segment = segment;
-        }
-        Ok(state.timeline.row)
+            )) => timeline_row(transaction, &node, epoch)?,
+            // Of a segment whose header is damaged, or which was written before
+            // headers said it, it is known from what came before.
+            Some((Header { node: None, .. }, _)) | None => before.row,
+        };
+        Ok(FoldedTimeline { segment, row })
     }
 
     /// Forgets counters in which nothing counts any more.
@@ -458,3 +465,6 @@ impl FoldThread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

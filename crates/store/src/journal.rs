@@ -89,6 +89,10 @@ struct Shared {
     disk: Disk,
     /// Held over the whole of a sync; taken before `state`.
     syncing: Mutex<()>,
+    /// The body of an entry that has to be written before another change is
+    /// made: the one before was not made, and that could not be said. Held until
+    /// it is written, so that no change comes before it; taken before `state`.
+    owed: Mutex<Option<Vec<u8>>>,
     /// A batch is done, or the writer is free.
     done: Condvar,
     /// There is something to sync.
@@ -117,9 +121,6 @@ struct State {
     unfolded: bool,
     /// The disk refused to keep what the kernel took.
     sync_failed: Option<Arc<io::Error>>,
-    /// The body of an entry that has to be written before another change is
-    /// made: the one before was not made, and that could not be said.
-    owed: Option<Vec<u8>>,
     closed: bool,
 }
 
@@ -172,7 +173,6 @@ impl Journal {
             unfolded: false,
             unsynced_from: found.end.segment,
             sync_failed: None,
-            owed: None,
             closed: false,
             writer: Some(Box::new(writer)),
         };
@@ -181,6 +181,7 @@ impl Journal {
             disk: Disk::default(),
             state: Mutex::new(state),
             syncing: Mutex::new(()),
+            owed: Mutex::new(None),
             done: Condvar::new(),
             to_sync: Condvar::new(),
             to_fold: Condvar::new(),
@@ -242,21 +243,19 @@ impl Journal {
         if written.is_err() {
             let mut body = Vec::new();
             write_undone(&mut body, act, revision);
-            lock(&self.0.state).owed = Some(body);
+            *lock(&self.0.owed) = Some(body);
         }
         written
     }
 
     /// Writes what is owed. Until then no change is made.
     pub(crate) fn pay(&self) -> Result<(), JournalError> {
-        let Some(body) = lock(&self.0.state).owed.take() else {
-            return Ok(());
-        };
-        let written = self.append_body(&body);
-        if written.is_err() {
-            lock(&self.0.state).owed = Some(body);
+        let mut owed = lock(&self.0.owed);
+        if let Some(body) = owed.as_deref() {
+            self.append_body(body)?;
+            *owed = None;
         }
-        written.map(drop)
+        Ok(())
     }
 
     /// Names a checkpoint whose file is on the disk; `pruned` is what retention

@@ -37,6 +37,7 @@ pub use audit::{Damage, DamageKind, ExportFormat, Head, HeadError, Pruned, Verif
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, Trust, WithKey, restore};
 pub use change::{Actor, ChangeError, StoreError};
 pub use clock::Clock;
+pub use continued::WentOn;
 pub use directory::{
     Directory, Grant, PolicyVersion, Processes, Server, TokenHash, Transport, Unreadable,
     hash_token,

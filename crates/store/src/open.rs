@@ -275,6 +275,8 @@ impl Store {
             folder,
             report,
             revision: AtomicU64::new(revision),
+            generation: AtomicU64::new(0),
+            changing: Mutex::new(()),
             maintenance,
             distrust: RwLock::default(),
             listeners: RwLock::new(Vec::new()),
@@ -340,7 +342,7 @@ impl Store {
                 }
             }
         }
-        self.hold_against_journal()
+        self.hold_against_journal().map(drop)
     }
 
     /// Records that a backup was restored, and that another timeline begins.

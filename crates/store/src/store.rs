@@ -32,6 +32,10 @@ pub(crate) struct Inner {
     pub(crate) folder: Arc<Folder>,
     pub(crate) report: OpenReport,
     pub(crate) revision: AtomicU64,
+    pub(crate) generation: AtomicU64,
+    /// Held while a change is made, and while the database is held against the
+    /// journal: a change that is half made would look like a difference.
+    pub(crate) changing: Mutex<()>,
     /// One at a time: backup, retention, verification, key rotation.
     pub(crate) maintenance: Arc<Mutex<()>>,
     /// What the database holds and the journal does not say.
@@ -91,9 +95,16 @@ impl Store {
         self.0.revision.load(Ordering::Acquire)
     }
 
-    /// Calls `told` after each change of the control plane, on the thread
-    /// that made it and before whoever made it hears of it. It must not hold
-    /// a [`Store`], or the store is never closed, and must not make changes.
+    /// How often what is in force has become something else since the store was
+    /// opened: with each change, and with what [`Store::audit_verify`] finds. It
+    /// stands nowhere on the disk, so nobody can set it back.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// Calls `told` after each new generation, on the thread that made it and
+    /// before whoever made it hears of it. It must not hold a [`Store`], or the
+    /// store is never closed, and must not make changes.
     pub fn on_change(&self, told: Box<dyn Fn() + Send + Sync>) {
         write(&self.0.listeners).push(told);
     }
@@ -112,6 +123,11 @@ impl Store {
             return Err(JournalError::Closed.into());
         }
         Ok(alone)
+    }
+
+    /// Something else is in force than before.
+    pub(crate) fn next_generation(&self) {
+        self.0.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn tell_change(&self) {

@@ -6,13 +6,13 @@ fn files_are_kept_back_for_everything_but_connections() {
     assert_eq!(
         small,
         Files {
-            connections: 384,
+            connections: 352,
             children: 64
         }
     );
-    assert!(2 * small.connections + 3 * small.children + KEPT_FILES <= 1024);
+    assert!(2 * small.connections + FILES_OF_A_CHILD * small.children + KEPT_FILES <= 1024);
     assert_eq!(shared_out(20_000, 256).children, 256);
-    assert_eq!(shared_out(20_000, 256).connections, 9_584);
+    assert_eq!(shared_out(20_000, 256).connections, 9_456);
     // So few that nothing is kept back.
     assert_eq!(shared_out(10, 256).connections, 16);
 }

@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use provost_policy::Text;
 use provost_policy::json::Value;
-use provost_store::CallId;
+use provost_store::{CallId, WentOn};
 use sha2::{Digest, Sha256};
 
 use crate::asking::Print;
@@ -45,8 +45,8 @@ pub(crate) type Fingerprint = [u8; 32];
 pub(crate) struct Seals {
     /// The first one seals; what any of them sealed is opened.
     ciphers: Vec<Aes256Gcm>,
-    /// How many requests of continued calls there were before this process began.
-    before: HashMap<CallId, u32>,
+    /// How far continued calls had come before this process began.
+    before: HashMap<CallId, WentOn>,
     // A std mutex: look-ups and inserts only.
     used: Mutex<Used>,
 }
@@ -115,11 +115,11 @@ pub(crate) fn fingerprint(method: &str, params: Option<Value<'_>>) -> Fingerprin
 // === impl Seals ===
 
 impl Seals {
-    /// Seals under the first of these keys. `before` says how many requests of
-    /// calls with more than one there were, as far back as a seal is good for.
+    /// Seals under the first of these keys. `before` holds each call of more than
+    /// one request whose last seal may still be good.
     pub(crate) fn new(
         keys: &[impl Deref<Target = [u8; 32]>],
-        before: HashMap<CallId, u32>,
+        before: HashMap<CallId, WentOn>,
     ) -> Self {
         Self {
             ciphers: keys
@@ -195,8 +195,12 @@ impl Seals {
         let state = std::str::from_utf8(state).ok()?;
         let call = CallId::new(u128::from_be_bytes(*call));
         let round = u32::from_be_bytes(*round);
+        let sealed = end.saturating_sub(LIFETIME);
+        // The time alone would do if nobody ever set the clock back, the number
+        // alone if every request of the call were known.
         let went_on = self.before.get(&call);
-        let used = went_on.is_some_and(|requests| *requests > round) || self.is_used(grant, nonce);
+        let went_on = went_on.is_some_and(|it| it.requests > round || it.last > sealed);
+        let used = went_on || self.is_used(grant, nonce);
         (wall < end && !used).then(|| Continued {
             call,
             state: (!state.is_empty()).then(|| state.to_owned()),

@@ -1,6 +1,7 @@
 //! What was committed is in force, whoever made the change; and what of the
 //! store cannot be read stops only what it belongs to.
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use provost_store::{Actor, Attachment, NewGrant, Secret, ServerChange};
@@ -112,6 +113,65 @@ async fn d03_a_server_whose_secret_is_lost_is_refused_alone_and_a_revoke_still_h
         text(&agent.call("echo", json!({"text": "honest"})).await),
         "honest"
     );
+}
+
+/// Writes a text over another one of the same length, in the database's file.
+fn overwrite(data: &Path, text: &str, by: &str) {
+    assert_eq!(text.len(), by.len());
+    let path = data.join("provost.db");
+    let file = std::fs::read(&path).unwrap();
+    let places = file.windows(text.len()).enumerate();
+    let places: Vec<_> = places.filter(|(_, it)| *it == text.as_bytes()).collect();
+    assert!(!places.is_empty(), "the text is in the database");
+    let open = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    for (place, _) in places {
+        open.write_all_at(by.as_bytes(), place as u64).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_verification_finds_is_out_of_force_at_once_and_in_force_when_it_is_mended() {
+    const DENIES: &str = r#"{"version":"1","description":"spare","default":"deny" }"#;
+    const ALLOWS: &str = r#"{"version":"1","description":"spare","default":"allow"}"#;
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let (gate, upstream, pass) = (scene.gate, scene.upstream, scene.pass);
+    gate.store
+        .put_policy(&somebody(), "fixture", "spare", DENIES, None)
+        .unwrap();
+    // From here on all of it is in the database's file.
+    let gate = gate.restart(settings()).await;
+    overwrite(&gate.data(), DENIES, ALLOWS);
+    let policy = |name: &str| Attachment {
+        policy: Some(name.to_owned()),
+        shadow: None,
+    };
+    gate.attach(&pass, policy("spare"));
+    let agent = gate.http_agent(&pass);
+    agent.connect().await;
+    let echo = || agent.call("echo", json!({"text": "honest"}));
+    // Nobody has held it against the journal yet.
+    assert_eq!(text(&echo().await), "honest");
+    let before = upstream.calls().len();
+
+    let verified = gate.store.audit_verify(None).unwrap();
+    assert_eq!(verified.refused, ["policy `fixture/spare` version 1"]);
+    assert_eq!(rule(&echo().await), "(hidden)");
+    assert!(agent.tools().await.is_empty());
+    let history = gate.history();
+    assert_eq!(history.last().unwrap(), "tools/call echo: deny by (hidden)");
+
+    overwrite(&gate.data(), ALLOWS, DENIES);
+    // The store reads the file again behind a change.
+    gate.mint(NewGrant {
+        server: "fixture".to_owned(),
+        label: "later".to_owned(),
+        ..NewGrant::default()
+    });
+    assert!(gate.store.audit_verify(None).unwrap().refused.is_empty());
+    assert_eq!(rule(&echo().await), "(default deny)");
+    assert_eq!(upstream.calls().len(), before, "no byte went upstream");
+    gate.attach(&pass, policy("rules"));
+    assert_eq!(text(&echo().await), "honest");
 }
 
 #[tokio::test]

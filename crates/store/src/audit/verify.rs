@@ -34,12 +34,11 @@ impl Store {
         // A journal that is damaged itself is no measure of its records.
         if verified.damage.is_empty() {
             verified.rebuilt = self.0.folder.compare_records()?;
-            self.hold_against_journal()?;
+            if self.hold_against_journal()? {
+                self.tell_change();
+            }
         }
         verified.refused = self.refused();
-        if !verified.refused.is_empty() {
-            self.tell_change();
-        }
         Ok(verified)
     }
 }

@@ -137,11 +137,11 @@ impl<'f> Comparison<'f> {
             self.state.at.end.segment = chunk.segment;
             self.state.at.end.offset = chunk.offset + chunk.bytes.len() as u64;
             let transaction = self.fresh.transaction()?;
-            let row = self
-                .folder
-                .timeline(&mut self.state, chunk.segment, &transaction)?;
-            batch.save(&transaction, row)?;
+            let known = self.state.timeline;
+            let timeline = self.folder.timeline(known, chunk.segment, &transaction)?;
+            batch.save(&transaction, timeline.row)?;
             transaction.commit()?;
+            self.state.timeline = timeline;
             let more = self.kept(before, self.state.at.end.number)?;
             self.differing += more.abs_diff(batch.rows());
             self.compare("records", CLOSED)?;

@@ -121,8 +121,8 @@ impl Journal {
         self.pay()
     }
 
-    /// Waits until something was appended, or until `longest` is over, then
-    /// lets more come for `gather`. False when the journal is closed.
+    /// Waits until something was appended, then lets more come for `gather`.
+    /// False when the journal is closed.
     pub(crate) fn wait_for_fold(&self, gather: Duration) -> bool {
         let mut state = lock(&self.0.state);
         while !state.unfolded && !state.closed {

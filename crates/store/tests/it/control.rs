@@ -474,7 +474,7 @@ fn every_change_is_recorded_counted_and_told() {
         (store.revision() - before, told.load(Ordering::SeqCst)),
         (3, 3)
     );
-    assert_eq!(store.directory().unwrap().revision, store.revision());
+    assert_eq!(store.directory().unwrap().generation, store.generation());
     assert_eq!(
         acts(&store),
         [

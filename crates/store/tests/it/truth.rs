@@ -1,6 +1,9 @@
 //! The journal is what happened. The database can be held against it: records
 //! are made again, and what of the control plane differs is not in force.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use provost_policy::Amount;
 use provost_store::{
     Attachment, ChangeError, DamageKind, Filter, Grant, Minted, NewGrant, NewServer, OpenError,
@@ -57,12 +60,12 @@ fn two(store: &Store) -> [Minted; 2] {
 }
 
 /// What a token opens.
-fn opens(store: &Store, minted: &Minted) -> Option<std::sync::Arc<Grant>> {
+fn opens(store: &Store, minted: &Minted) -> Option<Arc<Grant>> {
     let directory = store.directory().unwrap();
     let now = store.clock().now().wall;
     directory
         .authenticate(minted.token.expose(), now)
-        .map(std::sync::Arc::clone)
+        .map(Arc::clone)
 }
 
 fn text_of(grant: &Grant) -> &str {
@@ -233,6 +236,87 @@ fn d87_a_grant_that_differs_can_be_revoked_and_not_be_made_good_by_a_change() {
     store.revoke_grant(&admin(), id).unwrap();
     assert!(store.audit_verify(None).unwrap().intact());
     assert!(opens(&store, &github).is_none());
+}
+
+/// How often somebody who follows the store was told.
+fn follow(store: &Store) -> Arc<AtomicU64> {
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    store.on_change(Box::new(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    }));
+    told
+}
+
+#[test]
+fn d87_what_verification_finds_is_told_once_and_so_is_that_it_is_gone() {
+    let scratch = scratch();
+    let store = scratch.open();
+    two(&store);
+    let told = follow(&store);
+    let rename = |label: &str| {
+        let sql = "UPDATE grants SET label = ?1 WHERE opens_name = 'github'";
+        assert_eq!(database(&scratch).execute(sql, [label]).unwrap(), 1);
+    };
+    let mut generation = store.generation();
+    for (label, refused) in [("ci", 0), ("root", 1), ("ci", 0)] {
+        let is_news = store.refused().len() != refused;
+        rename(label);
+        for _ in 0..2 {
+            assert_eq!(store.audit_verify(None).unwrap().refused.len(), refused);
+        }
+        assert_eq!(store.generation(), generation + u64::from(is_news));
+        assert_eq!(told.swap(0, Ordering::SeqCst), u64::from(is_news));
+        generation = store.generation();
+        assert_eq!(store.directory().unwrap().generation, generation);
+    }
+}
+
+#[test]
+fn d87_whatever_the_database_counts_as_changes_the_next_one_holds() {
+    for count in ["1", "999999", "18446744073709551615", "none"] {
+        let scratch = scratch();
+        let store = scratch.open();
+        let [github, files] = two(&store);
+        let told = follow(&store);
+        let (revision, before) = (store.revision(), store.directory().unwrap());
+        let sql = "UPDATE meta SET value = ?1 WHERE name = 'revision'";
+        assert_eq!(database(&scratch).execute(sql, [count]).unwrap(), 1);
+
+        store.revoke_grant(&admin(), &github.grant.id).unwrap();
+        assert_eq!(store.revision(), revision + 1, "{count}");
+        assert_eq!(told.load(Ordering::SeqCst), 1);
+        assert!(store.directory().unwrap().generation > before.generation);
+        assert!(opens(&store, &github).is_none());
+        assert!(opens(&store, &files).is_some());
+        assert!(store.audit_verify(None).unwrap().intact(), "{count}");
+        store.close();
+        drop(store);
+        let store = scratch.open();
+        assert_eq!(store.revision(), revision + 1, "{count}");
+        assert!(opens(&store, &github).is_none());
+        assert!(store.audit_verify(None).unwrap().intact(), "{count}");
+    }
+}
+
+#[test]
+fn d87_verification_beside_changes_finds_nothing_that_differs() {
+    let scratch = scratch();
+    let store = scratch.open();
+    two(&store);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..100 {
+                mint(&store, "files", &format!("beside-{number}"));
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        while !done.load(Ordering::SeqCst) {
+            let refused = store.audit_verify(None).unwrap().refused;
+            assert!(refused.is_empty(), "{refused:?}");
+        }
+    });
 }
 
 #[test]

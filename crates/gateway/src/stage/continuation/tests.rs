@@ -1,11 +1,17 @@
+use provost_policy::Moment;
+use provost_policy::json::{self, Bounds};
+use provost_store::{Entry, Intent, Locations, Store};
+
 use super::*;
+
+const MINUTE: u64 = 60 * 1_000_000;
 
 /// Seals under this key, after so many requests of call 7.
 fn seals(key: u8, requests: Option<u32>) -> Seals {
-    let before = requests.map(|requests| (CallId::new(7), requests));
+    let went_on = |requests| WentOn { requests, last: 0 };
+    let before = requests.map(|requests| (CallId::new(7), went_on(requests)));
     Seals::new(&[Box::new([key; 32])], before.into_iter().collect())
 }
-use provost_policy::json::{self, Bounds};
 
 const BOUNDS: Bounds = Bounds {
     depth: 16,
@@ -111,6 +117,63 @@ fn d14_a_restart_knows_which_seals_were_used() {
             "{requests:?}"
         );
     }
+}
+
+/// Whether the last seal of a call opens for a process that begins now. Its
+/// requests and the answer that was sealed were so many minutes ago; the answer
+/// is that to request number `round`.
+fn opens_after_a_restart(requests: &[u64], round: u32, answered: u64) -> bool {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(&Locations {
+        data: scratch.path().join("data"),
+        config: scratch.path().join("config"),
+    });
+    let store = store.unwrap();
+    let (now, call) = (store.clock().now(), CallId::new(7));
+    let ago = |minutes: u64| now.wall - minutes * MINUTE;
+    for minutes in requests {
+        let intent = Intent {
+            call,
+            at: Moment {
+                wall: ago(*minutes),
+                ..now
+            },
+            grant: "g1",
+            grant_label: "agent",
+            server: "fixture",
+            method: "tools/call",
+            tool: Some("elicit"),
+            policy: None,
+            version: None,
+            rule: None,
+            keys: &[],
+            charges: &[],
+            shadow: None,
+        };
+        store.journal().append(&Entry::Intent(intent)).unwrap();
+    }
+    let process = Seals::new(&store.continuation_keys(), HashMap::new());
+    let (print, at) = ([1; 32], ago(answered));
+    let seal = |before: Option<&Continued>| {
+        let sealed = process.seal(call, before, (None, &[]), &grant(), &print, at);
+        sealed.unwrap()
+    };
+    let mut sealed = seal(None);
+    for _ in 1..round {
+        sealed = seal(process.open(&sealed, &grant(), &print, at).as_ref());
+    }
+    let next = crate::seals(&store).unwrap();
+    next.open(&sealed, &grant(), &print, now.wall).is_some()
+}
+
+#[test]
+fn a_restart_knows_a_used_seal_however_long_its_call_took() {
+    // Answered after four minutes, and gone on within the hour after that.
+    assert!(opens_after_a_restart(&[62], 1, 58));
+    assert!(!opens_after_a_restart(&[62, 57], 1, 58));
+    // Asked again and again, an hour each time.
+    assert!(opens_after_a_restart(&[170, 115, 60], 3, 59));
+    assert!(!opens_after_a_restart(&[170, 115, 60, 5], 3, 59));
 }
 
 #[test]

@@ -45,6 +45,26 @@ fn act(store: &Store) -> Result<crate::Position, JournalError> {
         }))
 }
 
+#[test]
+fn no_change_is_queued_while_what_is_owed_is_being_written() {
+    let (_scratch, store) = store();
+    let journal = store.journal();
+    let before = journal.end();
+    let being_written = lock(&journal.0.owed);
+    let (tell, told) = channel();
+    let other = store.clone();
+    let thread = std::thread::spawn(move || {
+        let added = other.add_server(&crate::Actor::new("test"), server("late"));
+        tell.send(added.is_ok()).unwrap();
+    });
+    let early = told.recv_timeout(Duration::from_millis(50));
+    assert_eq!(early, Err(RecvTimeoutError::Timeout));
+    assert_eq!(journal.end(), before);
+    drop(being_written);
+    assert!(told.recv().unwrap());
+    thread.join().unwrap();
+}
+
 fn inode(journal: &Journal) -> u64 {
     use std::os::unix::fs::MetadataExt;
     lock(&journal.0.state).file.metadata().unwrap().ino()
