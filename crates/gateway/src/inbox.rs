@@ -119,14 +119,21 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
     let wall = shared.clock.now().wall;
     // A session was opened with a token: with a new one, it is opened again.
     let rotated = after.source.rotated_since(&before.source);
-    let stale = |session: &Session| rotated.contains(&GrantId(session.grant.clone()));
-    let gone = |session: &Session| stale(session) || after.holding(&session.grant, wall).is_none();
-    for session in shared.sessions.take_if(gone) {
+    let stale = |grant: &Text| rotated.contains(&GrantId(grant.clone()));
+    let gone = |grant: &Text| stale(grant) || after.holding(grant, wall).is_none();
+    // First what is not among the sessions, or not yet: requests of the modern era,
+    // and what opens a session. Whatever joins them from now on has ended.
+    for principal in before.principals() {
+        if gone(&principal.grant.0) {
+            principal.ended.cancel();
+        }
+    }
+    for session in shared.sessions.take_if(|session| gone(&session.grant)) {
         worker.end_with_grant(&session);
     }
     for session in shared.all_sessions() {
         let now = after.holding(&session.grant, wall);
-        let Some(now) = now.filter(|_| !stale(&session)) else {
+        let Some(now) = now.filter(|_| !stale(&session.grant)) else {
             worker.end_with_grant(&session);
             continue;
         };

@@ -441,7 +441,8 @@ impl Flight {
     /// Settles and answers a request that got no answer.
     async fn give_up(self, worker: &Worker, why: Broken, way: Way) {
         let session = &self.route.session;
-        if worker.shared.present(&session.grant, |_| ()).is_err() {
+        let live = worker.shared.present(&session.grant, |_| ()).is_ok();
+        if !live || session.outlived_its_token() {
             worker.end_with_grant(session);
         }
         // Nobody else is to blame then, whatever happened next.

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Account, Held};
+use crate::directory::Principal;
 use crate::envelope::IdKey;
 use crate::metrics::Counts;
 use crate::modern::{Declared, meta};
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) agent: Option<u64>,
     /// Cancelled when the session ends; every stream of it then ends too.
     pub(crate) ended: CancellationToken,
+    /// Cancelled when the token ends with which it was opened, if it was with one.
+    token_ended: Option<CancellationToken>,
     /// Held while a lost upstream session is opened again, so that it happens once.
     pub(crate) reopening: tokio::sync::Mutex<()>,
     /// Places for refusals of questions that are on their way to the upstream.
@@ -230,6 +233,7 @@ impl Session {
             modern: Notify::new(),
             agent,
             ended: CancellationToken::new(),
+            token_ended: None,
             reopening: tokio::sync::Mutex::new(()),
             refusing: Arc::new(Semaphore::new(REFUSALS)),
             outbound,
@@ -242,10 +246,20 @@ impl Session {
 
     /// What stands for a session around one modern request over HTTP.
     /// What it costs is counted with the request.
-    pub(crate) fn alone(owner: (Text, Text), account: &Arc<Account>) -> Self {
-        let session = Self::new(owner, account.nothing(), None, Outbound::Http);
+    pub(crate) fn alone(principal: &Principal) -> Self {
+        let session = Self::opened_by(principal, principal.account.nothing());
         session.decide(Era::Modern);
         session
+    }
+
+    /// A session over HTTP, which ends with the token it is opened with.
+    pub(crate) fn opened_by(principal: &Principal, held: Held) -> Self {
+        let owner = (principal.grant.0.clone(), principal.server.0.clone());
+        Self {
+            ended: principal.ended.child_token(),
+            token_ended: Some(principal.ended.clone()),
+            ..Self::new(owner, held, None, Outbound::Http)
+        }
     }
 
     /// The account of its grant.
@@ -292,6 +306,12 @@ impl Session {
     /// Whether it is open: before that nothing but opening it goes upstream.
     pub(crate) fn is_open(&self) -> bool {
         self.era().is_some()
+    }
+
+    /// Whether the token has ended with which it was opened.
+    pub(crate) fn outlived_its_token(&self) -> bool {
+        let ended = self.token_ended.as_ref();
+        ended.is_some_and(CancellationToken::is_cancelled)
     }
 
     /// Whether it ended because its grant did.
