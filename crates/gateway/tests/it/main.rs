@@ -34,6 +34,7 @@ mod pieces;
 mod pressure;
 mod processes;
 mod questions;
+mod reopened;
 mod run;
 mod servers;
 mod sessions;
