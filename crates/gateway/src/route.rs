@@ -425,6 +425,9 @@ impl Route {
         let _reopening = patience::turn(limit, &self.session.reopening).await?;
         let opening = {
             let state = self.session.state();
+            if state.over.is_some() {
+                return Err(Fault::not_sent());
+            }
             if state.generation != generation {
                 return Ok(());
             }

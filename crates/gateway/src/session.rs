@@ -411,6 +411,16 @@ impl Session {
         }
     }
 
+    /// Opens a question of the upstream; returns the one that had its id. One to a
+    /// session that is over comes back.
+    pub(crate) fn ask(&self, key: IdKey, question: Question) -> Result<Option<Question>, Question> {
+        let mut state = self.state();
+        match state.over {
+            None => Ok(state.questions.insert(key, question)),
+            Some(_) => Err(question),
+        }
+    }
+
     /// Sends a message that belongs to no answer. `false` when the agent has no
     /// stream open for it, or does not read.
     pub(crate) fn deliver(&self, message: Bytes) -> bool {
@@ -681,3 +691,6 @@ impl Sessions {
         self.open().by_id.len()
     }
 }
+
+#[cfg(test)]
+mod tests;
