@@ -236,6 +236,7 @@ fn finish(
         Ok(inline) => inline,
         Err(Unfit { status, answered }) => {
             settle(status);
+            route.session.not_arranged(pending);
             return answered;
         }
     };
@@ -247,6 +248,7 @@ fn finish(
     let http = match answer {
         Answer::Error(error) => {
             settle(Status::RpcError);
+            route.session.not_arranged(pending);
             let code = error.get("code").map(Value::raw);
             let era = pending.era();
             if era == Era::Modern && code.is_some_and(answer::doubts_the_era) {
@@ -262,6 +264,7 @@ fn finish(
             } else {
                 Status::Ok
             });
+            route.session.arranged(pending);
             splices.extend(filter::result(worker, route, present, pending, result));
             splices.extend(sealed(worker, route, pending, result));
             splices.extend(decision_mark(parsed, result.get("_meta")));

@@ -9,7 +9,6 @@ use provost_policy::json::{Folder, KnownNames, Value};
 use provost_store::{GrantId, ServerId, Status};
 use tracing::debug;
 
-use crate::asking::is_part;
 use crate::directory::Directory;
 use crate::envelope::{self, Message};
 use crate::inbound::{self, Sorted};
@@ -94,11 +93,7 @@ fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) 
             let uri = params
                 .and_then(|params| params.get("uri"))
                 .and_then(Value::as_str);
-            uri.is_some_and(|uri| {
-                let state = session.state();
-                // Servers may name a part of what was subscribed to.
-                state.subscriptions.keys().any(|known| is_part(&uri, known))
-            })
+            uri.is_some_and(|uri| session.hears_of(&uri))
         }
         Ok(Message::Notification { method, params })
             if child.is_shared() && method == "notifications/tasks/status" =>

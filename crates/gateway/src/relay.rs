@@ -115,6 +115,7 @@ impl Flight {
         let pending = Pending {
             kept,
             transform,
+            arranges: None,
             modern: message.modern().cloned(),
             cancelled: cancelled.clone(),
             number,
@@ -494,8 +495,11 @@ impl Flight {
             Broken::CalledOff => (Status::NotSent, Failure::busy("cancelled")),
         };
         let taken = pending.is_none();
-        if let Some(kept) = pending.and_then(|pending| pending.kept) {
-            settle::settle(&worker.shared, &kept, status);
+        if let Some(pending) = pending {
+            session.not_arranged(&pending);
+            if let Some(kept) = &pending.kept {
+                settle::settle(&worker.shared, kept, status);
+            }
         }
         let reason = match why {
             // Whoever ended the session took its requests and cancels them.

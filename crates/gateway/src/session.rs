@@ -3,6 +3,8 @@
 //! A session belongs to the grant that opened it and to nobody else. Its lock
 //! is a std mutex: sections are look-ups and inserts, never held across an await.
 
+mod standing;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -25,6 +27,10 @@ use crate::protocol::Era;
 use crate::relay::Transform;
 use crate::sse::Event;
 use crate::stage::continuation::Spent;
+
+use standing::Standing;
+
+pub(crate) use standing::Arrangement;
 
 /// Tells an agent to ask for the list of tools again.
 const TOOLS_CHANGED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
@@ -91,10 +97,8 @@ pub(crate) struct State {
     pub(crate) questions: HashMap<IdKey, Question>,
     /// The tools as the upstream last listed them to this session, all of them.
     pub(crate) tools: Option<KnownNames>,
-    /// Resources whose changes the agent wants to hear of.
-    pub(crate) subscriptions: HashMap<String, Subscription>,
-    /// The log level the agent asked for, to ask for it again.
-    pub(crate) level: Option<Outgoing>,
+    /// What the agent arranged, to ask for it again.
+    standing: Standing,
     /// Subscriptions of the modern era, by the id of the request that listens.
     pub(crate) listening: HashMap<IdKey, Listening>,
     /// How what was open ended with it, once it is over.
@@ -119,6 +123,8 @@ pub(crate) struct Pending {
     pub(crate) kept: Option<Kept>,
     /// What its answer goes through on the way back.
     pub(crate) transform: Transform,
+    /// What it arranges, if its answer is good.
+    pub(crate) arranges: Option<Arrangement>,
     /// What its agent can be asked in the answer; the modern era alone.
     pub(crate) modern: Option<Arc<Modern>>,
     /// Cancelled when the agent cancels the request.
@@ -132,12 +138,6 @@ pub(crate) struct Coming {
     session: Arc<Session>,
     key: IdKey,
     cancelled: CancellationToken,
-}
-
-/// A subscription to a resource, to ask for it again. Its text counts by itself.
-pub(crate) struct Subscription {
-    pub(crate) message: Outgoing,
-    pub(crate) _held: Held,
 }
 
 /// One open `subscriptions/listen`.
@@ -339,20 +339,6 @@ impl Session {
         !std::mem::replace(&mut self.state().follows, true)
     }
 
-    /// The log level the agent arranged for as long as its session lives: to be
-    /// asked for again where the upstream forgot it.
-    pub(crate) fn standing_level(&self) -> Option<Outgoing> {
-        self.state().level.clone()
-    }
-
-    /// The same for its subscriptions, which are governed: each is judged and
-    /// recorded again.
-    pub(crate) fn standing_subscriptions(&self) -> Vec<Outgoing> {
-        let state = self.state();
-        let subscriptions = state.subscriptions.values();
-        subscriptions.map(|kept| kept.message.clone()).collect()
-    }
-
     /// Notes that the agent was heard of just now.
     pub(crate) fn touch(&self) {
         self.state().last_used = Some(Instant::now());
@@ -525,6 +511,7 @@ impl Session {
         state.answered.truncate(MOST_BESIDE - 1);
         let pending = Pending {
             kept: None,
+            arranges: None,
             ..pending
         };
         state.answered.push_front((key, pending));

@@ -39,6 +39,7 @@ mod run;
 mod servers;
 mod sessions;
 mod smuggled;
+mod standing;
 mod stopping;
 mod tls;
 mod traces;
