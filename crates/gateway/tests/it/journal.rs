@@ -155,7 +155,7 @@ async fn what_is_recorded_in_part_is_not_asked() {
     let both = get(&json!({"taskId": task["taskId"]})).await.unwrap();
     let both = both["result"]["inputRequests"]
         .as_object()
-        .map(|all| all.len());
+        .map(serde_json::Map::len);
     assert_eq!(both, Some(2));
     let history = scene.gate.history();
     let of_questions = history.iter().filter(|line| line.contains("elicitation"));
