@@ -14,6 +14,7 @@ use provost_policy::json::Folder;
 use provost_policy::judge::Enforced;
 use provost_store::{GrantId, PolicyVersion, Secret, Server, ServerId, TokenHash, Transport};
 use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::budget::{Account, Budget};
@@ -76,6 +77,9 @@ pub(crate) struct Principal {
     pub(crate) account: Arc<Account>,
     /// The same for its server.
     pub(crate) server_account: Arc<Account>,
+    /// Cancelled when the grant ends or gets another token: what was opened with
+    /// this one ends with it.
+    pub(crate) ended: CancellationToken,
 }
 
 /// One grant and what it may do.
@@ -161,6 +165,7 @@ impl Directory {
             });
             next.servers.insert(server.id.clone(), site);
         }
+        let rotated = next.source.rotated_since(&before.source);
         let grants: Vec<_> = next.source.grants().cloned().collect();
         for grant in grants {
             let Some(site) = next.servers.get(&grant.server).cloned() else {
@@ -172,6 +177,13 @@ impl Directory {
                 .as_ref()
                 .and_then(|version| next.link(version, &grant, before))
                 .map(Link::apart);
+            let known = before.grants.get(&grant.id);
+            let ended = known
+                .filter(|_| !rotated.contains(&grant.id))
+                .map(|holding| holding.principal.ended.clone())
+                // One that had expired may be live again.
+                .filter(|ended| !ended.is_cancelled())
+                .unwrap_or_default();
             let principal = Arc::new(Principal {
                 grant: grant.id.clone(),
                 label: grant.label.clone(),
@@ -180,6 +192,7 @@ impl Directory {
                 counts: Arc::clone(&site.counts),
                 account: budget.grant(&grant.id.0),
                 server_account: Arc::clone(&site.account),
+                ended,
             });
             let holding = Holding {
                 principal,
@@ -212,6 +225,11 @@ impl Directory {
         let holding = self.grants.get(&GrantId(id.clone()))?;
         let live = self.source.live(&holding.principal.grant, wall);
         live.then_some(holding)
+    }
+
+    /// All grants, those included that have expired.
+    pub(crate) fn principals(&self) -> impl Iterator<Item = &Principal> {
+        self.grants.values().map(|holding| &*holding.principal)
     }
 
     /// The server with this id.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use provost_policy::json::{Folder, KnownNames, Value};
+use provost_policy::lengths;
 use tracing::debug;
 
 use crate::answer;
@@ -138,7 +139,7 @@ impl Eras {
         for tool in tools.elements().take(MOST_TOOLS) {
             if let Some(name) = tool.get("name").and_then(Value::as_str)
                 && (found.tools.len() < MOST_TOOLS || found.tools.contains_key(name.as_ref()))
-                && protocol::is_tool_name(&name)
+                && lengths::is_tool_name(&name)
                 && found.names.insert(&name, folder).is_ok()
             {
                 let headers = ToolHeaders::read(tool.get("inputSchema"))

@@ -1,6 +1,7 @@
 //! What a grant sees of a result: lists without what is hidden from it.
 
 use provost_policy::json::{Folder, Value};
+use provost_policy::lengths;
 use tracing::warn;
 
 use crate::asking;
@@ -84,7 +85,7 @@ pub(crate) fn result(
                 tool.get("name")
                     .and_then(Value::as_str)
                     .is_some_and(|name| {
-                        protocol::is_tool_name(&name)
+                        lengths::is_tool_name(&name)
                             && holding.lists_tool(&name, &mut folder)
                             && callable(&name)
                     })
@@ -188,7 +189,7 @@ fn remember_tools(session: &Session, result: Value<'_>, folder: &mut Folder) {
     for tool in tools.elements().take(MOST_TOOLS) {
         if let Some(name) = tool.get("name").and_then(Value::as_str)
             && known.len() < MOST_TOOLS
-            && protocol::is_tool_name(&name)
+            && lengths::is_tool_name(&name)
             && known.insert(&name, folder).is_err()
         {
             return;

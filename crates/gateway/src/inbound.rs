@@ -236,6 +236,7 @@ fn finish(
         Ok(inline) => inline,
         Err(Unfit { status, answered }) => {
             settle(status);
+            route.session.not_arranged(pending);
             return answered;
         }
     };
@@ -247,6 +248,7 @@ fn finish(
     let http = match answer {
         Answer::Error(error) => {
             settle(Status::RpcError);
+            route.session.not_arranged(pending);
             let code = error.get("code").map(Value::raw);
             let era = pending.era();
             if era == Era::Modern && code.is_some_and(answer::doubts_the_era) {
@@ -262,6 +264,7 @@ fn finish(
             } else {
                 Status::Ok
             });
+            route.session.arranged(pending);
             splices.extend(filter::result(worker, route, present, pending, result));
             splices.extend(sealed(worker, route, pending, result));
             splices.extend(decision_mark(parsed, result.get("_meta")));
@@ -538,10 +541,7 @@ fn question(
         return Err(Failure::busy("too many questions are open already"));
     }
     if method == "ping" {
-        let question = Question { kept: None };
-        let before = route.session.state().questions.insert(key, question);
-        settle_question(worker, before, Status::Cancelled);
-        return Ok(());
+        return ask(worker, route, key, Question { kept: None });
     }
     let declared = route.session.state().capabilities.clone();
     let asked = Asked {
@@ -563,11 +563,23 @@ fn question(
         Stop::Unrecorded => Failure::record_unavailable(),
         Stop::Malformed(failure) | Stop::Failed(failure) => failure,
     })?;
-    let question = Question { kept: Some(kept) };
-    let before = route.session.state().questions.insert(key, question);
-    // An id that is used twice: the first question can no longer be answered.
-    settle_question(worker, before, Status::Cancelled);
-    Ok(())
+    ask(worker, route, key, Question { kept: Some(kept) })
+}
+
+/// Puts a question among those that are open. Where the session has ended in the
+/// meantime nobody would settle it, so it is over at once.
+fn ask(worker: &Worker, route: &Route, key: IdKey, question: Question) -> Result<(), Failure> {
+    match route.session.ask(key, question) {
+        Ok(before) => {
+            // An id that is used twice: the first question can no longer be answered.
+            settle_question(worker, before, Status::Cancelled);
+            Ok(())
+        }
+        Err(unasked) => {
+            settle_question(worker, Some(unasked), Status::NotSent);
+            Err(Failure::agent_away())
+        }
+    }
 }
 
 fn settle_question(worker: &Worker, question: Option<Question>, status: Status) {
@@ -576,7 +588,8 @@ fn settle_question(worker: &Worker, question: Option<Question>, status: Status) 
     }
 }
 
-/// A question that passed but reached no agent: whoever asked must not wait.
+/// A question that passed but reached no agent: whoever asked must not wait. One
+/// that is not open any more was settled by whoever closed it.
 pub(crate) fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
     let refused = {
         let Ok(parsed) = envelope::parse_upstream(text) else {
@@ -586,6 +599,9 @@ pub(crate) fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
             return;
         };
         let question = route.session.state().questions.remove(&id.key());
+        if question.is_none() {
+            return;
+        }
         settle_question(worker, question, Status::NotSent);
         Failure::agent_away().body(Some(id.raw()))
     };

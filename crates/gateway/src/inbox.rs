@@ -9,7 +9,6 @@ use provost_policy::json::{Folder, KnownNames, Value};
 use provost_store::{GrantId, ServerId, Status};
 use tracing::debug;
 
-use crate::asking::is_part;
 use crate::directory::Directory;
 use crate::envelope::{self, Message};
 use crate::inbound::{self, Sorted};
@@ -94,11 +93,7 @@ fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) 
             let uri = params
                 .and_then(|params| params.get("uri"))
                 .and_then(Value::as_str);
-            uri.is_some_and(|uri| {
-                let state = session.state();
-                // Servers may name a part of what was subscribed to.
-                state.subscriptions.keys().any(|known| is_part(&uri, known))
-            })
+            uri.is_some_and(|uri| session.hears_of(&uri))
         }
         Ok(Message::Notification { method, params })
             if child.is_shared() && method == "notifications/tasks/status" =>
@@ -119,14 +114,21 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
     let wall = shared.clock.now().wall;
     // A session was opened with a token: with a new one, it is opened again.
     let rotated = after.source.rotated_since(&before.source);
-    let stale = |session: &Session| rotated.contains(&GrantId(session.grant.clone()));
-    let gone = |session: &Session| stale(session) || after.holding(&session.grant, wall).is_none();
-    for session in shared.sessions.take_if(gone) {
+    let stale = |grant: &Text| rotated.contains(&GrantId(grant.clone()));
+    let gone = |grant: &Text| stale(grant) || after.holding(grant, wall).is_none();
+    // First what is not among the sessions, or not yet: requests of the modern era,
+    // and what opens a session. Whatever joins them from now on has ended.
+    for principal in before.principals() {
+        if gone(&principal.grant.0) {
+            principal.ended.cancel();
+        }
+    }
+    for session in shared.sessions.take_if(|session| gone(&session.grant)) {
         worker.end_with_grant(&session);
     }
     for session in shared.all_sessions() {
         let now = after.holding(&session.grant, wall);
-        let Some(now) = now.filter(|_| !stale(&session)) else {
+        let Some(now) = now.filter(|_| !stale(&session.grant)) else {
             worker.end_with_grant(&session);
             continue;
         };

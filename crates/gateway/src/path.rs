@@ -503,14 +503,11 @@ fn take_off(
             .inspect_err(|_| settle::settle(&worker.shared, &kept, Status::NotSent))?;
         message = message.without(unasked.splice);
     }
-    match modern {
-        Some(modern) => {
-            if let Some(continued) = &modern.continued {
-                message = message.unsealed(request.params, continued.state.as_deref());
-            }
-            message = message.with(modern);
+    if let Some(modern) = modern {
+        if let Some(continued) = &modern.continued {
+            message = message.unsealed(request.params, continued.state.as_deref());
         }
-        None => housekeeping::remember(session, &request.method, request.params, &message),
+        message = message.with(modern);
     }
     let route = present.route(session);
     let flight = Flight::new(route, &message, transform, Some(kept)).map_err(|in_flight| {
@@ -519,6 +516,7 @@ fn take_off(
         }
         Stop::from(in_flight)
     })?;
+    housekeeping::arrange(session, request, &message);
     Ok((flight, permit, message))
 }
 

@@ -5,7 +5,6 @@
 //! Modern is 2026-07-28: every request stands alone and says what it is.
 
 use provost_policy::json::Folder;
-use provost_policy::lengths;
 
 use crate::asking;
 
@@ -61,16 +60,6 @@ pub(crate) enum RequestKind {
     Method,
     /// Not of this protocol: needs an explicit `methods.allow`.
     Unknown,
-}
-
-/// Whether a tool of that name is carried: one that reads as a path, or that
-/// steers whoever shows it, is no name in any revision of the protocol.
-pub(crate) fn is_tool_name(name: &str) -> bool {
-    !name.is_empty()
-        && lengths::fits_tool_name(name)
-        && !name.contains("..")
-        && !name.contains('/')
-        && !name.contains(char::is_control)
 }
 
 /// The task requests of both eras.

@@ -115,6 +115,7 @@ impl Flight {
         let pending = Pending {
             kept,
             transform,
+            arranges: None,
             modern: message.modern().cloned(),
             cancelled: cancelled.clone(),
             number,
@@ -303,18 +304,33 @@ impl Flight {
                 Sorted::Deliver(text) if matches!(way, Way::Nobody) => {
                     inbound::undelivered(worker, &self.route, &text);
                 }
-                // An answer to another request of this session, on a stream that
-                // several share: the agent sorts it out as we did.
                 Sorted::Deliver(text) if opening => {
                     if !self.route.session.deliver(text.clone()) {
                         inbound::undelivered(worker, &self.route, &text);
                     }
                 }
+                Sorted::Deliver(text) => {
+                    // An agent that knows from where fetches it again.
+                    let again = trail.last_event.is_some();
+                    let event = Event {
+                        id,
+                        retry,
+                        message: Some(text.clone()),
+                    };
+                    let passed = self.pass(worker, &mut way, event).await;
+                    if !matches!(passed, Ok(taken) if taken || again) {
+                        inbound::undelivered(worker, &self.route, &text);
+                    }
+                    if let Err(broken) = passed {
+                        return self.broken(worker, broken, way).await;
+                    }
+                }
+                // An answer to another request of this session, on a stream that
+                // several share: the agent sorts it out as we did.
                 Sorted::Answer {
                     answered: Answered { text, .. },
                     ..
-                }
-                | Sorted::Deliver(text) => {
+                } => {
                     let event = Event {
                         id,
                         retry,
@@ -343,13 +359,14 @@ impl Flight {
 
     /// Passes an event on. An agent that does not read holds its call for as
     /// long as an upstream may, and not when the call is over for other reasons.
-    async fn pass(&self, worker: &Worker, way: &mut Way, event: Event) -> Result<(), Broken> {
+    /// `false` when it has gone.
+    async fn pass(&self, worker: &Worker, way: &mut Way, event: Event) -> Result<bool, Broken> {
         if let (Way::Stream(_) | Way::Unopened(_), Some(id)) = (&*way, &event.id) {
             self.route.session.note_answer_event(id);
         }
         tokio::select! {
             biased;
-            () = way.pass(event) => Ok(()),
+            taken = way.pass(event) => Ok(taken),
             () = self.cancelled.cancelled() => Err(Broken::Cancelled),
             () = self.route.session.ended.cancelled() => Err(Broken::Ended),
             () = tokio::time::sleep(worker.shared.settings.call_timeout) => Err(Broken::Gone),
@@ -441,7 +458,8 @@ impl Flight {
     /// Settles and answers a request that got no answer.
     async fn give_up(self, worker: &Worker, why: Broken, way: Way) {
         let session = &self.route.session;
-        if worker.shared.present(&session.grant, |_| ()).is_err() {
+        let live = worker.shared.present(&session.grant, |_| ()).is_ok();
+        if !live || session.outlived_its_token() {
             worker.end_with_grant(session);
         }
         // Nobody else is to blame then, whatever happened next.
@@ -477,8 +495,11 @@ impl Flight {
             Broken::CalledOff => (Status::NotSent, Failure::busy("cancelled")),
         };
         let taken = pending.is_none();
-        if let Some(kept) = pending.and_then(|pending| pending.kept) {
-            settle::settle(&worker.shared, &kept, status);
+        if let Some(pending) = pending {
+            session.not_arranged(&pending);
+            if let Some(kept) = &pending.kept {
+                settle::settle(&worker.shared, kept, status);
+            }
         }
         let reason = match why {
             // Whoever ended the session took its requests and cancels them.

@@ -168,9 +168,9 @@ impl Route {
     ) -> Result<(), Fault> {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
-                self.child(worker, spec, Era::Legacy)?
-                    .notify(permit, message)
-                    .await
+                let child = self.found_child(worker, spec, Era::Legacy);
+                let child = child.ok_or_else(Fault::not_sent)?;
+                child.notify(permit, message).await
             }
             Upstream::Http(http) => {
                 let generation = self.session.state().generation;
@@ -197,9 +197,9 @@ impl Route {
     ) -> Result<(), Fault> {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
-                self.child(worker, spec, Era::Legacy)?
-                    .announce(permit, message)
-                    .await
+                let child = self.found_child(worker, spec, Era::Legacy);
+                let child = child.ok_or_else(Fault::not_sent)?;
+                child.announce(permit, message).await
             }
             Upstream::Http(_) => self.notify(worker, permit, message).await,
         }
@@ -217,7 +217,7 @@ impl Route {
         match self.upstream() {
             Ok(Upstream::Http(_)) if era == Era::Modern => {}
             Ok(Upstream::Stdio(spec)) => {
-                if let Ok(child) = self.child(worker, spec, era) {
+                if let Some(child) = self.found_child(worker, spec, era) {
                     child.cancel(&permit, &self.session, key).await;
                 }
             }
@@ -317,10 +317,7 @@ impl Route {
     ) -> Result<Use, Fault> {
         let children = worker.shared.children.get().ok_or_else(Fault::not_sent)?;
         let session = &self.session;
-        let own = session
-            .agent
-            .and_then(|agent| worker.shared.stdio.child_of(agent));
-        let spec = own.as_ref().unwrap_or(spec);
+        let spec = &self.started_by(worker, spec);
         // A process that agents of several grants share is the server's own.
         let account = match spec.processes {
             Processes::Shared => &self.site.account,
@@ -335,6 +332,21 @@ impl Route {
             child.stay(session);
         }
         Ok(child)
+    }
+
+    /// The same where only a process that is there is of interest.
+    fn found_child(&self, worker: &Worker, spec: &Arc<ChildSpec>, era: Era) -> Option<Use> {
+        let children = worker.shared.children.get()?;
+        let spec = &self.started_by(worker, spec);
+        children.find(spec, self.holder(spec, era), era, &self.session)
+    }
+
+    /// What is started for this session: what its agent brought along, or what is
+    /// registered.
+    fn started_by(&self, worker: &Worker, registered: &Arc<ChildSpec>) -> Arc<ChildSpec> {
+        let agent = self.session.agent;
+        let own = agent.and_then(|agent| worker.shared.stdio.child_of(agent));
+        own.unwrap_or_else(|| Arc::clone(registered))
     }
 
     /// This session has no use for its process of that era any more.
@@ -413,6 +425,9 @@ impl Route {
         let _reopening = patience::turn(limit, &self.session.reopening).await?;
         let opening = {
             let state = self.session.state();
+            if state.over.is_some() {
+                return Err(Fault::not_sent());
+            }
             if state.generation != generation {
                 return Ok(());
             }

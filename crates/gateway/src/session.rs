@@ -3,6 +3,8 @@
 //! A session belongs to the grant that opened it and to nobody else. Its lock
 //! is a std mutex: sections are look-ups and inserts, never held across an await.
 
+mod standing;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,6 +18,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Account, Held};
+use crate::directory::Principal;
 use crate::envelope::IdKey;
 use crate::metrics::Counts;
 use crate::modern::{Declared, meta};
@@ -24,6 +27,10 @@ use crate::protocol::Era;
 use crate::relay::Transform;
 use crate::sse::Event;
 use crate::stage::continuation::Spent;
+
+use standing::Standing;
+
+pub(crate) use standing::Arrangement;
 
 /// Tells an agent to ask for the list of tools again.
 const TOOLS_CHANGED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
@@ -45,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) agent: Option<u64>,
     /// Cancelled when the session ends; every stream of it then ends too.
     pub(crate) ended: CancellationToken,
+    /// Cancelled when the token ends with which it was opened, if it was with one.
+    token_ended: Option<CancellationToken>,
     /// Held while a lost upstream session is opened again, so that it happens once.
     pub(crate) reopening: tokio::sync::Mutex<()>,
     /// Places for refusals of questions that are on their way to the upstream.
@@ -88,10 +97,8 @@ pub(crate) struct State {
     pub(crate) questions: HashMap<IdKey, Question>,
     /// The tools as the upstream last listed them to this session, all of them.
     pub(crate) tools: Option<KnownNames>,
-    /// Resources whose changes the agent wants to hear of.
-    pub(crate) subscriptions: HashMap<String, Subscription>,
-    /// The log level the agent asked for, to ask for it again.
-    pub(crate) level: Option<Outgoing>,
+    /// What the agent arranged, to ask for it again.
+    standing: Standing,
     /// Subscriptions of the modern era, by the id of the request that listens.
     pub(crate) listening: HashMap<IdKey, Listening>,
     /// How what was open ended with it, once it is over.
@@ -116,6 +123,8 @@ pub(crate) struct Pending {
     pub(crate) kept: Option<Kept>,
     /// What its answer goes through on the way back.
     pub(crate) transform: Transform,
+    /// What it arranges, if its answer is good.
+    pub(crate) arranges: Option<Arrangement>,
     /// What its agent can be asked in the answer; the modern era alone.
     pub(crate) modern: Option<Arc<Modern>>,
     /// Cancelled when the agent cancels the request.
@@ -129,12 +138,6 @@ pub(crate) struct Coming {
     session: Arc<Session>,
     key: IdKey,
     cancelled: CancellationToken,
-}
-
-/// A subscription to a resource, to ask for it again. Its text counts by itself.
-pub(crate) struct Subscription {
-    pub(crate) message: Outgoing,
-    pub(crate) _held: Held,
 }
 
 /// One open `subscriptions/listen`.
@@ -230,6 +233,7 @@ impl Session {
             modern: Notify::new(),
             agent,
             ended: CancellationToken::new(),
+            token_ended: None,
             reopening: tokio::sync::Mutex::new(()),
             refusing: Arc::new(Semaphore::new(REFUSALS)),
             outbound,
@@ -242,10 +246,20 @@ impl Session {
 
     /// What stands for a session around one modern request over HTTP.
     /// What it costs is counted with the request.
-    pub(crate) fn alone(owner: (Text, Text), account: &Arc<Account>) -> Self {
-        let session = Self::new(owner, account.nothing(), None, Outbound::Http);
+    pub(crate) fn alone(principal: &Principal) -> Self {
+        let session = Self::opened_by(principal, principal.account.nothing());
         session.decide(Era::Modern);
         session
+    }
+
+    /// A session over HTTP, which ends with the token it is opened with.
+    pub(crate) fn opened_by(principal: &Principal, held: Held) -> Self {
+        let owner = (principal.grant.0.clone(), principal.server.0.clone());
+        Self {
+            ended: principal.ended.child_token(),
+            token_ended: Some(principal.ended.clone()),
+            ..Self::new(owner, held, None, Outbound::Http)
+        }
     }
 
     /// The account of its grant.
@@ -294,6 +308,12 @@ impl Session {
         self.era().is_some()
     }
 
+    /// Whether the token has ended with which it was opened.
+    pub(crate) fn outlived_its_token(&self) -> bool {
+        let ended = self.token_ended.as_ref();
+        ended.is_some_and(CancellationToken::is_cancelled)
+    }
+
     /// Whether it ended because its grant did.
     pub(crate) fn lost_its_grant(&self) -> bool {
         self.state().over == Some(Status::GrantEnded)
@@ -317,20 +337,6 @@ impl Session {
     /// Notes that the upstream's stream flows to the agent; `false` when it did.
     pub(crate) fn starts_following(&self) -> bool {
         !std::mem::replace(&mut self.state().follows, true)
-    }
-
-    /// The log level the agent arranged for as long as its session lives: to be
-    /// asked for again where the upstream forgot it.
-    pub(crate) fn standing_level(&self) -> Option<Outgoing> {
-        self.state().level.clone()
-    }
-
-    /// The same for its subscriptions, which are governed: each is judged and
-    /// recorded again.
-    pub(crate) fn standing_subscriptions(&self) -> Vec<Outgoing> {
-        let state = self.state();
-        let subscriptions = state.subscriptions.values();
-        subscriptions.map(|kept| kept.message.clone()).collect()
     }
 
     /// Notes that the agent was heard of just now.
@@ -388,6 +394,16 @@ impl Session {
         };
         if let Some(cancelled) = known {
             cancelled.cancel();
+        }
+    }
+
+    /// Opens a question of the upstream; returns the one that had its id. One to a
+    /// session that is over comes back.
+    pub(crate) fn ask(&self, key: IdKey, question: Question) -> Result<Option<Question>, Question> {
+        let mut state = self.state();
+        match state.over {
+            None => Ok(state.questions.insert(key, question)),
+            Some(_) => Err(question),
         }
     }
 
@@ -495,6 +511,7 @@ impl Session {
         state.answered.truncate(MOST_BESIDE - 1);
         let pending = Pending {
             kept: None,
+            arranges: None,
             ..pending
         };
         state.answered.push_front((key, pending));
@@ -661,3 +678,6 @@ impl Sessions {
         self.open().by_id.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

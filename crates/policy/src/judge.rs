@@ -264,10 +264,12 @@ fn readable<'c>(call: &Call<'c>) -> Result<&'c str, No> {
         .tool
         .ok_or_else(|| No::new(&RuleId::ENVELOPE, message::no_tool()))?;
     // Measured before it is compared with anything.
-    if lengths::fits_tool_name(tool) {
-        Ok(tool)
-    } else {
+    if !lengths::fits_tool_name(tool) {
         Err(No::new(&RuleId::ENVELOPE, message::long_tool(tool)))
+    } else if !lengths::is_tool_name(tool) {
+        Err(No::new(&RuleId::ENVELOPE, message::not_a_tool(tool)))
+    } else {
+        Ok(tool)
     }
 }
 

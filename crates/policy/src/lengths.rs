@@ -1,4 +1,4 @@
-//! How long the names are that decide something.
+//! How long the names are that decide something, and which are names of tools.
 //!
 //! A name is measured before anything else is done with it: work on a name is
 //! bounded because the name is.
@@ -26,6 +26,17 @@ pub const FOLDED: usize = 32 * 1024;
 /// Bytes of a message of an agent, unless a gateway is told otherwise: what a
 /// policy is checked against when it is asked what a call may cost.
 pub const BODY: usize = 4 << 20;
+
+/// Whether a tool of that name is carried: one that reads as a path, or that
+/// steers whoever shows it, is no name in any revision of the protocol.
+pub fn is_tool_name(name: &str) -> bool {
+    !name.is_empty() && fits_tool_name(name) && stands_in_tool_name(name)
+}
+
+/// Whether a text can be a part of the name of a tool.
+pub(crate) fn stands_in_tool_name(part: &str) -> bool {
+    !part.contains("..") && !part.contains('/') && !part.contains(char::is_control)
+}
 
 /// Whether a name is no longer than the name of a tool may be.
 pub fn fits_tool_name(name: &str) -> bool {

@@ -204,6 +204,11 @@ async fn relay(
                 }
                 *last_event = Some(id.clone());
             }
+            // A place first: nothing is sorted, and no question is open, that might
+            // not be handed over.
+            let Ok(place) = to.reserve().await else {
+                return;
+            };
             let message = match message {
                 None => None,
                 Some(text) => match sorted(worker, route, resumes, text) {
@@ -213,9 +218,7 @@ async fn relay(
                     Sorted::Nothing | Sorted::Violation => None,
                 },
             };
-            if to.send(Event { id, retry, message }).await.is_err() {
-                return;
-            }
+            place.send(Event { id, retry, message });
         }
     }
 }

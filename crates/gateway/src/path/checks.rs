@@ -36,7 +36,7 @@ pub(super) fn in_order(
     if state.in_flight.contains_key(&request.id.key()) {
         return Err(Stop::Malformed(Failure::id_in_use()));
     }
-    if let Some(name) = call.tool.filter(|name| !protocol::is_tool_name(name)) {
+    if let Some(name) = call.tool.filter(|name| !lengths::is_tool_name(name)) {
         let name = brief(name, lengths::TOOL_NAME);
         let problem = format!("`{}` is not the name of a tool", name.escape_debug());
         return Err(Stop::Refused {

@@ -1,8 +1,6 @@
-//! Requests that no policy decides, and what a session remembers of requests.
+//! Requests that no policy decides, and what requests arrange.
 
 use std::sync::Arc;
-
-use provost_policy::json::Value;
 
 use super::{Cleared, Request};
 use crate::outgoing::{Modern, Outgoing};
@@ -10,14 +8,8 @@ use crate::permit::Permit;
 use crate::present::Present;
 use crate::protocol::Housekeeping;
 use crate::relay::{Flight, Transform};
-use crate::session::{Session, Subscription};
+use crate::session::{Arrangement, Session};
 use crate::stage::Stop;
-
-/// What keeping a request costs beside its text.
-const KEPT: usize = 512;
-
-/// Subscriptions remembered for a session; enough for any honest agent.
-const MOST_SUBSCRIPTIONS: usize = 10_000;
 
 /// A housekeeping request on its way; lists are filtered on the way back.
 pub(super) fn flight(
@@ -42,42 +34,32 @@ pub(super) fn flight(
         | Housekeeping::Unsubscribe => Transform::Plain,
     };
     let mut message = Outgoing::new(request.text, request.id, request.params);
-    match modern {
-        Some(modern) => message = message.with(modern),
-        None => remember(session, &request.method, request.params, &message),
+    if let Some(modern) = modern {
+        message = message.with(modern);
     }
     let flight = Flight::new(present.route(session), &message, transform, None)?;
+    arrange(session, request, &message);
     Ok((flight, Permit::housekeeping(kind), message))
 }
 
-/// Keeps what has to be asked for again when an upstream session is lost.
-pub(super) fn remember(
-    session: &Session,
-    method: &str,
-    params: Option<Value<'_>>,
-    message: &Outgoing,
-) {
-    let uri = || Some(params?.get("uri")?.as_str()?.into_owned());
-    match method {
-        "logging/setLevel" => session.state().level = Some(message.clone()),
-        "resources/subscribe" => {
-            let mut state = session.state();
-            if let Some(uri) = uri()
-                && state.subscriptions.len() < MOST_SUBSCRIPTIONS
-            {
-                let held = session.account().count(uri.len() + KEPT);
-                let kept = Subscription {
-                    message: message.clone(),
-                    _held: held,
-                };
-                state.subscriptions.insert(uri, kept);
-            }
-        }
-        "resources/unsubscribe" => {
-            if let Some(uri) = uri() {
-                session.state().subscriptions.remove(&uri);
-            }
-        }
-        _ => {}
+/// Notes what a request in flight arranges for as long as its session lives. The
+/// modern era has nothing of the kind.
+pub(super) fn arrange(session: &Session, request: &Request<'_>, message: &Outgoing) {
+    if message.modern().is_some() {
+        return;
+    }
+    let uri = || Some(request.params?.get("uri")?.as_str()?.into_owned());
+    let message = || message.clone();
+    let arrangement = match request.method.as_ref() {
+        "logging/setLevel" => Some(Arrangement::Level(message())),
+        "resources/subscribe" => uri().map(|uri| Arrangement::Subscribe {
+            uri,
+            message: message(),
+        }),
+        "resources/unsubscribe" => uri().map(|uri| Arrangement::Unsubscribe { uri }),
+        _ => None,
+    };
+    if let Some(arrangement) = arrangement {
+        session.arrange(&request.id.key(), arrangement);
     }
 }

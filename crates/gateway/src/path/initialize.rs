@@ -14,7 +14,7 @@ use crate::permit::Permit;
 use crate::present::{Ended, Present};
 use crate::protocol::{Era, Housekeeping, RequestKind};
 use crate::relay::{Flight, Transform};
-use crate::session::{Outbound, Session};
+use crate::session::Session;
 use crate::stage::Stop;
 use crate::worker::Worker;
 
@@ -55,11 +55,9 @@ fn take_off(
             return Err(Failure::invalid_request(problem));
         }
         None => {
-            let principal = &present.principal;
-            let owner = (principal.grant.0.clone(), principal.server.0.clone());
-            let held = principal.account.hold(SESSION);
+            let held = present.principal.account.hold(SESSION);
             let held = held.map_err(Failure::no_memory)?;
-            Arc::new(Session::new(owner, held, None, Outbound::Http))
+            Arc::new(Session::opened_by(&present.principal, held))
         }
     };
     let params = request.params;

@@ -208,11 +208,7 @@ fn kind(request: &Request<'_>, wanted: &Wanted) -> RequestKind {
 fn session(agent: &Agent) -> Arc<Session> {
     match agent.session.as_ref().filter(|session| session.is_stdio()) {
         Some(session) => Arc::clone(session),
-        None => {
-            let principal = &agent.claim.principal;
-            let owner = (principal.grant.0.clone(), principal.server.0.clone());
-            Arc::new(Session::alone(owner, &principal.account))
-        }
+        None => Arc::new(Session::alone(&agent.claim.principal)),
     }
 }
 

@@ -45,18 +45,17 @@ impl Way {
         }
     }
 
-    /// Passes an event on; opens the stream for the first one.
-    pub(super) async fn pass(&mut self, event: Event) {
+    /// Passes an event on; opens the stream for the first one. `false` when the
+    /// agent is gone, which is noticed by `gone`.
+    pub(super) async fn pass(&mut self, event: Event) -> bool {
         self.open();
         match self {
-            // An agent that is gone is noticed by `gone`.
-            Self::Stream(stream) => drop(stream.send(event).await),
-            Self::Lines(lines) => {
-                if let Some(message) = event.message {
-                    drop(lines.send(message).await);
-                }
-            }
-            Self::Unopened(_) | Self::Nobody => {}
+            Self::Stream(stream) => stream.send(event).await.is_ok(),
+            Self::Lines(lines) => match event.message {
+                Some(message) => lines.send(message).await.is_ok(),
+                None => true,
+            },
+            Self::Unopened(_) | Self::Nobody => false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use provost_policy::json::Value;
 use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::{Call, Caller, RuleId};
-use provost_store::Decision;
+use provost_store::{Decision, Status};
 
 use super::record::{self, Subject};
 use super::{Stop, judge, limits, settle};
@@ -52,9 +52,21 @@ impl Asked<'_> {
         }
         let mut kept = Vec::new();
         for question in questions.iter().filter(|question| !self.knows(question)) {
-            kept.push(self.one(&question.method, question.params)?);
+            match self.one(&question.method, question.params) {
+                Ok(one) => kept.push(one),
+                Err(stop) => {
+                    // The message does not pass, so those before it do not either.
+                    for kept in &kept {
+                        settle::settle(self.shared, kept, Status::NotSent);
+                    }
+                    return Err(stop);
+                }
+            }
+        }
+        // Only now can they be answered.
+        let grant = &self.present.principal.grant.0;
+        for question in questions {
             if let (Some(task), Some((key, whole))) = (&question.task, &question.key) {
-                let grant = &self.present.principal.grant.0;
                 self.shared.questions.add(grant, task, key, whole);
             }
         }

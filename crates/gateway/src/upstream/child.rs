@@ -280,13 +280,7 @@ impl Child {
         if !self.is_ready() && self.era == Era::Modern {
             self.start().await?;
         } else if !self.is_ready() {
-            // On a task of its own: an agent that goes away in the midst of it
-            // must not leave a process that is half open.
-            let (child, session) = (Arc::clone(self), Arc::clone(session));
-            let reopening = self
-                .runtime
-                .spawn(async move { child.reopen(&session).await });
-            reopening.await.unwrap_or_else(|_| Err(Fault::not_sent()))?;
+            self.reopen(session).await?;
         }
         self.send(session, permit, message).await
     }

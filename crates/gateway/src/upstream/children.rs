@@ -86,6 +86,26 @@ impl Children {
         Ok(Use::new(Arc::clone(self), child, Arc::clone(session)))
     }
 
+    /// The process for this holder, if there is one, used in the same way. Whoever
+    /// only has something to tell it starts none and takes nobody's place.
+    pub(crate) fn find(
+        self: &Arc<Self>,
+        spec: &Arc<ChildSpec>,
+        holder: Holder,
+        era: Era,
+        session: &Arc<Session>,
+    ) -> Option<Use> {
+        let key = (spec.server.clone(), holder, era);
+        let child = {
+            let known = self.known();
+            let child = known.by_key.get(&key).cloned();
+            let child = child.filter(|child| child.spec() == spec)?;
+            child.begin(session);
+            child
+        };
+        Some(Use::new(Arc::clone(self), child, Arc::clone(session)))
+    }
+
     fn child(
         &self,
         known: &mut Known,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::*;
+use crate::questions::inquisitor;
 use provost_testkit::process::Start;
 use provost_testkit::wait::within;
 use provost_testkit::wait_until;
@@ -57,7 +58,7 @@ async fn deaf(
     let served = tokio::spawn(async move { gateway.serve_stdio(theirs, agent).await });
     let (output, mut input) = tokio::io::split(ours);
     let mut output = BufReader::new(output);
-    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"deaf","version":"1"}}}"#;
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"deaf","version":"1"}}}"#;
     input
         .write_all(format!("{initialize}\n").as_bytes())
         .await
@@ -81,6 +82,36 @@ async fn a_call_that_nobody_reads_ends() {
     scene
         .records_become(&["tools/call slow: allow, cancelled"])
         .await;
+    served.abort();
+}
+
+/// A question that could not be handed over is over with its call, and its server
+/// does not wait for an answer.
+#[tokio::test]
+async fn a_question_that_nobody_reads_ends_with_its_call() {
+    let setup = Setup::from(allow_all()).settings(|s| s.call_timeout = Duration::from_secs(1));
+    let scene = Scene::new(Face::Http, Kind::Http, setup).await;
+    let (mut input, _never_read, served) = deaf(&scene).await;
+    let ask = |id| format!(r#"{{"jsonrpc":"2.0","id":"q{id}","method":"roots/list"}}"#);
+    let questions: Vec<String> = (0..400).map(ask).collect();
+    let scripted = inquisitor(&questions.iter().map(String::as_str).collect::<Vec<_>>());
+    scene.gate.move_server("fixture", &scripted.url());
+    let line = call(2, "echo", "{}") + "\n";
+    input.write_all(line.as_bytes()).await.unwrap();
+    let of = |line: &str| {
+        let history = scene.gate.history();
+        history.iter().filter(|entry| *entry == line).count()
+    };
+    wait_until("its call is over", || {
+        of("tools/call echo: allow, cancelled") == 1
+    })
+    .await;
+    wait_until("the one on its way is over, too", || {
+        of("roots/list: allow, not_sent") == 1
+    })
+    .await;
+    let told = || String::from_utf8_lossy(&scripted.received()).into_owned();
+    wait_until("the server is told", || told().contains(r#""error":"#)).await;
     served.abort();
 }
 

@@ -5,9 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::harness::*;
+use provost_testkit::fixture::Options;
+use provost_testkit::modern::TASKS;
 use provost_testkit::wait_until;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const TASK: &str = "PROVOST_TEST_TASK";
 
@@ -43,6 +45,11 @@ fn l104_calls_that_cannot_be_recorded_go_nowhere_over_stdio() {
 }
 
 #[test]
+fn questions_that_are_recorded_in_part_do_not_pass() {
+    in_a_process("questions");
+}
+
+#[test]
 fn a_reply_is_given_even_if_its_outcome_cannot_be_recorded() {
     in_a_process("outcome");
 }
@@ -73,6 +80,7 @@ async fn story() {
     match std::env::var(TASK).as_deref() {
         Ok("refused over http") => what_cannot_be_recorded_goes_nowhere(Face::Http).await,
         Ok("refused over stdio") => what_cannot_be_recorded_goes_nowhere(Face::Stdio).await,
+        Ok("questions") => what_is_recorded_in_part_is_not_asked().await,
         Ok("outcome") => the_reply_is_given_all_the_same().await,
         _ => return,
     }
@@ -81,12 +89,81 @@ async fn story() {
 
 /// Files of this process cannot grow beyond what the journal is now.
 fn fill_the_disk(scene: &Scene) {
-    let segments = std::fs::read_dir(scene.gate.data().join("journal")).unwrap();
-    let size = segments
-        .map(|segment| segment.unwrap().metadata().unwrap().len())
-        .max()
-        .unwrap();
-    limit_files(Some(size));
+    limit_files(Some(journal(scene).len() as u64));
+}
+
+/// The text of the only segment.
+fn journal(scene: &Scene) -> String {
+    let mut segments = std::fs::read_dir(scene.gate.data().join("journal")).unwrap();
+    let segments = segments.find(|segment| {
+        let name = segment.as_ref().unwrap().file_name();
+        name.to_str().unwrap().ends_with(".log")
+    });
+    std::fs::read_to_string(segments.unwrap().unwrap().path()).unwrap()
+}
+
+/// Two questions, and room in the journal for one.
+async fn what_is_recorded_in_part_is_not_asked() {
+    let place = tempfile::tempdir().unwrap();
+    let open = place.path().join("open");
+    let options = Options {
+        on: "tasks/get".to_owned(),
+        until: Some(open.clone()),
+        ..Options::modern()
+    };
+    let setup = Setup::modern(allow_all()).options(options);
+    let scene = Scene::new(Face::Http, Kind::Http, setup).await;
+    let declared = json!({"elicitation": {}, "extensions": {TASKS: {}}});
+    scene.agent.declare(declared);
+    let person = json!({"method": "elicitation/create", "params": {"mode": "form", "message": "?",
+        "requestedSchema": {"type": "object", "properties": {"ok": {"type": "boolean"}}}}});
+    let job = async |questions: Value| {
+        let arguments = json!({"task": true, "ms": 0, "questions": questions});
+        let answer = scene.agent.call("job", arguments).await;
+        json!({"taskId": answer["result"]["taskId"]})
+    };
+    let get = |task: &Value| {
+        let (agent, task) = (scene.agent.clone(), task.clone());
+        tokio::spawn(async move { agent.request("tasks/get", task).await })
+    };
+    std::fs::write(&open, "").unwrap();
+    let first = get(&job(json!({"q": person})).await).await.unwrap();
+    assert_eq!(first["result"]["status"], "input_required", "{first}");
+    let text = journal(&scene);
+    let length = text
+        .lines()
+        .find(|line| line.contains("elicitation/create"));
+    let length = length.unwrap().len();
+    std::fs::remove_file(&open).unwrap();
+    let mut task = job(json!({"a": person, "b": person})).await;
+    let asked = get(&task);
+    wait_until("the task is asked about", || {
+        scene.upstream.requests("tasks/get").len() == 2
+    })
+    .await;
+    let size = journal(&scene).len() + length * 2 - length / 10;
+    limit_files(Some(size as u64));
+    std::fs::write(&open, "").unwrap();
+    let refused = asked.await.unwrap();
+    assert_eq!(refused["error"]["code"], 1503, "{refused}");
+    limit_files(None);
+    // Neither was asked, so neither can be answered.
+    task["inputResponses"] = json!({"a": {"action": "accept", "content": {"ok": true}}});
+    scene.agent.request("tasks/update", task.clone()).await;
+    let arrived = scene.upstream.requests("tasks/update");
+    assert_eq!(arrived[0]["inputResponses"], json!({}), "{arrived:?}");
+    let both = get(&json!({"taskId": task["taskId"]})).await.unwrap();
+    let both = both["result"]["inputRequests"]
+        .as_object()
+        .map(serde_json::Map::len);
+    assert_eq!(both, Some(2));
+    let history = scene.gate.history();
+    let of_questions = history.iter().filter(|line| line.contains("elicitation"));
+    let (ok, not_sent) = (
+        "elicitation/create: allow, ok",
+        "elicitation/create: allow, not_sent",
+    );
+    assert_eq!(of_questions.collect::<Vec<_>>(), [ok, not_sent, ok, ok]);
 }
 
 fn limit_files(size: Option<u64>) {

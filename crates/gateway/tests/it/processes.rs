@@ -59,6 +59,38 @@ async fn a_process_that_nobody_uses_makes_room_for_another() {
 }
 
 #[tokio::test]
+async fn whoever_only_tells_something_takes_nobodys_process() {
+    let setup = Setup::from(allow_all())
+        .processes(Processes::Grant)
+        .settings(|settings| settings.max_children = 1);
+    let scene = Scene::new(Face::Http, Kind::Stdio, setup).await;
+    // A program that changed: the process of the agent is gone, its session is not.
+    let TestUpstream::Stdio(stdio) = &scene.upstream else {
+        unreachable!("the server is a process");
+    };
+    let changed = stdio.start.clone().args(["--extra-tools", "further"]);
+    scene
+        .gate
+        .set_program_for("fixture", &changed, Processes::Grant);
+    wait_until("its process is gone", || scene.gate.children() == 0).await;
+    let pass = scene.another_pass("other");
+    let other = scene.another_agent(&pass).await;
+    other.close().await;
+    assert_eq!(scene.gate.children(), 1);
+    let changed = "notifications/roots/list_changed";
+    scene.agent.notify(changed, json!({})).await;
+    scene.agent.cancel(7).await;
+    assert_eq!(scene.gate.children(), 1);
+    let again = scene.another_agent(&pass).await;
+    assert_eq!(text(&again.call("echo", json!({"text": "x"})).await), "x");
+    again.close().await;
+    assert_eq!(scene.upstream.events_of("started").len(), 2);
+    // A request is worth a process that nobody uses.
+    scene.honest_call_works().await;
+    assert_eq!(scene.upstream.events_of("started").len(), 3);
+}
+
+#[tokio::test]
 async fn a_process_that_nobody_could_open_leaves() {
     let options = Options {
         on: "initialize".into(),

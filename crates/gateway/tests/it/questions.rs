@@ -167,7 +167,7 @@ async fn the_agents_own_notifications_pass(scene: Scene) {
 everywhere!(the_agents_own_notifications_pass, allow_all());
 
 /// A server that asks `questions` on the stream of a call, whatever is called.
-fn inquisitor(questions: &[&str]) -> Scripted {
+pub(crate) fn inquisitor(questions: &[&str]) -> Scripted {
     let events: String = questions.iter().map(|q| format!("data: {q}\n\n")).collect();
     let body =
         format!("{events}data: {{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{{\"content\":[]}}}}\n\n");

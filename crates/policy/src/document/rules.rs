@@ -131,7 +131,7 @@ impl Rules {
 
     /// The one answer to "what about this tool?", for calls and for lists.
     pub(crate) fn standing(&self, tool: &str, folder: &mut Folder) -> Standing<'_> {
-        if !lengths::fits_tool_name(tool) {
+        if !lengths::is_tool_name(tool) {
             return Standing::Lookalike;
         }
         if self.hide.matches(tool) {

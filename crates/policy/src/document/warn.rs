@@ -7,7 +7,9 @@ mod values;
 use super::Policy;
 use super::diagnostic::{Diagnostic, Severity};
 use super::parts::Posture;
+use super::place::escape_pointer;
 use crate::json::{self, Bounds, Value, line_column};
+use crate::lengths;
 use crate::method::{GOVERNED, HOUSEKEEPING, MethodKind, method_kind};
 
 /// Findings by JSON pointer; lines and columns are looked up at the end.
@@ -25,6 +27,7 @@ pub(super) fn warnings(policy: &Policy, tools: Option<&[String]>) -> Vec<Diagnos
     let mut warnings = Warnings::default();
     defaults(policy, &mut warnings);
     methods(policy, &mut warnings);
+    names(policy, &mut warnings);
     rules::check(policy, &mut warnings);
     if let Some(tools) = tools {
         tools::check(policy, tools, &mut warnings);
@@ -121,6 +124,24 @@ fn defaults(policy: &Policy, warnings: &mut Warnings) {
             "no tool is allowed: nothing is listed and the default is deny",
             hint,
         );
+    }
+}
+
+/// Keys of `tools` that are, or cover, no name of a tool.
+fn names(policy: &Policy, warnings: &mut Warnings) {
+    for (key, _) in &policy.body.tools {
+        let possible = match key.contains('*') {
+            true => key.split('*').all(lengths::stands_in_tool_name),
+            false => lengths::is_tool_name(key),
+        };
+        if !possible {
+            let shown = key.escape_debug();
+            warnings.add(
+                format!("/tools/{}", escape_pointer(key)),
+                format!("no tool is called `{shown}`: calls of it are refused"),
+                "names have no `/`, no `..` and no control character in them",
+            );
+        }
     }
 }
 

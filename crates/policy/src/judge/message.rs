@@ -51,6 +51,10 @@ pub(super) fn lookalike_tool(tool: &str) -> String {
     )
 }
 
+pub(super) fn not_a_tool(tool: &str) -> String {
+    format!("`{}` is not the name of a tool", shown(tool))
+}
+
 pub(super) fn long_tool(tool: &str) -> String {
     format!(
         "the tool name `{}` is too long: names have at most {} characters",

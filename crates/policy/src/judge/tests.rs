@@ -127,7 +127,6 @@ fn a_name_stands_hidden_listed_open_or_unlisted() {
     check(deny, "git_push_all", "{}", "deny /tools/git_push*/action");
     check(deny, "git_push_ok", "{}", "allow");
     check(deny, "git", "{}", "deny (default deny)");
-    check(deny, "", "{}", "deny (default deny)");
     check(deny, "drop", "{}", "deny (hidden)");
     check(deny, "vm_list", "{}", "deny (hidden)");
     check(deny, "vm_anything", "{}", "deny (hidden)");
@@ -143,6 +142,16 @@ fn a_name_stands_hidden_listed_open_or_unlisted() {
         check(&text, "list", "{}", "deny (hidden)");
         check(&text, "x", "{}", "deny (hidden)");
     }
+}
+
+#[test]
+fn a_name_that_no_tool_has_is_refused() {
+    let text = r#"{"version":"1","default":"allow","tools":{"files*":{}}}"#;
+    for name in ["", "files/read", "/", "..", "files..read", "files\u{7}"] {
+        check(text, name, "{}", "deny (envelope)");
+        assert!(!policy(text).tool_listed(name, &mut Folder::default()));
+    }
+    check(text, "files.read~raw", "{}", "allow");
 }
 
 #[test]

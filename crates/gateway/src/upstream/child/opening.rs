@@ -27,23 +27,34 @@ impl Child {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<Bytes, Fault> {
-        let _opening = patience::turn(self.bounds.start, &self.opening).await?;
-        let opened = {
+        let opening = patience::turn(self.bounds.start, &self.opening).await?;
+        let (opened, used) = {
             let state = self.state();
-            let ready = state.process.is_some() && state.ready;
-            ready.then(|| state.opened.clone()).flatten()
+            (state.opened.clone(), state.users.others_than(session))
         };
-        if let Some(opened) = opened {
-            if opened.message.opens_like(message) {
-                return restore(&opened.answer, message.id());
+        match opened {
+            Some(opened) if opened.message.opens_like(message) => {
+                if self.is_ready() {
+                    return restore(&opened.answer, message.id());
+                }
+                if used {
+                    // It died under others, who go on in the one after it.
+                    drop(opening);
+                    self.reopen(session).await?;
+                    let opened = self.state().opened.clone();
+                    let opened = opened.ok_or_else(Fault::not_sent)?;
+                    return restore(&opened.answer, message.id());
+                }
             }
-            if self.state().users.others_than(session) {
+            // Whether it runs or died: they go on in this one, or in the one after it.
+            Some(opened) if used => {
                 let (name, there) = (&self.spec.name, opened.message.opens_as());
                 let asks = message.opens_as();
                 warn!(server.name = %name, client = %asks, opened_by = %there,
                     "Server `{name}` is not opened for {asks}: its process is in use and was opened for {there}, and one process takes one version and the same capabilities");
                 return Err(Fault::not_started(FaultKind::OpenedOtherwise));
             }
+            Some(_) | None => {}
         }
         // The one that runs can do other things than this agent, or was left
         // half open.
@@ -86,8 +97,18 @@ impl Child {
         Ok(())
     }
 
-    /// Starts a new process and opens it like the one before.
+    /// Starts a new process and opens it like the one before. On a task of its own:
+    /// an agent that goes away in the midst of it must not leave a process that is
+    /// half open.
     pub(super) async fn reopen(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
+        let (child, session) = (Arc::clone(self), Arc::clone(session));
+        let reopening = self
+            .runtime
+            .spawn(async move { child.open_again(&session).await });
+        reopening.await.unwrap_or_else(|_| Err(Fault::not_sent()))
+    }
+
+    async fn open_again(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
         let _opening = patience::turn(self.bounds.start, &self.opening).await?;
         if self.is_ready() {
             return Ok(());
@@ -116,6 +137,12 @@ impl Child {
                 sent: false,
                 ..fault
             })?;
+        if !is_result(&answer) {
+            warn!(server.name = %self.spec.name,
+                "Server `{}` refuses to be opened again and is ended", self.spec.name);
+            self.condemn();
+            return Err(Fault::not_sent());
+        }
         self.notify(&permit, Bytes::from_static(INITIALIZED))
             .await?;
         {
@@ -158,12 +185,13 @@ impl Child {
         let Ok((number, mut lines)) = self.send(session, permit, message).await else {
             return Status::NotSent;
         };
-        let answer = tokio::time::timeout(self.bounds.start, lines.recv()).await;
+        let answer = answer_in(&mut lines);
+        let answer = tokio::time::timeout(self.bounds.start, answer).await;
         self.forget(number);
         match answer {
-            Ok(Some(answer)) if is_result(&answer) => Status::Ok,
-            Ok(Some(_)) => Status::RpcError,
-            Ok(None) => Status::UpstreamDown,
+            Ok(Ok(answer)) if is_result(&answer) => Status::Ok,
+            Ok(Ok(_)) => Status::RpcError,
+            Ok(Err(_)) => Status::UpstreamDown,
             Err(_) => Status::Timeout,
         }
     }

@@ -144,7 +144,11 @@ impl TestGateway {
     }
 
     pub(crate) fn set_program(&self, name: &str, start: &Start) {
-        let transport = Some(program(start, Processes::Session));
+        self.set_program_for(name, start, Processes::Session);
+    }
+
+    pub(crate) fn set_program_for(&self, name: &str, start: &Start, processes: Processes) {
+        let transport = Some(program(start, processes));
         self.change(
             name,
             ServerChange {

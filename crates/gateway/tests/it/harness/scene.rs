@@ -252,12 +252,7 @@ impl Scene {
 
     /// Kills the server's process and waits until the gateway has noticed.
     pub(crate) async fn kill_process(&self) {
-        let started = self.upstream.events_of("started");
-        let pid = started.last().expect("a process was started")["pid"]
-            .as_i64()
-            .unwrap();
-        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        kill_last(&self.upstream.events_of("started"));
         wait_until("the gateway knows", || self.gate.children() == 0).await;
     }
 }
@@ -275,6 +270,15 @@ impl TestGateway {
         .await;
         assert_eq!(self.history(), expected);
     }
+}
+
+/// Kills the process that was started last.
+pub(crate) fn kill_last(started: &[Value]) {
+    let pid = started.last().expect("a process was started")["pid"]
+        .as_i64()
+        .unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 /// An agent that has said nothing yet.

@@ -26,6 +26,7 @@ mod d24;
 mod d26;
 mod d28;
 mod d81;
+mod tokens;
 
 use std::path::PathBuf;
 

@@ -241,7 +241,8 @@ fn whole_policies() {
     );
     assert_eq!(
         one(r#"{"version":"1","default":"allow","hide":["a*"],"tools":{"a/b":{}}}"#),
-        "1:57 /tools/a~1b: `a/b` is hidden, so nothing here is reached"
+        "1:57 /tools/a~1b: no tool is called `a/b`: calls of it are refused\
+        |1:57 /tools/a~1b: `a/b` is hidden, so nothing here is reached"
     );
     assert_eq!(
         one(
@@ -257,6 +258,23 @@ fn whole_policies() {
         |1:61 /methods/allow/1: the protocol does not know `resource/read`\
         |1:77 /methods/allow/2: `sampling/x` is denied by `methods.deny`"
     );
+}
+
+#[test]
+fn names_that_no_tool_has() {
+    let named = |key: &str| {
+        let text = format!(r#"{{"version":"1","default":"deny","tools":{{"{key}":{{}}}}}}"#);
+        warned(&text, None).join("|")
+    };
+    for key in ["files/read", "..read", "files/*", "*..*", "a\\u0007"] {
+        let warned = named(key);
+        assert!(warned.contains(": no tool is called `"), "{key}: {warned}");
+    }
+    let long = "x".repeat(129);
+    assert!(named(&long).contains(": no tool is called `"));
+    for key in ["files_read~raw", "files.read", "a.*.b", "ü"] {
+        assert_eq!(named(key), "");
+    }
 }
 
 #[test]
