@@ -35,6 +35,7 @@ mod pressure;
 mod processes;
 mod questions;
 mod run;
+mod relayed;
 mod servers;
 mod sessions;
 mod smuggled;
