@@ -189,7 +189,8 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     }
     let placed = answers::placed(Era::Legacy, &request.method, request.params);
     let subscribes = subscribe::wanted(Era::Legacy, &request.method, request.params);
-    if let Err(problem) = placed.and(subscribes.map(drop)) {
+    let token = envelope::token_problem(request.params).map_or(Ok(()), Err);
+    if let Err(problem) = placed.and(subscribes.map(drop)).and(token) {
         let stop = Stop::Failed(Failure::invalid_params(problem));
         let stop = unjudged(worker, agent, &request, stop);
         let kind = protocol::request_kind(Era::Legacy, &request.method);

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::answer::Failure;
 use crate::asking::{self, Wanted, answers, subscribe};
+use crate::envelope;
 use crate::modern::claims::Header;
 use crate::modern::{self, Declared, ToolHeaders, meta};
 use crate::outgoing::{Modern, STATE};
@@ -136,8 +137,9 @@ fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
     if let (None, Some(claims)) = (stdio, &agent.claims) {
         claims.agree(&request.method, request.params)?;
     }
-    answers::placed(Era::Modern, &request.method, request.params)
-        .map_err(Failure::invalid_params)?;
+    let placed = answers::placed(Era::Modern, &request.method, request.params);
+    let token = envelope::token_problem(request.params).map_or(Ok(()), Err);
+    placed.and(token).map_err(Failure::invalid_params)?;
     Ok(declared)
 }
 

@@ -35,7 +35,8 @@ impl Child {
         };
         if let Some(opened) = opened {
             if opened.message.opens_like(message) {
-                return restore(&opened.answer, message.id());
+                let answer = restore(&opened.answer, message.id())?;
+                return Ok(session.account().carry(answer));
             }
             if self.state().users.others_than(session) {
                 let (name, there) = (&self.spec.name, opened.message.opens_as());
