@@ -9,7 +9,7 @@ use provost_policy::{Call, RuleId};
 use provost_store::Decision;
 
 use super::{
-    Agent, Request, caller, ended, envelope_refusal, govern, housekeeping, judged_as,
+    Agent, Request, Room, caller, ended, envelope_refusal, govern, housekeeping, judged_as,
     record_envelope, refuse, tool_call,
 };
 use crate::answer::Failure;
@@ -44,6 +44,7 @@ pub(super) async fn request(
     agent: &Agent,
     request: &Request<'_>,
     mut outlet: Outlet,
+    room: Room,
 ) {
     let admitted = admit(agent, request)
         .and_then(|declared| Ok((wanted(worker, agent, request, &declared)?, declared)));
@@ -98,7 +99,7 @@ pub(super) async fn request(
     };
     drop(coming);
     match flight {
-        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
+        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet, room).await,
         Err(stop) => refuse(Era::Modern, stop, request, kind, outlet),
     }
 }

@@ -31,6 +31,7 @@ mod negative;
 mod noise;
 mod own_processes;
 mod pieces;
+mod places;
 mod pressure;
 mod processes;
 mod questions;
