@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use provost_policy::Text;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// What one session costs, whatever is in it.
 pub(crate) const SESSION: usize = 8 * 1024;
@@ -28,6 +28,8 @@ const CONNECTION: usize = 32 * 1024;
 const SHARE: usize = 8;
 /// Notifications and answers of one grant that may be on their way at a time.
 const ASIDES: usize = 4096;
+/// Of them, those that may be on connections to a server at a time.
+const ASIDES_AT_ONCE: usize = 16;
 /// What counting a message costs beside its bytes.
 const WRAP: usize = 64;
 
@@ -77,6 +79,8 @@ pub(crate) struct Account {
     calls: Gauge,
     streams: Gauge,
     asides: Gauge,
+    /// Turns of asides on connections to a server; whoever has none waits.
+    asides_at_once: Semaphore,
     whole: Arc<Whole>,
 }
 
@@ -232,6 +236,7 @@ impl Owners {
             calls: Gauge::new(self.calls),
             streams: Gauge::new(self.calls),
             asides: Gauge::new(ASIDES),
+            asides_at_once: Semaphore::new(ASIDES_AT_ONCE),
             whole: Arc::clone(whole),
         });
         by_id.insert(id.clone(), Arc::downgrade(&account));
@@ -348,6 +353,12 @@ impl Account {
         match lane {
             Lane::Call => &self.calls,
             Lane::Stream => &self.streams,
+    /// Turns of notifications and answers that go to a server on connections: one
+    /// that never takes them must not hold as many open files as there are asides.
+    pub(crate) fn asides(&self) -> &Semaphore {
+        &self.asides_at_once
+    }
+
             Lane::Aside => &self.asides,
         }
     }

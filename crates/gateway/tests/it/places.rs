@@ -1,11 +1,12 @@
 //! Places among what is on its way: whoever holds something at a server has one,
 //! for as long as it holds it.
 
+use crate::harness::scripted::{Said, ScriptedServer, honest};
 use crate::harness::*;
 use provost_testkit::fixture::{Options, Replies};
 use provost_testkit::http::Stream;
 use provost_testkit::wait::within;
-use provost_testkit::wait_until;
+use provost_testkit::{wait_for, wait_until};
 use serde_json::{Value, json};
 
 async fn over_http(options: Options, places: usize) -> Scene {
@@ -90,5 +91,76 @@ async fn d89_a_call_that_is_left_and_cancelled_gives_its_place_back() {
     scene.agent.cancel(71).await;
     scene.upstream.wait_for("cancelled").await;
     wait_until("its place is free", || in_flight(&scene) == 0).await;
+    scene.honest_call_works().await;
+}
+
+/// Streams of a grant are as many as its calls may be.
+#[tokio::test]
+async fn d89_streams_of_a_grant_are_bounded() {
+    let scene = over_http(Options::default(), 2).await;
+    let crowd = scene.another_pass("crowd");
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let agent = scene.another_agent(&crowd).await;
+        let stream = agent.as_http().get(None).await.unwrap();
+        assert_eq!(stream.status, 200);
+        open.push(stream);
+    }
+    assert_eq!(in_flight(&scene), 2);
+    let third = scene.another_agent(&crowd).await;
+    let refused = third.as_http().get(None).await.unwrap();
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.headers["retry-after"], "1");
+    wait_until("it is recorded", || busy(&scene, "(GET)") == 1).await;
+    // Other grants have streams of their own, and calls are not in their way.
+    assert_eq!(scene.agent.as_http().get(None).await.unwrap().status, 200);
+    assert_eq!(text(&third.call("echo", json!({"text": "x"})).await), "x");
+    drop(open.pop());
+    wait_for("a place for a stream", async || {
+        let stream = third.as_http().get(None).await.unwrap();
+        (stream.status == 200).then_some(())
+    })
+    .await;
+    scene.honest_call_works().await;
+    drop(open);
+    wait_until("all places are free", || in_flight(&scene) == 0).await;
+}
+
+/// A server that does not take notifications holds a few connections at a time,
+/// and every notification gets there once it does.
+#[tokio::test]
+async fn d89_notifications_to_a_server_that_takes_none_wait_their_turn() {
+    let slow = ScriptedServer::start(|message| match message["method"].as_str() {
+        Some("notifications/roots/list_changed") => Said::Later(honest(message)),
+        _ => Said::Now(honest(message)),
+    })
+    .await;
+    let scene = over_http(Options::default(), 1024).await;
+    scene.gate.http_server("slow", &slow.url);
+    scene.gate.put_policy("slow", "open", &allow_all());
+    let agent = scene.gate.http_agent(&scene.gate.mint_on("slow", "open"));
+    agent.connect().await;
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#;
+    let notified: Vec<_> = (0..60)
+        .map(|_| {
+            let agent = agent.clone();
+            tokio::spawn(async move { agent.as_http().post_raw(notification).await.unwrap() })
+        })
+        .collect();
+    wait_until("all of them are here", || {
+        gauge(&scene, "provost_memory_held_bytes ") >= 60 * 16 * 1024
+    })
+    .await;
+    wait_until("some are at the server", || slow.held_back() >= 16).await;
+    for _ in 0..5 {
+        assert_eq!(text(&agent.call("echo", json!({})).await), "honest");
+    }
+    assert_eq!(slow.most_waiting(), 16);
+    slow.let_go();
+    for notified in notified {
+        let taken = within("the end of a notification", notified).await.unwrap();
+        assert_eq!(taken.status, 202);
+    }
+    assert_eq!(slow.held_back(), 60);
     scene.honest_call_works().await;
 }
