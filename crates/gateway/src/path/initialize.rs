@@ -72,15 +72,14 @@ fn take_off(
         return Err(Failure::invalid_params(problem));
     }
     let message = Outgoing::new(request.text, request.id, params);
-    {
-        let mut state = session.state();
-        state.opening = Some(message.clone());
-        let declared = params.and_then(|params| params.get("capabilities"));
-        state.capabilities = declared.map(Declared::of).unwrap_or_default();
-    }
     let route = present.route(&session);
-    match Flight::new(route, &message, Transform::Initialize, None) {
-        Ok(flight) => Ok((flight, message)),
-        Err(in_flight) => Err(in_flight.failure()),
-    }
+    let flight = Flight::new(route, &message, Transform::Initialize, None);
+    let flight = flight.map_err(|in_flight| in_flight.failure())?;
+    // Only now: an agent whose request is refused may try again.
+    let mut state = session.state();
+    state.opening = Some(message.clone());
+    let declared = params.and_then(|params| params.get("capabilities"));
+    state.capabilities = declared.map(Declared::of).unwrap_or_default();
+    drop(state);
+    Ok((flight, message))
 }
