@@ -264,6 +264,21 @@ impl Failure {
         )
     }
 
+    /// One stream more than a grant may have open, or than there may be at all.
+    pub(crate) fn too_many_streams(full: Full) -> Self {
+        Self::no_room(
+            full,
+            match full {
+                Full::Share => {
+                    "this grant has as many streams open as one grant may; close one and try again"
+                }
+                Full::Whole => {
+                    "as many calls and streams are open as there may be; try again later"
+                }
+            },
+        )
+    }
+
     /// One call more than may be on their way to a server.
     pub(crate) fn server_busy(server: &str, full: Full) -> Self {
         let text = format!(

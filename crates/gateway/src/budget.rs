@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use provost_policy::Text;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// What one session costs, whatever is in it.
 pub(crate) const SESSION: usize = 8 * 1024;
@@ -28,6 +28,8 @@ const CONNECTION: usize = 32 * 1024;
 const SHARE: usize = 8;
 /// Notifications and answers of one grant that may be on their way at a time.
 const ASIDES: usize = 4096;
+/// Of them, those that may be on connections to a server at a time.
+const ASIDES_AT_ONCE: usize = 16;
 /// What counting a message costs beside its bytes.
 const WRAP: usize = 64;
 
@@ -77,6 +79,8 @@ pub(crate) struct Account {
     calls: Gauge,
     streams: Gauge,
     asides: Gauge,
+    /// Turns of asides on connections to a server; whoever has none waits.
+    asides_at_once: Semaphore,
     whole: Arc<Whole>,
 }
 
@@ -232,6 +236,7 @@ impl Owners {
             calls: Gauge::new(self.calls),
             streams: Gauge::new(self.calls),
             asides: Gauge::new(ASIDES),
+            asides_at_once: Semaphore::new(ASIDES_AT_ONCE),
             whole: Arc::clone(whole),
         });
         by_id.insert(id.clone(), Arc::downgrade(&account));
@@ -289,26 +294,30 @@ impl Account {
         bytes: usize,
         patience: Duration,
     ) -> Result<(), Full> {
-        match held.grow_to(bytes) {
-            Ok(()) => return Ok(()),
-            Err(full) if bytes > self.held.most => return Err(full),
-            Err(_) => {}
-        }
-        let _waiting = Waiting::one(&self.whole);
-        let fits = async {
-            loop {
-                let room = self.whole.room.notified();
-                let mut room = std::pin::pin!(room);
-                room.as_mut().enable();
-                if held.grow_to(bytes).is_ok() {
-                    return;
-                }
-                room.await;
-            }
+        let Err(mut full) = held.try_grow_to(bytes) else {
+            return Ok(());
         };
-        tokio::time::timeout(patience, fits)
-            .await
-            .map_err(|_| Full::Share)
+        let _waiting = Waiting::one(&self.whole);
+        // What is more than there ever is needs no waiting for.
+        if bytes <= self.held.most {
+            let fits = async {
+                loop {
+                    let room = self.whole.room.notified();
+                    let mut room = std::pin::pin!(room);
+                    room.as_mut().enable();
+                    match held.try_grow_to(bytes) {
+                        Ok(()) => return,
+                        Err(still) => full = still,
+                    }
+                    room.await;
+                }
+            };
+            if tokio::time::timeout(patience, fits).await.is_ok() {
+                return Ok(());
+            }
+        }
+        self.refused();
+        Err(full)
     }
 
     /// A place for one more that is on its way.
@@ -344,6 +353,12 @@ impl Account {
         })
     }
 
+    /// Turns of notifications and answers that go to a server on connections: one
+    /// that never takes them must not hold as many open files as there are asides.
+    pub(crate) fn asides(&self) -> &Semaphore {
+        &self.asides_at_once
+    }
+
     fn lane(&self, lane: Lane) -> &Gauge {
         match lane {
             Lane::Call => &self.calls,
@@ -373,18 +388,29 @@ impl Held {
 
     /// Holds so many bytes in all, if that fits; otherwise as many as before.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
+        let grown = self.try_grow_to(bytes);
+        if grown.is_err() {
+            self.account.refused();
+        }
+        if grown == Err(Full::Whole) {
+            // Who tried meanwhile may have failed for what was only tried here.
+            self.account.whole.tell();
+        }
+        grown
+    }
+
+    /// The same for one who tries again.
+    fn try_grow_to(&mut self, bytes: usize) -> Result<(), Full> {
         let Some(more) = bytes.checked_sub(self.bytes) else {
             self.shrink_to(bytes);
             return Ok(());
         };
         let account = &self.account;
         if !account.held.try_add(more) {
-            account.refused();
             return Err(Full::Share);
         }
         if !account.whole.held.try_add(more) {
             account.held.take(more);
-            account.refused();
             return Err(Full::Whole);
         }
         self.bytes = bytes;
@@ -453,6 +479,11 @@ impl AsRef<[u8]> for Counted {
 impl Whole {
     fn give_back(&self, bytes: usize) {
         self.held.take(bytes);
+        self.tell();
+    }
+
+    /// Has those who wait for room look again.
+    fn tell(&self) {
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.room.notify_waiters();
         }
@@ -499,14 +530,10 @@ impl Gauge {
 
     /// Adds what fits, and nothing of what does not.
     fn try_add(&self, more: usize) -> bool {
-        let before = self.now.fetch_add(more, Ordering::SeqCst);
-        let fits = before
-            .checked_add(more)
-            .is_some_and(|after| after <= self.most);
-        if !fits {
-            self.now.fetch_sub(more, Ordering::SeqCst);
-        }
-        fits
+        let fitting = |now: usize| now.checked_add(more).filter(|after| *after <= self.most);
+        let now = &self.now;
+        now.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fitting)
+            .is_ok()
     }
 }
 

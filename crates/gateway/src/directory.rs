@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -25,6 +26,9 @@ use crate::upstream::Upstream;
 use crate::upstream::child::ChildSpec;
 use crate::upstream::http::{HttpUpstream, Timeouts};
 use crate::upstream::process::Program;
+
+/// How long a connection to a server is kept that nobody uses, at most.
+const IDLE_UPSTREAM: Duration = Duration::from_secs(30);
 
 /// The directory in force, which is replaced as a whole.
 ///
@@ -338,6 +342,7 @@ fn upstream(
             let timeouts = Timeouts {
                 connect: settings.connect_timeout,
                 answer: settings.call_timeout,
+                idle: settings.idle_connection.min(IDLE_UPSTREAM),
                 dead_peer: settings.dead_peer,
             };
             match HttpUpstream::new(&url, headers, settings.workers + 1, timeouts, tls) {

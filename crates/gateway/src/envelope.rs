@@ -10,7 +10,7 @@ use provost_policy::lengths;
 use crate::answer::DECISION_KEY;
 use crate::modern::meta;
 
-/// Longest id that is carried, in bytes of its JSON text.
+/// Longest id, or progress token, that is carried, in bytes of its JSON text.
 const LONGEST_ID: usize = 256;
 
 /// One message with borrowed parts.
@@ -238,6 +238,15 @@ fn id_problem(id: Value<'_>) -> Option<&'static str> {
             Some("`id` must be a string or an integer")
         }
     }
+}
+
+/// What is wrong with a progress token. It is written like an id and is as short:
+/// it goes into every notification that is made for it.
+pub(crate) fn token_problem(params: Option<Value<'_>>) -> Option<&'static str> {
+    let token = params?.get("_meta")?.get("progressToken")?;
+    id_problem(token).map(|_| {
+        "`params._meta.progressToken` must be a string of at most 256 bytes or an integer of at most 19 digits"
+    })
 }
 
 /// Members of `params`, and of objects inside of it, from which anything is

@@ -201,6 +201,7 @@ pub(crate) fn answer_to(
                 r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#,
                 error.raw()
             ));
+            let text = route.session.account().carry(text);
             return answer_to(worker, route, key, id, text);
         }
     };
@@ -478,7 +479,8 @@ fn notification(
         Inline::Result(result) => decision_mark(parsed, result.get("_meta")),
         Inline::Error(error) => decision_mark(parsed, error.get("data")),
     });
-    Sorted::Deliver(splice::apply(text.clone(), inside.into_iter().collect()))
+    let spliced = splice::apply(text.clone(), inside.into_iter().collect());
+    Sorted::Deliver(route.session.account().carry_copy(text, spliced))
 }
 
 /// Judges and records what a notification asks; none when it does not pass.

@@ -11,6 +11,7 @@ mod housekeeping;
 mod initialize;
 mod modern;
 mod notify;
+mod room;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use provost_policy::json::{Document, Kind, Value};
+use provost_policy::json::{Kind, Value};
 use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::{Call, Caller, Charge, RuleId, Window};
 use provost_store::{Decision, Status};
@@ -26,7 +27,6 @@ use provost_store::{Decision, Status};
 use crate::answer::{self, Failure};
 use crate::asking::answers::{self, Unasked};
 use crate::asking::subscribe;
-use crate::budget::{Held, Lane, MESSAGE, Place};
 use crate::directory::Principal;
 use crate::envelope::{self, Id, Malformed, Message};
 use crate::modern::Claims;
@@ -41,6 +41,8 @@ use crate::stage::continuation::Continued;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, judge, limits, record, settle};
 use crate::worker::Worker;
+
+pub(crate) use room::Room;
 
 /// Who says that it sent a message, and its session if it has one.
 #[derive(Clone)]
@@ -71,7 +73,7 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
     };
     let read = envelope::read(&parsed);
     // Before anything is done for it, and until it is done with.
-    let _room = match (&read, Room::take(agent, &parsed, &read)) {
+    let room = match (&read, Room::take(agent, &parsed, &read)) {
         (_, Ok(room)) => room,
         (Ok(message), Err(failure)) => {
             let (method, id) = (message.method().to_owned(), message.request_id());
@@ -90,7 +92,7 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
                 method,
                 params,
             };
-            self::request(worker, agent, request, outlet).await;
+            self::request(worker, agent, request, outlet, room).await;
         }
         Ok(Message::Notification { method, params }) => {
             Box::pin(notify::notification(
@@ -101,52 +103,6 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
         Ok(Message::Response { id, .. }) => {
             Box::pin(notify::answer(worker, agent, &text, id, outlet)).await;
         }
-    }
-}
-
-/// What a message takes up while it is on its way.
-struct Room {
-    _held: Held,
-    _on_its_way: Place,
-    _to_its_server: Option<Place>,
-}
-
-impl Room {
-    /// Room for a message that was read, on the account of its grant and, if it is
-    /// a request, on that of its server.
-    fn take(
-        agent: &Agent,
-        parsed: &Document<'_>,
-        read: &Result<Message<'_>, Malformed>,
-    ) -> Result<Self, Failure> {
-        let (grant, server) = (
-            &agent.claim.principal.account,
-            &agent.claim.principal.server_account,
-        );
-        let lane = match read {
-            Ok(Message::Request { .. }) => Lane::Call,
-            Ok(Message::Notification { .. } | Message::Response { .. }) | Err(_) => Lane::Aside,
-        };
-        let size = MESSAGE + parsed.footprint();
-        let held = match lane {
-            // What ends calls gets through, whoever filled the memory.
-            Lane::Aside => grant.count(size),
-            Lane::Call | Lane::Stream => grant.hold(size).map_err(Failure::no_memory)?,
-        };
-        let on_its_way = grant.enter(lane).map_err(Failure::too_many_calls)?;
-        let to_its_server = match lane {
-            Lane::Call => {
-                let name = &agent.claim.principal.server_name;
-                let place = server.enter_beside(lane);
-                Some(place.map_err(|full| Failure::server_busy(name, full))?)
-            }
-            Lane::Aside | Lane::Stream => None,
-        };
-        Ok(Self {
-            _held: held,
-            _on_its_way: on_its_way,
-            _to_its_server: to_its_server,
-        })
     }
 }
 
@@ -183,13 +139,14 @@ pub(crate) fn record_busy(
     record_unread(worker, &agent.claim.principal, method, &refusal)
 }
 
-async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: Outlet) {
+async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: Outlet, room: Room) {
     if modern::is(agent, &request) {
-        return Box::pin(modern::request(worker, agent, &request, outlet)).await;
+        return Box::pin(modern::request(worker, agent, &request, outlet, room)).await;
     }
     let placed = answers::placed(Era::Legacy, &request.method, request.params);
     let subscribes = subscribe::wanted(Era::Legacy, &request.method, request.params);
-    if let Err(problem) = placed.and(subscribes.map(drop)) {
+    let token = envelope::token_problem(request.params).map_or(Ok(()), Err);
+    if let Err(problem) = placed.and(subscribes.map(drop)).and(token) {
         let stop = Stop::Failed(Failure::invalid_params(problem));
         let stop = unjudged(worker, agent, &request, stop);
         let kind = protocol::request_kind(Era::Legacy, &request.method);
@@ -197,7 +154,10 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     }
     let kind = protocol::request_kind(Era::Legacy, &request.method);
     if kind == RequestKind::Housekeeping(protocol::Housekeeping::Initialize) {
-        return Box::pin(initialize::initialize(worker, agent, &request, outlet)).await;
+        return Box::pin(initialize::initialize(
+            worker, agent, &request, outlet, room,
+        ))
+        .await;
     }
     if kind == RequestKind::Housekeeping(protocol::Housekeeping::Ping)
         && !agent
@@ -230,7 +190,7 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
         | RequestKind::Task(_) => govern(worker, present, agent, &session, &request, kind, None),
     });
     match judged.unwrap_or_else(|Ended| Err(ended(worker, agent, &request, kind))) {
-        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
+        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet, room).await,
         Err(stop) => refuse(Era::Legacy, stop, &request, kind, outlet),
     }
 }

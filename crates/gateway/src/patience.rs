@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 use tokio::time::error::Elapsed;
 
 use crate::upstream::{Fault, FaultKind};
@@ -36,4 +36,15 @@ pub(crate) async fn turn<T>(limit: Duration, of: &Mutex<T>) -> Result<MutexGuard
         kind: FaultKind::Slow,
         sent: false,
     })
+}
+
+/// The same where several have their turn at a time.
+pub(crate) async fn one_of(limit: Duration, of: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
+    match within(limit, of.acquire()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(_)) | Err(_) => Err(Fault {
+            kind: FaultKind::Slow,
+            sent: false,
+        }),
+    }
 }

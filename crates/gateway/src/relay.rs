@@ -17,11 +17,12 @@ use crate::envelope::IdKey;
 use crate::inbound::{self, Answered, Sorted};
 use crate::outgoing::Outgoing;
 use crate::outlet::{Outlet, Reply};
+use crate::path::Room;
 use crate::permit::Permit;
 use crate::present::ended;
 use crate::protocol::{Channel, Era};
 use crate::route::Route;
-use crate::session::{Kept, Pending};
+use crate::session::{Kept, Left, Pending};
 use crate::sse::Event;
 use crate::stage::{Stop, settle};
 use crate::upstream::{Exchange, Fault, FaultKind, is_result};
@@ -75,8 +76,6 @@ pub(crate) struct InFlight {
 /// Why an exchange ended without an answer.
 enum Broken {
     Fault(Fault),
-    /// The stream ended, but the agent can resume it.
-    Resumable,
     /// The agent went away.
     Gone,
     /// The agent cancelled.
@@ -119,6 +118,7 @@ impl Flight {
             modern: message.modern().cloned(),
             cancelled: cancelled.clone(),
             number,
+            left: None,
         };
         state.in_flight.insert(key.clone(), pending);
         drop(state);
@@ -143,6 +143,7 @@ impl Flight {
         permit: Permit,
         message: Outgoing,
         mut outlet: Outlet,
+        room: Room,
     ) {
         if let Some(why) = self.called_off(&outlet) {
             return Box::pin(self.broken(worker, why, Way::new(outlet))).await;
@@ -164,10 +165,13 @@ impl Flight {
         match exchange {
             // The usual case: one message, no stream, nothing to wait for.
             Ok(Exchange::Message(text)) => self.only(worker, text, outlet).await,
-            Ok(Exchange::Lines(lines)) => self.stream(worker, Source::Lines(lines), outlet).await,
+            Ok(Exchange::Lines(lines)) => {
+                self.stream(worker, Source::Lines(lines), outlet, room)
+                    .await;
+            }
             Ok(Exchange::Events(answer)) => {
                 let source = Source::events(worker, self.route.session.account(), answer);
-                self.stream(worker, source, outlet).await;
+                self.stream(worker, source, outlet, room).await;
             }
             Err(broken) => Box::pin(self.broken(worker, broken, Way::new(outlet))).await,
         }
@@ -192,9 +196,9 @@ impl Flight {
         by_lines || self.era == Era::Modern || self.transform == Transform::Initialize
     }
 
-    async fn stream(self, worker: &Worker, source: Source, outlet: Outlet) {
+    async fn stream(self, worker: &Worker, source: Source, outlet: Outlet, room: Room) {
         match (self.era, self.transform) {
-            (Era::Legacy, _) => Box::pin(self.many(worker, source, outlet)).await,
+            (Era::Legacy, _) => Box::pin(self.many(worker, source, outlet, room)).await,
             (Era::Modern, Transform::Listen) => {
                 Box::pin(self.listen(worker, source, outlet)).await;
             }
@@ -220,7 +224,7 @@ impl Flight {
         }
     }
 
-    async fn many(self, worker: &Worker, mut source: Source, outlet: Outlet) {
+    async fn many(self, worker: &Worker, mut source: Source, outlet: Outlet, room: Room) {
         let mut way = Way::new(outlet);
         let opening = self.transform == Transform::Initialize;
         // Over HTTP the agent fetches the rest of a stream that broke off. Over
@@ -235,9 +239,11 @@ impl Flight {
                 biased;
                 next = self.next(worker, &mut source, ours.then_some(&trail)) => next,
                 () = way.gone() => {
-                    if leaves || resumable {
-                        let why = if leaves { Broken::Gone } else { Broken::Resumable };
-                        return self.broken(worker, why, way).await;
+                    if leaves {
+                        return self.broken(worker, Broken::Gone, way).await;
+                    }
+                    if resumable {
+                        return self.leave_to_agent(worker, room);
                     }
                     // The call goes on without it, to an end that is recorded.
                     way = Way::Nobody;
@@ -255,7 +261,7 @@ impl Flight {
                     kind: FaultKind::Down,
                     ..
                 }) if resumable && !ours => {
-                    return self.broken(worker, Broken::Resumable, way).await;
+                    return self.leave_to_agent(worker, room);
                 }
                 Ok(None) => {
                     return self
@@ -429,21 +435,29 @@ impl Flight {
         });
     }
 
-    /// Ends a request that got no answer, or leaves it to the agent to resume.
-    async fn broken(self, worker: &Worker, why: Broken, way: Way) {
-        if matches!(why, Broken::Resumable) {
-            // The request stays in flight; its answer comes on the agent's next
-            // stream, and settles it there.
-            let worker = worker.clone();
-            let (calls, background) = (&worker.shared.calls, &worker.shared.background);
-            let (calls, background) = (calls.clone(), background.clone());
-            calls.spawn_on(
-                async move { self.wait_for_agent(&worker).await },
-                &background,
-            );
-            return;
+    /// Leaves the rest to an agent that can fetch it: the request stays in flight
+    /// and keeps its places; its answer comes on the agent's next stream, and
+    /// settles it there.
+    fn leave_to_agent(self, worker: &Worker, room: Room) {
+        let over = CancellationToken::new();
+        {
+            let mut state = self.route.session.state();
+            let pending = state.in_flight.get_mut(&self.key);
+            let Some(pending) = pending.filter(|pending| pending.number == self.number) else {
+                return;
+            };
+            pending.left = Some(Arc::new(Left {
+                _room: room,
+                _over: over.clone().drop_guard(),
+            }));
         }
-        self.give_up(worker, why, way).await;
+        let worker = worker.clone();
+        let (calls, background) = (&worker.shared.calls, &worker.shared.background);
+        let (calls, background) = (calls.clone(), background.clone());
+        calls.spawn_on(
+            async move { self.wait_for_agent(&worker, over).await },
+            &background,
+        );
     }
 
     /// A session that was not opened leaves nothing behind. A stdio agent may
@@ -456,7 +470,7 @@ impl Flight {
     }
 
     /// Settles and answers a request that got no answer.
-    async fn give_up(self, worker: &Worker, why: Broken, way: Way) {
+    async fn broken(self, worker: &Worker, why: Broken, way: Way) {
         let session = &self.route.session;
         let live = worker.shared.present(&session.grant, |_| ()).is_ok();
         if !live || session.outlived_its_token() {
@@ -485,9 +499,7 @@ impl Flight {
         let server = &self.route.site.server.name;
         let (status, failure) = match why {
             Broken::Fault(fault) => fault_ending(fault, server),
-            Broken::Gone | Broken::Resumable | Broken::Ended => {
-                (Status::Cancelled, Failure::busy("the session ended"))
-            }
+            Broken::Gone | Broken::Ended => (Status::Cancelled, Failure::busy("the session ended")),
             Broken::GrantEnded => (Status::GrantEnded, Failure::ended(&ended())),
             Broken::OtherEra => (Status::RpcError, Failure::other_era(server, self.era)),
             Broken::Over => (Status::Ok, Failure::busy("the subscription ended")),
@@ -508,11 +520,7 @@ impl Flight {
             Broken::GrantEnded => Some("the grant ended"),
             Broken::Cancelled => Some("cancelled by the agent"),
             Broken::Fault(fault) if fault.kind == FaultKind::Slow => Some("no answer in time"),
-            Broken::Fault(_)
-            | Broken::Resumable
-            | Broken::Over
-            | Broken::OtherEra
-            | Broken::CalledOff => None,
+            Broken::Fault(_) | Broken::Over | Broken::OtherEra | Broken::CalledOff => None,
         };
         let answer = async {
             match why {
@@ -523,7 +531,6 @@ impl Flight {
                 | Broken::Gone
                 | Broken::Ended
                 | Broken::GrantEnded
-                | Broken::Resumable
                 | Broken::OtherEra => {
                     way.fail(&failure, &self.id).await;
                 }
@@ -543,35 +550,24 @@ impl Flight {
 }
 
 impl Flight {
-    /// Waits for an agent that lost its stream. One that does not come back, or
-    /// cancels, must not hold what the call holds.
-    async fn wait_for_agent(self, worker: &Worker) {
+    /// Waits for an agent that lost its stream, until the request is `over`. One
+    /// that does not come back, or cancels, must not hold what the call holds.
+    async fn wait_for_agent(self, worker: &Worker, over: CancellationToken) {
         let why = loop {
             let patience = worker.shared.settings.call_timeout;
             tokio::select! {
                 () = tokio::time::sleep(patience) => {}
+                () = over.cancelled() => return,
                 () = self.cancelled.cancelled() => break Broken::Cancelled,
-                () = self.route.session.ended.cancelled() => return,
                 // Nobody can come back any more.
                 () = worker.shared.stopping.cancelled() => break Broken::Ended,
-            }
-            let same = |pending: &Pending| pending.number == self.number;
-            let waits = self
-                .route
-                .session
-                .state()
-                .in_flight
-                .get(&self.key)
-                .is_some_and(same);
-            if !waits {
-                return;
             }
             if !self.route.session.listens() {
                 break Broken::Gone;
             }
         };
         let nobody = Way::Unopened(Outlet::nobody());
-        self.give_up(worker, why, nobody).await;
+        self.broken(worker, why, nobody).await;
     }
 }
 

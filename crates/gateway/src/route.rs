@@ -173,6 +173,8 @@ impl Route {
                 child.notify(permit, message).await
             }
             Upstream::Http(http) => {
+                let limit = worker.shared.settings.call_timeout;
+                let _turn = patience::one_of(limit, self.session.account().asides()).await?;
                 let generation = self.session.state().generation;
                 match self.post(worker, http, permit, message.clone()).await {
                     Err(Fault {

@@ -15,7 +15,7 @@ use provost_policy::json::KnownNames;
 use provost_policy::{Charge, Moment, Text};
 use provost_store::{CallId, Status};
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::budget::{Account, Held};
 use crate::directory::Principal;
@@ -23,6 +23,7 @@ use crate::envelope::IdKey;
 use crate::metrics::Counts;
 use crate::modern::{Declared, meta};
 use crate::outgoing::{Modern, Outgoing};
+use crate::path::Room;
 use crate::protocol::Era;
 use crate::relay::Transform;
 use crate::sse::Event;
@@ -131,6 +132,15 @@ pub(crate) struct Pending {
     pub(crate) cancelled: CancellationToken,
     /// Tells it from a later request with the same id.
     pub(crate) number: u64,
+    /// What it keeps once its agent has to fetch the answer.
+    pub(crate) left: Option<Arc<Left>>,
+}
+
+/// A request whose stream broke off: it has its places until it is over, and then
+/// whoever waits for its agent hears of it.
+pub(crate) struct Left {
+    pub(crate) _room: Room,
+    pub(crate) _over: DropGuard,
 }
 
 /// A request that waits before it is judged; forgotten when it is dropped.
@@ -512,6 +522,7 @@ impl Session {
         let pending = Pending {
             kept: None,
             arranges: None,
+            left: None,
             ..pending
         };
         state.answered.push_front((key, pending));

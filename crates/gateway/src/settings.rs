@@ -54,7 +54,8 @@ pub struct Settings {
     /// Calls to one server that may be on their way at a time. Default: 2048, and
     /// never more than there are open files for.
     pub max_calls_per_server: usize,
-    /// How long a connection without any request is kept. Default: 5 minutes.
+    /// How long a connection without any request is kept; one to a server for 30
+    /// seconds at most. Default: 5 minutes.
     pub idle_connection: Duration,
     /// How long a peer that acknowledges nothing counts as alive. Default: 2 minutes.
     pub dead_peer: Duration,

@@ -105,8 +105,12 @@ impl Reader {
     /// Waits until there is room for a chunk; its sender is not read from meanwhile.
     pub(crate) async fn make_room(&mut self, chunk: &[u8]) -> Result<(), Full> {
         let account = Arc::clone(self.held.account());
-        // Gone through line by line, it is here twice at most.
-        let needs = self.buffered() + 2 * chunk.len();
+        // Its lines are added to what has come of their event.
+        let lines = match self.has_data {
+            true => room_for(&self.data, self.rest.len() + chunk.len()),
+            false => chunk.len(),
+        };
+        let needs = room_for(&self.rest, chunk.len()) + lines;
         account
             .wait_for(&mut self.held, needs, patience::ROOM)
             .await
@@ -128,7 +132,7 @@ impl Reader {
     }
 
     fn take(&mut self, chunk: &[u8]) -> Result<Vec<Event>, TooLong> {
-        self.rest.extend_from_slice(chunk);
+        append(&mut self.rest, chunk);
         if !self.started {
             if self.rest.len() < 3 && b"\xef\xbb\xbf".starts_with(&self.rest) {
                 return Ok(Vec::new());
@@ -182,6 +186,10 @@ impl Reader {
         let line = self.rest.split_to(end);
         let _ = self.rest.split_to(skip);
         self.searched = 0;
+        if line.len() > KEPT && self.rest.len() <= KEPT {
+            // What follows must not keep the buffer that a large line came in.
+            self.rest = BytesMut::from(self.rest.as_ref());
+        }
         Some(line)
     }
 
@@ -195,12 +203,12 @@ impl Reader {
         match name {
             b"data" => {
                 if self.has_data {
-                    self.data.extend_from_slice(b"\n");
+                    append(&mut self.data, b"\n");
                 }
                 // A small line must not keep the buffer that it came in.
                 match !self.has_data && value.len() > KEPT {
                     true => self.data = value,
-                    false => self.data.extend_from_slice(&value),
+                    false => append(&mut self.data, &value),
                 }
                 self.has_data = true;
             }
@@ -226,6 +234,26 @@ impl Reader {
         }
         (event != Event::default()).then_some(event)
     }
+}
+
+/// How large a buffer becomes with so much more. One that is large already has
+/// little room to spare: it is counted, whether or not anything is in it.
+fn room_for(buffer: &BytesMut, more: usize) -> usize {
+    let length = buffer.len() + more;
+    match length <= buffer.capacity() {
+        true => buffer.capacity(),
+        false => length + length / 4,
+    }
+}
+
+fn append(buffer: &mut BytesMut, more: &[u8]) {
+    let room = room_for(buffer, more.len());
+    if room > KEPT && room > buffer.capacity() {
+        let mut larger = BytesMut::with_capacity(room);
+        larger.extend_from_slice(buffer);
+        *buffer = larger;
+    }
+    buffer.extend_from_slice(more);
 }
 
 #[cfg(test)]

@@ -104,3 +104,28 @@ async fn whoever_waits_for_room_hears_of_it() {
     waited.unwrap();
     assert_eq!(account.held(), 500);
 }
+
+#[tokio::test]
+async fn whoever_waits_in_vain_is_counted_once_and_hears_why() {
+    let budget = Budget::new(Bounds::small(8_000));
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let others: Vec<_> = names.iter().map(|name| budget.grant(&text(name))).collect();
+    let mut held: Vec<_> = others.iter().map(|one| one.hold(1_000).unwrap()).collect();
+    let late = budget.grant(&text("late"));
+    let mut mine = late.nothing();
+    let vain = async {
+        late.wait_for(&mut mine, 500, Duration::from_millis(20))
+            .await
+    };
+    let little = async {
+        // Each time it looks again, and it is still too little.
+        for bytes in [900, 800, 700] {
+            held[0].shrink_to(bytes);
+            tokio::task::yield_now().await;
+        }
+    };
+    let (waited, ()) = tokio::join!(vain, little);
+    assert_eq!(waited.unwrap_err(), Full::Whole);
+    assert_eq!(budget.standing().refused, 1);
+    assert_eq!((late.held(), budget.standing().held), (0, 5_700));
+}

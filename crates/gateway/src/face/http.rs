@@ -16,8 +16,8 @@ use super::guard::Guard;
 use super::stream;
 use super::unidentified::{self, Reason};
 use crate::answer::{Failure, RETRY_AFTER_MS};
+use crate::budget::Account;
 use crate::budget::gather::Gathered;
-use crate::budget::{Account, Full};
 use crate::directory::Principal;
 use crate::modern::Claims;
 use crate::modern::claims::Header;
@@ -282,7 +282,7 @@ async fn read(
             whole
                 .held
                 .grow_to(whole.needs(data.len()))
-                .map_err(no_memory)?;
+                .map_err(|full| no_room(Failure::no_memory(full)))?;
             whole.add(data);
             if body.is_end_stream() {
                 break;
@@ -335,11 +335,10 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     values.next().is_none().then_some(value)
 }
 
-/// There is no room for a body; why is recorded.
-fn no_memory(full: Full) -> Response<Out> {
-    let failure = Failure::no_memory(full);
+/// There is no room for it; why is recorded.
+pub(super) fn no_room(failure: Failure) -> Response<Out> {
     let mut response = json(failure.http, failure.body(None));
-    response.extensions_mut().insert(full);
+    response.extensions_mut().insert(failure);
     response
 }
 

@@ -197,7 +197,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
         // Until the session is open, one message at a time; a modern one needs no
         // opening.
         let opening = !session.is_open();
-        let announces = !announced && memchr::memmem::find(&text, INITIALIZED).is_some();
+        let announces = !announced && announces(&text);
         let worker = worker.clone();
         let fallen = Fallen {
             text: text.clone(),
@@ -245,6 +245,20 @@ fn overtakes(text: &Bytes) -> bool {
         Ok(Message::Response { .. }) => true,
         Ok(Message::Notification { method, .. }) => method == "notifications/cancelled",
         Err(_) => false,
+    }
+}
+
+/// Whether a message says that the agent is ready. Most are not read for it.
+fn announces(text: &Bytes) -> bool {
+    if memchr::memmem::find(text, INITIALIZED).is_none() {
+        return false;
+    }
+    let Ok(parsed) = envelope::parse(text) else {
+        return false;
+    };
+    match envelope::read(&parsed) {
+        Ok(Message::Notification { method, .. }) => method.as_bytes() == INITIALIZED,
+        Ok(Message::Request { .. } | Message::Response { .. }) | Err(_) => false,
     }
 }
 

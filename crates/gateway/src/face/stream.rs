@@ -8,10 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Response;
 use tokio::sync::{mpsc, oneshot};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::body::{End, Out};
-use super::http::{conflict, event_stream, unauthorized};
+use super::http::{conflict, event_stream, no_room, unauthorized};
+use crate::answer::Failure;
+use crate::budget::Lane;
 use crate::inbound::{self, Sorted};
 use crate::present::{Claim, Ended};
 use crate::protocol::Channel;
@@ -43,12 +45,25 @@ enum Resumes {
 /// it has, once and for as long as the session lives.
 pub(crate) fn follow(worker: &Worker, route: &Route) {
     let follows = route.session.lines().is_some() && route.has_streams();
-    if !follows || !route.session.starts_following() {
+    if !follows {
+        return;
+    }
+    let place = match route.session.account().enter(Lane::Stream) {
+        Ok(place) => place,
+        Err(full) => {
+            let name = &route.site.server.name;
+            warn!(server.name = %name, ?full,
+                "The stream of server `{name}` is not opened for an agent: as many are open as there may be");
+            return;
+        }
+    };
+    if !route.session.starts_following() {
         return;
     }
     let (worker, route) = (worker.clone(), route.clone());
     let background = worker.shared.background.clone();
     background.spawn(async move {
+        let _place = place;
         let Some(lines) = route.session.lines() else {
             return;
         };
@@ -85,10 +100,12 @@ pub(super) async fn open(
         .shared
         .judging(claim, |present| present.route(&session));
     let route = way.map_err(|Ended| unauthorized())?;
+    let place = session.account().enter(Lane::Stream);
+    let place = place.map_err(|full| no_room(Failure::too_many_streams(full)))?;
     let of_an_answer = last_event.is_some_and(|id| session.is_answer_event(id));
-    let (opened, place) = if of_an_answer {
-        let (opened, place) = session.open_beside().map_err(|_| conflict())?;
-        (opened, Some(place))
+    let (opened, beside) = if of_an_answer {
+        let (opened, beside) = session.open_beside().map_err(|_| conflict())?;
+        (opened, Some(beside))
     } else {
         let opened = session.open_stream(last_event.is_some());
         (opened.map_err(|_| conflict())?, None)
@@ -118,7 +135,7 @@ pub(super) async fn open(
                 () = worker.shared.stopping.cancelled() => {}
             }
             session.close_stream(number);
-            drop(place);
+            drop((place, beside));
         }
     };
     tokio::spawn(relay);

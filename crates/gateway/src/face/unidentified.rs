@@ -10,7 +10,6 @@ use tracing::info;
 
 use super::body::Out;
 use crate::answer::Failure;
-use crate::budget::Full;
 use crate::path::{self, Agent};
 use crate::worker::Worker;
 
@@ -118,9 +117,8 @@ pub(super) fn recorded(
     refusal: Response<Out>,
 ) -> Response<Out> {
     let status = refusal.status();
-    if let Some(full) = refusal.extensions().get::<Full>() {
-        let failure = Failure::no_memory(*full);
-        return match path::record_busy(worker, agent, &format!("({method})"), &failure) {
+    if let Some(failure) = refusal.extensions().get::<Failure>() {
+        return match path::record_busy(worker, agent, &format!("({method})"), failure) {
             Ok(()) => refusal,
             Err(_) => super::http::json(503, Failure::record_unavailable().body(None)),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 
-use super::{Agent, Request, ended, refuse, unjudged};
+use super::{Agent, Request, Room, ended, refuse, unjudged};
 use crate::answer::Failure;
 use crate::budget::SESSION;
 use crate::modern::Declared;
@@ -25,6 +25,7 @@ pub(super) async fn initialize(
     agent: &Agent,
     request: &Request<'_>,
     outlet: Outlet,
+    room: Room,
 ) {
     let kind = RequestKind::Housekeeping(Housekeeping::Initialize);
     let opening = worker.shared.judging(&agent.claim, |present| {
@@ -34,7 +35,7 @@ pub(super) async fn initialize(
     match opening.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind))) {
         Ok((flight, message)) => {
             let permit = Permit::housekeeping(Housekeeping::Initialize);
-            flight.go(worker, permit, message, outlet).await;
+            flight.go(worker, permit, message, outlet, room).await;
         }
         Err(stop) => refuse(Era::Legacy, stop, request, kind, outlet),
     }
@@ -69,15 +70,14 @@ fn take_off(
         return Err(Failure::invalid_params(problem));
     }
     let message = Outgoing::new(request.text, request.id, params);
-    {
-        let mut state = session.state();
-        state.opening = Some(message.clone());
-        let declared = params.and_then(|params| params.get("capabilities"));
-        state.capabilities = declared.map(Declared::of).unwrap_or_default();
-    }
     let route = present.route(&session);
-    match Flight::new(route, &message, Transform::Initialize, None) {
-        Ok(flight) => Ok((flight, message)),
-        Err(in_flight) => Err(in_flight.failure()),
-    }
+    let flight = Flight::new(route, &message, Transform::Initialize, None);
+    let flight = flight.map_err(|in_flight| in_flight.failure())?;
+    // Only now: an agent whose request is refused may try again.
+    let mut state = session.state();
+    state.opening = Some(message.clone());
+    let declared = params.and_then(|params| params.get("capabilities"));
+    state.capabilities = declared.map(Declared::of).unwrap_or_default();
+    drop(state);
+    Ok((flight, message))
 }

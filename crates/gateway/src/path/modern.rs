@@ -9,11 +9,12 @@ use provost_policy::{Call, RuleId};
 use provost_store::Decision;
 
 use super::{
-    Agent, Request, caller, ended, envelope_refusal, govern, housekeeping, judged_as,
+    Agent, Request, Room, caller, ended, envelope_refusal, govern, housekeeping, judged_as,
     record_envelope, refuse, tool_call,
 };
 use crate::answer::Failure;
 use crate::asking::{self, Wanted, answers, subscribe};
+use crate::envelope;
 use crate::modern::claims::Header;
 use crate::modern::{self, Declared, ToolHeaders, meta};
 use crate::outgoing::{Modern, STATE};
@@ -43,6 +44,7 @@ pub(super) async fn request(
     agent: &Agent,
     request: &Request<'_>,
     mut outlet: Outlet,
+    room: Room,
 ) {
     let admitted = admit(agent, request)
         .and_then(|declared| Ok((wanted(worker, agent, request, &declared)?, declared)));
@@ -97,7 +99,7 @@ pub(super) async fn request(
     };
     drop(coming);
     match flight {
-        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet).await,
+        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet, room).await,
         Err(stop) => refuse(Era::Modern, stop, request, kind, outlet),
     }
 }
@@ -136,8 +138,9 @@ fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
     if let (None, Some(claims)) = (stdio, &agent.claims) {
         claims.agree(&request.method, request.params)?;
     }
-    answers::placed(Era::Modern, &request.method, request.params)
-        .map_err(Failure::invalid_params)?;
+    let placed = answers::placed(Era::Modern, &request.method, request.params);
+    let token = envelope::token_problem(request.params).map_or(Ok(()), Err);
+    placed.and(token).map_err(Failure::invalid_params)?;
     Ok(declared)
 }
 

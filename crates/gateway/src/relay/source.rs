@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tracing::warn;
 
 use crate::budget::Account;
@@ -24,6 +25,8 @@ pub(super) enum Source {
     Events {
         answer: http::Answer,
         reader: Reader,
+        /// What has come and waits for room.
+        chunk: Bytes,
         ready: std::vec::IntoIter<Event>,
     },
 }
@@ -46,28 +49,29 @@ impl Source {
         Self::Events {
             answer,
             reader: Reader::new(worker.shared.settings.result_limit, account),
+            chunk: Bytes::new(),
             ready: Vec::new().into_iter(),
         }
     }
 
     /// The next event of a stream that may be silent for as long as it likes.
+    /// Safe to drop while it waits.
     pub(super) async fn next_whenever(&mut self) -> Result<Option<Event>, Fault> {
         match self {
             Self::Lines(lines) => Ok(lines.recv().await.map(Event::of)),
             Self::Events {
                 answer,
                 reader,
+                chunk,
                 ready,
             } => loop {
-                if let Some(event) = ready.next() {
+                if let Some(event) = taken_in(reader, chunk, ready).await? {
                     return Ok(Some(event));
                 }
-                let Some(chunk) = answer.next_whenever().await else {
-                    return Ok(None);
-                };
-                reader.make_room(&chunk).await.map_err(Fault::no_room)?;
-                let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
-                *ready = events.into_iter();
+                match answer.next_whenever().await {
+                    Some(next) => *chunk = next,
+                    None => return Ok(None),
+                }
             },
         }
     }
@@ -85,21 +89,34 @@ impl Source {
             Self::Events {
                 answer,
                 reader,
+                chunk,
                 ready,
             } => loop {
-                if let Some(event) = ready.next() {
+                if let Some(event) = taken_in(reader, chunk, ready).await? {
                     return Ok(Some(event));
                 }
                 match answer.next().await? {
-                    Some(chunk) => {
-                        let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
-                        *ready = events.into_iter();
-                    }
+                    Some(next) => *chunk = next,
                     None => return Ok(None),
                 }
             },
         }
     }
+}
+
+/// The next event of what has come; `None` when all of it was taken in. Its sender
+/// is not read from while there is no room for it. Safe to drop while it waits.
+async fn taken_in(
+    reader: &mut Reader,
+    chunk: &mut Bytes,
+    ready: &mut std::vec::IntoIter<Event>,
+) -> Result<Option<Event>, Fault> {
+    if ready.as_slice().is_empty() && !chunk.is_empty() {
+        reader.make_room(chunk).await.map_err(Fault::no_room)?;
+        let fed = reader.feed(&std::mem::take(chunk));
+        *ready = fed.map_err(|_| Fault::too_large())?.into_iter();
+    }
+    Ok(ready.next())
 }
 
 impl Source {

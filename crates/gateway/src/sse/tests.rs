@@ -101,3 +101,27 @@ async fn d20_what_is_buffered_is_counted() {
     drop(reader);
     assert_eq!(account.held(), 0);
 }
+
+/// A large event is buffered with little room to spare, so that it fits wherever
+/// its length does.
+#[tokio::test]
+async fn a_large_event_is_not_counted_twice() {
+    let budget = Budget::new(Bounds::small(8 << 20));
+    let account = budget.grant(&Text::from("g".to_owned()));
+    let mut reader = Reader::new(1 << 20, &account);
+    let mut most = 0;
+    let text = "x".repeat(700_000);
+    for chunk in format!("data: {text}").as_bytes().chunks(16 * 1024) {
+        reader.make_room(chunk).await.unwrap();
+        assert_eq!(reader.feed(chunk), Ok(Vec::new()));
+        most = most.max(account.held());
+    }
+    assert!(most <= 900_000, "{most}");
+    assert_eq!(
+        reader.feed(b"\n\ndata: 1\n\n").unwrap(),
+        [message(&text), message("1")]
+    );
+    // Its buffer went with it.
+    assert!(account.held() < 1_000, "{}", account.held());
+    assert!(reader.rest.capacity() < 1_000);
+}

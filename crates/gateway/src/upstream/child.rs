@@ -155,6 +155,24 @@ struct Waiting {
     sink: mpsc::Sender<Bytes>,
 }
 
+/// A request among those that wait for their answers: forgotten when this is
+/// dropped, unless it was sent.
+struct Entered<'c> {
+    child: &'c Child,
+    number: u64,
+    sent: bool,
+}
+
+// === impl Entered ===
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if !self.sent {
+            self.child.forget(self.number);
+        }
+    }
+}
+
 // === impl Holder ===
 
 impl Holder {
@@ -305,19 +323,22 @@ impl Child {
     /// Tells the process that the agent cancelled a request.
     pub(crate) async fn cancel(&self, permit: &Permit, session: &Session, key: &IdKey) {
         let number = {
-            let state = self.state();
+            let mut state = self.state();
             let found = state.waiting.iter().find(|(_, waiting)| {
                 waiting.key == *key && std::ptr::eq(waiting.session.as_ptr(), session)
             });
-            found.map(|(number, _)| *number)
+            let Some(number) = found.map(|(number, _)| *number) else {
+                return;
+            };
+            // Before anything waits: a process that does not read must not keep it.
+            state.waiting.remove(&number);
+            number
         };
-        let Some(number) = number else { return };
         let message = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number}}}}}"#
         );
         // A process that is gone has nothing left to cancel.
         let _ = self.notify(permit, Bytes::from(message)).await;
-        self.state().waiting.remove(&number);
     }
 
     async fn send(
@@ -349,17 +370,26 @@ impl Child {
             state.waiting.insert(number, waiting);
             (number, input)
         };
+        let mut entered = Entered {
+            child: self,
+            number,
+            sent: false,
+        };
         let line = message.numbered(number, session.account());
-        if let Err(fault) = self.write(&input, line).await {
-            self.state().waiting.remove(&number);
-            return Err(fault);
-        }
+        self.write(&input, line).await?;
+        entered.sent = true;
         Ok((number, lines))
     }
 
     /// Nobody reads any more what belongs to this request.
     pub(crate) fn forget(&self, number: u64) {
         self.state().waiting.remove(&number);
+    }
+
+    /// Nobody reads any more what belongs to any request of this session.
+    pub(crate) fn forget_all(&self, session: &Session) {
+        let own = |waiting: &Waiting| std::ptr::eq(waiting.session.as_ptr(), session);
+        self.state().waiting.retain(|_, waiting| !own(waiting));
     }
 
     /// Hands a line to the process. One that does not read has room for some;

@@ -171,6 +171,13 @@ impl Children {
     /// The session ended: a process of its own leaves with it, others after their
     /// idle time.
     pub(crate) fn detach(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
+        let key = (server.clone(), holder, era);
+        let child = self.known().by_key.get(&key).cloned();
+        if let Some(child) = child {
+            // What the process was not told in time is of no use to anybody either.
+            child.forget_all(session);
+        }
+        let (_, holder, _) = key;
         self.leave(server, holder, era, session, Child::leaves_with_its_user);
     }
 

@@ -7,7 +7,7 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub(crate) struct Target {
     pub(crate) port: u16,
     pub(crate) tls: Option<(TlsConnector, ServerName<'static>)>,
     pub(crate) connect: Duration,
+    /// How long a connection is kept that nobody uses.
+    pub(crate) idle: Duration,
     pub(crate) dead_peer: Duration,
 }
 
@@ -58,17 +60,26 @@ pub(crate) struct Connections {
     /// waits for a connection that could be shared.
     exclusive: AtomicBool,
     /// By worker.
-    seats: Vec<Seat>,
+    seats: Vec<Arc<Seat>>,
 }
 
 /// The connections of one worker. Std mutexes: sections are a push or a pop.
 #[derive(Default)]
 struct Seat {
-    idle: Mutex<Vec<http1::SendRequest<Full<Bytes>>>>,
+    idle: Mutex<Idle>,
     shared: Mutex<Vec<Arc<Shared>>>,
     /// Held while a connection is made that others may share. Tokio's, because
     /// making one waits; whoever waits here has a deadline.
     dialing: tokio::sync::Mutex<()>,
+}
+
+/// Connections that wait to be used again.
+#[derive(Default)]
+struct Idle {
+    /// Since when; the last one has waited least.
+    kept: Vec<(Instant, http1::SendRequest<Full<Bytes>>)>,
+    /// Whether somebody closes those that wait too long.
+    swept: bool,
 }
 
 /// An HTTP/2 connection.
@@ -107,7 +118,7 @@ impl Connections {
         Self {
             target,
             exclusive: AtomicBool::new(false),
-            seats: (0..workers).map(|_| Seat::default()).collect(),
+            seats: (0..workers).map(|_| Arc::default()).collect(),
         }
     }
 
@@ -154,8 +165,11 @@ impl Connections {
         };
         if let Some(seat) = self.seats.get(worker) {
             let mut idle = lock(&seat.idle);
-            if idle.len() < MAX_IDLE {
-                idle.push(sender);
+            if idle.kept.len() < MAX_IDLE {
+                idle.kept.push((Instant::now(), sender));
+            }
+            if !std::mem::replace(&mut idle.swept, true) {
+                tokio::spawn(sweep(Arc::downgrade(seat), self.target.idle));
             }
         }
     }
@@ -187,7 +201,7 @@ impl Seat {
     fn kept(&self) -> Option<Sender> {
         {
             let mut idle = lock(&self.idle);
-            while let Some(sender) = idle.pop() {
+            while let Some((_, sender)) = idle.kept.pop() {
                 if !sender.is_closed() {
                     return Some(Sender::Exclusive(sender));
                 }
@@ -200,6 +214,20 @@ impl Seat {
         // What a crowd needed is let go when the crowd is gone.
         shared.retain(|connection| connection.open.load(Ordering::Relaxed) > 0);
         Some(Sender::Shared(stream))
+    }
+}
+
+/// Closes the connections of a seat that wait too long, until none is left.
+async fn sweep(seat: Weak<Seat>, longest: Duration) {
+    loop {
+        tokio::time::sleep(longest).await;
+        let Some(seat) = seat.upgrade() else { return };
+        let mut idle = lock(&seat.idle);
+        idle.kept.retain(|(since, _)| since.elapsed() < longest);
+        if idle.kept.is_empty() {
+            idle.swept = false;
+            return;
+        }
     }
 }
 

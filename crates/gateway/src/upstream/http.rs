@@ -46,6 +46,8 @@ pub(crate) struct Timeouts {
     /// From the last byte of a request to the first of the answer, and between
     /// two parts of an answer.
     pub(crate) answer: Duration,
+    /// How long a connection is kept that nobody uses.
+    pub(crate) idle: Duration,
     /// How long one that acknowledges nothing counts as alive.
     pub(crate) dead_peer: Duration,
 }
@@ -126,6 +128,7 @@ impl HttpUpstream {
             host,
             tls,
             connect: timeouts.connect,
+            idle: timeouts.idle,
             dead_peer: timeouts.dead_peer,
         };
         let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| BadUrl::Host)?;

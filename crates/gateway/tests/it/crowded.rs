@@ -27,7 +27,7 @@ async fn a_stdio_agent_with_too_many_requests_is_told_and_can_still_cancel() {
         link.write(call(id, "slow", r#"{"ms":60000}"#)).unwrap();
     }
     wait_until("what is too much is refused", || errors(&scene).len() == 6).await;
-    assert_eq!(errors(&scene)[0]["error"]["code"], -32603);
+    assert_eq!(errors(&scene)[0]["error"]["code"], 1429);
     scene.upstream.wait_for_calls(1024).await;
     for id in 10_000..11_030 {
         scene.agent.cancel(id).await;

@@ -5,6 +5,7 @@
 pub(crate) mod gate;
 pub(crate) mod log;
 pub(crate) mod scene;
+pub(crate) mod scripted;
 pub(crate) mod upstream;
 
 use serde_json::{Value, json};

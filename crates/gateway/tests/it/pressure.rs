@@ -173,18 +173,45 @@ async fn an_agent_that_never_reads_its_answer_is_let_go() {
     scene.honest_call_works().await;
 }
 
-/// Whether the system watches a connection between such ports: a timer runs
-/// though nothing is on its way.
-fn is_watched(between: impl Fn(u16, u16) -> bool) -> bool {
+/// How many connections there are between such ports whose state and timer are
+/// like these.
+fn connections(between: impl Fn(u16, u16) -> bool, like: impl Fn(&str, &str) -> bool) -> usize {
     let port = |address: &str| {
         let digits = address.split(':').next_back().unwrap();
         u16::from_str_radix(digits, 16).unwrap()
     };
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    table.lines().skip(1).any(|line| {
+    let found = table.lines().skip(1).filter(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
-        columns[5].starts_with("02:") && between(port(columns[1]), port(columns[2]))
-    })
+        like(columns[3], columns[5]) && between(port(columns[1]), port(columns[2]))
+    });
+    found.count()
+}
+
+/// Whether the system watches a connection between such ports: a timer runs
+/// though nothing is on its way.
+fn is_watched(between: impl Fn(u16, u16) -> bool) -> bool {
+    connections(between, |_, timer| timer.starts_with("02:")) > 0
+}
+
+/// The port of the server in the scene.
+fn port_of_fixture(scene: &Scene) -> u16 {
+    scene.upstream.fixture().address().port()
+}
+
+/// A connection to a server that nobody uses is closed after a while.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn idle_connections_to_servers_are_closed() {
+    let scene = over_http(|settings| settings.idle_connection = Duration::from_secs(1)).await;
+    let fixture = port_of_fixture(&scene);
+    let established = || connections(|_, remote| remote == fixture, |state, _| state == "01");
+    for _ in 0..2 {
+        scene.honest_call_works().await;
+        assert!(established() > 0, "it is kept for the next call");
+        wait_until("it is closed", || established() == 0).await;
+    }
+    scene.honest_call_works().await;
 }
 
 /// On a machine in between, a peer can vanish without a word. Nothing but the
@@ -200,9 +227,7 @@ async fn the_system_watches_agents_and_upstreams() {
     );
     let to_agent = |local, remote| (local, remote) == (gate, own);
     wait_until("the agent's connection is watched", || is_watched(to_agent)).await;
-    let fixture = scene.upstream.fixture().url();
-    let fixture = fixture.trim_end_matches("/mcp").rsplit(':').next().unwrap();
-    let fixture: u16 = fixture.parse().unwrap();
+    let fixture = port_of_fixture(&scene);
     let to_fixture = |_, remote| remote == fixture;
     wait_until("the upstream's connection is watched", || {
         is_watched(to_fixture)

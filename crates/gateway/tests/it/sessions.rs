@@ -348,3 +348,29 @@ async fn two_openings_at_once_are_one_session() {
         (1, 1)
     );
 }
+
+/// What a call carries says nothing of the session: what comes behind it does not
+/// wait for its end.
+#[tokio::test]
+async fn a_call_that_mentions_the_announcement_holds_up_nobody() {
+    let scene = Scene::before_initialize(Face::Stdio, Kind::Http, allow_all());
+    let link = scene.agent.as_stdio();
+    let said = |id: u64| move |message: &Value| message["id"] == id;
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"n","version":"1"}}}"#;
+    link.write(initialize).unwrap();
+    wait_until("it is open", || link.strays().iter().any(said(1))).await;
+    link.write(call(
+        2,
+        "slow",
+        r#"{"ms":60000,"note":"notifications/initialized"}"#,
+    ))
+    .unwrap();
+    link.write(call(3, "echo", r#"{"text":"x"}"#)).unwrap();
+    wait_until("the call behind it is answered", || {
+        link.strays().iter().any(said(3))
+    })
+    .await;
+    assert!(!link.strays().iter().any(said(2)));
+    scene.agent.cancel(2).await;
+    scene.upstream.wait_for("cancelled").await;
+}

@@ -32,10 +32,14 @@ impl Child {
             let state = self.state();
             (state.opened.clone(), state.users.others_than(session))
         };
+        let as_answered = |opened: &OpenedBy| {
+            let answer = restore(&opened.answer, message.id())?;
+            Ok(session.account().carry(answer))
+        };
         match opened {
             Some(opened) if opened.message.opens_like(message) => {
                 if self.is_ready() {
-                    return restore(&opened.answer, message.id());
+                    return as_answered(&opened);
                 }
                 if used {
                     // It died under others, who go on in the one after it.
@@ -43,7 +47,7 @@ impl Child {
                     self.reopen(session).await?;
                     let opened = self.state().opened.clone();
                     let opened = opened.ok_or_else(Fault::not_sent)?;
-                    return restore(&opened.answer, message.id());
+                    return as_answered(&opened);
                 }
             }
             // Whether it runs or died: they go on in this one, or in the one after it.

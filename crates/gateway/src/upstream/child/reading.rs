@@ -125,9 +125,7 @@ impl Child {
                     at: token.span(),
                     with: own,
                 };
-                let _ = waiting
-                    .sink
-                    .try_send(splice::apply(line.clone(), vec![token]));
+                let _ = waiting.sink.try_send(self.spliced(&line, token));
             }
             Message::Notification { method, params }
                 if self.era == Era::Modern && method == "notifications/cancelled" =>
@@ -209,6 +207,11 @@ impl Child {
         one.then_some(first)
     }
 
+    /// A line as one agent gets it. A copy counts as long as anybody has it.
+    fn spliced(&self, line: &Bytes, own: Splice) -> Bytes {
+        self.account.carry(splice::apply(line.clone(), vec![own]))
+    }
+
     /// A notification of a subscription goes to the request that subscribed,
     /// under the id that its agent gave it.
     fn subscribed(&self, line: &Bytes, method: &str, id: Option<Value<'_>>) {
@@ -224,7 +227,7 @@ impl Child {
             at: id.span(),
             with: waiting.id.clone(),
         };
-        let notified = splice::apply(line.clone(), vec![own]);
+        let notified = self.spliced(line, own);
         if waiting.sink.try_send(notified).is_err() {
             debug!(server.name = %self.spec.name, "A subscriber does not read; it misses a notification");
         }
@@ -240,7 +243,7 @@ impl Child {
                 at: id.span(),
                 with: waiting.id,
             };
-            let ended = splice::apply(line.clone(), vec![own]);
+            let ended = self.spliced(line, own);
             // The end of the channel says the same to one who has no room.
             drop(waiting.sink.try_send(ended));
         }
