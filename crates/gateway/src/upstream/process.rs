@@ -150,9 +150,15 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: Can
             line = lines.recv() => line,
         };
         let Some(line) = line else { return };
+        let mut writing = std::pin::pin!(write_line(&mut stdin, &line));
         let written = tokio::select! {
-            () = stop.cancelled() => return,
-            written = write_line(&mut stdin, &line) => written,
+            biased;
+            written = writing.as_mut() => written,
+            // A line that was taken is still written, and so is what follows it.
+            () = stop.cancelled() => match tokio::time::timeout(GRACE, writing).await {
+                Ok(written) => written,
+                Err(_) => return,
+            },
         };
         if written.is_err() {
             // One that cannot be talked to is replaced.
