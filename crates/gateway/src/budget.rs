@@ -17,6 +17,8 @@ use bytes::Bytes;
 use provost_policy::Text;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::turns::Turns;
+
 /// What one session costs, whatever is in it.
 pub(crate) const SESSION: usize = 8 * 1024;
 /// What one message on its way costs, beside its bytes: its task, its place in
@@ -30,6 +32,8 @@ const SHARE: usize = 8;
 const ASIDES: usize = 4096;
 /// Of them, those that may be on connections to a server at a time.
 const ASIDES_AT_ONCE: usize = 16;
+/// Questions of servers that one grant is asked in a minute.
+const QUESTIONS: u32 = 600;
 /// What counting a message costs beside its bytes.
 const WRAP: usize = 64;
 
@@ -81,6 +85,8 @@ pub(crate) struct Account {
     asides: Gauge,
     /// Turns of asides on connections to a server; whoever has none waits.
     asides_at_once: Semaphore,
+    // A std mutex: a look at a number.
+    questions: Mutex<Turns<QUESTIONS>>,
     whole: Arc<Whole>,
 }
 
@@ -236,6 +242,7 @@ impl Owners {
             calls: Gauge::new(self.calls),
             streams: Gauge::new(self.calls),
             asides: Gauge::new(ASIDES),
+            questions: Mutex::default(),
             asides_at_once: Semaphore::new(ASIDES_AT_ONCE),
             whole: Arc::clone(whole),
         });
@@ -357,6 +364,16 @@ impl Account {
     /// that never takes them must not hold as many open files as there are asides.
     pub(crate) fn asides(&self) -> &Semaphore {
         &self.asides_at_once
+    }
+
+    /// Whether a server may ask its agent something just now: each question costs a
+    /// record, and nothing else holds up a server that asks without end.
+    pub(crate) fn may_be_asked(&self) -> bool {
+        let mut questions = self
+            .questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        questions.take()
     }
 
     fn lane(&self, lane: Lane) -> &Gauge {

@@ -22,6 +22,7 @@ use crate::patience;
 use crate::permit::Permit;
 use crate::protocol::{self, Era};
 use crate::route::Route;
+use crate::turns::Turns;
 use crate::upstream::{Fault, FaultKind};
 use crate::worker::Worker;
 
@@ -47,14 +48,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const DISCOVERIES: u32 = 4;
 /// The same for its list of tools.
 const LISTS: u32 = 20;
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// So many turns in a minute.
-#[derive(Default)]
-struct Turns<const MOST: u32> {
-    taken: u32,
-    since: Option<Instant>,
-}
 
 /// What was found out about one server.
 #[derive(Default)]
@@ -182,23 +175,6 @@ impl Eras {
             .looked
             .is_some_and(|looked| looked.elapsed() < LOOK_AGAIN);
         just || found.tools.contains_key(tool)
-    }
-}
-
-// === impl Turns ===
-
-impl<const MOST: u32> Turns<MOST> {
-    /// Takes one, if there is one left.
-    fn take(&mut self) -> bool {
-        if self.since.is_none_or(|since| since.elapsed() >= MINUTE) {
-            *self = Self {
-                taken: 0,
-                since: Some(Instant::now()),
-            };
-        }
-        let left = self.taken < MOST;
-        self.taken += u32::from(left);
-        left
     }
 }
 

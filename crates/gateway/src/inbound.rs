@@ -489,6 +489,9 @@ fn told<'d>(
     asked: &Asked<'_>,
     asking: Result<Asking<'d>, Misasked>,
 ) -> Option<Asking<'d>> {
+    if !asked.session.account().may_be_asked() {
+        return None;
+    }
     let asking = match asking {
         Ok(asking) => asking,
         Err(problem) => {
@@ -544,6 +547,11 @@ fn question(
     }
     if method == "ping" {
         return ask(worker, route, key, Question { kept: None });
+    }
+    if !route.session.account().may_be_asked() {
+        let server = &route.site.server.name;
+        let problem = format!("server `{server}` asks too often; ask again in a minute");
+        return Err(Failure::busy(problem));
     }
     let declared = route.session.state().capabilities.clone();
     let asked = Asked {

@@ -39,6 +39,7 @@ mod stage;
 mod tasks;
 mod threads;
 mod tls;
+mod turns;
 mod upstream;
 mod worker;
 

@@ -30,7 +30,9 @@ pub const BODY: usize = 4 << 20;
 /// Whether a tool of that name is carried: one that reads as a path, or that
 /// steers whoever shows it, is no name in any revision of the protocol.
 pub fn is_tool_name(name: &str) -> bool {
-    !name.is_empty() && fits_tool_name(name) && stands_in_tool_name(name)
+    // Some servers trim what they are sent.
+    let trimmed = name.trim() == name;
+    !name.is_empty() && trimmed && fits_tool_name(name) && stands_in_tool_name(name)
 }
 
 /// Whether a text can be a part of the name of a tool.

@@ -324,6 +324,21 @@ fn check_strays(
     if let Some(data) = container.get("data") {
         exact(folder, data, &QUESTION_NAMES)?;
     }
+    for (member, within) in [("result", None), ("error", Some("data"))] {
+        if found(&[member]) {
+            continue;
+        }
+        let held = container.get(member);
+        let held = match within {
+            None => held,
+            Some(within) => held.and_then(|held| held.get(within)),
+        };
+        let Some(held) = held else { continue };
+        if let Some(name) = QUESTION_NAMES.iter().find(|name| held.get(name).is_some()) {
+            return Err(Misasked::Misplaced((*name).to_owned()));
+        }
+        exact(folder, held, &QUESTION_NAMES)?;
+    }
     let nested = container.get("task").into_iter();
     let listed = container.get("tasks");
     let listed = listed.iter().flat_map(|tasks| tasks.elements());

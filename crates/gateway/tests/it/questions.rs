@@ -7,6 +7,7 @@ use provost_testkit::process::Start;
 use provost_testkit::tcp::{Scripted, Then};
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 const ALL: [(&str, &str); 3] = [
     ("sample", "sampling/createMessage"),
@@ -267,4 +268,28 @@ async fn a_question_that_can_reach_nobody_is_refused() {
         (&json!("q"), &json!(-32603))
     );
     scene.records_become(&["roots/list: allow, not_sent"]).await;
+}
+
+/// Each question costs a record, and a server may ask without end.
+#[tokio::test]
+async fn a_server_that_asks_without_end_fills_no_journal() {
+    let policy = json!({"version": "1", "default": "allow", "methods": {"deny": ["sampling/createMessage"]}});
+    let scene = Scene::new(Face::Stdio, Kind::Stdio, policy).await;
+    let calls = (0..700).map(|_| {
+        let agent = scene.agent.clone();
+        async move { agent.call("sample", json!({})).await }
+    });
+    let answers = calls.collect::<JoinSet<_>>().join_all().await;
+    let refused = |words: &str| {
+        let told = answers.iter().filter(|answer| text(answer).contains(words));
+        told.count()
+    };
+    assert_eq!(refused("asks too often"), 100);
+    assert_eq!(refused("POLICY DENIED"), 600);
+    let asked = scene.gate.history();
+    let asked = asked
+        .iter()
+        .filter(|line| line.starts_with("sampling/createMessage: deny"));
+    assert_eq!(asked.count(), 600);
+    scene.honest_call_works().await;
 }

@@ -31,7 +31,11 @@ impl Child {
         let mut lines = Lines::counted(stdout, self.bounds.line, &self.account);
         loop {
             match lines.next().await {
-                Ok(line) => self.route(generation, line),
+                Ok(line) => {
+                    self.route(generation, line);
+                    // One that writes without a pause leaves the others their turns.
+                    tokio::task::yield_now().await;
+                }
                 Err(End::Closed) => return,
                 Err(End::TooLong) => {
                     warn!(server.name = %self.spec.name, limit = self.bounds.line,
