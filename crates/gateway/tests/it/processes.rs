@@ -66,7 +66,7 @@ async fn whoever_only_tells_something_takes_nobodys_process() {
     let scene = Scene::new(Face::Http, Kind::Stdio, setup).await;
     // A program that changed: the process of the agent is gone, its session is not.
     let TestUpstream::Stdio(stdio) = &scene.upstream else {
-        unreachable!("the server is a process");
+        panic!("the server is a process");
     };
     let changed = stdio.start.clone().args(["--extra-tools", "further"]);
     scene
