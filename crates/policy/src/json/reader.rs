@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use super::fold::FEW_KEYS;
 use super::{Bounds, Document, JsonError, Kind, Member, Node, Problem, string};
 
 /// Reads a document by the full grammar, and refuses what two readers could
 /// understand differently: duplicate keys, lone surrogates, raw control
-/// characters, a byte order mark, trailing data. Takes linear time.
+/// characters, a byte order mark, trailing data. Takes linear time, but for sorting
+/// the hashes of the keys of an object with many.
 pub fn read(text: &[u8], bounds: Bounds) -> Result<Document<'_>, JsonError> {
     run(text, bounds, None).map(|reader| reader.document)
 }
@@ -380,6 +382,31 @@ fn duplicate(object: super::Value<'_>) -> Option<Member<'_>> {
             })
             .map(|(_, later)| later);
     }
+    if !may_have_twins(object) {
+        return None;
+    }
     let mut seen: HashSet<Cow<'_, str>> = HashSet::with_capacity(object.len());
     object.members().find(|member| !seen.insert(member.name()))
+}
+
+/// Whether two keys have the same hash. Sorting numbers is a fraction of the work
+/// of keeping a set of texts, and nobody can choose keys whose hashes are equal.
+fn may_have_twins(object: super::Value<'_>) -> bool {
+    let hasher = RandomState::new();
+    let mut without_escapes = String::new();
+    let mut hashes = Vec::with_capacity(object.len());
+    for member in object.members() {
+        let inner = member.key.inner().unwrap_or_default();
+        hashes.push(if member.key.node().escaped {
+            without_escapes.clear();
+            without_escapes.extend(string::unescape(inner));
+            hasher.hash_one(without_escapes.as_str())
+        } else {
+            hasher.hash_one(inner)
+        });
+    }
+    hashes.sort_unstable();
+    hashes
+        .windows(2)
+        .any(|pair| matches!(pair, [one, next] if one == next))
 }
