@@ -50,6 +50,7 @@ const FIELDS: &[&str] = &[
     "methods",
     "all_tools",
     "tools",
+    "$schema",
 ];
 
 /// `None` only where a part is missing that nothing can stand in for.
@@ -74,6 +75,9 @@ fn document_body(problems: &mut Problems<'_>, root: &Place<'_>) -> Option<Body> 
     let words = [(Posture::Allow, "allow"), (Posture::Deny, "deny")];
     let posture = posture.and_then(|place| problems.word(&place, "default", &words));
     Some(Body {
+        schema: root
+            .get("$schema")
+            .and_then(|place| problems.string(&place)),
         // What stands in here is never used: a problem was noted.
         version: version.unwrap_or(Version::One),
         default: posture.unwrap_or(Posture::Deny),

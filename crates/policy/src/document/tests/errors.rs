@@ -76,7 +76,7 @@ fn whole_documents() {
             "/version: unknown version `\"2\"` (the version is `\"1\"`, as text)",
             "/default: unknown default `ask` (known are `allow` and `deny`)",
             "/tool: unknown field `tool` (did you mean `tools`?)",
-            "/xyz: unknown field `xyz` (known are `version`, `default`, `description`, `hide`, `methods`, `all_tools` and `tools`)",
+            "/xyz: unknown field `xyz` (known are `version`, `default`, `description`, `hide`, `methods`, `all_tools`, `tools` and `$schema`)",
         ],
     );
     check(
