@@ -3,6 +3,7 @@
 mod check;
 mod diagnostic;
 pub(crate) mod literal;
+mod not_json;
 pub(crate) mod parts;
 pub(crate) mod place;
 mod print;
@@ -13,7 +14,9 @@ mod schema;
 mod shape;
 mod warn;
 
+pub(crate) use diagnostic::did_you_mean;
 pub use diagnostic::{Diagnostic, Severity};
+pub(crate) use place::in_words;
 pub(crate) use read_limits::window_words;
 
 use crate::json::Folder;

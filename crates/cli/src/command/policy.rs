@@ -73,7 +73,9 @@ Examples:
   provost policy import intercept.yaml
   provost policy import intercept.yaml --output policy.json
 
-What could not be kept is said on stderr.")]
+What means something else here is said on stderr. A file that is not understood in full is not
+imported, and every such place is named. `--partial` imports the rest: every call that one of the
+places is about is refused.")]
     Import(Import),
 }
 
@@ -200,6 +202,9 @@ pub(crate) struct Import {
     /// The file to write; it must not exist [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Import what is understood; calls that the rest is about are refused
+    #[arg(long)]
+    partial: bool,
 }
 
 // === impl Policy ===

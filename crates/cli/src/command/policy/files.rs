@@ -5,6 +5,7 @@ use std::path::Path;
 
 use provost_policy::document::{Diagnostic, Policy, Severity};
 use provost_policy::explain::Decision;
+use provost_policy::import::{self, NotImported, Unclear};
 use provost_policy::{Call, Caller, Enforced, Text, json};
 use serde::Serialize;
 
@@ -131,17 +132,32 @@ pub(super) fn schema(output: Output) -> Outcome {
     output.write(|out| writeln!(out, "{text}"))
 }
 
+fn not_imported(file: &str, refused: &NotImported) -> Failure {
+    let failure = Failure::refused(if refused.has_a_rest {
+        format!("file `{file}` was not imported: not all of it is understood")
+    } else {
+        format!("file `{file}` is not a policy of Intercept")
+    });
+    let failure = refused.problems.iter().fold(failure, Failure::because);
+    if refused.has_a_rest {
+        failure.hint("mend these places, or `--partial` imports the rest and refuses every call that they are about")
+    } else {
+        failure
+    }
+}
+
 /// `policy import`.
-pub(super) fn import(output: Output, import: &Import) -> Outcome {
-    let text = read_file(&import.file)?;
-    let file = shown(&import.file);
-    let imported = provost_policy::import::intercept(&text).map_err(|problems| {
-        problems.iter().fold(
-            Failure::refused(format!("file `{file}` is not a policy of Intercept")),
-            Failure::because,
-        )
-    })?;
-    if let Some(path) = &import.output {
+pub(super) fn import(output: Output, command: &Import) -> Outcome {
+    let text = read_file(&command.file)?;
+    let file = shown(&command.file);
+    let unclear = if command.partial {
+        Unclear::Refuses
+    } else {
+        Unclear::Fails
+    };
+    let imported =
+        import::intercept(&text, unclear).map_err(|refused| not_imported(&file, &refused))?;
+    if let Some(path) = &command.output {
         let written = std::fs::File::create_new(path)
             .and_then(|mut file| file.write_all(imported.policy_json.as_bytes()));
         written.map_err(|error| {
@@ -156,14 +172,17 @@ pub(super) fn import(output: Output, import: &Import) -> Outcome {
         })?;
     }
     output.remark(|out| {
-        for note in &imported.notes {
-            writeln!(
-                out,
-                "{}note{}: {}",
-                style::WARNING,
-                anstyle::Reset,
-                escape(&note.to_string())
-            )?;
+        let dropped = imported.dropped.iter();
+        let dropped = dropped.map(|note| (style::ERROR, "dropped", note));
+        let notes = imported.notes.iter();
+        let notes = notes.map(|note| (style::WARNING, "note", note));
+        for (colour, word, note) in dropped.chain(notes) {
+            let text = escape(&note.to_string()).into_owned();
+            writeln!(out, "{colour}{word}{}: {text}", anstyle::Reset)?;
+        }
+        if !imported.dropped.is_empty() {
+            let advice = "every call that a dropped place is about is refused, until you write that rule yourself";
+            writeln!(out, "{advice}")?;
         }
         Ok(())
     });
@@ -171,11 +190,11 @@ pub(super) fn import(output: Output, import: &Import) -> Outcome {
         let policy: serde_json::Value =
             serde_json::from_str(&imported.policy_json).unwrap_or_default();
         return output.show(
-            &serde_json::json!({ "policy": policy, "notes": imported.notes }),
+            &serde_json::json!({ "policy": policy, "notes": imported.notes, "dropped": imported.dropped }),
             |_| Ok(()),
         );
     }
-    match &import.output {
+    match &command.output {
         Some(path) => {
             output.write(|out| writeln!(out, "wrote {}", escape(&path.display().to_string())))
         }
