@@ -122,7 +122,7 @@ async fn d49_a_server_that_asks_for_the_roots_is_not_refused() {
     let policies = [
         policy_of("README.md"),
         example("filesystem-sandbox"),
-        include_str!("../../../src/demo/files.json").to_owned(),
+        include_str!("../../../src/demo/files.json").replace("ROOT", "/srv/work"),
     ];
     for policy in policies {
         let mut world = World::new();
@@ -130,9 +130,10 @@ async fn d49_a_server_that_asks_for_the_roots_is_not_refused() {
         let server = real::server("filesystem");
         world.add_program("files", &server.start);
         let token = world.grant("files", &policy);
-        let agent = world.client("files", &token);
+        // Over stdio the question has a way from the first moment on.
+        let bridge = world.start(&["connect", "files"]);
+        let agent = Client::stdio(&bridge.env("PROVOST_GRANT", token));
         agent.connect().await;
-        agent.listen().await;
         agent.wait_for("roots/list").await;
         assert!(agent.tools().await.contains(&"read_text_file".to_owned()));
         let log = world.run(&["log", "--json"]);
