@@ -72,7 +72,8 @@ impl Offered {
         let name = tool.as_str().or_else(|| tool.get("name")?.as_str())?;
         let schema = match (tool.get("inputSchema"), tool.get("arguments")) {
             (Some(schema), _) => schema.clone(),
-            (None, Some(Value::Array(arguments))) => of_names(arguments)?,
+            // No names at all may also mean that the schema does not say.
+            (None, Some(Value::Array(arguments))) if !arguments.is_empty() => of_names(arguments)?,
             (None, _) => Value::Null,
         };
         Some(Self {
@@ -287,6 +288,9 @@ mod tests {
         let tool = &offer.unwrap().tools[0];
         assert_eq!(tool.knows(&Path::parse("args.a.b").unwrap()), Known::Yes);
         assert_ne!(tool.knows(&Path::parse("args.b").unwrap()), Known::Yes);
+        let offer = read(r#"{"tools":[{"name":"t","arguments":[]}]}"#).unwrap();
+        let known = offer.tools[0].knows(&Path::parse("args.b").unwrap());
+        assert_eq!(known, Known::Open);
         for text in ["{}", "1", "[1]", r#"[{"title":"t"}]"#, r#"{"tools":{}}"#] {
             assert_eq!(read(text), None, "{text}");
         }
