@@ -59,7 +59,7 @@ fn of_yaml(text: &str) -> Option<&'static str> {
     }
     let has_rules = |tools: &Node| match &tools.kind {
         Kind::Map(tools) => tools.iter().any(|(_, tool)| tool.member("rules").is_some()),
-        _ => false,
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) => false,
     };
     match root.kind {
         Kind::Map(_) if root.member("tools").is_some_and(has_rules) => Some(

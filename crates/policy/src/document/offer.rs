@@ -175,7 +175,7 @@ impl Walk<'_> {
         for step in self.steps.iter().take(last + 1) {
             match step {
                 Step::Key(key) => text.extend([".", key.as_str()]),
-                Step::Index(index) => text.push_str(&format!("[{index}]")),
+                Step::Index(index) => text.extend(["[", &index.to_string(), "]"]),
                 Step::Every => text.push_str("[*]"),
             }
         }
