@@ -3,6 +3,8 @@
 mod check;
 mod diagnostic;
 pub(crate) mod literal;
+mod not_json;
+mod offer;
 pub(crate) mod parts;
 pub(crate) mod place;
 mod print;
@@ -13,7 +15,10 @@ mod schema;
 mod shape;
 mod warn;
 
+pub(crate) use diagnostic::did_you_mean;
 pub use diagnostic::{Diagnostic, Severity};
+pub use offer::Offer;
+pub(crate) use place::in_words;
 pub(crate) use read_limits::window_words;
 
 use crate::json::Folder;
@@ -59,10 +64,10 @@ impl Policy {
     }
 
     /// What works, but perhaps not as meant: rules that an agent can get past,
-    /// that are never reached, or that name tools which the server (given its
-    /// `tools`) does not offer.
-    pub fn warnings(&self, tools: Option<&[String]>) -> Vec<Diagnostic> {
-        warn::warnings(self, tools)
+    /// that are never reached, or that name tools and arguments which the
+    /// server (given its `offer`) does not have.
+    pub fn warnings(&self, offer: Option<&Offer>) -> Vec<Diagnostic> {
+        warn::warnings(self, offer)
     }
 
     /// The document as it was written.

@@ -90,6 +90,17 @@ impl Node {
         }
     }
 
+    /// The member of that name; `None` for what is no map.
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
+        match &self.kind {
+            Kind::Map(members) => members
+                .iter()
+                .find(|(key, _)| key.name == name)
+                .map(|(_, node)| node),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) => None,
+        }
+    }
+
     /// The same value as JSON.
     pub(crate) fn to_json(&self) -> String {
         let mut out = String::new();

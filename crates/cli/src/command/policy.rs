@@ -47,9 +47,12 @@ With `--shadow` the policy is a draft beside the enforced one: judged and record
     #[command(after_help = "\
 Examples:
   provost policy check policy.json
+  provost policy check --server files policy.json
   provost policy check --tools tools.json policies/*.json
 
-`--tools` takes what `tools/list` answers, or a JSON array of names.")]
+With `--server` or `--tools`, tools and arguments that the server does not have are noticed.
+`--server` asks a registered server; `--tools` takes what `tools/list` answered, or a JSON array of
+names.")]
     Check(Check),
     /// Say what a policy decides about a call, and why
     #[command(after_help = "\
@@ -73,7 +76,9 @@ Examples:
   provost policy import intercept.yaml
   provost policy import intercept.yaml --output policy.json
 
-What could not be kept is said on stderr.")]
+What means something else here is said on stderr. A file that is not understood in full is not
+imported, and every such place is named. `--partial` imports the rest: every call that one of the
+places is about is refused.")]
     Import(Import),
 }
 
@@ -159,9 +164,12 @@ pub(crate) struct Check {
     /// The files, `-` for stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The tools there are, so that mistyped names are noticed
-    #[arg(long, value_name = "FILE")]
+    /// The tools there are, so that mistyped names of tools and arguments are noticed
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
     tools: Option<PathBuf>,
+    /// The same, from a registered server
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
     /// Warnings fail the check too
     #[arg(long)]
     strict: bool,
@@ -200,6 +208,9 @@ pub(crate) struct Import {
     /// The file to write; it must not exist [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Import what is understood; calls that the rest is about are refused
+    #[arg(long)]
+    partial: bool,
 }
 
 // === impl Policy ===
@@ -215,7 +226,7 @@ impl Policy {
             Policy::Delete(name) => stored::delete(context, name),
             Policy::Attach(attach) => stored::attach(context, attach),
             Policy::Detach(detach) => stored::detach(context, detach),
-            Policy::Check(check) => files::check(context.output, &check),
+            Policy::Check(check) => files::check(context, &check),
             Policy::Explain(explain) => files::explain(context.output, &explain),
             Policy::Test(test) => files::test(context.output, &test),
             Policy::Schema => files::schema(context.output),

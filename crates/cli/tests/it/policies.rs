@@ -82,3 +82,64 @@ fn an_imported_policy_is_a_policy() {
     place.file("bad.yaml", "tools: [");
     assert_eq!(place.run(&["policy", "import", "bad.yaml"]).code, 1);
 }
+
+#[test]
+fn d42_what_is_not_understood_is_not_imported() {
+    let place = Place::new();
+    place.file(
+        "intercept.yaml",
+        "version: \"1\"\ndefault: deny\ntools:\n  look: {}\n  send:\n    rules:\n      - name: small\n        conditions: [{path: args.n, op: lte, value: 5, unles: x}]\n",
+    );
+    insta::assert_snapshot!(place.story(&[
+        "policy",
+        "import",
+        "intercept.yaml",
+        "--output",
+        "policy.json"
+    ]));
+    assert!(!place.path().join("policy.json").exists());
+    insta::assert_snapshot!(place.story(&["policy", "import", "intercept.yaml", "--partial"]));
+    // A policy of our own is none of Intercept's.
+    place.file("own.json", POLICY);
+    insta::assert_snapshot!(place.story(&["policy", "import", "own.json"]));
+}
+
+#[test]
+fn d51_yaml_commas_and_comments_get_a_hint() {
+    let place = Place::new();
+    place.file(
+        "policy.yaml",
+        "# ours\nversion: \"1\"\ndefault: deny\ntools:\n  spawn: {}\n",
+    );
+    place.file(
+        "commas.json",
+        "{\n  \"version\": \"1\",\n  \"default\": \"deny\",\n  \"tools\": { \"spawn\": {}, },\n}\n",
+    );
+    place.file(
+        "comment.json",
+        "{\n  \"version\": \"1\", // the language\n  \"default\": \"deny\"\n}\n",
+    );
+    place.file("cases.yaml", "cases: []\n");
+    for file in ["policy.yaml", "commas.json", "comment.json"] {
+        insta::assert_snapshot!(place.story(&["policy", "check", file]));
+    }
+    // Every command that reads a policy says the same.
+    let hint = "hint: policies are JSON";
+    for args in [
+        ["policy", "explain", "policy.yaml", "--tool", "spawn"].as_slice(),
+        &["policy", "test", "policy.yaml", "cases.yaml"],
+        &["policy", "put", "files", "rules", "policy.yaml"],
+        &[
+            "policy",
+            "explain",
+            "--json",
+            "policy.yaml",
+            "--tool",
+            "spawn",
+        ],
+    ] {
+        let told = place.run(args);
+        assert_eq!(told.code, 1, "{args:?}: {}", told.stderr);
+        assert!(told.stderr.contains(hint), "{args:?}: {}", told.stderr);
+    }
+}

@@ -53,7 +53,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// The name among `known` that was probably meant.
-pub(super) fn did_you_mean<'k>(
+pub(crate) fn did_you_mean<'k>(
     written: &str,
     known: impl Iterator<Item = &'k str>,
 ) -> Option<&'k str> {

@@ -22,6 +22,9 @@ use crate::work::Work;
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
 #[schemars(rename = "Policy", deny_unknown_fields)]
 pub(crate) struct Body {
+    /// Where an editor finds this schema; nothing depends on it.
+    #[schemars(rename = "$schema", with = "Option<String>")]
+    pub(crate) schema: Option<Text>,
     /// The version of the language.
     pub(crate) version: Version,
     /// What happens to tools that are not listed.

@@ -218,7 +218,7 @@ fn suggestion(written: &str, known: &[&str]) -> String {
 }
 
 /// "`a`, `b` and `c`".
-fn in_words(words: &[&str]) -> String {
+pub(crate) fn in_words(words: &[&str]) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

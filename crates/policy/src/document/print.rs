@@ -17,6 +17,7 @@ struct Members(Vec<(String, Literal)>);
 /// The canonical document.
 pub(super) fn document(body: &Body) -> Literal {
     Members::default()
+        .with("$schema", body.schema.as_ref().map(text))
         .with("version", Some(Literal::text("1")))
         .with("description", body.description.as_ref().map(text))
         .with("default", Some(Literal::text(posture(body.default))))

@@ -4,7 +4,7 @@ use super::diagnostic::Diagnostic;
 use super::literal::Literal;
 use super::parts::{Action, AllTools, Body, Condition, Methods, Posture, Predicate, Tool, Version};
 use super::place::{Place, Problems};
-use super::{check, read_limits};
+use super::{check, not_json, read_limits};
 use crate::glob::Names;
 use crate::json::{self, Bounds, Kind};
 use crate::operator::{Operator, Test};
@@ -17,7 +17,8 @@ pub(super) fn body(text: &str) -> Result<Body, Vec<Diagnostic>> {
     let (document, duplicates) = match json::read_collecting(text.as_bytes(), Bounds::default()) {
         Ok(read) => read,
         Err(error) => {
-            problems.error_at(error.offset, "", error.problem.to_string(), None);
+            let slip = not_json::slip(text, &error);
+            problems.error_at(slip.offset, "", slip.message, slip.hint);
             return Err(problems.into_found());
         }
     };
@@ -50,6 +51,7 @@ const FIELDS: &[&str] = &[
     "methods",
     "all_tools",
     "tools",
+    "$schema",
 ];
 
 /// `None` only where a part is missing that nothing can stand in for.
@@ -74,6 +76,9 @@ fn document_body(problems: &mut Problems<'_>, root: &Place<'_>) -> Option<Body> 
     let words = [(Posture::Allow, "allow"), (Posture::Deny, "deny")];
     let posture = posture.and_then(|place| problems.word(&place, "default", &words));
     Some(Body {
+        schema: root
+            .get("$schema")
+            .and_then(|place| problems.string(&place)),
         // What stands in here is never used: a problem was noted.
         version: version.unwrap_or(Version::One),
         default: posture.unwrap_or(Posture::Deny),

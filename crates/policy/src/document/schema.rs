@@ -8,13 +8,15 @@ use serde_json::Value;
 
 use super::parts::{Body, Condition, PathShape};
 
+/// What the schema is called. It is a name and no address: nothing is fetched.
+const ID: &str = "urn:provost:policy:1";
+
 /// The schema (draft 2020-12) of a policy document.
 pub(super) fn schema() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().with_transform(NoNulls);
-    settings
-        .into_generator()
-        .into_root_schema_for::<Body>()
-        .to_value()
+    let mut schema = settings.into_generator().into_root_schema_for::<Body>();
+    schema.insert("$id".to_owned(), ID.into());
+    schema.to_value()
 }
 
 /// A field that may be left out may still not be `null`.

@@ -99,6 +99,25 @@ fn prints_fields_in_a_fixed_order_and_leaves_out_empty_parts() {
 }
 
 #[test]
+fn d47_the_schema_for_editors_is_kept_and_decides_nothing() {
+    let bare = Policy::parse(r#"{"version":"1","default":"deny","tools":{"a":{}}}"#).unwrap();
+    let text =
+        r#"{"version":"1","default":"deny","tools":{"a":{}},"$schema":"./policy.schema.json"}"#;
+    let policy = Policy::parse(text).unwrap();
+    let printed = policy.to_json();
+    assert_eq!(
+        printed,
+        bare.to_json()
+            .replacen('{', "{\n  \"$schema\": \"./policy.schema.json\",", 1)
+    );
+    assert_eq!(Policy::parse(&printed).unwrap().to_json(), printed);
+    assert_eq!(policy.warnings(None), []);
+    for (tool, listed) in [("a", true), ("$schema", false)] {
+        assert_eq!(policy.tool_listed(tool, &mut Folder::default()), listed);
+    }
+}
+
+#[test]
 fn prints_values_as_they_were_written() {
     let values = r#"[1.50, 1E400, -0, 12345678901234567890123, "\u00e9\n\"\\\u0007", null, true, {"b":1,"a":[]}]"#;
     let text = format!(

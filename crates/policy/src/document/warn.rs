@@ -1,11 +1,13 @@
 //! What works in a policy, but perhaps not as meant.
 
+mod arguments;
 mod rules;
 mod tools;
 mod values;
 
 use super::Policy;
 use super::diagnostic::{Diagnostic, Severity};
+use super::offer::Offer;
 use super::parts::Posture;
 use super::place::escape_pointer;
 use crate::json::{self, Bounds, Value, line_column};
@@ -22,15 +24,16 @@ struct Warning {
     hint: Option<String>,
 }
 
-/// Everything worth a warning; `tools` are the names the server offers.
-pub(super) fn warnings(policy: &Policy, tools: Option<&[String]>) -> Vec<Diagnostic> {
+/// Everything worth a warning.
+pub(super) fn warnings(policy: &Policy, offer: Option<&Offer>) -> Vec<Diagnostic> {
     let mut warnings = Warnings::default();
     defaults(policy, &mut warnings);
     methods(policy, &mut warnings);
     names(policy, &mut warnings);
     rules::check(policy, &mut warnings);
-    if let Some(tools) = tools {
-        tools::check(policy, tools, &mut warnings);
+    if let Some(offer) = offer {
+        tools::check(policy, offer, &mut warnings);
+        arguments::check(policy, offer, &mut warnings);
     }
     warnings.located(&policy.text)
 }

@@ -61,8 +61,13 @@ impl<'p> Counters<'p> {
         Self { known }
     }
 
-    /// The limits that a tool's rules amount to.
-    pub(super) fn limits(&self, tool: &Tool, notes: &mut Vec<Note>) -> Vec<Value> {
+    /// The limits that a tool's rules amount to, and what they cannot hold back.
+    pub(super) fn limits(
+        &self,
+        tool: &Tool,
+        notes: &mut Vec<Note>,
+        dropped: &mut Vec<Note>,
+    ) -> Vec<Value> {
         let mut limits = Limits { list: Vec::new() };
         for rule in tool
             .rules
@@ -79,12 +84,12 @@ impl<'p> Counters<'p> {
                 }
                 let is_own = is_own(tool, rule, condition);
                 let reserved = is_own && own.is_some_and(|_| is_reserved(tool, rule, condition));
-                if is_own && own.is_none() {
+                if is_own && own.is_none() && matches!(condition.op.as_str(), "lte" | "lt") {
                     continue;
                 }
                 match self.limit(tool, condition, reserved) {
                     Some((counted, max)) => limits.add(counted, max),
-                    None => notes.push(not_kept(condition)),
+                    None => dropped.push(not_kept(condition)),
                 }
             }
             if let Some(text) = rule
@@ -254,7 +259,7 @@ fn has_args(rule: &Rule) -> bool {
 fn not_kept(condition: &Condition) -> Note {
     let (path, op) = (&condition.path, &condition.op);
     let message = format!(
-        "the condition `{path} {op}` is not kept: a limit here holds back only the calls it counts, by a highest count"
+        "the condition `{path} {op}` cannot be kept: a limit here holds back only the calls it counts, by a highest count"
     );
     Note::at(condition.place, condition.at.as_str(), message)
 }

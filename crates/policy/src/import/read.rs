@@ -4,6 +4,7 @@ mod rule;
 
 use std::collections::{HashMap, HashSet};
 
+use crate::document::{did_you_mean, in_words};
 use crate::yaml::{self, Kind, Node, Place};
 
 use super::Note;
@@ -12,6 +13,8 @@ use super::Note;
 pub(super) struct Policy {
     pub(super) description: Option<String>,
     pub(super) default: Default,
+    /// Whether something was not understood that may be about every call.
+    pub(super) unclear: bool,
     pub(super) hide: Vec<(Place, String)>,
     /// In the order of the file.
     pub(super) tools: Vec<Tool>,
@@ -26,7 +29,10 @@ pub(super) enum Default {
 pub(super) struct Tool {
     pub(super) place: Place,
     pub(super) name: String,
+    /// Without those of a tool that is `unclear`.
     pub(super) rules: Vec<Rule>,
+    /// Whether something in it was not understood.
+    pub(super) unclear: bool,
 }
 
 pub(super) struct Rule {
@@ -72,27 +78,65 @@ pub(super) enum Increment {
     From(String),
 }
 
-/// Reads and checks a policy; everything found wrong comes back at once.
-pub(super) fn policy(text: &str, notes: &mut Vec<Note>) -> Result<Policy, Vec<Note>> {
+/// Reads and checks a policy. What was not understood in it comes beside it,
+/// and the rules it was in are not in the policy.
+///
+/// # Errors
+///
+/// What is no policy of Intercept at all.
+pub(super) fn policy(text: &str, notes: &mut Vec<Note>) -> Result<(Policy, Vec<Note>), Vec<Note>> {
     let root = yaml::read(text).map_err(|error| vec![Note::at(error.place, "", error.message)])?;
     let mut reader = Reader {
-        errors: Vec::new(),
+        problems: Vec::new(),
+        about: About::EveryCall,
         notes,
     };
-    let policy = reader.policy(&root);
-    check_references(&policy, &mut reader.errors);
-    let mut errors = reader.errors;
-    errors.sort_by_key(|error| (error.line, error.column));
-    if errors.is_empty() {
-        Ok(policy)
+    let mut policy = reader.policy(&root);
+    check_references(&policy, &mut reader);
+    let problems = reader.problems;
+    let is_about = |about: &About| problems.iter().any(|(found, _)| found == about);
+    let is_none = is_about(&About::TheFile);
+    policy.unclear = is_about(&About::EveryCall);
+    for tool in &mut policy.tools {
+        tool.unclear = is_about(&About::of(&tool.name));
+        if tool.unclear {
+            tool.rules.clear();
+        }
+    }
+    let problems = problems.into_iter().map(|(_, problem)| problem).collect();
+    if is_none {
+        Err(problems)
     } else {
-        Err(errors)
+        Ok((policy, problems))
     }
 }
 
+/// Which calls a part of a policy is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum About {
+    /// The file is no policy of Intercept.
+    TheFile,
+    EveryCall,
+    Tool(String),
+}
+
 struct Reader<'n> {
-    errors: Vec<Note>,
+    problems: Vec<(About, Note)>,
+    /// What is being read.
+    about: About,
     notes: &'n mut Vec<Note>,
+}
+
+// === impl About ===
+
+impl About {
+    fn of(tool: &str) -> Self {
+        if tool == "*" {
+            Self::EveryCall
+        } else {
+            Self::Tool(tool.to_owned())
+        }
+    }
 }
 
 // === impl Reader ===
@@ -110,11 +154,9 @@ impl Reader<'_> {
         let top = self.members(root, "", KNOWN);
         let version = top.text(self, "version").unwrap_or_default();
         if version != "1" {
-            self.error(
-                top.place("version"),
-                "version",
-                format!("must be `1`, not `{version}`"),
-            );
+            let message = format!("must be `1`, not `{version}`");
+            let problem = Note::at(top.place("version"), "version", message);
+            self.problems.push((About::TheFile, problem));
         }
         let default = match top.text(self, "default").as_deref() {
             None | Some("" | "allow") => Default::Allow,
@@ -135,6 +177,7 @@ impl Reader<'_> {
         Policy {
             description: top.text(self, "description"),
             default,
+            unclear: false,
             hide: self.hide(top.get("hide")),
             tools: self.tools(top.get("tools")),
         }
@@ -173,10 +216,13 @@ impl Reader<'_> {
                 &[]
             }
         };
-        members
-            .iter()
-            .map(|(key, body)| self.tool(key, body))
-            .collect()
+        let mut tools = Vec::new();
+        for (key, body) in members {
+            self.about = About::of(&key.name);
+            tools.push(self.tool(key, body));
+        }
+        self.about = About::EveryCall;
+        tools
     }
 
     fn tool(&mut self, key: &yaml::Key, body: &Node) -> Tool {
@@ -194,14 +240,14 @@ impl Reader<'_> {
             if let Some(first) = counters.insert(&state.counter, &rule.path) {
                 let counter = &state.counter;
                 let message = format!("duplicate state counter `{counter}`, also used by {first}");
-                self.errors
-                    .push(Note::at(state.place, rule.path.as_str(), message));
+                self.error(state.place, rule.path.as_str(), message);
             }
         }
         Tool {
             place: key.place,
             name: key.name.clone(),
             rules,
+            unclear: false,
         }
     }
 
@@ -220,11 +266,12 @@ impl Reader<'_> {
         };
         for (key, _) in members {
             if !known.contains(&key.name.as_str()) {
-                self.note(
-                    key.place,
-                    path,
-                    &format!("`{}` means nothing there, left out", key.name),
-                );
+                let path = if path.is_empty() {
+                    key.name.clone()
+                } else {
+                    format!("{path}.{}", key.name)
+                };
+                self.error(key.place, path, unknown(&key.name, known));
             }
         }
         Members {
@@ -247,7 +294,8 @@ impl Reader<'_> {
     }
 
     fn error(&mut self, place: Place, path: impl Into<String>, message: impl Into<String>) {
-        self.errors.push(Note::at(place, path, message));
+        let problem = Note::at(place, path, message);
+        self.problems.push((self.about.clone(), problem));
     }
 
     fn note(&mut self, place: Place, path: &str, message: &str) {
@@ -286,26 +334,53 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Fields of this language that Intercept's has nothing like.
+const OURS: [&str; 7] = [
+    "$schema",
+    "all_tools",
+    "methods",
+    "require",
+    "deny_if",
+    "approve_if",
+    "limits",
+];
+
+fn unknown(name: &str, known: &[&str]) -> String {
+    if OURS.contains(&name) {
+        return format!(
+            "`{name}` is a field of Provost's own policies, which need no import; Intercept has none of that name here"
+        );
+    }
+    match did_you_mean(name, known.iter().copied()) {
+        Some(meant) => {
+            format!("Intercept has no field `{name}` here; did you mean `{meant}`?")
+        }
+        None => format!(
+            "Intercept has no field `{name}` here; known are {}",
+            in_words(known)
+        ),
+    }
+}
+
 /// A condition on a counter needs a rule that counts it.
-fn check_references(policy: &Policy, errors: &mut Vec<Note>) {
+fn check_references(policy: &Policy, reader: &mut Reader<'_>) {
     let counted: HashSet<String> = policy
         .tools
         .iter()
         .flat_map(|tool| tool.rules.iter().map(move |rule| (tool, rule)))
         .filter_map(|(tool, rule)| Some(state_path(&tool.name, &rule.state.as_ref()?.counter)))
         .collect();
-    let conditions = policy
-        .tools
-        .iter()
-        .flat_map(|tool| &tool.rules)
-        .flat_map(|r| &r.conditions);
-    for condition in conditions.filter(|condition| condition.path.starts_with("state.")) {
-        if !counted.contains(&condition.path) {
-            let message = format!(
-                "refers to `{}`, but no state block counts it",
-                condition.path
-            );
-            errors.push(Note::at(condition.place, condition.at.as_str(), message));
+    for tool in &policy.tools {
+        reader.about = About::of(&tool.name);
+        let conditions = tool.rules.iter().flat_map(|rule| &rule.conditions);
+        for condition in conditions.filter(|condition| condition.path.starts_with("state.")) {
+            if !counted.contains(&condition.path) {
+                let message = format!(
+                    "refers to `{}`, but no state block counts it",
+                    condition.path
+                );
+                reader.error(condition.place, condition.at.as_str(), message);
+            }
         }
     }
 }

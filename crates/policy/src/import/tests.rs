@@ -1,4 +1,5 @@
 mod refused;
+mod unclear;
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,8 @@ use super::*;
 
 /// The document and the notes, without their places.
 fn import(yaml: &str) -> (Value, Vec<String>) {
-    let imported = intercept(yaml).unwrap_or_else(|errors| panic!("refused: {errors:?}"));
+    let imported = intercept(yaml, Unclear::Fails);
+    let imported = imported.unwrap_or_else(|errors| panic!("refused: {errors:?}"));
     let document = serde_json::from_str(&imported.policy_json).unwrap();
     let notes = imported
         .notes
@@ -29,8 +31,9 @@ fn rules(tool: &str, rules: &str) -> (Value, Vec<String>) {
 }
 
 fn errors(yaml: &str) -> Vec<String> {
-    intercept(yaml)
+    intercept(yaml, Unclear::Fails)
         .unwrap_err()
+        .problems
         .iter()
         .map(ToString::to_string)
         .collect()
@@ -260,19 +263,6 @@ fn a_condition_that_reads_a_counter_looks_before_the_call_is_added() {
 }
 
 #[test]
-fn another_tools_counter_is_told_as_not_kept() {
-    let yaml = "version: '1'\ntools:\n  t:\n    rules:\n      - name: n\n        conditions: [{path: state.u.c, op: lt, value: 3}]\n  u:\n    rules:\n      - name: n\n        conditions: [{path: state.u.c, op: lte, value: 9}]\n        state: {counter: c, window: hour}\n";
-    let (document, notes) = import(yaml);
-    assert_eq!(document["tools"]["t"], json!({}));
-    assert!(
-        notes[0].starts_with(
-            "tools.t.rules[0].conditions[0]: the condition `state.u.c lt` is not kept"
-        ),
-        "{notes:?}"
-    );
-}
-
-#[test]
 fn counters_that_intercept_never_counts_are_left_out_with_a_note() {
     let (document, notes) = rules(
         "t",
@@ -366,20 +356,6 @@ fn what_compares_otherwise_is_noted_where_it_stands() {
 }
 
 #[test]
-fn keys_that_intercept_does_not_know_are_noted() {
-    let (_, notes) = rules("t", "- {name: n, rate_limit: 1/day, speed: fast}");
-    assert_eq!(
-        notes,
-        ["tools.t.rules[0]: `speed` means nothing there, left out"]
-    );
-    let note = &intercept("version: '1'\nversoin: 2\n").unwrap().notes[0];
-    assert_eq!(
-        note.to_string(),
-        "line 2, `versoin` means nothing there, left out"
-    );
-}
-
-#[test]
 fn patterns_were_names() {
     let (_, notes) = import("version: '1'\nhide: ['db_*', '*']\ntools: {'get_*': {}}\n");
     assert_eq!(notes.len(), 2, "{notes:?}");
@@ -434,7 +410,7 @@ suites:
       - {tool: big, args: {}, expect: deny}
       - {at: 1d, tool: pay, args: {amount: 500, to: ann}, expect: allow}
 ";
-    let policy = Policy::parse(&intercept(yaml).unwrap().policy_json).unwrap();
+    let policy = Policy::parse(&intercept(yaml, Unclear::Fails).unwrap().policy_json).unwrap();
     let report = crate::cases::run(&policy, cases).unwrap();
     assert!(report.passed(), "{report}");
 }

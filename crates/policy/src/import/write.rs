@@ -9,12 +9,17 @@ use super::go_regex;
 use super::limits::Counters;
 use super::read::{Action, Condition, Default, Policy, Rule, Tool};
 
-/// Writes the document, and notes what it cannot say.
-pub(super) fn policy(policy: &Policy, notes: &mut Vec<Note>) -> String {
+/// What an agent reads where a part of the policy was not understood.
+const UNCLEAR: &str = "the policy for this call could not be imported in full";
+
+/// Writes the document, notes what it says otherwise, and tells what it cannot
+/// say: the calls that this is about are refused.
+pub(super) fn policy(policy: &Policy, notes: &mut Vec<Note>, dropped: &mut Vec<Note>) -> String {
     let counters = Counters::of(policy);
     let mut writer = Writer {
         counters: &counters,
         notes,
+        dropped,
     };
     let document = writer.document(policy);
     // `{:#}` of a JSON value is pretty-printed and cannot fail.
@@ -24,6 +29,7 @@ pub(super) fn policy(policy: &Policy, notes: &mut Vec<Note>) -> String {
 struct Writer<'w, 'p> {
     counters: &'w Counters<'p>,
     notes: &'w mut Vec<Note>,
+    dropped: &'w mut Vec<Note>,
 }
 
 // === impl Writer ===
@@ -35,10 +41,9 @@ impl Writer<'_, '_> {
         if let Some(description) = &policy.description {
             document.insert("description".to_owned(), description.as_str().into());
         }
-        let default = if policy.default == Default::Allow {
-            "allow"
-        } else {
-            "deny"
+        let default = match policy.default {
+            Default::Allow if !policy.unclear => "allow",
+            Default::Allow | Default::Deny => "deny",
         };
         document.insert("default".to_owned(), default.into());
         if !policy.hide.is_empty() {
@@ -52,17 +57,21 @@ impl Writer<'_, '_> {
                 .collect::<Vec<_>>();
             document.insert("hide".to_owned(), json!(names));
         }
+        let mut all_tools = Map::new();
         let mut tools = Map::new();
         for tool in &policy.tools {
             if tool.name == "*" {
-                let block = self.all_tools(tool);
-                if !block.is_empty() {
-                    document.insert("all_tools".to_owned(), Value::Object(block));
-                }
+                all_tools = self.all_tools(tool);
             } else {
-                self.pattern(tool.place, &format!("tools.{}", tool.name), &tool.name);
-                tools.insert(tool.name.clone(), Value::Object(self.tool(tool)));
+                let block = self.tool(tool, policy.default);
+                tools.insert(tool.name.clone(), Value::Object(block));
             }
+        }
+        if policy.unclear {
+            all_tools = refuse_all();
+        }
+        if !all_tools.is_empty() {
+            document.insert("all_tools".to_owned(), Value::Object(all_tools));
         }
         document.insert("tools".to_owned(), Value::Object(tools));
         if let Some(place) = self.first_limit(policy) {
@@ -85,8 +94,11 @@ impl Writer<'_, '_> {
             .map(|rule| rule.place)
     }
 
-    fn tool(&mut self, tool: &Tool) -> Map<String, Value> {
+    /// The tool's rules; it is denied where one of them is missing.
+    fn tool(&mut self, tool: &Tool, default: Default) -> Map<String, Value> {
+        let before = self.dropped.len();
         let mut block = Map::new();
+        self.name(tool, default);
         if let Some(deny) = tool.rules.iter().find(|rule| rule.action == Action::Deny) {
             for rule in tool.rules.iter().filter(|rule| rule.action != Action::Deny) {
                 let message = "left out: the tool is denied anyway";
@@ -105,12 +117,24 @@ impl Writer<'_, '_> {
             block.insert("reason".to_owned(), message_of(ask).into());
         }
         self.rules(tool, &mut block);
+        if tool.unclear || self.dropped.len() > before {
+            let refuse = [("action", "deny"), ("reason", UNCLEAR)];
+            return refuse
+                .map(|(name, value)| (name.to_owned(), json!(value)))
+                .into_iter()
+                .collect();
+        }
         block
     }
 
+    /// Its rules are for every call, and so is the refusal where one is missing.
     fn all_tools(&mut self, tool: &Tool) -> Map<String, Value> {
+        let before = self.dropped.len();
         let mut block = Map::new();
         self.rules(tool, &mut block);
+        if self.dropped.len() > before {
+            return refuse_all();
+        }
         block
     }
 
@@ -123,7 +147,7 @@ impl Writer<'_, '_> {
                 Action::RequireApproval => approve_if.extend(self.approve(tool, rule)),
             }
         }
-        let limits = self.counters.limits(tool, self.notes);
+        let limits = self.counters.limits(tool, self.notes, self.dropped);
         let lists = [
             ("require", require),
             ("deny_if", deny_if),
@@ -197,6 +221,21 @@ impl Writer<'_, '_> {
             .filter(|condition| condition.path.starts_with("args."))
     }
 
+    /// A name with `*` in it names more tools here than it did.
+    fn name(&mut self, tool: &Tool, default: Default) {
+        let path = format!("tools.{}", tool.name);
+        match default {
+            Default::Deny if tool.name.contains('*') => {
+                let message = format!(
+                    "`{}` was the name of one tool; here its `*` stands for any text, and would allow more",
+                    tool.name
+                );
+                self.dropped.push(Note::at(tool.place, path, message));
+            }
+            Default::Allow | Default::Deny => self.pattern(tool.place, &path, &tool.name),
+        }
+    }
+
     fn pattern(&mut self, place: Place, path: &str, name: &str) {
         if name.contains('*') {
             let message =
@@ -204,6 +243,11 @@ impl Writer<'_, '_> {
             self.notes.push(Note::at(place, path, message));
         }
     }
+}
+
+fn refuse_all() -> Map<String, Value> {
+    let refuse = json!([{"conditions": [], "on_deny": UNCLEAR}]);
+    Map::from_iter([("deny_if".to_owned(), refuse)])
 }
 
 fn predicate(conditions: Vec<Value>, rule: &Rule) -> Value {

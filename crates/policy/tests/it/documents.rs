@@ -145,7 +145,7 @@ fn the_imported_policy_of_the_guide_is_what_the_import_makes() {
     let [source, policy, notes, ..] = &blocks[place.unwrap()..] else {
         panic!("the policy and the notes follow their source");
     };
-    let imported = import::intercept(&source.text).unwrap();
+    let imported = import::intercept(&source.text, import::Unclear::Fails).unwrap();
     assert_eq!(policy.info, "json imported");
     assert_eq!(
         Policy::parse(&policy.text).unwrap(),

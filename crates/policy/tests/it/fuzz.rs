@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use provost_policy::document::Offer;
 use provost_policy::explain::{Decision, explain};
 use provost_policy::json::{self, Bounds, Folder};
 use provost_policy::{Call, Caller, Enforced, Policy, Text, Verdict, judge};
@@ -31,7 +32,10 @@ const CALLS: &[(&str, &str)] = &[
         "read_multiple_files",
         r#"{"paths":["/srv/work/a","/srv/docs/b/../c"]}"#,
     ),
-    ("git_push", r#"{"branch":"review/x","force":null}"#),
+    (
+        "git_checkout",
+        r#"{"repo_path":"/srv/work/a","branch_name":"review/x"}"#,
+    ),
     (
         "refund",
         r#"{"amount":100.000000001,"currency":"EUR","reason":"\u0062roken"}"#,
@@ -244,7 +248,11 @@ fn check_document(text: &str, tool: &str) -> Option<Policy> {
     let again = Policy::parse(&printed).unwrap_or_else(|found| panic!("{found:?}\n{printed}"));
     assert_eq!(again, policy);
     assert_eq!(again.to_json(), printed);
-    for warning in policy.warnings(Some(&["spawn".to_owned(), tool.to_owned()])) {
+    let offer = Offer::read(&serde_json::json!([
+        {"name": "spawn", "inputSchema": {"properties": {"role": {}}}},
+        {"name": tool, "inputSchema": {"properties": {}}},
+    ]));
+    for warning in policy.warnings(offer.as_ref()) {
         assert!(!warning.to_string().is_empty());
     }
     Some(policy)

@@ -1,16 +1,21 @@
-//! Policies in files: no store, no daemon.
+//! Policies in files: no store and no daemon, unless a registered server is asked what it offers.
 
 use std::io::Write;
 use std::path::Path;
 
-use provost_policy::document::{Diagnostic, Policy, Severity};
+use provost_policy::document::{Diagnostic, Offer, Policy, Severity};
 use provost_policy::explain::Decision;
+use provost_policy::import::{self, NotImported, Unclear};
 use provost_policy::{Call, Caller, Enforced, Text, json};
 use serde::Serialize;
 
 use super::{Check, Explain, Import, Test, read_file, shown};
+use crate::admin::{Control, Upstream};
+use crate::command::Context;
+use crate::daemon::{Engine, config};
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
+use crate::runtime::block_on;
 use crate::terminal::{Output, counted, escape, escape_block, style};
 
 /// What was found in one file.
@@ -22,14 +27,19 @@ struct Checked {
 }
 
 /// `policy check`.
-pub(super) fn check(output: Output, check: &Check) -> Outcome {
-    let tools = check.tools.as_deref().map(read_tools).transpose()?;
+pub(super) fn check(context: &Context, check: &Check) -> Outcome {
+    let output = context.output;
+    let offer = match (&check.tools, &check.server) {
+        (Some(file), _) => Some(read_offer(file)?),
+        (None, Some(server)) => Some(ask_server(context, server)?),
+        (None, None) => None,
+    };
     let mut all = Vec::new();
     let mut texts = Vec::new();
     for path in &check.files {
         let text = read_file(path)?;
         let findings = match Policy::parse(&text) {
-            Ok(policy) => policy.warnings(tools.as_deref()),
+            Ok(policy) => policy.warnings(offer.as_ref()),
             Err(problems) => problems,
         };
         let fatal = |finding: &Diagnostic| check.strict || finding.severity == Severity::Error;
@@ -87,8 +97,8 @@ fn summary(out: &mut dyn Write, checked: &Checked) -> std::io::Result<()> {
     }
 }
 
-/// Names of tools: an array of names or of tools, or what `tools/list` answers, wrapped or not.
-fn read_tools(path: &Path) -> Outcome<Vec<String>> {
+/// What a server offers, from a file.
+fn read_offer(path: &Path) -> Outcome<Offer> {
     let text = read_file(path)?;
     let refuse = || {
         Failure::refused(format!("file `{}` is not a list of tools", path.display()))
@@ -96,18 +106,26 @@ fn read_tools(path: &Path) -> Outcome<Vec<String>> {
     };
     let value: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| refuse().because(error))?;
-    let list = value
-        .pointer("/result/tools")
-        .or_else(|| value.get("tools"))
-        .unwrap_or(&value);
-    let name = |tool: &serde_json::Value| {
-        tool.as_str()
-            .or_else(|| tool.get("name")?.as_str())
-            .map(str::to_owned)
+    Offer::read(&value).ok_or_else(refuse)
+}
+
+/// What a registered server offers: it is started or reached, and asked.
+fn ask_server(context: &Context, name: &str) -> Outcome<Offer> {
+    let admin = context.admin()?;
+    let name = name.to_owned();
+    let report: Upstream = if admin.daemon_runs()? {
+        admin.control(&Control::TestServer { name })?
+    } else {
+        let limits = config::File::default().limits(&config::variable)?;
+        let engine = Engine::start(admin.open()?, &limits)?;
+        block_on(async {
+            let report = engine.test_server(&name).await;
+            engine.stop().await;
+            report
+        })?
     };
-    list.as_array()
-        .and_then(|tools| tools.iter().map(name).collect())
-        .ok_or_else(refuse)
+    let list = serde_json::to_value(&report.tools).unwrap_or_default();
+    Offer::read(&list).ok_or_else(|| Failure::internal("cannot read the server's list of tools"))
 }
 
 /// Reads and parses a policy, or reports all that is wrong with it.
@@ -131,17 +149,32 @@ pub(super) fn schema(output: Output) -> Outcome {
     output.write(|out| writeln!(out, "{text}"))
 }
 
+fn not_imported(file: &str, refused: &NotImported) -> Failure {
+    let failure = Failure::refused(if refused.has_a_rest {
+        format!("file `{file}` was not imported: not all of it is understood")
+    } else {
+        format!("file `{file}` is not a policy of Intercept")
+    });
+    let failure = refused.problems.iter().fold(failure, Failure::because);
+    if refused.has_a_rest {
+        failure.hint("mend these places, or `--partial` imports the rest and refuses every call that they are about")
+    } else {
+        failure
+    }
+}
+
 /// `policy import`.
-pub(super) fn import(output: Output, import: &Import) -> Outcome {
-    let text = read_file(&import.file)?;
-    let file = shown(&import.file);
-    let imported = provost_policy::import::intercept(&text).map_err(|problems| {
-        problems.iter().fold(
-            Failure::refused(format!("file `{file}` is not a policy of Intercept")),
-            Failure::because,
-        )
-    })?;
-    if let Some(path) = &import.output {
+pub(super) fn import(output: Output, command: &Import) -> Outcome {
+    let text = read_file(&command.file)?;
+    let file = shown(&command.file);
+    let unclear = if command.partial {
+        Unclear::Refuses
+    } else {
+        Unclear::Fails
+    };
+    let imported =
+        import::intercept(&text, unclear).map_err(|refused| not_imported(&file, &refused))?;
+    if let Some(path) = &command.output {
         let written = std::fs::File::create_new(path)
             .and_then(|mut file| file.write_all(imported.policy_json.as_bytes()));
         written.map_err(|error| {
@@ -156,14 +189,17 @@ pub(super) fn import(output: Output, import: &Import) -> Outcome {
         })?;
     }
     output.remark(|out| {
-        for note in &imported.notes {
-            writeln!(
-                out,
-                "{}note{}: {}",
-                style::WARNING,
-                anstyle::Reset,
-                escape(&note.to_string())
-            )?;
+        let dropped = imported.dropped.iter();
+        let dropped = dropped.map(|note| (style::ERROR, "dropped", note));
+        let notes = imported.notes.iter();
+        let notes = notes.map(|note| (style::WARNING, "note", note));
+        for (colour, word, note) in dropped.chain(notes) {
+            let text = escape(&note.to_string()).into_owned();
+            writeln!(out, "{colour}{word}{}: {text}", anstyle::Reset)?;
+        }
+        if !imported.dropped.is_empty() {
+            let advice = "every call that a dropped place is about is refused, until you write that rule yourself";
+            writeln!(out, "{advice}")?;
         }
         Ok(())
     });
@@ -171,11 +207,11 @@ pub(super) fn import(output: Output, import: &Import) -> Outcome {
         let policy: serde_json::Value =
             serde_json::from_str(&imported.policy_json).unwrap_or_default();
         return output.show(
-            &serde_json::json!({ "policy": policy, "notes": imported.notes }),
+            &serde_json::json!({ "policy": policy, "notes": imported.notes, "dropped": imported.dropped }),
             |_| Ok(()),
         );
     }
-    match &import.output {
+    match &command.output {
         Some(path) => {
             output.write(|out| writeln!(out, "wrote {}", escape(&path.display().to_string())))
         }

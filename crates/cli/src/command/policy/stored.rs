@@ -9,7 +9,7 @@ use crate::admin::{GrantName, GrantView, Observe, PolicyView, Request, Response,
 use crate::command::{Context, unexpected};
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
-use crate::terminal::{Cell, Table, escape, style};
+use crate::terminal::{Cell, Table, counted, escape, style};
 use crate::when;
 
 pub(super) fn put(context: &Context, put: Put) -> Outcome {
@@ -33,7 +33,7 @@ pub(super) fn put(context: &Context, put: Put) -> Outcome {
                 .remark(|out| diagnostics::print(out, &file, &text, &problems));
             return Err(
                 Failure::refused(format!("policy file `{file}` was refused"))
-                    .because(format!("{} errors", problems.len())),
+                    .because(counted(problems.len(), "error")),
             );
         }
     }

@@ -3,6 +3,7 @@
 mod clients;
 mod crash;
 mod eras;
+mod examples;
 mod inspector;
 mod seeds;
 mod servers;

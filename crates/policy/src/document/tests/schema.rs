@@ -35,6 +35,11 @@ fn says_which_draft_it_is() {
 }
 
 #[test]
+fn has_a_name_of_its_own() {
+    assert_eq!(Policy::schema()["$id"], "urn:provost:policy:1");
+}
+
+#[test]
 fn accepts_every_example() {
     let schema = Schema::new();
     for (name, text) in examples() {
@@ -44,7 +49,7 @@ fn accepts_every_example() {
 
 #[test]
 fn accepts_everything_the_language_has() {
-    let text = r#"{"version":"1","default":"allow","description":"d","hide":["a","b*"],
+    let text = r#"{"$schema":"./policy.schema.json","version":"1","default":"allow","description":"d","hide":["a","b*"],
         "methods":{"allow":["x/*"],"deny":[]},
         "all_tools":{"require":[],"deny_if":[],"approve_if":[],"limits":[{"counter":"c","concurrent":1,"scope":"session"}]},
         "tools":{"t":{"action":"require_approval","reason":"r","rate_limit":{"max":1.5,"window":60},
@@ -79,6 +84,9 @@ fn refuses_what_the_reader_refuses() {
         r#"{"version":"2","default":"deny"}"#.to_owned(),
         r#"{"version":"1","default":"ask"}"#.to_owned(),
         r#"{"version":"1","default":"deny","x":1}"#.to_owned(),
+        r#"{"version":"1","default":"deny","$schema":1}"#.to_owned(),
+        r#"{"version":"1","default":"deny","$schema":null}"#.to_owned(),
+        r#"{"version":"1","default":"deny","methods":{"$schema":"x"}}"#.to_owned(),
         r#"{"version":"1","default":"deny","hide":"x"}"#.to_owned(),
         r#"{"version":"1","default":"deny","hide":[""]}"#.to_owned(),
         r#"{"version":"1","default":"deny","hide":[1]}"#.to_owned(),

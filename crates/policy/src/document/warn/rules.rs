@@ -206,15 +206,15 @@ fn dodged(
     for (index, condition) in predicate.conditions.iter().enumerate() {
         let pointer = format!("{pointer}/conditions/{index}");
         if condition.op == Operator::ArgvIn {
-            let message = "other spellings of a command get past a list of forbidden ones";
+            let message = "the same command in another spelling, such as `/bin/rm` for `rm`, is not found by this rule";
             let hint = "list the allowed commands in `require` instead";
             warnings.add(pointer.clone(), message, hint);
         }
         let path = condition.path.as_str();
         if condition.op != Operator::Exists && !required.iter().any(|paths| paths.contains(path)) {
-            let message = format!("a call without `{path}` gets past this");
+            let message = format!("a call without `{path}` is not found by this rule");
             let hint = format!(
-                "add to `require`: {{ \"conditions\": [{{ \"path\": \"{path}\", \"op\": \"exists\", \"value\": true }}] }}"
+                "to refuse calls without it, add to `require`: {{ \"conditions\": [{{ \"path\": \"{path}\", \"op\": \"exists\", \"value\": true }}] }}"
             );
             warnings.add(pointer, message, &hint);
         }

@@ -2,10 +2,9 @@ use super::*;
 
 /// Every warning as `line:column pointer: message`.
 fn warned(text: &str, tools: Option<&[&str]>) -> Vec<String> {
-    let tools: Option<Vec<String>> =
-        tools.map(|tools| tools.iter().map(|&tool| tool.into()).collect());
+    let offer = tools.map(|tools| Offer::read(&serde_json::json!(tools)).unwrap());
     let policy = Policy::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
-    let found = policy.warnings(tools.as_deref());
+    let found = policy.warnings(offer.as_ref());
     assert!(
         found
             .iter()
@@ -42,7 +41,7 @@ const GT: &str = r#"{"path":"args.n","op":"gt","value":5}"#;
 fn a_deny_that_an_absent_argument_gets_past() {
     let deny =
         |require: &str| format!(r#"{{"require":[{require}],"deny_if":[{{"conditions":[{GT}]}}]}}"#);
-    let dodged = ["/deny_if/0/conditions/0: a call without `args.n` gets past this"];
+    let dodged = ["/deny_if/0/conditions/0: a call without `args.n` is not found by this rule"];
     let require = |path: &str, op: &str, value: &str| {
         format!(r#"{{"conditions":[{{"path":"{path}","op":"{op}","value":{value}}}]}}"#)
     };
@@ -99,7 +98,7 @@ const THERE: &str = r#"{"conditions":[{"path":"args.n","op":"exists","value":tru
 
 #[test]
 fn d95_a_number_that_other_spellings_get_past() {
-    let past = "text that many servers read as this number gets past this: with a blank or a sign before it, or in other digits";
+    let past = r#"a call with the number as text, such as `" 5"` or `"+5"`, counts as unequal here, and many servers read such text as the number"#;
     let block = |list: &str, op: &str, value: &str, more: &str| {
         format!(
             r#"{{"{list}":[{{"conditions":[{{"path":"args.n","op":"{op}","value":{value}}}]}}{}],"require":[{}]}}"#,
@@ -190,7 +189,7 @@ fn rules_for_nothing_and_against_everything() {
         r#"{"require":[{"conditions":[{"path":"args.a","op":"exists","value":true}]}],
         "deny_if":[{"conditions":[{"path":"args.a","op":"argv_in","value":["rm"]}]}]}"#,
         &[
-            "/deny_if/0/conditions/0: other spellings of a command get past a list of forbidden ones",
+            "/deny_if/0/conditions/0: the same command in another spelling, such as `/bin/rm` for `rm`, is not found by this rule",
         ],
     );
 }
@@ -291,13 +290,77 @@ fn names_the_server_does_not_offer() {
         ]
     );
     let policy = Policy::parse(text).unwrap();
-    let tools = tools.map(String::from);
+    let offer = Offer::read(&serde_json::json!(tools)).unwrap();
     let hints: Vec<_> = policy
-        .warnings(Some(&tools))
+        .warnings(Some(&offer))
         .into_iter()
         .filter_map(|w| w.hint)
         .collect();
     assert_eq!(hints, ["did you mean `distributeWork`?"]);
+}
+
+#[test]
+fn d43_arguments_the_tools_do_not_have() {
+    let offer = Offer::read(&serde_json::json!([
+        {"name": "checkout", "inputSchema": {"properties": {"repo_path": {}, "branch_name": {}}}},
+        {"name": "diff_a", "inputSchema": {"properties": {"repo_path": {}}}},
+        {"name": "diff_b", "inputSchema": {"properties": {"lines": {}}}},
+        {"name": "secret", "inputSchema": {"properties": {}}},
+        {"name": "free", "inputSchema": {"type": "object"}},
+    ]))
+    .unwrap();
+    let condition = |path: &str| {
+        format!(r#"{{"conditions":[{{"path":"args.{path}","op":"exists","value":true}}]}}"#)
+    };
+    let words = |tools: &str, all_tools: &str| {
+        let text = format!(
+            r#"{{"version":"1","default":"deny","hide":["secret"],"tools":{tools},"all_tools":{{"require":[{all_tools}]}}}}"#
+        );
+        let found = Policy::parse(&text).unwrap().warnings(Some(&offer));
+        let told = |w: &Diagnostic| {
+            let hint = w.hint.clone().unwrap_or_default();
+            format!("{}: {} ({hint})", w.pointer, w.message)
+        };
+        found.iter().map(told).collect::<Vec<_>>()
+    };
+    let lists = format!(
+        r#"{{"checkout":{{"require":[{}],"deny_if":[{},{}],"approve_if":[{}],
+            "limits":[{{"counter":"c","window":"day","max":1,"increment_from":"args.n"}}]}}}}"#,
+        condition("branch"),
+        condition("repo_path"),
+        condition("branch_name"),
+        condition("banana.split"),
+    );
+    assert_eq!(
+        words(&lists, &condition("repo_path")),
+        [
+            "/tools/checkout/require/0/conditions/0/path: `checkout` of the server has no argument `args.branch` (`args` has `branch_name` and `repo_path`)",
+            "/tools/checkout/approve_if/0/conditions/0/path: `checkout` of the server has no argument `args.banana` (`args` has `branch_name` and `repo_path`)",
+            "/tools/checkout/limits/0/increment_from: `checkout` of the server has no argument `args.n` (`args` has `branch_name` and `repo_path`)",
+        ]
+    );
+    let glob = |path: &str| format!(r#"{{"diff_*":{{"require":[{}]}}}}"#, condition(path));
+    assert_eq!(words(&glob("lines"), ""), [""; 0]);
+    assert_eq!(
+        words(&glob("repo_pth"), ""),
+        [
+            "/tools/diff_*/require/0/conditions/0/path: no tool that `diff_*` decides about has an argument `args.repo_pth` (did you mean `args.repo_path`?)"
+        ]
+    );
+    // A tool of that name is decided about by the exact key, so the glob is about the other alone.
+    let both = format!(
+        r#"{{"diff_*":{{"require":[{}]}},"diff_b":{{}}}}"#,
+        condition("lines")
+    );
+    assert_eq!(
+        words(&both, ""),
+        [
+            "/tools/diff_*/require/0/conditions/0/path: no tool that `diff_*` decides about has an argument `args.lines` (`args` has `repo_path`)"
+        ]
+    );
+    // What says nothing of its arguments may have any.
+    let free = format!(r#"{{"free":{{"require":[{}]}}}}"#, condition("x"));
+    assert_eq!(words(&free, &condition("x")), [""; 0]);
 }
 
 #[test]

@@ -3,38 +3,39 @@
 use super::Warnings;
 use crate::document::Policy;
 use crate::document::diagnostic::did_you_mean;
+use crate::document::offer::Offer;
 use crate::document::place::escape_pointer;
 use crate::glob::Glob;
 use crate::text::Text;
 
-pub(super) fn check(policy: &Policy, tools: &[String], warnings: &mut Warnings) {
+pub(super) fn check(policy: &Policy, offer: &Offer, warnings: &mut Warnings) {
     for (key, _) in &policy.body.tools {
         unknown(
             format!("/tools/{}", escape_pointer(key)),
             key,
-            tools,
+            offer,
             warnings,
         );
     }
     for (index, name) in policy.body.hide.written().iter().enumerate() {
         if name.as_str() != "*" {
-            unknown(format!("/hide/{index}"), name, tools, warnings);
+            unknown(format!("/hide/{index}"), name, offer, warnings);
         }
     }
 }
 
-fn unknown(pointer: String, name: &Text, tools: &[String], warnings: &mut Warnings) {
+fn unknown(pointer: String, name: &Text, offer: &Offer, warnings: &mut Warnings) {
     let shown = name.escape_debug();
     if let Some(glob) = Glob::new(name) {
-        if !tools.iter().any(|tool| glob.matches(tool)) {
+        if !offer.names().any(|tool| glob.matches(tool)) {
             warnings.add(
                 pointer,
                 format!("`{shown}` covers no tool of the server"),
                 "",
             );
         }
-    } else if !tools.iter().any(|tool| tool == name.as_str()) {
-        let meant = did_you_mean(name, tools.iter().map(String::as_str));
+    } else if !offer.names().any(|tool| tool == name.as_str()) {
+        let meant = did_you_mean(name, offer.names());
         let hint = meant
             .map(|meant| format!("did you mean `{meant}`?"))
             .unwrap_or_default();

@@ -51,8 +51,8 @@ pub(super) fn check(
         let pointer = format!("{pointer}/conditions/{index}");
         let path = condition.path.as_str();
         if gets_past_by_spelling(list, condition) && !pinned.numbers.contains(path) {
-            let message = "text that many servers read as this number gets past this: \
-                           with a blank or a sign before it, or in other digits";
+            let message = "a call with the number as text, such as `\" 5\"` or `\"+5\"`, counts as unequal here, \
+                           and many servers read such text as the number";
             let hint = format!(
                 "say in `require` that `{path}` is a number: a comparison, such as `gte`, refuses what is none"
             );

@@ -1,7 +1,8 @@
 //! One rule of Intercept.
 
 use crate::import::go_regex;
-use crate::yaml::{Kind, Node};
+use crate::path::Path;
+use crate::yaml::{Kind, Node, Place};
 
 use super::{Action, Condition, Increment, Members, Reader, Rule, State, state_path};
 
@@ -185,6 +186,8 @@ impl Reader<'_> {
         if let Some(from) = from.as_ref().filter(|from| !from.starts_with("args.")) {
             let message = format!("increment_from must start with `args.`, not `{from}`");
             self.error(fields.place("increment_from"), path.as_str(), message);
+        } else if let Some(from) = &from {
+            self.argument(fields.place("increment_from"), &path, from);
         }
         let increment = from.map_or(Increment::Fixed(increment), Increment::From);
         Some(State {
@@ -196,12 +199,23 @@ impl Reader<'_> {
         })
     }
 
+    /// A path into the arguments that this language can follow.
+    fn argument(&mut self, place: Place, at: &str, path: &str) {
+        if path.starts_with("args.")
+            && let Err(why) = Path::parse(path)
+        {
+            self.error(place, at, format!("path `{path}` cannot be kept: {why}"));
+        }
+    }
+
     fn condition(&mut self, at: String, node: &Node) -> Option<Condition> {
         let fields = self.members(node, &at, &["path", "op", "value"]);
         let path = fields.text(self, "path").unwrap_or_default();
         if !path.starts_with("args.") && !path.starts_with("state.") {
             let message = format!("path must start with `args.` or `state.`, not `{path}`");
             self.error(fields.place("path"), at.as_str(), message);
+        } else {
+            self.argument(fields.place("path"), &at, &path);
         }
         let op = fields.text(self, "op").unwrap_or_default();
         if !OPERATORS.contains(&op.as_str()) {

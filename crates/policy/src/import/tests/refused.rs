@@ -1,6 +1,6 @@
 //! What is refused, and how it is told.
 
-use super::errors;
+use super::{Unclear, errors, intercept};
 
 #[test]
 fn all_errors_come_at_once() {
@@ -74,7 +74,14 @@ fn what_this_language_cannot_take_is_refused() {
     assert_eq!(
         errors(yaml),
         [
-            "/tools/t/require/0/conditions/0/path: cannot be imported: invalid path `args.a..b`: a key is missing"
+            "line 4, tools.t.rules[0].conditions[0]: path `args.a..b` cannot be kept: a key is missing"
         ]
+    );
+    let tie = "version: '1'\ntools:\n  a*b: {}\n  b*b: {}\n  '***': {}\n";
+    let refused = intercept(tie, Unclear::Refuses).unwrap_err();
+    assert!(!refused.has_a_rest);
+    assert_eq!(
+        refused.problems[0].to_string(),
+        "/tools/***: cannot be imported: a bare `***` is no tool"
     );
 }
