@@ -107,6 +107,9 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
         opened => opened.map(|who| (Era::Legacy, who)),
     };
     let (era, who) = opened?;
+    if era == Era::Legacy {
+        route.site.eras.opened();
+    }
     let mut protocols = vec![who.protocol];
     if modern && era == Era::Legacy {
         protocols.push(protocol::MODERN.to_owned());

@@ -95,6 +95,15 @@ pub struct Record {
     pub shadow: Option<ShadowRecord>,
 }
 
+/// How many calls there were, and how they were decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// All of them.
+    pub calls: u64,
+    /// Those that did not go on.
+    pub denied: u64,
+}
+
 /// What a shadow policy said about a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct ShadowRecord {
@@ -129,6 +138,19 @@ impl Store {
             Ok(())
         })?;
         Ok(records)
+    }
+
+    /// Counts the records since a moment (unix time in microseconds), folded up
+    /// to this one.
+    pub fn tally_since(&self, since: u64) -> Result<Tally, StoreError> {
+        self.0.folder.fold()?;
+        let connection = self.0.database.reading_alone()?;
+        let (calls, denied) = connection.query_row(
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE decision <> 'allow') FROM records WHERE at >= ?1",
+            [int(since)],
+            |row| Ok((uint(row.get(0)?), uint(row.get(1)?))),
+        )?;
+        Ok(Tally { calls, denied })
     }
 }
 

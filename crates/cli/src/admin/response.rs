@@ -250,6 +250,48 @@ pub(crate) struct Load {
     pub(crate) no_room: u64,
 }
 
+/// How a daemon is, and what it looks after.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Overview {
+    #[serde(flatten)]
+    pub(crate) daemon: DaemonStatus,
+    pub(crate) data: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) servers: Vec<ServerStanding>,
+    /// Those that work now.
+    pub(crate) grants: usize,
+    pub(crate) last_minute: LastMinute,
+    pub(crate) journal: JournalStanding,
+}
+
+/// A server as `status` shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ServerStanding {
+    pub(crate) name: String,
+    /// `http`, `stdio`, or nothing when that cannot be read.
+    pub(crate) kind: Option<String>,
+    /// `legacy`, `modern`; empty until somebody has used or tested it since the daemon started.
+    pub(crate) eras: Vec<String>,
+    /// Whether its settings can be used.
+    pub(crate) usable: bool,
+}
+
+/// What was recorded within the last minute.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct LastMinute {
+    pub(crate) calls: u64,
+    pub(crate) denied: u64,
+}
+
+/// The journal.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct JournalStanding {
+    pub(crate) bytes: u64,
+    pub(crate) entries: u64,
+    /// Whether no damage was found when the daemon started.
+    pub(crate) intact_at_start: bool,
+}
+
 /// What a server said when it was tried.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Upstream {

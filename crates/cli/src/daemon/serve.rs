@@ -171,6 +171,11 @@ impl Engine {
         })
     }
 
+    /// The servers in force, and which eras each is known to speak.
+    pub(crate) fn eras(&self) -> Vec<(String, Vec<&'static str>)> {
+        self.0.eras()
+    }
+
     /// Metrics in Prometheus' text format.
     pub(crate) fn metrics(&self) -> String {
         self.0.metrics()

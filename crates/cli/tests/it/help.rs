@@ -3,10 +3,12 @@
 use crate::place::Place;
 
 /// Every command there is, as words.
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 45] = [
     "up",
     "run",
     "connect",
+    "status",
+    "stop",
     "server",
     "server add",
     "server set",
@@ -43,6 +45,7 @@ const COMMANDS: [&str; 42] = [
     "restore",
     "key",
     "key rotate",
+    "metrics",
     "doctor",
     "demo",
     "completions",
