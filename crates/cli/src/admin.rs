@@ -15,9 +15,9 @@ pub(crate) use request::{
     AuditFormat, Control, GrantName, LogQuery, Observe, Reply, Request, Shadow, Transport,
 };
 pub(crate) use response::{
-    AuditView, DaemonStatus, GrantState, GrantView, Inspection, JournalStanding, LastMinute, Load,
-    Minted, Overview, PolicyView, RecordView, Response, ServerStanding, ServerView, ShadowView,
-    Trouble, Upstream, VersionView,
+    ArgumentView, AuditView, DaemonStatus, GrantState, GrantView, Inspection, JournalStanding,
+    LastMinute, Load, Minted, Overview, PolicyView, RecordView, Response, ServerStanding,
+    ServerView, ShadowView, ToolView, Trouble, Upstream, VersionView,
 };
 pub(crate) use restore::{Restoration, Restored, restore};
 pub(crate) use wire_secret::WireSecret;

@@ -55,7 +55,7 @@ use tracing::{debug, error, warn};
 
 pub use budget::Standing;
 pub use listener::ListenError;
-pub use probe::{ServerFault, ServerReport};
+pub use probe::{ArgumentReport, ServerFailed, ServerFault, ServerReport, ToolReport};
 pub use settings::{Listen, Settings, TlsFiles, Wrapper};
 
 use crate::directory::Directory;
@@ -358,7 +358,7 @@ impl Gateway {
     ///
     /// # Errors
     /// When the server is not known, cannot be reached or does not speak MCP.
-    pub async fn test_server(&self, server: &str) -> Result<ServerReport, ServerFault> {
+    pub async fn test_server(&self, server: &str) -> Result<ServerReport, ServerFailed> {
         let shared = Arc::clone(&self.0.shared);
         let worker = Worker::background(&shared);
         let server = server.to_owned();
@@ -367,7 +367,9 @@ impl Gateway {
             .threads
             .background()
             .spawn(async move { probe::run(&worker, &server).await });
-        probe.await.unwrap_or(Err(ServerFault::Broken))
+        probe
+            .await
+            .unwrap_or_else(|_| Err(ServerFault::Broken.into()))
     }
 
     /// The counts, in Prometheus' text format.

@@ -11,6 +11,7 @@ mod read_limits;
 pub(crate) mod rules;
 mod schema;
 mod shape;
+mod unused;
 mod warn;
 
 pub use diagnostic::{Diagnostic, Severity};

@@ -299,9 +299,25 @@ pub(crate) struct Upstream {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) protocols: Vec<String>,
-    pub(crate) tools: Vec<String>,
+    /// `legacy`, `modern`.
+    pub(crate) eras: Vec<String>,
+    pub(crate) tools: Vec<ToolView>,
     /// Until it was open, in milliseconds.
     pub(crate) opened_ms: u64,
     /// The list of tools, in milliseconds.
     pub(crate) listed_ms: u64,
+}
+
+/// A tool of a server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ToolView {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<ArgumentView>,
+}
+
+/// An argument that a tool's schema names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ArgumentView {
+    pub(crate) name: String,
+    pub(crate) required: bool,
 }
