@@ -110,6 +110,9 @@ pub(crate) enum Command {
     /// The daemon that `run` and `connect` start when there is none
     #[command(hide = true)]
     Daemon(command::daemon::Daemon),
+    /// Names of servers and grants, for completion
+    #[command(hide = true)]
+    Names(command::completions::Names),
     /// A small MCP server over stdio, for demonstrations
     #[command(hide = true)]
     SampleServer(command::sample_server::SampleServer),

@@ -81,6 +81,7 @@ pub(crate) fn run(arguments: Arguments, environment: Environment) -> Outcome {
         Command::Doctor(doctor) => doctor.run(&context),
         Command::Demo(demo) => demo.run(&context),
         Command::Completions(completions) => completions.run(&context),
+        Command::Names(names) => names.run(&context),
         Command::Daemon(daemon) => daemon.run(&context),
         Command::SampleServer(server) => server.run(),
     }

@@ -4,6 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use serde::Serialize;
 
+use crate::audit::as_time;
 use crate::database::{int, uint};
 use crate::{CallId, Decision, Status, Store, StoreError};
 
@@ -56,7 +57,8 @@ pub struct Record {
     pub epoch: u32,
     /// Which call.
     pub call: CallId,
-    /// When it was decided, unix time in microseconds.
+    /// When it was decided, unix time in microseconds; exported as RFC 3339.
+    #[serde(serialize_with = "as_time")]
     pub at: u64,
     /// The grant's id.
     pub grant: String,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Transport, WireSecret};
-use crate::when::Micros;
+use crate::when::Time;
 
 /// The answer to a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ pub(crate) struct PolicyView {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct VersionView {
     pub(crate) version: u32,
-    pub(crate) at: Micros,
+    pub(crate) at: Time,
     pub(crate) by: String,
     pub(crate) current: bool,
     pub(crate) bytes: usize,
@@ -105,8 +105,8 @@ pub(crate) struct GrantView {
     pub(crate) policy: Option<String>,
     pub(crate) shadow: Option<String>,
     pub(crate) state: GrantState,
-    pub(crate) created: Micros,
-    pub(crate) expires: Option<Micros>,
+    pub(crate) created: Time,
+    pub(crate) expires: Option<Time>,
     /// What deserves a look: observe only, no policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
@@ -135,10 +135,7 @@ pub(crate) struct RecordView {
     /// Whose journal, and which timeline of it, the number is of.
     pub(crate) node: String,
     pub(crate) epoch: u32,
-    /// RFC 3339, UTC.
-    pub(crate) at: String,
-    /// Unix time in microseconds.
-    pub(crate) at_us: Micros,
+    pub(crate) at: Time,
     pub(crate) call: String,
     pub(crate) grant: String,
     pub(crate) grant_label: String,

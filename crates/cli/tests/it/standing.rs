@@ -110,3 +110,90 @@ fn help_is_a_command_too() {
     assert_eq!(place.ok(&["help"]), place.ok(&["--help"]));
     assert_eq!(place.run(&["help", "nothing"]).code, 2);
 }
+
+#[tokio::test]
+async fn d51_grants_are_minted_for_the_port_that_was_configured() {
+    let place = Place::new();
+    place.furnish();
+    let mint = |label: &str| {
+        let minted = place.json(&["grant", "mint", "files", "--label", label]);
+        minted["url"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(mint("before"), "http://127.0.0.1:7300/mcp/files");
+    let up = place.up(&[]).await;
+    let url = format!("{}/mcp/files", up.url);
+    assert_eq!(mint("running"), url);
+    place.ok(&["stop"]);
+    assert_eq!(mint("stopped"), url);
+    let set = place
+        .command(&["grant", "mint", "files", "--label", "set", "--json"])
+        .env("PROVOST_LISTEN", "127.0.0.1:7999")
+        .output()
+        .unwrap();
+    let set: serde_json::Value = serde_json::from_slice(&set.stdout).unwrap();
+    assert_eq!(set["url"], "http://127.0.0.1:7999/mcp/files");
+}
+
+#[tokio::test]
+async fn d51_moments_in_json_are_rfc_3339_everywhere() {
+    let place = Place::new();
+    let token = place.furnish();
+    let up = place.up(&[]).await;
+    let client = Client::http(&format!("{}/mcp/files", up.url), Some(&token));
+    client.connect().await;
+    let call = json!({ "name": "echo", "arguments": { "text": "x" } });
+    client.request("tools/call", call).await;
+    let mint = ["grant", "mint", "files", "--label", "ci", "--expires", "1d"];
+    let minted = place.json(&mint);
+    let history = place.json(&["policy", "history", "files", "small"]);
+    let record = place.json(&["log"]);
+    let export = place.ok(&["audit", "export"]);
+    let export: serde_json::Value = serde_json::from_str(export.lines().last().unwrap()).unwrap();
+    for moment in [
+        &minted["grant"]["created"],
+        &minted["grant"]["expires"],
+        &history[0]["at"],
+        &record["at"],
+        &export["at"],
+    ] {
+        let text = moment.as_str().unwrap_or_else(|| panic!("{moment}"));
+        let moment = regex::Regex::new(r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$").unwrap();
+        assert!(moment.is_match(text), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn d51_tables_fit_a_terminal_of_80_columns() {
+    let place = Place::new();
+    let token = place.furnish();
+    let up = place.up(&[]).await;
+    let client = Client::http(&format!("{}/mcp/files", up.url), Some(&token));
+    client.connect().await;
+    for tool in ["echo", "fail", "write_note"] {
+        client
+            .request("tools/call", json!({ "name": tool, "arguments": {} }))
+            .await;
+    }
+    for words in [&["log"][..], &["grant", "list"], &["server", "list"]] {
+        let narrow = place.command(words).env("COLUMNS", "80").output().unwrap();
+        let narrow = String::from_utf8(narrow.stdout).unwrap();
+        for line in narrow.lines().filter(|line| line.contains(' ')) {
+            // A path is not broken, so that it can be copied.
+            let longest = line.split_whitespace().map(str::len).max().unwrap();
+            assert!(line.chars().count() <= 80.max(longest + 8), "{line}");
+        }
+        // Whoever reads a pipe has a record on each line.
+        let wide = place.ok(words);
+        assert!(wide.lines().count() <= 4, "{wide}");
+    }
+    let log = place.ok(&["log"]);
+    let refused = log
+        .lines()
+        .find(|line| line.contains("write_note"))
+        .unwrap();
+    let (sentence, rule) = (
+        refused.find("does not allow"),
+        refused.find("(default deny)"),
+    );
+    assert!(sentence.unwrap() < rule.unwrap(), "{refused}");
+}
