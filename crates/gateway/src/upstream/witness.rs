@@ -147,8 +147,7 @@ impl Noted {
 fn escaped(text: &[u8]) -> String {
     let cut = text.get(..text.len().min(PIECE + 1)).unwrap_or_default();
     let text = String::from_utf8_lossy(cut);
-    let escaped: String = brief(text.trim_end(), PIECE).escape_debug().collect();
-    escaped
+    brief(text.trim_end(), PIECE).escape_debug().collect()
 }
 
 #[cfg(test)]
