@@ -14,7 +14,6 @@ use crate::{command, environment, exit};
     name = "provost",
     version,
     propagate_version = true,
-    disable_help_subcommand = true,
     arg_required_else_help = true,
     subcommand_required = true,
     after_long_help = after_help(),
@@ -75,6 +74,10 @@ pub(crate) enum Command {
     Run(command::run::Run),
     /// Bridge stdio to a registered server
     Connect(command::connect::Connect),
+    /// Show how the running daemon is, and what it looks after
+    Status(command::status::Status),
+    /// End the running daemon: calls in flight finish first
+    Stop(command::stop::Stop),
     /// Register and look after upstream servers
     #[command(subcommand)]
     Server(command::server::Server),
@@ -96,6 +99,8 @@ pub(crate) enum Command {
     /// Look after the key that seals secrets
     #[command(subcommand)]
     Key(command::key::Key),
+    /// Print the metrics of the running daemon, as Prometheus reads them
+    Metrics(command::metrics::Metrics),
     /// Look for what is wrong or missing
     Doctor(command::doctor::Doctor),
     /// Show the main job, for real, in a scratch directory
@@ -105,6 +110,9 @@ pub(crate) enum Command {
     /// The daemon that `run` and `connect` start when there is none
     #[command(hide = true)]
     Daemon(command::daemon::Daemon),
+    /// Names of servers and grants, for completion
+    #[command(hide = true)]
+    Names(command::completions::Names),
     /// A small MCP server over stdio, for demonstrations
     #[command(hide = true)]
     SampleServer(command::sample_server::SampleServer),

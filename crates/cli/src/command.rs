@@ -10,10 +10,13 @@ pub(crate) mod doctor;
 pub(crate) mod grant;
 pub(crate) mod key;
 pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod policy;
 pub(crate) mod run;
 pub(crate) mod sample_server;
 pub(crate) mod server;
+pub(crate) mod status;
+pub(crate) mod stop;
 pub(crate) mod up;
 pub(crate) mod wrap;
 
@@ -64,6 +67,8 @@ pub(crate) fn run(arguments: Arguments, environment: Environment) -> Outcome {
         Command::Up(up) => up.run(&context),
         Command::Run(run) => run.run(&context),
         Command::Connect(connect) => connect.run(&context),
+        Command::Status(status) => status.run(&context),
+        Command::Stop(stop) => stop.run(&context),
         Command::Server(server) => server.run(&context),
         Command::Policy(policy) => policy.run(&context),
         Command::Grant(grant) => grant.run(&context),
@@ -72,9 +77,11 @@ pub(crate) fn run(arguments: Arguments, environment: Environment) -> Outcome {
         Command::Backup(backup) => backup.run(&context),
         Command::Restore(restore) => restore.run(&context),
         Command::Key(key) => key.run(&context),
+        Command::Metrics(metrics) => metrics.run(&context),
         Command::Doctor(doctor) => doctor.run(&context),
         Command::Demo(demo) => demo.run(&context),
         Command::Completions(completions) => completions.run(&context),
+        Command::Names(names) => names.run(&context),
         Command::Daemon(daemon) => daemon.run(&context),
         Command::SampleServer(server) => server.run(),
     }

@@ -8,6 +8,7 @@ mod lifecycle;
 mod local_run;
 mod log_file;
 mod logging;
+mod overview;
 mod serve;
 mod signals;
 mod start;

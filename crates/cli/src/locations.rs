@@ -74,6 +74,23 @@ impl Places {
         self.data.join("daemon.log")
     }
 
+    /// The URL under which agents were last served here.
+    pub(crate) fn last_address(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.address_file()).ok()?;
+        let url = text.trim_end();
+        // Whatever stands there is printed as an address and used for nothing else.
+        url.starts_with("http").then(|| url.to_owned())
+    }
+
+    /// Keeps the URL under which agents are served, for commands while no daemon runs.
+    pub(crate) fn keep_address(&self, url: &str) -> std::io::Result<()> {
+        std::fs::write(self.address_file(), format!("{url}\n"))
+    }
+
+    fn address_file(&self) -> PathBuf {
+        self.data.join("address")
+    }
+
     /// The lock that lets one process at a time start a daemon.
     pub(crate) fn start_lock(&self) -> PathBuf {
         self.data.join("start.lock")

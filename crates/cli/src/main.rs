@@ -17,13 +17,15 @@ mod locations;
 mod programs;
 mod runtime;
 mod secret_argument;
+mod separator;
 mod terminal;
 mod when;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::arguments::Arguments;
 use crate::environment::Environment;
@@ -60,11 +62,19 @@ fn usage(error: &clap::Error) -> ExitCode {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     );
-    if !informative
-        && std::env::args_os()
-            .take_while(|argument| argument != "--")
-            .any(|argument| argument == "--json")
-    {
+    if informative {
+        drop(error.print());
+        return ExitCode::SUCCESS;
+    }
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let advice = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(unknown))) => {
+            separator::advice(&words, unknown)
+        }
+        _ => None,
+    };
+    let before = words.iter().take_while(|word| *word != "--");
+    if before.into_iter().any(|word| word == "--json") {
         let text = error.render().to_string();
         let mut lines = text.lines().filter(|line| !line.is_empty());
         let message = lines.next().unwrap_or_default();
@@ -72,12 +82,17 @@ fn usage(error: &clap::Error) -> ExitCode {
         let rest = lines
             .map(str::trim)
             .filter(|line| !line.starts_with("For more information"));
-        return report(&rest.fold(Failure::usage(message), Failure::because), true);
+        let failure = rest.fold(Failure::usage(message), Failure::because);
+        let failure = match advice {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        };
+        return report(&failure, true);
     }
     drop(error.print());
-    if informative {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(exit::Kind::Usage.code())
+    if let Some(advice) = advice {
+        // Nobody is left to tell when stderr is closed.
+        drop(separator::print(&mut anstream::stderr().lock(), &advice));
     }
+    ExitCode::from(exit::Kind::Usage.code())
 }

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::admin::Transport;
+
 /// Where a program is: a path seen from `directory`, or a name looked up in `search`.
 pub(crate) fn find(program: &str, directory: &Path, search: Option<&OsStr>) -> Option<PathBuf> {
     if program.contains('/') {
@@ -12,6 +14,21 @@ pub(crate) fn find(program: &str, directory: &Path, search: Option<&OsStr>) -> O
     std::env::split_paths(search?)
         .map(|entry| directory.join(entry).join(program))
         .find(|file| executable(file))
+}
+
+/// The program of a server, if it has one and that is not there.
+pub(crate) fn missing<'t>(transport: &'t Transport, search: Option<&OsStr>) -> Option<&'t str> {
+    let Transport::Stdio {
+        command, directory, ..
+    } = transport
+    else {
+        return None;
+    };
+    let program = command.first()?;
+    let directory = directory.as_deref().unwrap_or(Path::new("/"));
+    find(program, directory, search)
+        .is_none()
+        .then_some(program)
 }
 
 fn executable(file: &Path) -> bool {

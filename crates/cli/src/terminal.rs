@@ -9,4 +9,4 @@ mod table;
 pub(crate) use counted::counted;
 pub(crate) use escape::{escape, escape_block, escape_json};
 pub(crate) use output::{ColorWhen, Output};
-pub(crate) use table::{Cell, Table};
+pub(crate) use table::{Cell, Table, line, width};

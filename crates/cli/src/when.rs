@@ -1,9 +1,14 @@
 //! Times as people write them: `10m`, `2h`, `2026-11-20`, RFC 3339.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 /// Microseconds since the Unix epoch.
 pub(crate) type Micros = u64;
+
+/// A moment, in JSON as RFC 3339 in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) Micros);
 
 /// Reads a moment in the past: a length of time ago, a local date, or RFC 3339.
 pub(crate) fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
@@ -30,13 +35,12 @@ pub(crate) fn parse_lifetime(text: &str) -> Result<Micros, String> {
 }
 
 /// Prints a moment in local time, to the second.
-pub(crate) fn show_local(at: Micros) -> String {
-    show(at, &TimeZone::system(), "%Y-%m-%d %H:%M:%S")
-}
-
-/// Prints a moment in RFC 3339, UTC.
-pub(crate) fn show_utc(at: Micros) -> String {
-    show(at, &TimeZone::UTC, "%Y-%m-%dT%H:%M:%S%.3fZ")
+pub(crate) fn show_local(Time(at): Time) -> String {
+    let local = |moment: Timestamp| moment.to_zoned(TimeZone::system());
+    timestamp(at).map_or_else(
+        || at.to_string(),
+        |moment| local(moment).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
 }
 
 /// The wall clock, for commands that need it without a store.
@@ -51,14 +55,27 @@ pub(crate) fn now() -> Micros {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn show(at: Micros, zone: &TimeZone, format: &str) -> String {
-    let moment = i64::try_from(at)
-        .ok()
-        .and_then(|at| Timestamp::from_microsecond(at).ok());
-    moment.map_or_else(
-        || at.to_string(),
-        |moment| moment.to_zoned(zone.clone()).strftime(format).to_string(),
-    )
+fn timestamp(at: Micros) -> Option<Timestamp> {
+    Timestamp::from_microsecond(i64::try_from(at).ok()?).ok()
+}
+
+// === impl Time ===
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match timestamp(self.0) {
+            Some(moment) => to.collect_str(&moment),
+            None => Err(ser::Error::custom("a moment beyond the calendar")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let moment: Timestamp = text.parse().map_err(de::Error::custom)?;
+        micros(moment).map(Time).map_err(de::Error::custom)
+    }
 }
 
 fn micros(moment: Timestamp) -> Result<Micros, String> {
@@ -110,7 +127,7 @@ mod tests {
             1_795_168_800_000_000
         );
         assert_eq!(
-            show_local(parse_since("2026-11-20", NOW).unwrap()),
+            show_local(Time(parse_since("2026-11-20", NOW).unwrap())),
             "2026-11-20 00:00:00"
         );
     }
@@ -134,7 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn moments_print_in_utc_with_milliseconds() {
-        assert_eq!(show_utc(1_795_168_800_123_456), "2026-11-20T10:00:00.123Z");
+    fn d51_moments_in_json_are_rfc_3339_and_come_back_whole() {
+        let time = Time(1_795_168_800_123_456);
+        let text = serde_json::to_string(&time).unwrap();
+        assert_eq!(text, "\"2026-11-20T10:00:00.123456Z\"");
+        assert_eq!(serde_json::from_str::<Time>(&text).unwrap(), time);
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Eras {
 
 #[derive(Default)]
 struct Found {
+    /// It has opened a session of the legacy era.
+    legacy: bool,
     modern: Option<(bool, Instant)>,
     /// Something went wrong since: to be asked for again, when it may be.
     doubted: bool,
@@ -108,6 +110,20 @@ impl Eras {
         let mut found = self.found();
         found.modern = Some((modern, Instant::now()));
         found.doubted = false;
+    }
+
+    /// The server opened a session of the legacy era.
+    pub(crate) fn opened(&self) {
+        self.found().legacy = true;
+    }
+
+    /// The eras that are known so far; nobody is asked.
+    pub(crate) fn known(&self) -> Vec<Era> {
+        let found = self.found();
+        let modern = found.modern.is_some_and(|(modern, _)| modern);
+        let eras = [(Era::Legacy, found.legacy), (Era::Modern, modern)];
+        let known = eras.into_iter().filter(|(_, known)| *known);
+        known.map(|(era, _)| era).collect()
     }
 
     /// Something went wrong: the server is asked again before the next request.

@@ -68,6 +68,7 @@ pub(crate) fn result(
             if let Some(version) = version {
                 session.state().version = Some(version.into_owned());
                 session.decide(Era::Legacy);
+                route.site.eras.opened();
             }
             announces_changes(result).into_iter().collect()
         }

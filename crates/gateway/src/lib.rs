@@ -49,17 +49,18 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use provost_store::{GrantId, Processes, ServerId, Store, StoreError};
+use provost_store::{GrantId, Processes, Server, ServerId, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 pub use budget::Standing;
 pub use listener::ListenError;
-pub use probe::{ServerFault, ServerReport};
+pub use probe::{ArgumentReport, ServerFailed, ServerFault, ServerReport, ToolReport};
 pub use settings::{Listen, Settings, TlsFiles, Wrapper};
 
 use crate::directory::Directory;
+use crate::protocol::Era;
 use crate::session::Session;
 use crate::stage::continuation::{LIFETIME, Seals};
 use crate::threads::Threads;
@@ -358,7 +359,7 @@ impl Gateway {
     ///
     /// # Errors
     /// When the server is not known, cannot be reached or does not speak MCP.
-    pub async fn test_server(&self, server: &str) -> Result<ServerReport, ServerFault> {
+    pub async fn test_server(&self, server: &str) -> Result<ServerReport, ServerFailed> {
         let shared = Arc::clone(&self.0.shared);
         let worker = Worker::background(&shared);
         let server = server.to_owned();
@@ -367,7 +368,9 @@ impl Gateway {
             .threads
             .background()
             .spawn(async move { probe::run(&worker, &server).await });
-        probe.await.unwrap_or(Err(ServerFault::Broken))
+        probe
+            .await
+            .unwrap_or_else(|_| Err(ServerFault::Broken.into()))
     }
 
     /// The counts, in Prometheus' text format.
@@ -388,6 +391,22 @@ impl Gateway {
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.0.shared.budget.standing()
+    }
+
+    /// The servers by name, and the eras each is known to speak: those that
+    /// somebody has used or tested since the gateway started.
+    #[must_use]
+    pub fn eras(&self) -> Vec<(String, Vec<&'static str>)> {
+        let known = |directory: &Directory| {
+            let servers = directory.source.servers();
+            let known = |server: &Arc<Server>| {
+                let eras = directory.site(&server.id)?.eras.known();
+                let words = eras.into_iter().map(Era::word).collect();
+                Some((server.name.to_string(), words))
+            };
+            servers.filter_map(known).collect()
+        };
+        self.0.shared.directory.read(known)
     }
 
     /// Whether calls can be taken.

@@ -17,7 +17,7 @@ use crate::permit::Permit;
 use crate::protocol::{self, Era};
 use crate::route::Route;
 use crate::session::{Outbound, Session};
-use crate::upstream::{Exchange, Fault, FaultKind};
+use crate::upstream::{Exchange, Fault, FaultKind, LONGEST_PAUSE};
 use crate::worker::Worker;
 
 /// Pages of a list that are followed; an honest server has fewer.
@@ -35,12 +35,43 @@ pub struct ServerReport {
     /// The revisions of the protocol it speaks: the one it chose for a session,
     /// and the one without sessions.
     pub protocols: Vec<String>,
-    /// The names of its tools, in its own order.
-    pub tools: Vec<String>,
+    /// The eras these belong to: `legacy`, `modern`.
+    pub eras: Vec<&'static str>,
+    /// Its tools, in its own order.
+    pub tools: Vec<ToolReport>,
     /// How long it took until it was open, in milliseconds.
     pub opened_ms: u64,
     /// How long the list of tools took, in milliseconds.
     pub listed_ms: u64,
+}
+
+/// A tool of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ToolReport {
+    /// Its name.
+    pub name: String,
+    /// The arguments its schema names, in the schema's order.
+    pub arguments: Vec<ArgumentReport>,
+}
+
+/// An argument of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArgumentReport {
+    /// Its name.
+    pub name: String,
+    /// Whether the tool cannot be called without it.
+    pub required: bool,
+}
+
+/// A look at a server failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{fault}")]
+pub struct ServerFailed {
+    /// Why.
+    pub fault: ServerFault,
+    /// What was seen of it, most telling first: how its program ended, the last
+    /// lines it wrote, the system's words, the beginning of what was no message.
+    pub evidence: Vec<String>,
 }
 
 /// Why a look at a server failed.
@@ -55,8 +86,19 @@ pub enum ServerFault {
     /// It cannot be reached or started.
     #[error("it cannot be reached or started")]
     Down,
+    /// It ended again and again.
+    #[error("it ended again and again, and is given a pause before it is started again")]
+    Pausing,
+    /// As many server processes run as may.
+    #[error("as many server processes run as may (`max_children`)")]
+    NoProcess,
+    /// Its process is used by somebody else.
+    #[error(
+        "its process is in use, and was opened by a client of another version or with other capabilities"
+    )]
+    InUse,
     /// It broke the exchange off.
-    #[error("it broke off the exchange")]
+    #[error("it ended, or closed the connection, before it had answered")]
     Broken,
     /// It did not answer in time.
     #[error("it did not answer within {} seconds", PATIENCE.as_secs())]
@@ -72,8 +114,19 @@ pub enum ServerFault {
     NotMcp,
 }
 
+// === impl ServerFailed ===
+
+impl From<ServerFault> for ServerFailed {
+    fn from(fault: ServerFault) -> Self {
+        Self {
+            fault,
+            evidence: Vec::new(),
+        }
+    }
+}
+
 /// Opens the server, lists its tools, and closes it again.
-pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, ServerFault> {
+pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, ServerFailed> {
     let find = |directory: &Directory| {
         let server = directory.source.server_named(name)?;
         directory.site(&server.id).cloned()
@@ -81,8 +134,9 @@ pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, Ser
     let found = worker.shared.directory.read(find);
     let site = found.ok_or_else(|| ServerFault::Unknown(name.to_owned()))?;
     if site.upstream.is_none() {
-        return Err(ServerFault::Unusable);
+        return Err(ServerFault::Unusable.into());
     }
+    let started = Instant::now();
     let grant = Text::from(format!("probe-{}", crate::random::hex()));
     let owner = (grant, site.server.id.0.clone());
     let session = Session::new(owner, site.account.nothing(), None, Outbound::Http);
@@ -91,11 +145,44 @@ pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, Ser
         session: Arc::new(session),
     };
     let looked = tokio::time::timeout(PATIENCE, look(worker, &route)).await;
+    let looked = match looked.unwrap_or(Err(ServerFault::Slow)) {
+        Ok(report) => Ok(report),
+        Err(fault) => {
+            let evidence = evidence(worker, &route, &fault, started).await;
+            Err(ServerFailed { fault, evidence })
+        }
+    };
     route.close(worker).await;
     for era in [Era::Legacy, Era::Modern] {
         route.part(worker, era);
     }
-    looked.unwrap_or(Err(ServerFault::Slow))
+    looked
+}
+
+/// What was seen of a failure.
+async fn evidence(
+    worker: &Worker,
+    route: &Route,
+    fault: &ServerFault,
+    started: Instant,
+) -> Vec<String> {
+    let Some(witness) = route.witness(worker) else {
+        return Vec::new();
+    };
+    match fault {
+        ServerFault::Down | ServerFault::Broken => witness.to_the_end(started).await,
+        // What it did before is what it is given a pause for.
+        ServerFault::Pausing => {
+            let before = started.checked_sub(LONGEST_PAUSE);
+            witness.since(before.unwrap_or(started))
+        }
+        ServerFault::Slow | ServerFault::NotMcp | ServerFault::Status(_) => witness.since(started),
+        ServerFault::Unknown(_)
+        | ServerFault::Unusable
+        | ServerFault::NoProcess
+        | ServerFault::InUse
+        | ServerFault::Refused(_) => Vec::new(),
+    }
 }
 
 async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFault> {
@@ -107,9 +194,13 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
         opened => opened.map(|who| (Era::Legacy, who)),
     };
     let (era, who) = opened?;
-    let mut protocols = vec![who.protocol];
+    if era == Era::Legacy {
+        route.site.eras.opened();
+    }
+    let (mut protocols, mut eras) = (vec![who.protocol], vec![era.word()]);
     if modern && era == Era::Legacy {
         protocols.push(protocol::MODERN.to_owned());
+        eras.push(Era::Modern.word());
     }
     let opened_ms = millis(started);
     let listing = Instant::now();
@@ -118,6 +209,7 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
         name: who.name,
         version: who.version,
         protocols,
+        eras,
         tools,
         opened_ms,
         listed_ms: millis(listing),
@@ -177,8 +269,8 @@ async fn discover(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
     .await
 }
 
-/// The names of all tools.
-async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<String>, ServerFault> {
+/// All tools.
+async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<ToolReport>, ServerFault> {
     let mut tools = Vec::new();
     let mut cursor: Option<String> = None;
     let mut seen = HashSet::new();
@@ -199,18 +291,17 @@ async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<String>, S
         };
         let message = message.ok_or(ServerFault::NotMcp)?;
         let listed = route.request(worker, &permit(), &message).await;
-        let (names, next) = read_answer(worker, route, listed.map_err(fault)?, |result| {
+        let (page, next) = read_answer(worker, route, listed.map_err(fault)?, |result| {
             let tools = result.get("tools");
-            let names = tools.iter().flat_map(|tools| tools.elements());
-            let names = names.filter_map(|tool| tool.get("name")?.as_str().map(|n| n.into_owned()));
+            let tools = tools.iter().flat_map(|tools| tools.elements());
             let next = result.get("nextCursor").and_then(Value::as_str);
             (
-                names.collect::<Vec<_>>(),
+                tools.filter_map(tool).collect::<Vec<_>>(),
                 next.map(|next| next.into_owned()),
             )
         })
         .await?;
-        tools.extend(names);
+        tools.extend(page);
         // A list that comes back to a page of before has no end.
         match next {
             Some(next) if seen.insert(next.clone()) => cursor = Some(next),
@@ -218,6 +309,29 @@ async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<String>, S
         }
     }
     Ok(tools)
+}
+
+/// A tool as its server describes it.
+fn tool(tool: Value<'_>) -> Option<ToolReport> {
+    let schema = tool.get("inputSchema");
+    let required = schema.and_then(|schema| schema.get("required"));
+    let is_required = |name: &str| {
+        let required = required.iter().flat_map(|required| required.elements());
+        required.into_iter().any(|required| required.is_str(name))
+    };
+    let properties = schema.and_then(|schema| schema.get("properties"));
+    let properties = properties
+        .iter()
+        .flat_map(|properties| properties.members());
+    let arguments = properties.map(|property| {
+        let name = property.name().into_owned();
+        let required = is_required(&name);
+        ArgumentReport { name, required }
+    });
+    Some(ToolReport {
+        name: tool.get("name")?.as_str()?.into_owned(),
+        arguments: arguments.collect(),
+    })
 }
 
 fn permit() -> Permit {
@@ -238,20 +352,26 @@ async fn read_answer<T>(
 ) -> Result<T, ServerFault> {
     let answer = exchange.answer(worker.shared.settings.result_limit, route.session.account());
     let answer = answer.await.map_err(fault)?;
-    let parsed = envelope::parse_upstream(&answer).map_err(|_| ServerFault::NotMcp)?;
+    let no_mcp = || {
+        if let Some(witness) = route.witness(worker) {
+            witness.sent(&answer);
+        }
+        ServerFault::NotMcp
+    };
+    let parsed = envelope::parse_upstream(&answer).map_err(|_| no_mcp())?;
     match (parsed.root().get("result"), parsed.root().get("error")) {
         (Some(result), None) => Ok(take(result)),
         (None, Some(error)) => Err(ServerFault::Refused(text(error.get("message")))),
-        (Some(_), Some(_)) | (None, None) => Err(ServerFault::NotMcp),
+        (Some(_), Some(_)) | (None, None) => Err(no_mcp()),
     }
 }
 
 fn fault(fault: Fault) -> ServerFault {
     match fault.kind {
         FaultKind::Unusable => ServerFault::Unusable,
-        FaultKind::NoProcess(_) | FaultKind::OpenedOtherwise | FaultKind::Pausing => {
-            ServerFault::Down
-        }
+        FaultKind::NoProcess(_) => ServerFault::NoProcess,
+        FaultKind::OpenedOtherwise => ServerFault::InUse,
+        FaultKind::Pausing => ServerFault::Pausing,
         _ if !fault.sent => ServerFault::Down,
         FaultKind::Down | FaultKind::SessionLost | FaultKind::NoRoom(_) => ServerFault::Broken,
         FaultKind::Slow => ServerFault::Slow,

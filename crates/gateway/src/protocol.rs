@@ -15,6 +15,18 @@ pub(crate) enum Era {
     Modern,
 }
 
+// === impl Era ===
+
+impl Era {
+    /// Its word in what people and scripts read.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
+}
+
 /// The revision of the modern era.
 pub(crate) const MODERN: &str = "2026-07-28";
 

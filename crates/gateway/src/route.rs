@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::stage::{ask, settle};
 use crate::upstream::child::{ChildSpec, Holder};
 use crate::upstream::http::{self, HttpUpstream, SESSION_ID, SessionHeaders};
-use crate::upstream::{Exchange, Fault, FaultKind, Upstream, Use, is_result};
+use crate::upstream::{Exchange, Fault, FaultKind, Upstream, Use, Witness, is_result};
 use crate::worker::Worker;
 
 /// A session and the server it is with.
@@ -79,6 +79,14 @@ impl Route {
         };
         // Whatever stands there now may be another server.
         sent.inspect_err(|_| self.site.eras.doubt())
+    }
+
+    /// What was seen to go wrong with the server, if anything can have been.
+    pub(crate) fn witness(&self, worker: &Worker) -> Option<Arc<Witness>> {
+        match self.site.upstream.as_ref()? {
+            Upstream::Http(http) => Some(Arc::clone(&http.witness)),
+            Upstream::Stdio(spec) => worker.shared.children.get()?.witness(&spec.server),
+        }
     }
 
     async fn legacy_request(
@@ -534,11 +542,12 @@ async fn exchange(
             .map(Exchange::Message),
         // Some servers send their JSON-RPC error with an HTTP error.
         StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR => {
-            let status = answer.status.as_u16();
+            let (status, witness) = (answer.status.as_u16(), answer.witness());
             let body = answer.read_counted(limit, account).await?;
             if is_error(&body) {
                 Ok(Exchange::Message(body))
             } else {
+                witness.sent(&body);
                 Err(Fault::status(status))
             }
         }

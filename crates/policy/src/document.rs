@@ -13,6 +13,7 @@ mod read_limits;
 pub(crate) mod rules;
 mod schema;
 mod shape;
+mod unused;
 mod warn;
 
 pub(crate) use diagnostic::did_you_mean;

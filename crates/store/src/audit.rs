@@ -7,6 +7,8 @@ mod verify;
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use export::as_time;
+
 use crate::StoreError;
 use crate::journal::FORMAT;
 

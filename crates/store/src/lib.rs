@@ -50,7 +50,7 @@ pub use journal::{
 };
 pub use open::{Locations, OpenError, OpenReport};
 pub use policies::{Deletion, PolicyPut};
-pub use records::{Filter, Order, Record, ShadowRecord};
+pub use records::{Filter, Order, Record, ShadowRecord, Tally};
 pub use secret::Secret;
 pub use servers::{NewServer, RemovedServer, SealedPairs, ServerChange};
 pub use store::Store;

@@ -4,6 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use serde::Serialize;
 
+use crate::audit::as_time;
 use crate::database::{int, uint};
 use crate::{CallId, Decision, Status, Store, StoreError};
 
@@ -56,7 +57,8 @@ pub struct Record {
     pub epoch: u32,
     /// Which call.
     pub call: CallId,
-    /// When it was decided, unix time in microseconds.
+    /// When it was decided, unix time in microseconds; exported as RFC 3339.
+    #[serde(serialize_with = "as_time")]
     pub at: u64,
     /// The grant's id.
     pub grant: String,
@@ -95,6 +97,15 @@ pub struct Record {
     pub shadow: Option<ShadowRecord>,
 }
 
+/// How many calls there were, and how they were decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// All of them.
+    pub calls: u64,
+    /// Those that did not go on.
+    pub denied: u64,
+}
+
 /// What a shadow policy said about a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct ShadowRecord {
@@ -129,6 +140,32 @@ impl Store {
             Ok(())
         })?;
         Ok(records)
+    }
+
+    /// The tools that were called and allowed under each policy of a server, by
+    /// the policy's name, as far as records are kept.
+    pub fn tools_called(&self, server: &str) -> Result<Vec<(String, String)>, StoreError> {
+        self.0.folder.fold()?;
+        let connection = self.0.database.reading_alone()?;
+        let mut statement = connection.prepare(
+            "SELECT DISTINCT policy, tool FROM records \
+             WHERE server = ?1 AND decision = 'allow' AND policy IS NOT NULL AND tool IS NOT NULL",
+        )?;
+        let rows = statement.query_map([server], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Counts the records since a moment (unix time in microseconds), folded up
+    /// to this one.
+    pub fn tally_since(&self, since: u64) -> Result<Tally, StoreError> {
+        self.0.folder.fold()?;
+        let connection = self.0.database.reading_alone()?;
+        let (calls, denied) = connection.query_row(
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE decision <> 'allow') FROM records WHERE at >= ?1",
+            [int(since)],
+            |row| Ok((uint(row.get(0)?), uint(row.get(1)?))),
+        )?;
+        Ok(Tally { calls, denied })
     }
 }
 

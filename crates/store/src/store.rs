@@ -12,7 +12,7 @@ use crate::control::Distrust;
 use crate::database::Database;
 use crate::fold::{FoldThread, Folder};
 use crate::guard::{lock, read, write};
-use crate::journal::{Journal, Syncer};
+use crate::journal::{Journal, Syncer, segment_path, segments};
 use crate::keys::Keyring;
 use crate::{JournalError, Locations, OpenReport, StoreError};
 
@@ -83,6 +83,22 @@ impl Store {
     /// are not what the journal says.
     pub fn refused(&self) -> Vec<String> {
         read(&self.0.distrust).named().map(str::to_owned).collect()
+    }
+
+    /// How much room the journal's segments take, in bytes.
+    pub fn journal_bytes(&self) -> Result<u64, StoreError> {
+        let failed = |error| StoreError::Read(Arc::new(error));
+        let directory = self.0.journal.directory();
+        let mut bytes = 0;
+        for segment in segments(directory).map_err(failed)? {
+            match std::fs::metadata(segment_path(directory, segment)) {
+                Ok(found) => bytes += found.len(),
+                // Retention removed it just now.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(bytes)
     }
 
     /// Where the store keeps its things.

@@ -195,6 +195,18 @@ pub(crate) async fn post<T: DeserializeOwned>(
     reply.into_result()
 }
 
+/// Reads a page of plain text.
+pub(crate) async fn get(stream: UnixStream, path: &str) -> Outcome<String> {
+    let response = exchange(stream, hyper::Request::get(path), Bytes::new()).await?;
+    let bytes = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| gone().because(error))?
+        .to_bytes();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Sends one request and hands back the answer with its body still coming.
 pub(crate) async fn send(
     stream: UnixStream,
@@ -203,14 +215,22 @@ pub(crate) async fn send(
 ) -> Outcome<hyper::Response<Incoming>> {
     let body = serde_json::to_vec(body)
         .map_err(|error| Failure::internal("cannot write the request").because(error))?;
+    exchange(stream, hyper::Request::post(path), Bytes::from(body)).await
+}
+
+async fn exchange(
+    stream: UnixStream,
+    request: hyper::http::request::Builder,
+    body: Bytes,
+) -> Outcome<hyper::Response<Incoming>> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| gone().because(error))?;
     tokio::spawn(connection);
-    let request = hyper::Request::post(path)
+    let request = request
         .header("host", "provost")
         .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body)))
+        .body(Full::new(body))
         .map_err(|error| Failure::internal("cannot write the request").because(error))?;
     sender
         .send_request(request)

@@ -189,6 +189,8 @@ pub(crate) enum AuditFormat {
 pub(crate) enum Control {
     /// How it is.
     Status,
+    /// How it is, and what it looks after.
+    Overview,
     /// Open the agents' listener and stay.
     Listen {
         address: String,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Transport, WireSecret};
-use crate::when::Micros;
+use crate::when::Time;
 
 /// The answer to a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ pub(crate) struct PolicyView {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct VersionView {
     pub(crate) version: u32,
-    pub(crate) at: Micros,
+    pub(crate) at: Time,
     pub(crate) by: String,
     pub(crate) current: bool,
     pub(crate) bytes: usize,
@@ -105,8 +105,8 @@ pub(crate) struct GrantView {
     pub(crate) policy: Option<String>,
     pub(crate) shadow: Option<String>,
     pub(crate) state: GrantState,
-    pub(crate) created: Micros,
-    pub(crate) expires: Option<Micros>,
+    pub(crate) created: Time,
+    pub(crate) expires: Option<Time>,
     /// What deserves a look: observe only, no policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
@@ -135,10 +135,7 @@ pub(crate) struct RecordView {
     /// Whose journal, and which timeline of it, the number is of.
     pub(crate) node: String,
     pub(crate) epoch: u32,
-    /// RFC 3339, UTC.
-    pub(crate) at: String,
-    /// Unix time in microseconds.
-    pub(crate) at_us: Micros,
+    pub(crate) at: Time,
     pub(crate) call: String,
     pub(crate) grant: String,
     pub(crate) grant_label: String,
@@ -250,6 +247,48 @@ pub(crate) struct Load {
     pub(crate) no_room: u64,
 }
 
+/// How a daemon is, and what it looks after.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Overview {
+    #[serde(flatten)]
+    pub(crate) daemon: DaemonStatus,
+    pub(crate) data: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) servers: Vec<ServerStanding>,
+    /// Those that work now.
+    pub(crate) grants: usize,
+    pub(crate) last_minute: LastMinute,
+    pub(crate) journal: JournalStanding,
+}
+
+/// A server as `status` shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ServerStanding {
+    pub(crate) name: String,
+    /// `http`, `stdio`, or nothing when that cannot be read.
+    pub(crate) kind: Option<String>,
+    /// `legacy`, `modern`; empty until somebody has used or tested it since the daemon started.
+    pub(crate) eras: Vec<String>,
+    /// Whether its settings can be used.
+    pub(crate) usable: bool,
+}
+
+/// What was recorded within the last minute.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct LastMinute {
+    pub(crate) calls: u64,
+    pub(crate) denied: u64,
+}
+
+/// The journal.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct JournalStanding {
+    pub(crate) bytes: u64,
+    pub(crate) entries: u64,
+    /// Whether no damage was found when the daemon started.
+    pub(crate) intact_at_start: bool,
+}
+
 /// What a server said when it was tried.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Upstream {
@@ -257,9 +296,25 @@ pub(crate) struct Upstream {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) protocols: Vec<String>,
-    pub(crate) tools: Vec<String>,
+    /// `legacy`, `modern`.
+    pub(crate) eras: Vec<String>,
+    pub(crate) tools: Vec<ToolView>,
     /// Until it was open, in milliseconds.
     pub(crate) opened_ms: u64,
     /// The list of tools, in milliseconds.
     pub(crate) listed_ms: u64,
+}
+
+/// A tool of a server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ToolView {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<ArgumentView>,
+}
+
+/// An argument that a tool's schema names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ArgumentView {
+    pub(crate) name: String,
+    pub(crate) required: bool,
 }

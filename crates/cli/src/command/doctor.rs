@@ -1,5 +1,7 @@
 //! `provost doctor`.
 
+mod servers;
+
 use std::io::Write;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -12,36 +14,20 @@ use serde::Serialize;
 use super::{Context, unexpected};
 use crate::admin::{Admin, Control, DaemonStatus, Inspection, Load, Request, Response};
 use crate::failure::{Failure, Outcome};
-use crate::programs::find;
 use crate::terminal::{counted, escape, style};
 
 /// How long the listener may take to accept.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Programs that Provost or the servers it starts use.
-const PROGRAMS: [(&str, &str, &str); 3] = [
-    (
-        "tmux",
-        "running agents in terminals",
-        "`apt-get install tmux`, `brew install tmux`",
-    ),
-    (
-        "git",
-        "workspaces of agents",
-        "`apt-get install git`, `brew install git`",
-    ),
-    (
-        "node",
-        "MCP servers from npm (`npx …`)",
-        "`apt-get install nodejs npm`, `brew install node`",
-    ),
-];
-
 /// Look for what is wrong or missing
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  provost doctor\n\nExits with 1 when something is broken; warnings alone do not."
-)]
+#[command(after_help = "\
+Examples:
+  provost doctor
+  provost doctor --json
+
+Each server is started or connected to, as `provost server test` does it, for a few seconds at most.
+Exits with 1 when something is broken; warnings alone do not.")]
 pub(crate) struct Doctor {}
 
 /// What was looked at, and how it is.
@@ -76,8 +62,8 @@ impl Doctor {
         let status = daemon(&mut findings, &admin);
         if admin.places().data.exists() {
             store(&mut findings, &admin, status.is_some());
+            servers::look(&mut findings, context, &admin, status.is_some());
         }
-        programs(&mut findings, context);
         findings.ok("mode", "strong mode is not installed: agents run under your own user, and what runs a shell there can read what you can");
         let broken = findings
             .0
@@ -406,19 +392,5 @@ fn store(findings: &mut Findings, admin: &Admin, daemon_runs: bool) {
             Health::Warning
         };
         findings.add(state, &trouble.about, trouble.message, trouble.hint);
-    }
-}
-
-fn programs(findings: &mut Findings, context: &Context) {
-    for (program, purpose, install) in PROGRAMS {
-        match find(program, Path::new("/"), context.environment.path.as_deref()) {
-            Some(path) => findings.ok(program, path.display().to_string()),
-            None => findings.add(
-                Health::Warning,
-                program,
-                format!("not found; it is needed for {purpose}"),
-                install,
-            ),
-        }
     }
 }

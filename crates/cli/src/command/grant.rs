@@ -231,19 +231,29 @@ fn show_token(context: &Context, request: Request) -> Outcome {
     context.output.show(&body, |out| print(out, &minted, &url))
 }
 
-/// Where agents are served: the address of the running daemon, otherwise where it will be.
+/// Where agents are served: the address of the running daemon, otherwise where it will be: as the
+/// variables say, or else as the one before.
 fn endpoint(admin: &crate::admin::Admin) -> String {
     // A daemon that cannot say it, or none, is no reason not to mint.
     let running = match admin.daemon_runs() {
         Ok(true) => admin.control::<DaemonStatus>(&Control::Status).ok(),
         Ok(false) | Err(_) => None,
     };
-    running.and_then(|status| status.listen).unwrap_or_else(|| {
-        let listen = config::File::default().listen(&config::Flags::default(), &config::variable);
-        listen
-            .map(|listen| listen.url(listen.address))
-            .unwrap_or_else(|_| format!("http://{}", config::DEFAULT_LISTEN))
-    })
+    let variable = config::variable("PROVOST_LISTEN");
+    let last = || match variable {
+        Ok(None) => admin.places().last_address(),
+        Ok(Some(_)) | Err(_) => None,
+    };
+    running
+        .and_then(|status| status.listen)
+        .or_else(last)
+        .unwrap_or_else(|| {
+            let listen =
+                config::File::default().listen(&config::Flags::default(), &config::variable);
+            listen
+                .map(|listen| listen.url(listen.address))
+                .unwrap_or_else(|_| format!("http://{}", config::DEFAULT_LISTEN))
+        })
 }
 
 fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
@@ -267,8 +277,9 @@ fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
     warnings(out, std::slice::from_ref(grant))?;
     writeln!(
         out,
-        "\nthe token is shown this once. Keep it in the variable PROVOST_GRANT or in a file of mode 600,\n\
-         not on a command line. For Claude Code, in `.mcp.json`, with the variable:\n"
+        "\nKeep the token in the variable PROVOST_GRANT or in a file of mode 600, not on a command line;\n\
+         `provost grant reveal` prints it again, and that is recorded.\n\n\
+         For Claude Code, in `.mcp.json`, with the variable:\n"
     )?;
     let snippet = serde_json::json!({ "mcpServers": { grant.server.as_str(): {
         "type": "http", "url": url, "headers": { "Authorization": "Bearer ${PROVOST_GRANT}" },

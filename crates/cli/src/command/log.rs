@@ -13,7 +13,7 @@ use crate::admin::{
 use crate::daemon;
 use crate::failure::{Failure, Outcome};
 use crate::runtime::block_on;
-use crate::terminal::{Cell, Output, Table, escape, escape_json, style};
+use crate::terminal::{Cell, Output, Table, escape, escape_json, line, style, width};
 use crate::when;
 
 /// Show what was decided
@@ -187,32 +187,27 @@ async fn follow_records(
     Err(Failure::unavailable("the daemon ended"))
 }
 
-/// One record of a stream. Widths are fixed: what comes later is not known.
+/// Widths of the columns of a stream: what comes later is not known.
+const STREAM: [usize; 5] = [19, 8, 10, 12, 20];
+
+/// One record of a stream.
 fn follow_line(out: &mut dyn Write, record: &RecordView, first: bool) -> io::Result<()> {
+    let within = width();
     if first {
-        writeln!(
-            out,
-            "{}{:<19}  {:<8}  {:<14}  {:<14}  {:<24}  DETAIL{}",
-            style::FAINT,
-            "TIME",
-            "DECISION",
-            "SERVER",
-            "GRANT",
-            "CALL",
-            anstyle::Reset
-        )?;
+        let head = ["TIME", "DECISION", "SERVER", "GRANT", "CALL", "DETAIL"];
+        let head = head.map(|head| Cell::styled(head, style::FAINT));
+        line(out, &head, &STREAM, within)?;
     }
     let (word, colour) = decision(record);
-    writeln!(
-        out,
-        "{:<19}  {colour}{word:<8}{}  {:<14}  {:<14}  {:<24}  {}",
-        when::show_local(record.at_us),
-        anstyle::Reset,
-        escape(&record.server),
-        escape(&record.grant_label),
-        escape(call(record)),
-        escape(&detail(record)),
-    )
+    let cells = [
+        Cell::plain(when::show_local(record.at)),
+        Cell::styled(word, colour),
+        Cell::plain(&record.server),
+        Cell::plain(&record.grant_label),
+        Cell::plain(call(record)),
+        Cell::plain(detail(record)),
+    ];
+    line(out, &cells, &STREAM, within)
 }
 
 fn table(out: &mut dyn Write, records: &[RecordView]) -> io::Result<()> {
@@ -225,7 +220,7 @@ fn table(out: &mut dyn Write, records: &[RecordView]) -> io::Result<()> {
             .latency_us
             .map_or_else(|| "-".to_owned(), |micros| Millis(micros).to_string());
         table.row(vec![
-            Cell::plain(when::show_local(record.at_us)),
+            Cell::plain(when::show_local(record.at)),
             Cell::styled(word, colour),
             Cell::plain(&record.server),
             Cell::plain(&record.grant_label),
@@ -263,17 +258,14 @@ fn call(record: &RecordView) -> &str {
 }
 
 fn detail(record: &RecordView) -> String {
+    // First the sentence, then where it comes from.
     let mut parts = Vec::new();
-    if let Some(rule) = &record.rule {
-        parts.push(rule.clone());
-    }
+    parts.extend(record.message.clone());
+    parts.extend(record.rule.clone());
     if let (Some(policy), Some(version)) = (&record.policy, record.version) {
         let whose = record.policy_grant.as_ref();
         let whose = whose.map_or_else(String::new, |grant| format!(" of grant {grant}"));
         parts.push(format!("{policy} v{version}{whose}"));
-    }
-    if let Some(message) = &record.message {
-        parts.push(message.clone());
     }
     if let Some(shadow) = &record.shadow {
         parts.push(format!(

@@ -7,9 +7,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use provost_store::Processes;
 
 use super::{Context, unexpected};
-use crate::admin::{Control, Request, Response, ServerView, Transport, Upstream, WireSecret};
+use crate::admin::{
+    Control, Request, Response, ServerView, ToolView, Transport, Upstream, WireSecret,
+};
 use crate::daemon::{Engine, config};
 use crate::failure::{Failure, Outcome};
+use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
 use crate::terminal::{Cell, Table, escape, style};
@@ -39,8 +42,14 @@ Examples:
     Show(Name),
     /// Remove a server with its policies, and revoke its grants
     Remove(Name),
-    /// Connect to a server, initialise, list its tools
-    #[command(after_help = "Example:\n  provost server test files")]
+    /// Connect to a server, initialise, list its tools and their arguments
+    #[command(after_help = "\
+Examples:
+  provost server test files
+  provost server test files --json
+
+Arguments in brackets can be left out. When the server does not work, it says what was seen: how the
+program ended and what it wrote last, why no connection came about, what was sent that is no MCP.")]
     Test(Name),
 }
 
@@ -69,6 +78,9 @@ pub(crate) struct Add {
     /// A variable of the child's environment, given like `--header`
     #[arg(long = "env", value_name = "K=SOURCE")]
     environment: Vec<String>,
+    /// Register it although its program is not there
+    #[arg(long)]
+    force: bool,
 }
 
 /// Where a server is
@@ -147,6 +159,9 @@ impl Add {
         })?;
         let [headers, query, environment] =
             secrets([&self.headers, &self.query, &self.environment])?;
+        if !self.force {
+            check_program(context, &transport, &environment)?;
+        }
         let name = self.name;
         let view = server(context.admin()?.ask(Request::ServerAdd {
             name,
@@ -260,6 +275,30 @@ impl From<Sharing> for Processes {
         }
     }
 }
+
+/// Refuses a server whose program is not there: a mistyped command is found here, not by an agent.
+fn check_program(context: &Context, transport: &Transport, environment: &Pairs) -> Outcome {
+    // A PATH of its own says where its program is.
+    let own = environment.iter().find(|(name, _)| name == "PATH");
+    let own = own.map(|(_, path)| std::ffi::OsStr::new(path.0.expose()));
+    let search = own.or(context.environment.path.as_deref());
+    let Some(program) = programs::missing(transport, search) else {
+        return Ok(());
+    };
+    let place = if program.contains('/') {
+        "no such file can be executed"
+    } else {
+        "it is in no directory of PATH"
+    };
+    Err(
+        Failure::not_found(format!("there is no program `{program}`"))
+            .because(place)
+            .hint("is it installed? `--force` registers the server all the same"),
+    )
+}
+
+/// Names of tools wider than this push their arguments aside.
+const WIDEST_NAME: usize = 32;
 
 type Pairs = Vec<(String, WireSecret)>;
 
@@ -423,9 +462,25 @@ fn test(context: &Context, name: String) -> Outcome {
             report.tools.len(),
             report.listed_ms
         )?;
+        let names = report.tools.iter().map(|tool| tool.name.chars().count());
+        let width = names.max().unwrap_or_default().min(WIDEST_NAME);
         report
             .tools
             .iter()
-            .try_for_each(|tool| writeln!(out, "  {}", escape(tool)))
+            .try_for_each(|tool| tool_line(out, tool, width))
     })
+}
+
+/// A tool and its arguments, those in brackets that can be left out.
+fn tool_line(out: &mut dyn Write, tool: &ToolView, width: usize) -> io::Result<()> {
+    let arguments = tool
+        .arguments
+        .iter()
+        .map(|argument| match argument.required {
+            true => argument.name.clone(),
+            false => format!("[{}]", argument.name),
+        });
+    let arguments = arguments.collect::<Vec<_>>().join(", ");
+    let line = format!("  {:<width$}  {}", escape(&tool.name), escape(&arguments));
+    writeln!(out, "{}", line.trim_end())
 }

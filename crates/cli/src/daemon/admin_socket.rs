@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::lifecycle::{Daemon, Restoring, wanted};
+use super::overview;
 use crate::admin::{
     AuditFormat, Control, LogQuery, PAGE, Reply, Request, Response, execute, select,
 };
@@ -93,6 +94,7 @@ async fn control(State(daemon): Shared, body: Bytes) -> HttpResponse {
     match parse::<Control>(&body) {
         Err(failure) => reply::<()>(Err(failure)),
         Ok(Control::Status) => reply(Ok(daemon.status())),
+        Ok(Control::Overview) => reply(blocking(move || overview::overview(&daemon)).await),
         Ok(Control::Stop) => reply(Ok(stop(&daemon).await)),
         Ok(Control::TestServer { name }) => reply(daemon.engine.test_server(&name).await),
         Ok(Control::Restore {

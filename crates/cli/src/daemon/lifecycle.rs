@@ -137,6 +137,9 @@ impl Daemon {
             .map_err(|error| store_failure(&error))?;
         let url = listen.url(self.engine.listen(listen)?);
         self.self_started.store(false, Ordering::Relaxed);
+        if let Err(error) = self.places.keep_address(&url) {
+            warn!(%error, "Where agents are served could not be noted; `grant mint` will not know it while no daemon runs");
+        }
         *listener = Some((listen.clone(), url.clone()));
         // Wakes the watcher of clients, which has nothing to do any more.
         self.clients.send_modify(|_| {});

@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use provost_gateway::{Gateway, ListenError, ServerFault, Settings, TlsFiles};
+use provost_gateway::{
+    ArgumentReport, Gateway, ListenError, ServerFailed, ServerFault, Settings, TlsFiles, ToolReport,
+};
 use provost_store::{GrantId, ServerId, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::config::Limits;
-use crate::admin::{Load, Upstream, WireSecret};
+use crate::admin::{ArgumentView, Load, ToolView, Upstream, WireSecret};
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
 
@@ -159,16 +161,30 @@ impl Engine {
             .0
             .test_server(name)
             .await
-            .map_err(|fault| server_failure(name, &fault))?;
+            .map_err(|failed| server_failure(name, &failed))?;
+        let argument = |argument: ArgumentReport| ArgumentView {
+            name: argument.name,
+            required: argument.required,
+        };
+        let tool = |tool: ToolReport| ToolView {
+            name: tool.name,
+            arguments: tool.arguments.into_iter().map(argument).collect(),
+        };
         Ok(Upstream {
             server: name.to_owned(),
             name: report.name,
             version: report.version,
             protocols: report.protocols,
-            tools: report.tools,
+            eras: report.eras.into_iter().map(str::to_owned).collect(),
+            tools: report.tools.into_iter().map(tool).collect(),
             opened_ms: report.opened_ms,
             listed_ms: report.listed_ms,
         })
+    }
+
+    /// The servers in force, and which eras each is known to speak.
+    pub(crate) fn eras(&self) -> Vec<(String, Vec<&'static str>)> {
+        self.0.eras()
     }
 
     /// Metrics in Prometheus' text format.
@@ -261,26 +277,38 @@ fn listen_failure(error: &ListenError) -> Failure {
     }
 }
 
-fn server_failure(name: &str, fault: &ServerFault) -> Failure {
-    if let ServerFault::Unknown(_) = fault {
-        return Failure::not_found(fault.to_string())
-            .hint("`provost server list` shows the servers");
-    }
-    let hint = match fault {
-        ServerFault::Down => {
-            "is the address or the command right? `provost server show` prints it; the daemon's log has what the server wrote"
+fn server_failure(name: &str, failed: &ServerFailed) -> Failure {
+    let show = format!("`provost server show {name}` prints how it is reached");
+    let hint = match &failed.fault {
+        ServerFault::Unknown(_) => {
+            return Failure::not_found(failed.fault.to_string())
+                .hint("`provost server list` shows the servers");
         }
-        ServerFault::Status(401 | 403) => {
-            "the server wants credentials: `provost server set NAME --header Authorization=@FILE`"
+        ServerFault::Down => format!("is the address or the command right? {show}"),
+        ServerFault::Status(401 | 403) => format!(
+            "the server wants credentials: `provost server set {name} --header Authorization=@FILE`"
+        ),
+        ServerFault::NotMcp | ServerFault::Status(_) => {
+            format!("is that its MCP endpoint, or the program its MCP server? {show}")
         }
-        ServerFault::NotMcp | ServerFault::Status(_) => "is the URL that of its MCP endpoint?",
-        ServerFault::Broken
-        | ServerFault::Slow
-        | ServerFault::Refused(_)
-        | ServerFault::Unusable
-        | ServerFault::Unknown(_) => "the daemon's log has what the server wrote",
+        ServerFault::Pausing => "mend what ends it, wait half a minute, try again".to_owned(),
+        ServerFault::NoProcess => {
+            "end agents that are not needed, or raise `max_children`".to_owned()
+        }
+        ServerFault::InUse => {
+            format!(
+                "try again when its clients are gone, or `provost server set {name} --processes session`"
+            )
+        }
+        ServerFault::Slow => {
+            "does it wait for something: a login, a download, another server?".to_owned()
+        }
+        ServerFault::Unusable => "`provost doctor` names the value that cannot be read".to_owned(),
+        ServerFault::Broken | ServerFault::Refused(_) => {
+            format!("does it start by itself, outside of Provost? {show}")
+        }
     };
-    Failure::unavailable(format!("server `{name}` does not work"))
-        .because(fault)
-        .hint(hint)
+    let failure = Failure::unavailable(format!("server `{name}` does not work"));
+    let failure = failure.because(&failed.fault).hint(hint);
+    failed.evidence.iter().fold(failure, Failure::because)
 }

@@ -1,10 +1,11 @@
 //! Aligned tables.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstyle::Style;
 
 use super::{escape, style};
+use crate::environment::Environment;
 
 /// A table that knows its widths only when it is printed.
 pub(crate) struct Table {
@@ -38,6 +39,16 @@ impl Cell {
     fn width(&self) -> usize {
         self.text.chars().count()
     }
+
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(
+            out,
+            "{}{}{}",
+            self.style,
+            self.text,
+            self.style.render_reset()
+        )
+    }
 }
 
 // === impl Table ===
@@ -56,8 +67,13 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Prints headings and rows, the last column unpadded.
+    /// Prints headings and rows, in the width that there is: the last column goes on below where it
+    /// does not fit.
     pub(crate) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.print_within(out, width())
+    }
+
+    fn print_within(&self, out: &mut dyn Write, within: Option<usize>) -> io::Result<()> {
         let widths: Vec<usize> = self
             .head
             .iter()
@@ -76,27 +92,124 @@ impl Table {
             .iter()
             .map(|head| Cell::styled(head, style::FAINT))
             .collect();
-        line(out, &head, &widths)?;
-        self.rows.iter().try_for_each(|row| line(out, row, &widths))
+        line(out, &head, &widths, within)?;
+        self.rows
+            .iter()
+            .try_for_each(|row| line(out, row, &widths, within))
     }
 }
 
-fn line(out: &mut dyn Write, cells: &[Cell], widths: &[usize]) -> io::Result<()> {
-    let last = cells.len().saturating_sub(1);
-    for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        write!(
-            out,
-            "{}{}{}",
-            cell.style,
-            cell.text,
-            cell.style.render_reset()
-        )?;
-        if column < last {
-            let padding = width.saturating_sub(cell.width()) + 2;
+/// Prints one line of a table with these widths of columns; the last one has none.
+pub(crate) fn line(
+    out: &mut dyn Write,
+    cells: &[Cell],
+    widths: &[usize],
+    within: Option<usize>,
+) -> io::Result<()> {
+    let Some((last, before)) = cells.split_last() else {
+        return writeln!(out);
+    };
+    let used: usize = widths
+        .iter()
+        .take(before.len())
+        .map(|width| width + GAP)
+        .sum();
+    let place = Place::of(last, used, within);
+    for (column, (cell, width)) in before.iter().zip(widths).enumerate() {
+        cell.print(out)?;
+        // Nothing stands behind the end of a line.
+        if column + 1 < before.len() || !matches!(place, Place::Below(_)) {
+            let padding = width.saturating_sub(cell.width()) + GAP;
             write!(out, "{:padding$}", "")?;
         }
     }
+    let (indent, room) = match place {
+        Place::Beside => {
+            last.print(out)?;
+            return writeln!(out);
+        }
+        Place::Wrapped(room) => (used, room),
+        Place::Below(room) => {
+            write!(out, "\n{:BELOW$}", "")?;
+            (BELOW, room)
+        }
+    };
+    for (number, text) in wrapped(&last.text, room).into_iter().enumerate() {
+        if number > 0 {
+            write!(out, "\n{:indent$}", "")?;
+        }
+        let style = last.style;
+        write!(out, "{style}{text}{}", style.render_reset())?;
+    }
     writeln!(out)
+}
+
+/// Between two columns.
+const GAP: usize = 2;
+/// How far what goes on below is indented.
+const BELOW: usize = 4;
+/// A column narrower than this, or than a word, is no place for a sentence.
+const NARROWEST: usize = 30;
+
+/// Where the last cell of a line stands.
+enum Place {
+    /// It fits.
+    Beside,
+    /// In its column, in lines of so many characters.
+    Wrapped(usize),
+    /// On lines of its own.
+    Below(usize),
+}
+
+// === impl Place ===
+
+impl Place {
+    fn of(last: &Cell, used: usize, within: Option<usize>) -> Self {
+        match within {
+            Some(within) if used + last.width() > within && last.width() > 0 => {
+                let words = last.text.split_whitespace();
+                let longest = words.map(|word| word.chars().count()).max();
+                let least = longest.unwrap_or_default().max(NARROWEST);
+                match within.saturating_sub(used) {
+                    room if room >= least => Place::Wrapped(room),
+                    _ => Place::Below(within.saturating_sub(BELOW)),
+                }
+            }
+            Some(_) | None => Place::Beside,
+        }
+    }
+}
+
+/// Lines of at most `room` characters, broken at spaces; a longer word stays whole, so that it can
+/// be copied.
+fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// How wide the terminal is: as `COLUMNS` says, or the terminal itself. Nobody minds long lines in a
+/// file or a pipe.
+pub(crate) fn width() -> Option<usize> {
+    let said = Environment::setting("COLUMNS").ok().flatten();
+    if let Some(columns) = said.and_then(|columns| columns.parse().ok()) {
+        return Some(columns);
+    }
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
+    // A terminal that does not know says 0.
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 #[cfg(test)]
@@ -115,6 +228,40 @@ mod tests {
         assert_eq!(
             text,
             "NAME         URL\na-long-name  http://a\nb            c\\x1b\n"
+        );
+    }
+
+    #[test]
+    fn d51_the_last_column_goes_on_where_there_is_room() {
+        let mut table = Table::new(&["TIME", "CALL", "DETAIL"]);
+        let row = |call: &str, detail: &str| {
+            let cells = ["10:00:00", call, detail].map(Cell::plain);
+            cells.to_vec()
+        };
+        table.row(row("read", "fits"));
+        table.row(row(
+            "write",
+            "only files of the project can be read  /tools/read/require/args.path-under",
+        ));
+        let printed = |within| {
+            let mut bytes = Vec::new();
+            table.print_within(&mut bytes, Some(within)).unwrap();
+            let text = String::from_utf8(bytes).unwrap();
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        assert_eq!(
+            printed(60),
+            "TIME      CALL   DETAIL\n\
+             10:00:00  read   fits\n\
+             10:00:00  write  only files of the project can be read\n                 \
+             /tools/read/require/args.path-under\n"
+        );
+        assert_eq!(
+            printed(40),
+            "TIME      CALL   DETAIL\n\
+             10:00:00  read   fits\n\
+             10:00:00  write\n    only files of the project can be\n    read\n    \
+             /tools/read/require/args.path-under\n"
         );
     }
 }

@@ -52,7 +52,14 @@ fn upstreams_that_do_not_work_are_told_apart() {
         "--url",
         "http://127.0.0.1:9/mcp",
     ]);
-    place.ok(&["server", "add", "missing", "--", "/no/such/program"]);
+    place.ok(&[
+        "server",
+        "add",
+        "missing",
+        "--force",
+        "--",
+        "/no/such/program",
+    ]);
     place.ok(&["server", "add", "crashing", "--", "sh", "-c", "exit 3"]);
     for name in ["refusing", "missing", "crashing", "nowhere"] {
         insta::assert_snapshot!(place.story(&["server", "test", name]));
@@ -177,17 +184,147 @@ fn the_data_flag_may_stand_before_the_command_and_beats_the_variable() {
     assert_eq!(after[0]["name"], "there");
 }
 
-#[test]
-fn doctor_names_missing_programs_and_what_they_are_for() {
+/// A server on HTTP that answers everything with this text.
+fn web(text: &'static str) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut piece = [0; 16_384];
+            drop(stream.read(&mut piece));
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close";
+            drop(write!(
+                stream,
+                "{head}\r\ncontent-length: {}\r\n\r\n{text}",
+                text.len()
+            ));
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn d44_a_server_that_does_not_work_says_what_was_seen_of_it() {
     let place = Place::new();
-    let ran: crate::place::Ran = place
-        .command(&["doctor"])
-        .env("PATH", place.path())
-        .output()
-        .unwrap()
-        .into();
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    insta::assert_snapshot!(place.tell(&["doctor"], &ran));
+    let url = web("<h1>Welcome to \u{1b}nginx</h1>");
+    place.ok(&["server", "add", "web", "--url", &url]);
+    let script = "echo 'cannot open /etc/token' >&2; echo 'giving up' >&2; exit 3";
+    place.ok(&["server", "add", "crashing", "--", "sh", "-c", script]);
+    let told = |place: &Place, name: &str| {
+        let ran = place.run(&["server", "test", name, "--json"]);
+        assert_eq!(ran.code, 5, "{}", ran.stderr);
+        let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+        error["error"]["causes"].clone()
+    };
+    let crashed = serde_json::json!([
+        "it ended, or closed the connection, before it had answered",
+        "its program ended with exit code 3",
+        "its standard error: cannot open /etc/token",
+        "its standard error: giving up",
+    ]);
+    let no_mcp = serde_json::json!([
+        "it sent something that is no answer of this protocol",
+        "it sent: <h1>Welcome to \\u{1b}nginx</h1>",
+    ]);
+    // The same with a daemon, over its socket.
+    assert_eq!(told(&place, "crashing"), crashed);
+    assert_eq!(told(&place, "web"), no_mcp);
+    let _up = place.up(&[]).await;
+    assert_eq!(told(&place, "crashing"), crashed);
+    assert_eq!(told(&place, "web"), no_mcp);
+}
+
+#[test]
+fn d44_a_program_that_is_missing_is_found_when_its_server_is_added() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.story(&["server", "add", "a", "--", "no-such-program"]));
+    insta::assert_snapshot!(place.story(&["server", "add", "a", "--", "./here.sh"]));
+    assert_eq!(place.json(&["server", "list"]), serde_json::json!([]));
+    place.ok(&["server", "add", "a", "--force", "--", "no-such-program"]);
+    // A PATH of its own says where it is.
+    let tool = place.file("tool", "#!/bin/sh\n");
+    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.file("path.txt", place.path().to_str().unwrap());
+    let env = ["server", "add", "b", "--env", "PATH=@path.txt", "--"];
+    place.ok(&[&env[..], &["tool"]].concat());
+    let refused = place.run(&["server", "add", "c", "--", "tool"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn d45_doctor_looks_at_every_server() {
+    let place = Place::new();
+    place.furnish();
+    place.ok(&["server", "add", "gone", "--url", "http://127.0.0.1:9/mcp"]);
+    place.ok(&[
+        "server",
+        "add",
+        "missing",
+        "--force",
+        "--",
+        "no-such-program",
+    ]);
+    place.ok(&["server", "add", "crashing", "--", "sh", "-c", "exit 3"]);
+    let alone = place.run(&["doctor", "--json"]);
+    let _up = place.up(&[]).await;
+    let served = place.run(&["doctor", "--json"]);
+    for ran in [alone, served] {
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let findings: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let servers: Vec<_> = findings
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|finding| finding["about"].as_str().unwrap().starts_with("server "))
+            .map(|finding| {
+                let word = |key: &str| finding[key].as_str().unwrap().to_owned();
+                format!("{} {}: {}", word("state"), word("about"), word("message"))
+            })
+            .collect();
+        assert_eq!(
+            servers,
+            [
+                "broken server missing: there is no program `no-such-program`",
+                "broken server crashing: it ended, or closed the connection, before it had answered; its program ended with exit code 3",
+                "ok server files: works: legacy (protocol 2025-11-25), 17 tools",
+                "broken server gone: it cannot be reached or started; cannot connect to `127.0.0.1`, port 9: connection refused",
+            ]
+        );
+        // Nothing is said of programs that nobody needs.
+        assert!(!ran.stdout.contains("tmux"), "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn d45_doctor_points_out_limits_that_no_call_has_charged() {
+    let place = Place::new();
+    let token = place.furnish();
+    let finding = |place: &Place| {
+        let findings = place.json(&["doctor"]);
+        let findings = findings.as_array().unwrap().clone();
+        let about = |found: &serde_json::Value| found["about"] == "policy files/small";
+        findings.into_iter().find(about)
+    };
+    assert_eq!(finding(&place), None, "before the first call");
+    let up = place.up(&[]).await;
+    let url = format!("{}/mcp/files", up.url);
+    let client = provost_testkit::client::Client::http(&url, Some(&token));
+    client.connect().await;
+    let call = async |tool: &str, arguments: serde_json::Value| {
+        let params = serde_json::json!({ "name": tool, "arguments": arguments });
+        client.request("tools/call", params).await;
+    };
+    call("echo", serde_json::json!({ "text": "x" })).await;
+    let unused = finding(&place).unwrap();
+    assert_eq!(unused["state"], "warning");
+    assert_eq!(
+        unused["message"],
+        "limit `adds` was never charged by the calls that are recorded"
+    );
+    call("add", serde_json::json!({ "a": 1, "b": 2 })).await;
+    assert_eq!(finding(&place), None);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use crate::place::Place;
 
 /// Every command there is, as words.
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 45] = [
     "up",
     "run",
     "connect",
+    "status",
+    "stop",
     "server",
     "server add",
     "server set",
@@ -43,6 +45,7 @@ const COMMANDS: [&str; 42] = [
     "restore",
     "key",
     "key rotate",
+    "metrics",
     "doctor",
     "demo",
     "completions",
@@ -99,6 +102,75 @@ fn completions_are_there_for_every_shell() {
             "{shell}"
         );
     }
+}
+
+#[test]
+fn d51_hidden_commands_are_not_offered() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = place.ok(&["completions", shell]);
+        for hidden in ["sample-server", "The daemon that"] {
+            assert!(!script.contains(hidden), "{shell} offers {hidden}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn d51_names_of_servers_and_grants_are_completed() {
+    let place = Place::new();
+    let completed = |words: &[&str]| {
+        let script = place.file("provost.bash", &place.ok(&["completions", "bash"]));
+        let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        let ask = format!(
+            "source {script}; COMP_WORDS=(provost {}); COMP_CWORD={}; _provost_with_names provost \"${{COMP_WORDS[COMP_CWORD]}}\" ''; echo \"${{COMPREPLY[*]}}\"",
+            words.join(" "),
+            words.len()
+        );
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_provost"));
+        let path = std::env::var("PATH").unwrap();
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", &ask]).env("PROVOST_DATA", place.data());
+        shell.env("PROVOST_CONFIG", place.config());
+        shell.env(
+            "PATH",
+            format!("{}:{path}", binary.parent().unwrap().display()),
+        );
+        let output = shell.output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    // What is asked for a completion makes nothing.
+    assert!(!completed(&["server", "test", ""]).contains("files"));
+    assert!(!place.data().exists());
+    place.furnish();
+    place.ok(&["server", "add", "far", "--url", "http://127.0.0.1:9/mcp"]);
+    place.ok(&["grant", "mint", "far", "--label", "$(touch x)"]);
+    assert_eq!(completed(&["server", "test", ""]), "far files");
+    assert_eq!(completed(&["server", "test", "fi"]), "files");
+    assert_eq!(completed(&["log", "--grant", ""]), "laptop");
+    let _up = place.up(&[]).await;
+    assert_eq!(completed(&["grant", "mint", "fa"]), "far");
+    assert_eq!(completed(&["gra"]), "grant");
+}
+
+#[test]
+fn d51_a_forgotten_separator_gets_advice() {
+    let place = Place::new();
+    let words = [
+        "run",
+        "--policy",
+        "policy.json",
+        "npx",
+        "-y",
+        "server-files",
+    ];
+    insta::assert_snapshot!(place.story(&words));
+    let ran = place.run(&["server", "add", "files", "npx", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(ran.code, 2);
+    assert_eq!(
+        error["error"]["hint"],
+        "the command of the server comes after `--`: `provost server add files -- npx --json`"
+    );
 }
 
 #[test]

@@ -24,3 +24,4 @@ mod policies;
 mod processes;
 mod secrets;
 mod soak;
+mod standing;

@@ -84,11 +84,9 @@ async fn l109_administration_is_not_for_agents() {
             let reply = provost_testkit::http::send(method, &url, &headers, request)
                 .await
                 .unwrap();
-            assert_eq!(
-                (reply.status, reply.body.len()),
-                (404, 0),
-                "{method} {path}"
-            );
+            let said = std::str::from_utf8(&reply.body).unwrap();
+            let words = "nothing is served here; agents call /mcp/<server>\n";
+            assert_eq!((reply.status, said), (404, words), "{method} {path}");
         }
     }
     for hello in [

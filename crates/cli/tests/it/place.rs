@@ -209,18 +209,9 @@ impl Place {
 
     /// The process id of the daemon that runs here.
     pub(crate) fn daemon_pid(&self) -> Option<u32> {
-        let ran = self.run(&["doctor", "--json"]);
-        let findings: Value = serde_json::from_str(&ran.stdout).ok()?;
-        let about = |finding: &&Value| finding["about"] == "daemon";
-        let message = findings.as_array()?.iter().find(about)?["message"]
-            .as_str()?
-            .to_owned();
-        message
-            .strip_prefix("process ")?
-            .split(',')
-            .next()?
-            .parse()
-            .ok()
+        let ran = self.run(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&ran.stdout).ok()?;
+        u32::try_from(status["pid"].as_u64()?).ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Streamable HTTP at `/mcp/{server}`: who is there, is the request in order,
 //! and then the walk of `path.rs`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,8 +15,9 @@ use tokio::sync::oneshot::{self, error::RecvError};
 use super::body::Out;
 use super::guard::Guard;
 use super::stream;
-use super::unidentified::{self, Reason};
+use super::unidentified::{self, Reason, Why};
 use crate::answer::{Failure, RETRY_AFTER_MS};
+use crate::brief::{NAME, brief};
 use crate::budget::Account;
 use crate::budget::gather::Gathered;
 use crate::directory::Principal;
@@ -50,8 +52,8 @@ async fn answer(
     guard
         .check(request.uri(), request.headers())
         .map_err(|(status, why)| {
-            counts.add(why);
-            plain(status)
+            counts.add(why, named(why, request.headers()));
+            refused(status, why.answer())
         })?;
     let name = request
         .uri()
@@ -59,8 +61,8 @@ async fn answer(
         .strip_prefix("/mcp/")
         .unwrap_or_default();
     if name.is_empty() || name.contains('/') {
-        counts.add(Reason::Path);
-        return Err(plain(StatusCode::NOT_FOUND));
+        counts.add(Reason::Path, None);
+        return Err(refused(StatusCode::NOT_FOUND, Reason::Path.answer()));
     }
     let claim = identify(worker, request.headers())?;
     let principal = &claim.principal;
@@ -73,7 +75,18 @@ async fn answer(
     let method = request.method().clone();
     if !opens {
         // A server that does not exist looks the same as one that is not yours.
-        let refusal = plain(StatusCode::FORBIDDEN);
+        let refusal = refused(
+            StatusCode::FORBIDDEN,
+            "this token does not open this server",
+        );
+        let refusal = explained(
+            refusal,
+            format!(
+                "its token opens server `{}`, and it is for `{}`",
+                principal.server_name,
+                brief(name, NAME)
+            ),
+        );
         return Err(unidentified::recorded(worker, &agent, &method, refusal));
     }
     let admitted = admitted(worker, claim, request).await;
@@ -101,12 +114,7 @@ async fn admitted(
             worker.end(&session);
             Ok(plain(StatusCode::OK))
         }
-        _ => {
-            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
-            let allow = HeaderValue::from_static("GET, POST, DELETE");
-            response.headers_mut().insert(header::ALLOW, allow);
-            Err(response)
-        }
+        _ => Err(not_allowed("GET, POST, DELETE")),
     }
 }
 
@@ -130,14 +138,14 @@ fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Claim, Response<Out>
         })
     });
     claim.ok_or_else(|| {
-        shared.metrics.unidentified.add(Reason::Grant);
+        shared.metrics.unidentified.add(Reason::Grant, None);
         unauthorized()
     })
 }
 
 /// Nobody with this token is known, or any more.
 pub(super) fn unauthorized() -> Response<Out> {
-    challenging(plain(StatusCode::UNAUTHORIZED))
+    challenging(refused(StatusCode::UNAUTHORIZED, Reason::Grant.answer()))
 }
 
 /// A 401 says what would help.
@@ -156,17 +164,18 @@ fn version(headers: &HeaderMap) -> Result<(), Response<Out>> {
     match Claims::of(headers).version {
         Header::Absent => Ok(()),
         Header::Once(named) if protocol::LEGACY.contains(&named.as_str()) => Ok(()),
-        Header::Once(named) if named == protocol::MODERN => {
-            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
-            let allow = HeaderValue::from_static("POST");
-            response.headers_mut().insert(header::ALLOW, allow);
-            Err(response)
-        }
+        Header::Once(named) if named == protocol::MODERN => Err(not_allowed("POST")),
         Header::Once(named) => {
             let failure = Failure::unsupported_version(&named, &protocol::LEGACY);
-            Err(json(400, failure.body(None)))
+            let refusal = json(400, failure.body(None));
+            let named = brief(&named, NAME);
+            let why = format!("`MCP-Protocol-Version` names `{named}`, which is not spoken here");
+            Err(explained(refusal, why))
         }
-        Header::Unclear => Err(plain(StatusCode::BAD_REQUEST)),
+        Header::Unclear => Err(refused(
+            StatusCode::BAD_REQUEST,
+            "`MCP-Protocol-Version` cannot be read in one way",
+        )),
     }
 }
 
@@ -194,7 +203,10 @@ async fn post(
         .get(header::CONTENT_ENCODING)
         .is_some_and(|coding| coding != "identity");
     if !kind.eq_ignore_ascii_case("application/json") || coded {
-        return Err(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        return Err(refused(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be `application/json`, and not compressed",
+        ));
     }
     if worker.shared.stopping.is_cancelled() {
         return Err(json(
@@ -263,7 +275,11 @@ async fn read(
     mut body: Incoming,
 ) -> Result<Bytes, Response<Out>> {
     let limit = worker.shared.settings.body_limit;
-    let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE);
+    let too_large = || {
+        let why = format!("the body has more than {limit} bytes");
+        refused(StatusCode::PAYLOAD_TOO_LARGE, why)
+    };
+    let broken = || refused(StatusCode::BAD_REQUEST, "the body broke off");
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
@@ -272,7 +288,7 @@ async fn read(
     let whole = async {
         let mut whole = Gathered::new(account.nothing(), expected);
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| plain(StatusCode::BAD_REQUEST))?;
+            let frame = frame.map_err(|_| broken())?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -292,7 +308,10 @@ async fn read(
     };
     match patience::within(worker.shared.settings.request_timeout, whole).await {
         Ok(read) => read,
-        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT)),
+        Err(_) => Err(refused(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not come in time",
+        )),
     }
 }
 
@@ -302,12 +321,19 @@ fn known_session(
     principal: &Principal,
     headers: &HeaderMap,
 ) -> Result<Arc<Session>, Response<Out>> {
-    let id = text(headers, &SESSION_ID).ok_or_else(|| plain(StatusCode::BAD_REQUEST))?;
+    let id = text(headers, &SESSION_ID).ok_or_else(|| {
+        let why = "one header `Mcp-Session-Id` is needed; `initialize` hands it out";
+        refused(StatusCode::BAD_REQUEST, why)
+    })?;
     worker
         .shared
         .sessions
         .get(id, &principal.grant.0, &principal.server.0)
-        .ok_or_else(|| json(404, Failure::unknown_session().body(None)))
+        .ok_or_else(|| {
+            let refusal = json(404, Failure::unknown_session().body(None));
+            let why = "its session is not known: it ended, or is from before a restart; the agent has to initialize again";
+            explained(refusal, why)
+        })
 }
 
 /// Longest event id that anybody may have got from us.
@@ -324,7 +350,10 @@ fn last_event(headers: &HeaderMap) -> Result<Option<&str>, Response<Out>> {
     match (id, values.next()) {
         (Some(""), None) => Ok(None),
         (Some(id), None) => Ok(Some(id)),
-        (_, _) => Err(plain(StatusCode::BAD_REQUEST)),
+        (_, _) => Err(refused(
+            StatusCode::BAD_REQUEST,
+            "`Last-Event-ID` is none that was handed out here",
+        )),
     }
 }
 
@@ -339,6 +368,41 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 pub(super) fn no_room(failure: Failure) -> Response<Out> {
     let mut response = json(failure.http, failure.body(None));
     response.extensions_mut().insert(failure);
+    response
+}
+
+/// What a request names that is refused for it, for the log.
+fn named(why: Reason, headers: &HeaderMap) -> Option<&str> {
+    let name = match why {
+        Reason::Host => header::HOST,
+        Reason::Origin => header::ORIGIN,
+        Reason::Path | Reason::Grant => return None,
+    };
+    headers.get(name)?.to_str().ok()
+}
+
+/// A refusal in words, for the sender and for the record.
+fn refused(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Response<Out> {
+    let why = why.into();
+    let mut response = Response::new(Out::Whole(Some(Bytes::from(format!("{why}\n")))));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    explained(response, why)
+}
+
+/// The same refusal with other words for the record: the operator may know more.
+fn explained(mut response: Response<Out>, why: impl Into<Cow<'static, str>>) -> Response<Out> {
+    response.extensions_mut().insert(Why(why.into()));
+    response
+}
+
+/// An HTTP method that does nothing here.
+fn not_allowed(allowed: &'static str) -> Response<Out> {
+    let why = format!("its HTTP method is not one of: {allowed}");
+    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, why);
+    let allow = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(header::ALLOW, allow);
     response
 }
 
@@ -375,7 +439,10 @@ pub(super) fn event_stream(body: Out) -> Response<Out> {
 
 /// A stream is open already.
 pub(super) fn conflict() -> Response<Out> {
-    plain(StatusCode::CONFLICT)
+    refused(
+        StatusCode::CONFLICT,
+        "its session has a stream already, and a second one comes with `Last-Event-ID`",
+    )
 }
 
 #[cfg(test)]

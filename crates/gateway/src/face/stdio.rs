@@ -169,7 +169,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
         }
         // Read anew for each message: a revoked grant ends here.
         let Ok(claim) = claim(worker, session) else {
-            shared.metrics.unidentified.add(Reason::Grant);
+            shared.metrics.unidentified.add(Reason::Grant, None);
             let failure = Failure::ended(&present::ended());
             let id = request_id(&text);
             drop(lines.send(failure.body(id.as_deref())).await);

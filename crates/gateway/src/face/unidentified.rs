@@ -2,6 +2,7 @@
 //! strangers are counted and logged, because nobody may fill the journal
 //! without a grant.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use tracing::info;
 
 use super::body::Out;
 use crate::answer::Failure;
+use crate::brief::{NAME, brief};
 use crate::path::{self, Agent};
 use crate::worker::Worker;
 
@@ -28,6 +30,10 @@ pub(crate) enum Reason {
     /// No live grant.
     Grant,
 }
+
+/// Why a request of a known grant was refused, in words for its record.
+#[derive(Debug, Clone)]
+pub(super) struct Why(pub(super) Cow<'static, str>);
 
 /// Counts strangers, by reason.
 pub(crate) struct Unidentified {
@@ -52,12 +58,24 @@ impl Reason {
         }
     }
 
+    /// What the stranger is told: nothing but what was asked for.
+    pub(super) fn answer(self) -> &'static str {
+        match self {
+            Self::Host => "the host that this request names is not served here",
+            Self::Origin => "web pages of this origin may not call",
+            Self::Path => "nothing is served here; agents call /mcp/<server>",
+            Self::Grant => "a live grant is needed: `Authorization: Bearer <token>`",
+        }
+    }
+
     fn words(self) -> &'static str {
         match self {
-            Self::Host => "it does not name this host",
-            Self::Origin => "its origin is not allowed",
-            Self::Path => "nothing is served at its path",
-            Self::Grant => "it has no live grant",
+            Self::Host => {
+                "the host it names is not one of this listener's (setting `allowed_hosts`)"
+            }
+            Self::Origin => "web pages of its origin may not call (setting `allowed_origins`)",
+            Self::Path => "nothing is served at its path; agents call /mcp/<server>",
+            Self::Grant => "its token is that of no live grant, or it has none",
         }
     }
 }
@@ -75,8 +93,9 @@ impl Default for Unidentified {
 }
 
 impl Unidentified {
-    /// Counts one, and logs it unless another of its kind was logged just now.
-    pub(crate) fn add(&self, why: Reason) {
+    /// Counts one, and logs it with what it `named` unless another of its kind was
+    /// logged just now.
+    pub(crate) fn add(&self, why: Reason, named: Option<&str>) {
         let (Some(count), Some(logged)) =
             (self.counts.get(why as usize), self.logged.get(why as usize))
         else {
@@ -93,7 +112,14 @@ impl Unidentified {
         };
         if due && first(last) {
             let reason = why.label();
-            info!(reason, total, "Turned a request away: {}", why.words());
+            let named = brief(named.unwrap_or_default(), NAME);
+            info!(
+                reason,
+                total,
+                ?named,
+                "Turned a request away: {}",
+                why.words()
+            );
         }
     }
 
@@ -130,7 +156,11 @@ pub(super) fn recorded(
     ) {
         return refusal;
     }
-    let problem = format!("HTTP {status}");
+    let code = status.as_u16();
+    let problem = match refusal.extensions().get::<Why>() {
+        Some(Why(why)) => format!("{why} (HTTP {code})"),
+        None => format!("HTTP {status}"),
+    };
     match path::record_envelope(worker, agent, &format!("({method})"), &problem) {
         Ok(()) => refusal,
         Err(_) => super::http::json(503, Failure::record_unavailable().body(None)),

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::child::{Child, ChildBounds, ChildSpec, Holder, Inbox};
 use super::starts::Starts;
 use super::uses::Use;
-use super::{Fault, FaultKind, Room, process};
+use super::{Fault, FaultKind, Room, Witness, process};
 use crate::budget::Account;
 use crate::protocol::Era;
 use crate::session::Session;
@@ -262,6 +262,14 @@ impl Children {
             }
         };
         drop(tokio::time::timeout(process::LONGEST_END, all_gone).await);
+    }
+
+    /// What was seen to go wrong with the program of a registered server, if it
+    /// was ever started.
+    pub(crate) fn witness(&self, server: &Text) -> Option<Arc<Witness>> {
+        let known = self.known();
+        let (_, starts) = known.starts.get(server)?;
+        Some(Arc::clone(&starts.witness))
     }
 
     /// How many processes are running.

@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use tracing::debug;
 
 use crate::socket;
-use crate::upstream::Fault;
+use crate::upstream::{Fault, Witness};
 
 /// Idle HTTP/1.1 connections kept for each worker.
 const MAX_IDLE: usize = 64;
@@ -61,6 +61,7 @@ pub(crate) struct Connections {
     exclusive: AtomicBool,
     /// By worker.
     seats: Vec<Arc<Seat>>,
+    witness: Arc<Witness>,
 }
 
 /// The connections of one worker. Std mutexes: sections are a push or a pop.
@@ -114,11 +115,12 @@ pub(crate) enum Age {
 // === impl Connections ===
 
 impl Connections {
-    pub(crate) fn new(target: Target, workers: usize) -> Self {
+    pub(crate) fn new(target: Target, workers: usize, witness: Arc<Witness>) -> Self {
         Self {
             target,
             exclusive: AtomicBool::new(false),
             seats: (0..workers).map(|_| Arc::default()).collect(),
+            witness,
         }
     }
 
@@ -150,10 +152,12 @@ impl Connections {
         };
         tokio::time::timeout(self.target.connect, connect)
             .await
-            .map_err(|_| Fault::not_sent())?
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
             .map_err(|error| {
                 let Target { host, port, .. } = &self.target;
                 debug!(%host, %port, %error, "Cannot connect to an upstream");
+                let words = format!("cannot connect to `{host}`, port {port}: {error}");
+                self.witness.failed(words);
                 Fault::not_sent()
             })
     }

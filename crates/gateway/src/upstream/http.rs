@@ -16,8 +16,8 @@ use crate::budget::Account;
 use crate::budget::gather::Gathered;
 use crate::patience;
 use crate::permit::Permit;
-use crate::upstream::Fault;
 use crate::upstream::connections::{Age, Connections, Sender, Target};
+use crate::upstream::{Fault, Witness};
 
 /// Carries the upstream's session id, towards upstreams and agents alike.
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -37,6 +37,8 @@ pub(crate) struct HttpUpstream {
     headers: HeaderMap,
     connections: Connections,
     timeouts: Timeouts,
+    /// What was seen to go wrong with it.
+    pub(crate) witness: Arc<Witness>,
 }
 
 /// How long the parts of an exchange may take.
@@ -132,6 +134,7 @@ impl HttpUpstream {
             dead_peer: timeouts.dead_peer,
         };
         let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| BadUrl::Host)?;
+        let witness = Arc::<Witness>::default();
         Ok(Self {
             uri: uri.path_and_query().map_or_else(
                 || Uri::from_static("/"),
@@ -144,8 +147,9 @@ impl HttpUpstream {
             whole: uri,
             authority,
             headers,
-            connections: Connections::new(target, workers),
+            connections: Connections::new(target, workers, Arc::clone(&witness)),
             timeouts,
+            witness,
         })
     }
 
@@ -263,6 +267,8 @@ impl HttpUpstream {
                     (Some(_), Age::Fresh) => return Err(Fault::not_sent()),
                     (None, _) => {
                         debug!(error = %failed.error(), "An upstream broke off an exchange");
+                        self.witness
+                            .failed(format!("the connection broke off: {}", failed.error()));
                         return Err(Fault::broken());
                     }
                 },
@@ -317,6 +323,11 @@ impl Answer {
     /// The value of a header as text.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Where it is noted when this is no message.
+    pub(crate) fn witness(&self) -> Arc<Witness> {
+        Arc::clone(&self.lease.upstream.witness)
     }
 
     /// Whether the body is a stream of events.

@@ -10,6 +10,7 @@ pub(crate) mod process;
 mod starts;
 mod stderr;
 mod uses;
+mod witness;
 
 use std::sync::Arc;
 
@@ -23,7 +24,9 @@ use crate::sse;
 pub(crate) use child::ChildSpec;
 pub(crate) use children::Children;
 pub(crate) use http::HttpUpstream;
+pub(crate) use starts::LONGEST_PAUSE;
 pub(crate) use uses::{ChildLines, Use};
+pub(crate) use witness::Witness;
 
 /// How one server is reached.
 #[derive(Clone)]

@@ -2,7 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::stderr;
+use super::{Witness, stderr};
 use crate::settings::Wrapper;
 
 /// What to start, and in which surroundings.
@@ -67,6 +68,9 @@ const WRAPPED_END: Duration = Duration::from_secs(5);
 /// After this long a process that was stopped is gone, whatever it does.
 pub(crate) const LONGEST_END: Duration = Duration::from_secs(8);
 
+/// How long the standard error of a program that ended is read before that is told.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Where programs are looked for when nothing is said.
 const USUAL_PATH: &str = "/bin:/usr/bin";
 
@@ -77,6 +81,7 @@ pub(crate) fn start(
     name: &Text,
     program: &Program,
     wrapper: Option<&Wrapper>,
+    witness: &Arc<Witness>,
 ) -> std::io::Result<(Running, ChildStdout)> {
     let mut command = command(program, wrapper)?;
     command
@@ -101,7 +106,7 @@ pub(crate) fn start(
     let stop = CancellationToken::new();
     let (input, lines) = mpsc::channel(64);
     tokio::spawn(feed(stdin, lines, stop.clone()));
-    tokio::spawn(stderr::drain(name.clone(), stderr));
+    let draining = tokio::spawn(stderr::drain(name.clone(), stderr, Arc::clone(witness)));
     let gone = CancellationToken::new();
     let last = if wrapper.is_some() {
         WRAPPED_END
@@ -109,7 +114,14 @@ pub(crate) fn start(
         GRACE
     };
     let reaping = reap(name.clone(), child, last, stop.clone(), gone.clone());
-    tokio::spawn(reaping);
+    let witness = Arc::clone(witness);
+    tokio::spawn(async move {
+        if let Some(status) = reaping.await {
+            // Its last lines belong to its end.
+            drop(tokio::time::timeout(LAST_LINES, draining).await);
+            witness.ended(status);
+        }
+    });
     Ok((Running { input, stop, gone }, stdout))
 }
 
@@ -190,14 +202,15 @@ async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> std::io::Result<()> 
 
 /// Waits for the end of the process, or brings it about, and takes its whole
 /// group down: a server may have started others. Under a wrapper the group is
-/// the wrapper's, and it has taken everything down when it ends.
+/// the wrapper's, and it has taken everything down when it ends. Says how one
+/// ended that did so by itself.
 async fn reap(
     name: Text,
     mut child: Child,
     last: Duration,
     stop: CancellationToken,
     gone: CancellationToken,
-) {
+) -> Option<ExitStatus> {
     let group = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
@@ -207,8 +220,11 @@ async fn reap(
             let _ = kill_process_group(group, signal);
         }
     };
-    tokio::select! {
-        status = child.wait() => debug!(server.name = %name, ?status, "A server process ended"),
+    let ended = tokio::select! {
+        status = child.wait() => {
+            debug!(server.name = %name, ?status, "A server process ended");
+            status.ok()
+        }
         () = stop.cancelled() => {
             if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
                 signal(Signal::TERM);
@@ -217,9 +233,11 @@ async fn reap(
                     let _ = child.wait().await;
                 }
             }
+            None
         }
-    }
+    };
     signal(Signal::KILL);
     stop.cancel();
     gone.cancel();
+    ended
 }

@@ -2,21 +2,23 @@
 //! these, however many processes it has: a program that ends at once would
 //! otherwise be started by each session in turn.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Fault, FaultKind};
+use super::{Fault, FaultKind, Witness};
 
 /// A process that lived this long is no sign of a program that cannot run.
 const STEADY: Duration = Duration::from_secs(10);
 /// Longest wait between two starts of a program that keeps ending.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The starts of one server's program.
 #[derive(Default)]
 pub(crate) struct Starts {
     // A std mutex: sections are a few instructions.
     seen: Mutex<Seen>,
+    /// What its processes were seen to do wrong.
+    pub(crate) witness: Arc<Witness>,
 }
 
 #[derive(Default)]

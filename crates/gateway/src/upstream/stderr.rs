@@ -1,12 +1,14 @@
 //! Keeps the standard error of a process flowing, so that a chatty one never
 //! blocks, and into the log, as far as that has room for it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use provost_policy::Text;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tracing::{info, warn};
 
+use super::Witness;
 use super::allowance::Allowance;
 
 /// What is read at once.
@@ -18,12 +20,13 @@ const PACE: Duration = Duration::from_millis(1);
 const LINE: usize = 2048;
 
 /// Logs what is written to `stderr` until its end.
-pub(super) async fn drain<R: AsyncRead + Unpin>(name: Text, mut stderr: R) {
+pub(super) async fn drain<R: AsyncRead + Unpin>(name: Text, mut stderr: R, witness: Arc<Witness>) {
     let mut piece = vec![0; PIECE];
     let mut lines = Lines {
         name,
         allowance: Allowance::default(),
         held: Vec::new(),
+        witness,
     };
     loop {
         let read = tokio::select! {
@@ -56,6 +59,8 @@ struct Lines {
     allowance: Allowance,
     /// The beginning of a line whose end has not come.
     held: Vec<u8>,
+    /// Who keeps the last of them.
+    witness: Arc<Witness>,
 }
 
 // === impl Lines ===
@@ -96,6 +101,7 @@ impl Lines {
         let shown: String = text.take(LINE).collect();
         let name = &self.name;
         info!(server.name = %name, "Server `{name}` says: {shown}");
+        self.witness.says(&self.held);
     }
 
     fn tell(&mut self) {

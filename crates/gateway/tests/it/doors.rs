@@ -10,6 +10,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
+/// The body of an answer.
+pub(crate) fn said(reply: &Reply) -> &str {
+    std::str::from_utf8(&reply.body).unwrap()
+}
+
+/// What a stranger is told, by the reason that is counted.
+pub(crate) fn told(reason: &str) -> &'static str {
+    match reason {
+        "host" => "the host that this request names is not served here\n",
+        "origin" => "web pages of this origin may not call\n",
+        "path" => "nothing is served here; agents call /mcp/<server>\n",
+        "grant" => "a live grant is needed: `Authorization: Bearer <token>`\n",
+        other => panic!("no reason: {other}"),
+    }
+}
+
+/// What is told to a grant about a server that is not its own, whether it exists or not.
+pub(crate) const NOT_YOURS: &str = "this token does not open this server\n";
+
 async fn scene() -> Scene {
     Scene::new(Face::Http, Kind::Http, allow_all()).await
 }
@@ -65,7 +84,10 @@ async fn a_server_of_others_looks_like_one_that_does_not_exist() {
         let other = scene.gate.mint(grant);
         for name in ["other", "nowhere", other.server.as_str()] {
             let reply = post(scene, &format!("/mcp/{name}"), &[]).await;
-            assert_eq!((reply.status, reply.body.len()), (403, 0), "{name}");
+            assert_eq!((reply.status, said(&reply)), (403, NOT_YOURS), "{name}");
+            let words =
+                format!("its token opens server `fixture`, and it is for `{name}` (HTTP 403)");
+            assert_eq!(last_words(scene), words);
         }
     })
     .await;
@@ -151,4 +173,75 @@ async fn nothing_of_the_upstreams_own_headers_reaches_the_agent() {
             .all(|name| ["content-type", "content-length", "date"].contains(name)),
         "{names:?}"
     );
+}
+
+/// What the newest record says.
+fn last_words(scene: &Scene) -> String {
+    let records = scene.gate.records();
+    records
+        .last()
+        .and_then(|record| record.message.clone())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn d46_the_record_says_in_words_what_was_refused_and_why() {
+    unheard(async |scene| {
+        for (method, headers, status, words) in [
+            ("POST", &[("mcp-session-id", "of-before")][..], 404,
+             "its session is not known: it ended, or is from before a restart; the agent has to initialize again (HTTP 404)"),
+            ("GET", &[("mcp-session-id", "of-before")], 404,
+             "its session is not known: it ended, or is from before a restart; the agent has to initialize again (HTTP 404)"),
+            ("PUT", &[], 405, "its HTTP method is not one of: GET, POST, DELETE (HTTP 405)"),
+            ("POST", &[("content-type", "text/plain")], 415,
+             "the body must be `application/json`, and not compressed (HTTP 415)"),
+            ("GET", &[("mcp-protocol-version", "1999-01-01")], 400,
+             "`MCP-Protocol-Version` names `1999-01-01`, which is not spoken here (HTTP 400)"),
+            ("DELETE", &[("mcp-protocol-version", "2026-07-28")], 405,
+             "its HTTP method is not one of: POST (HTTP 405)"),
+        ] {
+            let token = format!("Bearer {}", scene.pass.token);
+            let own = [("authorization", token.as_str()), ("content-type", "application/json")];
+            let mut all: Vec<_> = own.into_iter().filter(|(name, _)| headers.iter().all(|(other, _)| other != name)).collect();
+            all.extend_from_slice(headers);
+            let url = scene.gate.url("fixture");
+            let reply = http::send(method, &url, &all, PING).await.unwrap();
+            assert_eq!(reply.status, status, "{method}: {words}");
+            assert_eq!(last_words(scene), words);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn d46_strangers_are_told_what_is_missing_and_nothing_else() {
+    unheard(async |scene| {
+        for (path, header, status, reason) in [
+            ("/mcp/fixture", ("host", "evil.example"), 403, "host"),
+            (
+                "/mcp/fixture",
+                ("origin", "http://evil.example"),
+                403,
+                "origin",
+            ),
+            ("/elsewhere", ("accept", "*/*"), 404, "path"),
+            (
+                "/mcp/fixture",
+                ("authorization", "Bearer pv_nobody"),
+                401,
+                "grant",
+            ),
+            (
+                "/mcp/nowhere",
+                ("authorization", "Bearer pv_nobody"),
+                401,
+                "grant",
+            ),
+        ] {
+            let reply = post(scene, path, &[header]).await;
+            assert_eq!((reply.status, said(&reply)), (status, told(reason)));
+        }
+        scene.records_become(&[]).await;
+    })
+    .await;
 }

@@ -177,6 +177,12 @@ impl Rules {
         }
     }
 
+    /// All limits, those of tools first.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = &Limit> {
+        let of_tools = self.blocks.iter().flat_map(|block| &block.rules.limits);
+        of_tools.chain(&self.all_tools.limits)
+    }
+
     fn listed(&self, block: usize) -> Standing<'_> {
         self.blocks
             .get(block)

@@ -17,6 +17,7 @@ struct ActRecord {
     number: u64,
     node: String,
     epoch: u32,
+    #[serde(serialize_with = "as_time")]
     at: u64,
     who: String,
     what: String,
@@ -225,6 +226,11 @@ fn visible(text: &str) -> std::borrow::Cow<'_, str> {
     }
     shown.push_str(end);
     shown.into()
+}
+
+/// The same in JSON.
+pub(crate) fn as_time<S: serde::Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&time(*micros))
 }
 
 /// A moment as people and spreadsheets read it.

@@ -9,7 +9,7 @@ use crate::admin::{
     GrantName, GrantState, GrantView, Minted, Observe, Response, Shadow, WireSecret,
 };
 use crate::failure::{Failure, Outcome};
-use crate::when::Micros;
+use crate::when::{Micros, Time};
 
 /// What to mint.
 pub(super) struct Wish {
@@ -199,8 +199,8 @@ pub(super) fn view(grant: &Grant, revoked: Option<Micros>, now: Micros) -> Grant
         policy: attached.policy,
         shadow: attached.shadow,
         state,
-        created: grant.created,
-        expires: grant.expires,
+        created: Time(grant.created),
+        expires: grant.expires.map(Time),
         warning: warning.map(str::to_owned),
     }
 }

@@ -1,6 +1,10 @@
 //! What `doctor` looks at inside the store.
 
-use provost_store::{Server, Store, Unreadable};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use provost_store::{GrantView, PolicyVersion, Server, Store, Unreadable};
 
 use super::{change_failure, grants, servers};
 use crate::admin::{GrantState, Inspection, Response, Trouble, store_failure};
@@ -52,6 +56,7 @@ pub(super) fn inspect(store: &Store) -> Outcome<Response> {
             });
         }
     }
+    troubles.extend(unused_limits(store, &policies, &all)?);
     Ok(Response::Inspection(Inspection {
         servers: servers.len(),
         policies: policies.len(),
@@ -59,6 +64,64 @@ pub(super) fn inspect(store: &Store) -> Outcome<Response> {
         journal_entries: store.audit_head().number,
         troubles,
     }))
+}
+
+/// Limits that were never charged although their policy has let calls through: they may stand on
+/// another tool than was meant.
+fn unused_limits(
+    store: &Store,
+    policies: &[Arc<PolicyVersion>],
+    grants: &[GrantView],
+) -> Outcome<Vec<Trouble>> {
+    let mut troubles = Vec::new();
+    let mut called: HashMap<&str, Vec<(String, String)>> = HashMap::new();
+    for policy in policies {
+        let enforces = |found: &GrantView| {
+            let enforced = found.grant.policy.as_ref();
+            found.revoked.is_none() && enforced.is_some_and(|enforced| same(enforced, policy))
+        };
+        let Ok(parsed) = provost_policy::document::Policy::parse(&policy.text) else {
+            continue;
+        };
+        if !grants.iter().any(enforces) {
+            continue;
+        }
+        let server = policy.server_name.as_str();
+        let called = match called.entry(server) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(
+                store
+                    .tools_called(server)
+                    .map_err(|error| store_failure(&error))?,
+            ),
+        };
+        let of_policy = called.iter().filter(|(name, _)| *name == *policy.name);
+        let tools: Vec<String> = of_policy.map(|(_, tool)| tool.clone()).collect();
+        // Before the first call there is nothing to be said.
+        if tools.is_empty() {
+            continue;
+        }
+        troubles.extend(
+            parsed
+                .uncharged(&tools)
+                .into_iter()
+                .map(|(counter, rule)| Trouble {
+                    broken: false,
+                    about: format!("policy {server}/{}", policy.name),
+                    message: format!(
+                        "limit `{counter}` was never charged by the calls that are recorded"
+                    ),
+                    hint: format!(
+                        "`{rule}` limits no tool that was called; does it name the right one?"
+                    ),
+                }),
+        );
+    }
+    Ok(troubles)
+}
+
+fn same(one: &PolicyVersion, other: &PolicyVersion) -> bool {
+    (&one.server, &one.name) == (&other.server, &other.name)
 }
 
 fn of_server(server: &Server) -> Vec<Trouble> {

@@ -5,6 +5,7 @@ use provost_store::{Actor, Deletion, GrantView, PolicyPut, PolicyVersion, Store}
 use super::change_failure;
 use crate::admin::{PolicyView, Response, VersionView};
 use crate::failure::{Failure, Outcome};
+use crate::when::Time;
 
 pub(super) fn put(
     store: &Store,
@@ -57,7 +58,7 @@ pub(super) fn history(store: &Store, server: &str, name: &str) -> Outcome<Respon
             .iter()
             .map(|version| VersionView {
                 version: version.version,
-                at: version.created,
+                at: Time(version.created),
                 by: version.by.clone(),
                 current: Some(version.version) == newest,
                 bytes: version.text.len(),

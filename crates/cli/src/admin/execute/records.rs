@@ -4,7 +4,7 @@ use provost_store::{Filter, Head, Order, Record, Store};
 
 use crate::admin::{AuditView, LogQuery, RecordView, Response, store_failure};
 use crate::failure::{Failure, Outcome};
-use crate::when;
+use crate::when::Time;
 
 /// The most records of one answer; whoever wants more asks again.
 pub(crate) const PAGE: u32 = 1_000;
@@ -104,8 +104,7 @@ fn view(record: Record) -> RecordView {
         number: record.number,
         node: record.node,
         epoch: record.epoch,
-        at: when::show_utc(record.at),
-        at_us: record.at,
+        at: Time(record.at),
         call: record.call.to_string(),
         grant: record.grant,
         grant_label: record.grant_label,

@@ -1,6 +1,8 @@
 //! Starting and opening a process: the first time, and again after it died.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use provost_store::Status;
@@ -16,6 +18,9 @@ use crate::protocol::INITIALIZED;
 use crate::session::Session;
 use crate::splice::{self, Splice};
 use crate::upstream::{Fault, FaultKind, answer_in, is_result, process};
+
+/// How long a process may outlive its output before it is stopped.
+const OWN_END: Duration = Duration::from_millis(500);
 
 impl Child {
     /// Opens the process for a session: the first `initialize` goes to the
@@ -227,9 +232,17 @@ impl Child {
         let started = self.starts.take()?;
         let _runtime = self.runtime.enter();
         let (name, wrapper) = (&self.spec.name, self.bounds.wrapper.as_ref());
-        let begun = process::start(name, &self.spec.program, wrapper);
+        let witness = &self.starts.witness;
+        witness.starts();
+        let begun = process::start(name, &self.spec.program, wrapper, witness);
         let (running, stdout) = begun.map_err(|error| {
             self.starts.failed(started);
+            let program = self.spec.program.command.display();
+            let why = match error.kind() {
+                ErrorKind::NotFound => "there is no such program".to_owned(),
+                _ => error.to_string(),
+            };
+            witness.failed(format!("program `{program}` cannot be started: {why}"));
             warn!(server.name = %name, %error, "Server `{name}` cannot be started");
             Fault::not_sent()
         })?;
@@ -254,10 +267,12 @@ impl Child {
             tokio::select! {
                 () = child.read(generation, stdout) => {}
                 // What it started may hold its output open for ever.
-                () = last_words(gone) => {}
+                () = last_words(gone.clone()) => {}
             }
-            stop.cancel();
             child.died(generation);
+            // One that ends by itself says how, unless it is stopped before.
+            drop(tokio::time::timeout(OWN_END, gone.cancelled()).await);
+            stop.cancel();
         });
         Ok(())
     }

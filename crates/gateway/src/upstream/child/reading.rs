@@ -54,6 +54,7 @@ impl Child {
     /// Sorts one line by what it belongs to.
     pub(super) fn route(self: &Arc<Self>, generation: u64, line: Bytes) {
         let Ok(parsed) = envelope::parse_upstream(&line) else {
+            self.starts.witness.sent(&line);
             self.noise(|name| {
                 warn!(server.name = %name, bytes = line.len(),
                     "Server `{name}` wrote a line that is no message; it is dropped");
@@ -63,6 +64,7 @@ impl Child {
         let message = match envelope::read(&parsed) {
             Ok(message) => message,
             Err(problem) => {
+                self.starts.witness.sent(&line);
                 self.noise(|name| {
                     warn!(server.name = %name, %problem,
                         "Server `{name}` wrote a message that is refused");

@@ -5,6 +5,7 @@ fn lines() -> Lines {
         name: Text::from("chatty"),
         allowance: Allowance::default(),
         held: Vec::new(),
+        witness: Arc::default(),
     }
 }
 

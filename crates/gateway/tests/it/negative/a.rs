@@ -1,7 +1,7 @@
 //! A: who may, and under whose name.
 
 use super::*;
-use crate::doors::{PING, post, statuses};
+use crate::doors::{self, PING, post, said, statuses};
 use provost_store::{ExportFormat, NewGrant};
 use provost_testkit::fixture::{Fixture, Options};
 use provost_testkit::http;
@@ -30,12 +30,9 @@ async fn a62_without_a_token_the_door_stays_shut(scene: Scene) {
             &[("authorization", header.as_str())],
         )
         .await;
-        let told = (
-            reply.status,
-            reply.header("www-authenticate"),
-            reply.body.len(),
-        );
-        assert_eq!(told, (401, Some("Bearer"), 0), "{header}");
+        let told = (reply.status, reply.header("www-authenticate"), said(&reply));
+        let words = doors::told("grant");
+        assert_eq!(told, (401, Some("Bearer"), words), "{header}");
         watch.stranger("grant").await;
     }
     let twice = format!("authorization: Bearer {token}\r\n").repeat(2);

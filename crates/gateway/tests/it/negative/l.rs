@@ -1,6 +1,7 @@
 //! L: what is left behind, and what an operator relies on.
 
 use super::*;
+use crate::doors;
 use provost_store::{ExportFormat, Record};
 use serde_json::{Value, json};
 
@@ -191,8 +192,8 @@ async fn l109_administration_is_not_on_the_agents_side(scene: Scene) {
                     .await
                     .unwrap();
             assert_eq!(
-                (reply.status, reply.body.len()),
-                (404, 0),
+                (reply.status, doors::said(&reply)),
+                (404, doors::told("path")),
                 "{method} {path}"
             );
             watch.stranger("path").await;

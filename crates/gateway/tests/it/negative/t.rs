@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::doors::{PING, post, send, statuses};
+use crate::doors::{NOT_YOURS, PING, post, said, send, statuses, told};
 use provost_testkit::http;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,7 +19,11 @@ fn logged() -> Setup {
 async fn turned_away(scene: &Scene, headers: &[(&str, &str)], status: u16, reason: &str) {
     let watch = Watch::on(scene, format!("{headers:?}"));
     let reply = post(scene, "/mcp/fixture", headers).await;
-    assert_eq!((reply.status, reply.body.len()), (status, 0), "{headers:?}");
+    assert_eq!(
+        (reply.status, said(&reply)),
+        (status, told(reason)),
+        "{headers:?}"
+    );
     watch.stranger(reason).await;
 }
 
@@ -430,7 +434,7 @@ async fn t16_variants_of_the_path_lead_nowhere(scene: Scene) {
     ] {
         let watch = Watch::on(&scene, path);
         let reply = post(&scene, path, &[]).await;
-        assert_eq!((reply.status, reply.body.len()), (404, 0), "{path}");
+        assert_eq!((reply.status, said(&reply)), (404, told("path")), "{path}");
         watch.stranger("path").await;
     }
     // One segment is the name of a server, and only the exact one is this grant's.
@@ -443,7 +447,7 @@ async fn t16_variants_of_the_path_lead_nowhere(scene: Scene) {
     ] {
         let watch = Watch::on(&scene, path);
         let reply = post(&scene, path, &[]).await;
-        assert_eq!((reply.status, reply.body.len()), (403, 0), "{path}");
+        assert_eq!((reply.status, said(&reply)), (403, NOT_YOURS), "{path}");
         watch.refused(ENVELOPE, "(POST)").await;
         let watch = Watch::on(&scene, path);
         let reply = post(&scene, path, &[("authorization", "")]).await;
@@ -507,8 +511,8 @@ async fn t17_every_route_needs_a_grant(scene: Scene) {
             for method in ["GET", "POST"] {
                 let reply = http::send(method, &url, headers, PING).await.unwrap();
                 assert_eq!(
-                    (reply.status, reply.body.len()),
-                    (404, 0),
+                    (reply.status, said(&reply)),
+                    (404, told("path")),
                     "{method} {route}"
                 );
             }

@@ -1,0 +1,74 @@
+//! `provost stop`.
+
+use clap::Args;
+use http_body_util::BodyExt;
+use serde::Serialize;
+
+use super::Context;
+use crate::admin::{Control, DaemonStatus, connect_admin, post, send};
+use crate::daemon;
+use crate::failure::{Failure, Outcome};
+use crate::locations::Places;
+use crate::runtime::block_on;
+
+/// End the running daemon: calls in flight finish first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  provost stop
+
+It waits until the daemon has ended, and exits with 5 when none runs. A service manager that
+restarts the daemon does so after this, too, and so does the next `provost run` or `connect`.")]
+pub(crate) struct Stop {}
+
+/// What was ended.
+#[derive(Debug, Serialize)]
+struct Stopped {
+    pid: u32,
+    /// Agents over stdio that it served.
+    clients: usize,
+    data: std::path::PathBuf,
+}
+
+// === impl Stop ===
+
+impl Stop {
+    pub(crate) fn run(self, context: &Context) -> Outcome {
+        let places = context.places()?;
+        let stopped = block_on(stop(&places))?;
+        context.output.show(&stopped, |out| {
+            writeln!(
+                out,
+                "the daemon on `{}` (process {}) has ended",
+                stopped.data.display(),
+                stopped.pid
+            )
+        })
+    }
+}
+
+/// Asks the daemon to end and follows it to its end. How long that takes is bounded by the daemon's
+/// own deadlines, and a process that dies closes the connection.
+async fn stop(places: &Places) -> Outcome<Stopped> {
+    let none = || daemon::none_runs(places);
+    // First, because the sockets are removed when it begins to stop.
+    let stream = connect_admin(places).await?.ok_or_else(none)?;
+    let mut attached = send(stream, "/v1/attached", &()).await?.into_body();
+    let stream = connect_admin(places).await?.ok_or_else(none)?;
+    let status: DaemonStatus = post(stream, "/v1/control", &Control::Stop).await?;
+    while let Some(frame) = attached.frame().await {
+        // The body ends in order only when the daemon has.
+        frame.map_err(|_| {
+            Failure::unavailable(format!(
+                "the daemon (process {}) ended before everything was in order",
+                status.pid
+            ))
+            .hint("nothing recorded is lost; its log may say more")
+        })?;
+    }
+    Ok(Stopped {
+        pid: status.pid,
+        clients: status.clients,
+        data: places.data.clone(),
+    })
+}
