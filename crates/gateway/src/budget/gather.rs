@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::Held;
 
+/// What grows by a quarter from here on.
+const LARGE: usize = 1 << 20;
+
 /// What has come of a body.
 pub(crate) struct Gathered {
     first: Bytes,
@@ -38,8 +41,12 @@ impl Gathered {
         match (self.len(), self.whole.capacity()) {
             (0, _) => more,
             (_, capacity) if length <= capacity => capacity,
-            // Twice as much, so that it is seldom moved, but not more than comes.
-            _ => length.saturating_mul(2).min(self.expected.max(length)),
+            // More, so that it is seldom moved; of what is large only a quarter, so
+            // that it fits where it fits; and not more than comes.
+            _ => {
+                let more = if length < LARGE { length } else { length / 4 };
+                length.saturating_add(more).min(self.expected.max(length))
+            }
         }
     }
 
