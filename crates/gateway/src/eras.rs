@@ -283,7 +283,8 @@ impl Route {
                 | FaultKind::SessionLost
                 | FaultKind::NoProcess(_)
                 | FaultKind::OpenedOtherwise
-                | FaultKind::Pausing => Ok(false),
+                | FaultKind::Pausing
+                | FaultKind::Outdated => Ok(false),
             },
         }
     }

@@ -249,9 +249,10 @@ async fn read_answer<T>(
 fn fault(fault: Fault) -> ServerFault {
     match fault.kind {
         FaultKind::Unusable => ServerFault::Unusable,
-        FaultKind::NoProcess(_) | FaultKind::OpenedOtherwise | FaultKind::Pausing => {
-            ServerFault::Down
-        }
+        FaultKind::NoProcess(_)
+        | FaultKind::OpenedOtherwise
+        | FaultKind::Pausing
+        | FaultKind::Outdated => ServerFault::Down,
         _ if !fault.sent => ServerFault::Down,
         FaultKind::Down | FaultKind::SessionLost | FaultKind::NoRoom(_) => ServerFault::Broken,
         FaultKind::Slow => ServerFault::Slow,

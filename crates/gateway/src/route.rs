@@ -78,7 +78,11 @@ impl Route {
             None => self.legacy_request(worker, permit, message).await,
         };
         // Whatever stands there now may be another server.
-        sent.inspect_err(|_| self.site.eras.doubt())
+        sent.inspect_err(|fault| {
+            if fault.is_of_the_server() {
+                self.site.eras.doubt();
+            }
+        })
     }
 
     async fn legacy_request(
@@ -170,7 +174,7 @@ impl Route {
             Upstream::Stdio(spec) => {
                 let child = self.found_child(worker, spec, Era::Legacy);
                 let child = child.ok_or_else(Fault::not_sent)?;
-                child.notify(permit, message).await
+                child.notify(&self.session, permit, message).await
             }
             Upstream::Http(http) => {
                 let limit = worker.shared.settings.call_timeout;
@@ -201,7 +205,7 @@ impl Route {
             Upstream::Stdio(spec) => {
                 let child = self.found_child(worker, spec, Era::Legacy);
                 let child = child.ok_or_else(Fault::not_sent)?;
-                child.announce(permit, message).await
+                child.announce(&self.session, permit, message).await
             }
             Upstream::Http(_) => self.notify(worker, permit, message).await,
         }

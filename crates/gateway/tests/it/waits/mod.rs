@@ -27,6 +27,7 @@ mod d26;
 mod d28;
 mod d81;
 mod tokens;
+mod turn;
 
 use std::path::PathBuf;
 
@@ -67,6 +68,10 @@ impl Dam {
 
     fn open(&self) {
         std::fs::write(self.file(), "").unwrap();
+    }
+
+    fn shut(&self) {
+        std::fs::remove_file(self.file()).unwrap();
     }
 }
 
