@@ -20,6 +20,7 @@ macro_rules! on_each_face {
     };
 }
 
+mod asked;
 mod d14;
 mod d15;
 mod d24;
