@@ -28,6 +28,8 @@ mod d26;
 mod d28;
 mod d81;
 mod tokens;
+// What keeps a call waiting there only does so on Linux.
+#[cfg(target_os = "linux")]
 mod turn;
 
 use std::path::PathBuf;
