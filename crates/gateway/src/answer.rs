@@ -238,6 +238,14 @@ impl Failure {
         Self::new(503, INTERNAL, message)
     }
 
+    /// What a call was judged on changed while it waited for its server.
+    pub(crate) fn outdated(server: &str) -> Self {
+        let text = format!(
+            "the policy or the settings changed while the call waited for server `{server}`; send it again"
+        );
+        Self::busy(text)
+    }
+
     /// What does not fit into the memory of a grant, or of all of them.
     pub(crate) fn no_memory(full: Full) -> Self {
         Self::no_room(

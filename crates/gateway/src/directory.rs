@@ -92,6 +92,9 @@ pub(crate) struct Holding {
     pub(crate) site: Arc<Site>,
     pub(crate) rules: Rules,
     pub(crate) shadow: Option<Link>,
+    /// Another number as soon as other rules, or another server, are in force for
+    /// it. It opens nothing, so it may be kept.
+    pub(crate) edition: u64,
 }
 
 /// What is enforced for a grant.
@@ -188,6 +191,9 @@ impl Directory {
                 // One that had expired may be live again.
                 .filter(|ended| !ended.is_cancelled())
                 .unwrap_or_default();
+            let edition = known
+                .filter(|known| Arc::ptr_eq(&known.site, &site) && known.rules.are(&rules))
+                .map_or(next.source.generation, |known| known.edition);
             let principal = Arc::new(Principal {
                 grant: grant.id.clone(),
                 label: grant.label.clone(),
@@ -203,6 +209,7 @@ impl Directory {
                 site,
                 rules,
                 shadow,
+                edition,
             };
             next.grants.insert(grant.id.clone(), holding);
         }
@@ -423,6 +430,12 @@ impl Link {
         self
     }
 
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.policy, &other.policy)
+            && (&self.name, self.version) == (&other.name, other.version)
+            && (&self.grant, &self.server) == (&other.grant, &other.server)
+    }
+
     /// The link as the judge takes it.
     pub(crate) fn enforced(&self) -> Enforced<'_> {
         Enforced {
@@ -431,6 +444,21 @@ impl Link {
             version: self.version,
             grant: &self.grant,
             server: &self.server,
+        }
+    }
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Whether they are the same ones, not only alike.
+    fn are(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::Enforced(these), Self::Enforced(those)) => {
+                these.len() == those.len() && these.iter().zip(those).all(|(a, b)| a.is(b))
+            }
+            (Self::Observed, Self::Observed) | (Self::Nothing, Self::Nothing) => true,
+            (Self::Enforced(_) | Self::Observed | Self::Nothing, _) => false,
         }
     }
 }

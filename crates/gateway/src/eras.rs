@@ -227,16 +227,13 @@ impl Route {
         let (route, background) = (self.clone(), Worker::background(&worker.shared));
         let asked = worker.shared.background.spawn(async move {
             let _asking = asking;
-            let there = || background.shared.present(&route.session.grant, |_| ());
-            let before = there();
-            let modern = route.discover(&background).await?;
-            if !modern && before.is_ok() && there().is_err() {
-                // A process that was taken away with its grant says nothing of its server.
-                return Err(Fault::not_sent());
+            let found = route.discover(&background).await?;
+            if let Some(modern) = found {
+                let server = &route.site.server.name;
+                debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
+                route.site.eras.note(modern);
             }
-            let server = &route.site.server.name;
-            debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
-            route.site.eras.note(modern);
+            let modern = found == Some(true);
             if !modern {
                 route.part(&background, Era::Modern);
             }
@@ -249,8 +246,9 @@ impl Route {
     }
 
     /// Asks the server for its revisions. Whatever a modern server would not say
-    /// counts as no; only a server that cannot be reached is no answer.
-    async fn discover(&self, worker: &Worker) -> Result<bool, Fault> {
+    /// counts as no. One that cannot be reached, ends or hangs up is no answer, and
+    /// silence is none (`None`).
+    async fn discover(&self, worker: &Worker) -> Result<Option<bool>, Fault> {
         let message = Outgoing::own_modern(r#""provost-discover""#, "server/discover", "");
         let message = message.ok_or_else(Fault::not_sent)?;
         let permit = Permit::own("the era of a server is found out");
@@ -262,20 +260,20 @@ impl Route {
                 .await
         };
         match tokio::time::timeout(LATEST, asked).await {
-            Err(_) => Ok(false),
-            Ok(Ok(answer)) => Ok(speaks_modern(&answer)),
+            Err(_) => Ok(None),
+            Ok(Ok(answer)) => Ok(Some(speaks_modern(&answer))),
             Ok(Err(fault)) => match fault.kind {
                 _ if !fault.sent => Err(fault),
-                FaultKind::Status(401 | 403 | 429 | 500..) | FaultKind::NoRoom(_) => Err(fault),
-                FaultKind::Status(_)
+                FaultKind::Status(401 | 403 | 429 | 500..)
+                | FaultKind::NoRoom(_)
                 | FaultKind::Down
                 | FaultKind::Unusable
-                | FaultKind::Slow
-                | FaultKind::Lies
-                | FaultKind::SessionLost
                 | FaultKind::NoProcess(_)
                 | FaultKind::OpenedOtherwise
-                | FaultKind::Pausing => Ok(false),
+                | FaultKind::Pausing
+                | FaultKind::Outdated => Err(fault),
+                FaultKind::Slow => Ok(None),
+                FaultKind::Status(_) | FaultKind::Lies | FaultKind::SessionLost => Ok(Some(false)),
             },
         }
     }

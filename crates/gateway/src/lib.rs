@@ -169,6 +169,7 @@ impl Gateway {
                 .settings
                 .call_timeout
                 .min(std::time::Duration::from_secs(60)),
+            turn: shared.settings.call_timeout,
         };
         let inbox = inbox::new(Worker::background(&shared));
         let children = Arc::new(Children::new(threads.background(), inbox, bounds));

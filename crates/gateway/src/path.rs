@@ -173,7 +173,7 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
         let stop = early(worker, agent, &request);
         return refuse(Era::Legacy, stop, &request, kind, outlet);
     };
-    let judged = worker.shared.judging(&agent.claim, |present| match kind {
+    let judge = |present: &Present<'_>| match kind {
         RequestKind::Housekeeping(_) | RequestKind::Task(TaskMethod::List)
             if !session.is_open() =>
         {
@@ -188,6 +188,10 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
         | RequestKind::Subscribe
         | RequestKind::Unknown
         | RequestKind::Task(_) => govern(worker, present, agent, &session, &request, kind, None),
+    };
+    let judged = worker.shared.judging(&agent.claim, |present| {
+        lasts(worker, agent, &session, &request, kind)?;
+        judge(present)
     });
     match judged.unwrap_or_else(|Ended| Err(ended(worker, agent, &request, kind))) {
         Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet, room).await,
@@ -200,6 +204,21 @@ fn ended(worker: &Worker, agent: &Agent, request: &Request<'_>, kind: RequestKin
     let (tool, arguments) = tool_call(request, kind).unwrap_or_default();
     let keys = record::keys(arguments);
     record_ended(worker, agent, &request.method, tool.as_deref(), keys)
+}
+
+/// Refuses, and records, a request of a session that has ended with its grant: over
+/// stdio it is not the token that tells, as none comes with a request.
+fn lasts(
+    worker: &Worker,
+    agent: &Agent,
+    session: &Session,
+    request: &Request<'_>,
+    kind: RequestKind,
+) -> Result<(), Stop> {
+    match session.lost_its_grant() {
+        true => Err(ended(worker, agent, request, kind)),
+        false => Ok(()),
+    }
 }
 
 /// Looks whether who sent a message still is who it was, without judging it.
@@ -411,7 +430,7 @@ fn clear(
     if let Some(said) = &mut subject.shadow {
         judge::reserve_shadow(shared, said, now);
     }
-    let permit = record::intent(shared, subject, &allowed, now)
+    let permit = record::intent(shared, subject, &allowed, present)
         // Nothing was sent and nothing was recorded, so nothing was used.
         .inspect_err(|_| {
             settle::give_back(shared, &allowed.charges, now);

@@ -4,6 +4,7 @@
 //! is looked up right where it matters and lent to a closure that cannot wait,
 //! so that nothing is decided with what was true before something was awaited.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -34,6 +35,15 @@ pub(crate) struct Present<'d> {
     pub(crate) now: Moment,
 }
 
+/// What a call was judged on. It opens nothing, and may be kept for as long as the
+/// call waits: it only knows whether the same still holds.
+#[derive(Clone)]
+pub(crate) struct Grounds {
+    shared: Arc<Shared>,
+    principal: Arc<Principal>,
+    edition: u64,
+}
+
 /// The grant was revoked, got another token, or has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ended;
@@ -51,6 +61,15 @@ pub(crate) fn ended() -> Refusal {
 // === impl Present ===
 
 impl Present<'_> {
+    /// What a call is judged on at this moment.
+    pub(crate) fn grounds(&self, shared: &Arc<Shared>) -> Grounds {
+        Grounds {
+            shared: Arc::clone(shared),
+            principal: Arc::clone(&self.principal),
+            edition: self.edition,
+        }
+    }
+
     /// The way to its server for one of its sessions.
     pub(crate) fn route(&self, session: &Arc<Session>) -> Route {
         Route {
@@ -65,6 +84,25 @@ impl Deref for Present<'_> {
 
     fn deref(&self) -> &Holding {
         self.holding
+    }
+}
+
+// === impl Grounds ===
+
+impl Grounds {
+    /// Whether the grant is live with the same token, and the rules and the server
+    /// are those in force.
+    pub(crate) fn hold(&self) -> bool {
+        let grant = &self.principal.grant.0;
+        let same = |present: &Present<'_>| present.edition == self.edition;
+        !self.principal.ended.is_cancelled() && self.shared.present(grant, same) == Ok(true)
+    }
+}
+
+impl fmt::Debug for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grant = &self.principal.grant;
+        write!(f, "grant `{grant}`, edition {}", self.edition)
     }
 }
 

@@ -372,6 +372,7 @@ fn fault(fault: Fault) -> ServerFault {
         FaultKind::NoProcess(_) => ServerFault::NoProcess,
         FaultKind::OpenedOtherwise => ServerFault::InUse,
         FaultKind::Pausing => ServerFault::Pausing,
+        FaultKind::Outdated => ServerFault::Down,
         _ if !fault.sent => ServerFault::Down,
         FaultKind::Down | FaultKind::SessionLost | FaultKind::NoRoom(_) => ServerFault::Broken,
         FaultKind::Slow => ServerFault::Slow,

@@ -70,7 +70,8 @@ pub(crate) struct Flight {
 /// kept comes back.
 pub(crate) struct InFlight {
     pub(crate) kept: Option<Kept>,
-    over: bool,
+    /// How the session ended, if it did.
+    over: Option<Status>,
 }
 
 /// Why an exchange ended without an answer.
@@ -104,8 +105,8 @@ impl Flight {
     ) -> Result<Self, InFlight> {
         let key = message.key().clone();
         let mut state = route.session.state();
-        let over = state.over.is_some();
-        if over || state.in_flight.contains_key(&key) {
+        let over = state.over;
+        if over.is_some() || state.in_flight.contains_key(&key) {
             return Err(InFlight { kept, over });
         }
         let cancelled = state.cancellation_of(&key);
@@ -477,9 +478,13 @@ impl Flight {
             worker.end_with_grant(session);
         }
         // Nobody else is to blame then, whatever happened next.
-        let why = match session.lost_its_grant() {
-            true => Broken::GrantEnded,
-            false => why,
+        let why = match why {
+            _ if session.lost_its_grant() => Broken::GrantEnded,
+            Broken::Fault(Fault {
+                kind: FaultKind::Outdated,
+                ..
+            }) if session.ended.is_cancelled() => Broken::Ended,
+            why => why,
         };
         let pending = {
             let mut state = self.route.session.state();
@@ -492,7 +497,8 @@ impl Flight {
         if self.transform == Transform::Initialize {
             self.not_opened(worker);
         }
-        if matches!(why, Broken::Fault(_)) && self.era == Era::Modern {
+        let failed = matches!(why, Broken::Fault(fault) if fault.is_of_the_server());
+        if failed && self.era == Era::Modern {
             // Whatever stands there now may be another server.
             self.route.site.eras.doubt();
         }
@@ -587,6 +593,8 @@ pub(crate) fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
         FaultKind::NoProcess(room) => (Status::NotSent, Failure::no_process(server, room)),
         FaultKind::OpenedOtherwise => (Status::NotSent, Failure::opened_otherwise(server)),
         FaultKind::Pausing => (Status::NotSent, Failure::pausing(server)),
+        FaultKind::Outdated if fault.sent => (Status::UpstreamDown, Failure::outdated(server)),
+        FaultKind::Outdated => (Status::NotSent, Failure::outdated(server)),
         _ if !fault.sent => (Status::NotSent, down),
         FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, down),
         FaultKind::Slow => (Status::Timeout, Failure::upstream_slow(server)),
@@ -601,8 +609,9 @@ pub(crate) fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
 impl InFlight {
     pub(crate) fn failure(&self) -> Failure {
         match self.over {
-            true => Failure::unknown_session(),
-            false => Failure::id_in_use(),
+            Some(Status::GrantEnded) => Failure::ended(&ended()),
+            Some(_) => Failure::unknown_session(),
+            None => Failure::id_in_use(),
         }
     }
 }

@@ -78,7 +78,11 @@ impl Route {
             None => self.legacy_request(worker, permit, message).await,
         };
         // Whatever stands there now may be another server.
-        sent.inspect_err(|_| self.site.eras.doubt())
+        sent.inspect_err(|fault| {
+            if fault.is_of_the_server() {
+                self.site.eras.doubt();
+            }
+        })
     }
 
     /// What was seen to go wrong with the server, if anything can have been.
@@ -178,7 +182,7 @@ impl Route {
             Upstream::Stdio(spec) => {
                 let child = self.found_child(worker, spec, Era::Legacy);
                 let child = child.ok_or_else(Fault::not_sent)?;
-                child.notify(permit, message).await
+                child.notify(&self.session, permit, message).await
             }
             Upstream::Http(http) => {
                 let limit = worker.shared.settings.call_timeout;
@@ -209,7 +213,7 @@ impl Route {
             Upstream::Stdio(spec) => {
                 let child = self.found_child(worker, spec, Era::Legacy);
                 let child = child.ok_or_else(Fault::not_sent)?;
-                child.announce(permit, message).await
+                child.announce(&self.session, permit, message).await
             }
             Upstream::Http(_) => self.notify(worker, permit, message).await,
         }

@@ -9,7 +9,7 @@ use provost_policy::{Call, RuleId};
 use provost_store::Decision;
 
 use super::{
-    Agent, Request, Room, caller, ended, envelope_refusal, govern, housekeeping, judged_as,
+    Agent, Request, Room, caller, ended, envelope_refusal, govern, housekeeping, judged_as, lasts,
     record_envelope, refuse, tool_call,
 };
 use crate::answer::Failure;
@@ -27,6 +27,7 @@ use crate::session::{Coming, Session};
 use crate::stage::continuation::{self, Continued, Spent, Unusable};
 use crate::stage::record::{self, Subject};
 use crate::stage::{Stop, judge};
+use crate::upstream::Fault;
 use crate::worker::{Shared, Worker};
 
 /// Whether a request is of the modern era: it says so, its headers do, or the
@@ -73,6 +74,7 @@ pub(super) async fn request(
         // Judged with what holds now, whatever held before the server was asked.
         Ok(asked) => {
             let judged = worker.shared.judging(&agent.claim, |present| {
+                lasts(worker, agent, &session, request, kind)?;
                 same_server(worker, agent, (request, kind), present, asked.as_ref())?;
                 let modern = along(worker, present, request, declared, wanted);
                 match kind {
@@ -259,18 +261,26 @@ async fn prepare(
             if !discovers && !session.decide(Era::Modern) {
                 return Err(Stop::Failed(opened_legacy()));
             }
-            match &tool {
-                None => return Ok(Some(route)),
-                Some(tool) => match route.know_tool(worker, tool).await {
-                    Ok(()) => return Ok(Some(route)),
-                    Err(fault) => fault_ending(fault, server).1,
-                },
+            let known = match &tool {
+                None => Ok(()),
+                Some(tool) => route.know_tool(worker, tool).await,
+            };
+            match known {
+                Ok(()) => return Ok(Some(route)),
+                Err(fault) => fault_ending(fault, server).1,
             }
         }
         Ok(false) if discovers => Failure::no_discovery(server),
         Ok(false) => Failure::other_era(server, Era::Modern),
+        // Some legacy servers end when they are asked; the agent may still choose.
+        Err(fault) if discovers && fault == Fault::broken() => Failure::no_discovery(server),
         Err(fault) => fault_ending(fault, server).1,
     };
+    // A grant that ended, or a server that changed meanwhile, has words of its own.
+    let stays = |present: &Present<'_>| Arc::ptr_eq(&present.site, &route.site);
+    if session.lost_its_grant() || worker.shared.judging(&agent.claim, stays) != Ok(true) {
+        return Ok(Some(route));
+    }
     Err(of_the_server(worker, agent, request, kind, failure))
 }
 

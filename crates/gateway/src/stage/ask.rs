@@ -24,7 +24,7 @@ const MISASKED: &str = "(question)";
 
 /// Who is asked, and in which era.
 pub(crate) struct Asked<'a> {
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Arc<Shared>,
     pub(crate) present: &'a Present<'a>,
     pub(crate) session: &'a Session,
     pub(crate) era: Era,
@@ -141,7 +141,7 @@ impl Asked<'_> {
             if let Some(said) = &mut subject.shadow {
                 said.charges.clear();
             }
-            let permit = record::intent(self.shared, &subject, &allowed, now)
+            let permit = record::intent(self.shared, &subject, &allowed, self.present)
                 .inspect_err(|_| settle::give_back(self.shared, &allowed.charges, now))?;
             let kept = Kept {
                 call: subject.call,
@@ -162,7 +162,7 @@ impl Asked<'_> {
 
 /// The walk of a subscription that is asked for again in the agent's place,
 /// because its server forgot it: judged by what holds now, and recorded.
-pub(crate) fn subscribe_again(shared: &Shared, session: &Session) -> Option<(Permit, Kept)> {
+pub(crate) fn subscribe_again(shared: &Arc<Shared>, session: &Session) -> Option<(Permit, Kept)> {
     let again = |present: &Present<'_>| {
         let asked = Asked {
             shared,

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use provost_policy::json::Value;
@@ -16,6 +17,7 @@ use super::judge::ShadowSaid;
 use crate::brief::{NAME, SENTENCE, brief};
 use crate::directory::Principal;
 use crate::permit::Permit;
+use crate::present::Present;
 use crate::worker::Shared;
 
 /// Keys of arguments in one record; nobody reads more.
@@ -34,16 +36,16 @@ pub(crate) struct Subject<'c> {
 /// Writes that an allowed call is about to go upstream. The permit this makes
 /// is the only way there.
 pub(crate) fn intent(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     subject: &Subject<'_>,
     allowed: &Allowed,
-    now: Moment,
+    present: &Present<'_>,
 ) -> Result<Permit, Stop> {
     let principal = subject.principal;
     let tool = subject.tool.map(|tool| brief(tool, NAME));
     let entry = Entry::Intent(Intent {
         call: subject.call,
-        at: now,
+        at: present.now,
         grant: principal.grant.as_str(),
         grant_label: &principal.label,
         server: &principal.server_name,
@@ -58,7 +60,8 @@ pub(crate) fn intent(
     });
     append(shared, &entry)?;
     principal.counts.decided(Decision::Allow);
-    Ok(Permit::recorded(allowed.rule.clone()))
+    let grounds = present.grounds(shared);
+    Ok(Permit::recorded(allowed.rule.clone(), grounds))
 }
 
 /// Writes that a call was refused.

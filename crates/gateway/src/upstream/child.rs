@@ -9,6 +9,7 @@ mod reading;
 mod users;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -23,11 +24,12 @@ use tracing::{info, trace};
 use self::users::Users;
 use super::Fault;
 use super::allowance::Allowance;
-use super::process::{Program, Running};
+use super::process::{Line, Program, Running};
 use super::starts::Starts;
 use crate::budget::Account;
 use crate::envelope::IdKey;
 use crate::outgoing::Outgoing;
+use crate::patience;
 use crate::permit::Permit;
 use crate::protocol::Era;
 use crate::session::{Kept, Session};
@@ -93,6 +95,8 @@ pub(crate) struct ChildBounds {
     pub(crate) line: usize,
     /// How long a process may take to answer `initialize`.
     pub(crate) start: Duration,
+    /// How long a request waits until a process reads it.
+    pub(crate) turn: Duration,
 }
 
 /// One program and its process, if it is running.
@@ -152,22 +156,24 @@ struct Waiting {
     token: Option<String>,
     /// Whether it hears of changes until it ends, so that nothing else is for it.
     listens: bool,
+    /// Whether the process was sent any of it.
+    begun: Arc<AtomicBool>,
     sink: mpsc::Sender<Bytes>,
 }
 
 /// A request among those that wait for their answers: forgotten when this is
-/// dropped, unless it was sent.
+/// dropped, unless the process was sent some of it.
 struct Entered<'c> {
     child: &'c Child,
     number: u64,
-    sent: bool,
+    begun: Arc<AtomicBool>,
 }
 
 // === impl Entered ===
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        if !self.sent {
+        if !self.begun.load(Ordering::SeqCst) {
             self.child.forget(self.number);
         }
     }
@@ -308,8 +314,18 @@ impl Child {
         state.process.is_some() && state.ready
     }
 
-    /// Sends a notification or an answer, as it is.
-    pub(crate) async fn notify(&self, permit: &Permit, message: Bytes) -> Result<(), Fault> {
+    /// Sends a notification or an answer of a session, as it is.
+    pub(crate) async fn notify(
+        &self,
+        session: &Session,
+        permit: &Permit,
+        message: Bytes,
+    ) -> Result<(), Fault> {
+        let line = Line::said(splice::one_line(message), session.ended.clone());
+        self.tell(permit, line).await
+    }
+
+    async fn tell(&self, permit: &Permit, line: Line) -> Result<(), Fault> {
         trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
         let input = self
             .state()
@@ -317,12 +333,12 @@ impl Child {
             .as_ref()
             .map(|process| process.input.clone());
         let input = input.ok_or_else(Fault::not_sent)?;
-        self.write(&input, splice::one_line(message)).await
+        self.write(&input, line).await
     }
 
     /// Tells the process that the agent cancelled a request.
     pub(crate) async fn cancel(&self, permit: &Permit, session: &Session, key: &IdKey) {
-        let number = {
+        let (number, waiting) = {
             let mut state = self.state();
             let found = state.waiting.iter().find(|(_, waiting)| {
                 waiting.key == *key && std::ptr::eq(waiting.session.as_ptr(), session)
@@ -331,14 +347,17 @@ impl Child {
                 return;
             };
             // Before anything waits: a process that does not read must not keep it.
-            state.waiting.remove(&number);
-            number
+            (number, state.waiting.remove(&number))
         };
+        // A process that never heard of it hears of no end either.
+        if waiting.is_none_or(|waiting| !waiting.begun.load(Ordering::SeqCst)) {
+            return;
+        }
         let message = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number}}}}}"#
         );
         // A process that is gone has nothing left to cancel.
-        let _ = self.notify(permit, Bytes::from(message)).await;
+        let _ = self.tell(permit, Line::ours(Bytes::from(message))).await;
     }
 
     async fn send(
@@ -349,6 +368,7 @@ impl Child {
     ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
         trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
         let (sink, lines) = mpsc::channel(WAITING);
+        let begun = Arc::<AtomicBool>::default();
         let (number, input) = {
             let mut state = self.state();
             let Some(process) = &state.process else {
@@ -365,19 +385,22 @@ impl Child {
                 listens: message
                     .modern()
                     .is_some_and(|modern| modern.wanted.anything()),
+                begun: Arc::clone(&begun),
                 sink,
             };
             state.waiting.insert(number, waiting);
             (number, input)
         };
-        let mut entered = Entered {
+        let _entered = Entered {
             child: self,
             number,
-            sent: false,
+            begun: Arc::clone(&begun),
         };
-        let line = message.numbered(number, session.account());
+        let text = message.numbered(number, session.account());
+        let (line, turn) = Line::request(text, permit.clone(), session.ended.clone(), begun);
         self.write(&input, line).await?;
-        entered.sent = true;
+        let turn = patience::within(self.bounds.turn, turn.comes());
+        turn.await.unwrap_or_else(|_| Err(Fault::not_sent()))?;
         Ok((number, lines))
     }
 
@@ -394,7 +417,7 @@ impl Child {
 
     /// Hands a line to the process. One that does not read has room for some;
     /// what finds none has never left.
-    async fn write(&self, input: &mpsc::Sender<Bytes>, line: Bytes) -> Result<(), Fault> {
+    async fn write(&self, input: &mpsc::Sender<Line>, line: Line) -> Result<(), Fault> {
         match input.try_send(line) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(Fault::not_sent()),

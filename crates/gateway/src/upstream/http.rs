@@ -176,7 +176,7 @@ impl HttpUpstream {
             header::ACCEPT,
             HeaderValue::from_static("application/json, text/event-stream"),
         );
-        self.exchange(worker, request).await
+        self.exchange(worker, permit, request).await
     }
 
     /// Opens the upstream's stream for messages outside of any request.
@@ -193,7 +193,7 @@ impl HttpUpstream {
         let mut request = self.request(Method::GET, with, Full::default());
         let accept = HeaderValue::from_static("text/event-stream");
         request.headers_mut().insert(header::ACCEPT, accept);
-        self.exchange(worker, request).await
+        self.exchange(worker, permit, request).await
     }
 
     /// Ends an upstream session.
@@ -207,8 +207,8 @@ impl HttpUpstream {
             "Ending a session of `{}`, allowed by {permit}",
             self.connections.host()
         );
-        self.exchange(worker, self.request(Method::DELETE, with, Full::default()))
-            .await
+        let request = self.request(Method::DELETE, with, Full::default());
+        self.exchange(worker, permit, request).await
     }
 
     fn request(
@@ -245,6 +245,7 @@ impl HttpUpstream {
     async fn exchange(
         self: &Arc<Self>,
         worker: usize,
+        permit: &Permit,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Answer, Fault> {
         loop {
@@ -258,6 +259,7 @@ impl HttpUpstream {
                 }
             }
             self.address(&mut request, &sender);
+            permit.stands()?;
             let answer = tokio::time::timeout(self.timeouts.answer, sender.try_send(request));
             match answer.await {
                 Err(_) => return Err(Fault::slow()),

@@ -130,6 +130,8 @@ pub(crate) enum FaultKind {
     OpenedOtherwise,
     /// The program keeps ending, and is given a pause.
     Pausing,
+    /// What the call was judged on does not hold any more.
+    Outdated,
     /// An answer for which there is no room here.
     NoRoom(Full),
 }
@@ -165,6 +167,19 @@ impl Fault {
     /// No process was there for it, and this is why.
     pub(crate) fn not_started(kind: FaultKind) -> Self {
         Self { kind, sent: false }
+    }
+
+    /// The message waited for its turn, and what it was judged on changed meanwhile.
+    pub(crate) fn outdated() -> Self {
+        Self {
+            kind: FaultKind::Outdated,
+            sent: false,
+        }
+    }
+
+    /// Whether it says something about the server.
+    pub(crate) fn is_of_the_server(self) -> bool {
+        self.kind != FaultKind::Outdated
     }
 
     /// The exchange broke off after something may have been sent.

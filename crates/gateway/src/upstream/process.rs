@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,11 +12,12 @@ use provost_policy::Text;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Witness, stderr};
+use super::{Fault, Witness, stderr};
+use crate::permit::Permit;
 use crate::settings::Wrapper;
 
 /// What to start, and in which surroundings.
@@ -51,12 +53,40 @@ impl Program {
 /// A running process and the ways to it.
 pub(crate) struct Running {
     /// Whole lines for its standard input, without their ends.
-    pub(crate) input: mpsc::Sender<Bytes>,
+    pub(crate) input: mpsc::Sender<Line>,
     /// Cancelled when the process has to go.
     pub(crate) stop: CancellationToken,
     /// Cancelled when it is gone, with everything it started.
     pub(crate) gone: CancellationToken,
 }
+
+/// A line for a process, which waits until those before it are written.
+pub(crate) struct Line {
+    text: Bytes,
+    what: What,
+}
+
+/// What a line is, and so when it is not written after all.
+enum What {
+    /// Said by us: written in any case.
+    Ours,
+    /// What else a session says, which this ends.
+    Said(CancellationToken),
+    Request(Request),
+}
+
+/// A request that waits for its turn to be written.
+struct Request {
+    permit: Permit,
+    /// Ends the session whose request it is.
+    ended: CancellationToken,
+    begun: Arc<AtomicBool>,
+    /// Nobody is there any more when the request was called off.
+    turn: oneshot::Sender<Result<(), Fault>>,
+}
+
+/// Says when the turn of a request has come.
+pub(crate) struct Turn(oneshot::Receiver<Result<(), Fault>>);
 
 /// Grace given to a process at each step of being ended.
 const GRACE: Duration = Duration::from_secs(2);
@@ -73,6 +103,86 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Where programs are looked for when nothing is said.
 const USUAL_PATH: &str = "/bin:/usr/bin";
+
+// === impl Line ===
+
+impl Line {
+    /// What is written whatever happens meanwhile.
+    pub(crate) fn ours(text: Bytes) -> Self {
+        let what = What::Ours;
+        Self { text, what }
+    }
+
+    /// What a session says that is no request, unless it has `ended`.
+    pub(crate) fn said(text: Bytes, ended: CancellationToken) -> Self {
+        let what = What::Said(ended);
+        Self { text, what }
+    }
+
+    /// A request, which is skipped if it was called off, its session has ended or
+    /// its permit does not stand any more when its turn comes. `begun` is set
+    /// before its first byte is written.
+    pub(crate) fn request(
+        text: Bytes,
+        permit: Permit,
+        ended: CancellationToken,
+        begun: Arc<AtomicBool>,
+    ) -> (Self, Turn) {
+        let (turn, come) = oneshot::channel();
+        let what = What::Request(Request {
+            permit,
+            ended,
+            begun,
+            turn,
+        });
+        (Self { text, what }, Turn(come))
+    }
+
+    /// The text, if it is to be written now that its turn has come.
+    fn taken(self) -> Option<Bytes> {
+        let goes = match self.what {
+            What::Ours => true,
+            What::Said(ended) => !ended.is_cancelled(),
+            What::Request(request) => request.begins(),
+        };
+        goes.then_some(self.text)
+    }
+
+    /// The same after the process was told to stop: a request would find nobody to
+    /// answer it.
+    fn taken_last(self) -> Option<Bytes> {
+        match self.what {
+            What::Request(_) => None,
+            What::Ours | What::Said(_) => self.taken(),
+        }
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    fn begins(self) -> bool {
+        // First of all: whoever ends the session meanwhile either finds it begun,
+        // and cancels it, or is found here.
+        self.begun.store(true, Ordering::SeqCst);
+        let may = match self.ended.is_cancelled() {
+            true => Err(Fault::outdated()),
+            false => self.permit.stands(),
+        };
+        let begins = self.turn.send(may).is_ok() && may.is_ok();
+        self.begun.store(begins, Ordering::SeqCst);
+        begins
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// Waits for the turn; says so when it comes too late, or never.
+    pub(crate) async fn comes(self) -> Result<(), Fault> {
+        self.0.await.unwrap_or_else(|_| Err(Fault::not_sent()))
+    }
+}
 
 /// Starts `program`, and the tasks that feed it, drain its standard error, and
 /// end it with everything it started: by its wrapper, or else as far as that
@@ -154,7 +264,7 @@ const COPIED: usize = 16 * 1024;
 
 /// Writes lines until the process is stopped; dropping its standard input is
 /// the first, polite request to leave.
-async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: CancellationToken) {
+async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Line>, stop: CancellationToken) {
     loop {
         let line = tokio::select! {
             biased;
@@ -162,6 +272,7 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: Can
             line = lines.recv() => line,
         };
         let Some(line) = line else { return };
+        let Some(line) = line.taken() else { continue };
         let mut writing = std::pin::pin!(write_line(&mut stdin, &line));
         let written = tokio::select! {
             biased;
@@ -181,7 +292,9 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Bytes>, stop: Can
     // What was said before the stop is still delivered, cancellations above all.
     let last = async {
         while let Ok(line) = lines.try_recv() {
-            write_line(&mut stdin, &line).await?;
+            if let Some(line) = line.taken_last() {
+                write_line(&mut stdin, &line).await?;
+            }
         }
         Ok::<(), std::io::Error>(())
     };

@@ -17,6 +17,7 @@ use crate::permit::Permit;
 use crate::protocol::INITIALIZED;
 use crate::session::Session;
 use crate::splice::{self, Splice};
+use crate::upstream::process::Line;
 use crate::upstream::{Fault, FaultKind, answer_in, is_result, process};
 
 /// How long a process may outlive its output before it is stopped.
@@ -82,14 +83,19 @@ impl Child {
     }
 
     /// Passes the agent's `notifications/initialized` on, once per process.
-    pub(crate) async fn announce(&self, permit: &Permit, message: Bytes) -> Result<(), Fault> {
+    pub(crate) async fn announce(
+        &self,
+        session: &Session,
+        permit: &Permit,
+        message: Bytes,
+    ) -> Result<(), Fault> {
         let first = self
             .state()
             .opened
             .as_mut()
             .is_some_and(|opened| !std::mem::replace(&mut opened.announced, true));
         if first {
-            self.notify(permit, message).await
+            self.notify(session, permit, message).await
         } else {
             Ok(())
         }
@@ -152,8 +158,8 @@ impl Child {
             self.condemn();
             return Err(Fault::not_sent());
         }
-        self.notify(&permit, Bytes::from_static(INITIALIZED))
-            .await?;
+        let initialized = Line::ours(Bytes::from_static(INITIALIZED));
+        self.tell(&permit, initialized).await?;
         {
             let mut state = self.state();
             state.opened = Some(OpenedBy {

@@ -21,6 +21,7 @@ use crate::protocol::Era;
 use crate::session::Session;
 use crate::splice::{self, Splice};
 use crate::upstream::line::{End, Lines};
+use crate::upstream::process::Line;
 
 /// How long the output of a process that ended is read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -287,7 +288,7 @@ impl Child {
         self.runtime.spawn(async move {
             let permit = Permit::own("a question of the upstream is answered by us");
             // A process that is gone needs no answer.
-            let _ = child.notify(&permit, answer).await;
+            let _ = child.tell(&permit, Line::ours(answer)).await;
         });
     }
 

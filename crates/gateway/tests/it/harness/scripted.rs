@@ -22,6 +22,7 @@ pub(crate) struct ScriptedServer {
     pub(crate) url: String,
     seen: Arc<Seen>,
     go: watch::Sender<bool>,
+    accepts: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -37,19 +38,43 @@ impl ScriptedServer {
     pub(crate) async fn start(
         say: impl Fn(&Value) -> Said + Send + Sync + 'static,
     ) -> ScriptedServer {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        ScriptedServer::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), say)
+    }
+
+    /// The same behind a listener of one's own.
+    pub(crate) fn on(
+        listener: TcpListener,
+        say: impl Fn(&Value) -> Said + Send + Sync + 'static,
+    ) -> ScriptedServer {
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let (go, gone) = watch::channel(false);
+        let (accepts, mut accepting) = watch::channel(true);
         let (say, seen) = (Arc::new(say), Arc::new(Seen::default()));
         let all = Arc::clone(&seen);
         tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
+            loop {
+                if accepting.wait_for(|accepting| *accepting).await.is_err() {
+                    return;
+                }
+                let Ok((socket, _)) = listener.accept().await else {
+                    return;
+                };
                 let (say, seen) = (Arc::clone(&say), Arc::clone(&all));
                 let gone = gone.clone();
                 tokio::spawn(async move { serve(socket, &*say, &seen, gone).await });
             }
         });
-        ScriptedServer { url, seen, go }
+        ScriptedServer {
+            url,
+            seen,
+            go,
+            accepts,
+        }
+    }
+
+    /// Whether connections are accepted after the next one.
+    pub(crate) fn accept(&self, accepts: bool) {
+        self.accepts.send_replace(accepts);
     }
 
     /// Requests whose answers were held back, so far.

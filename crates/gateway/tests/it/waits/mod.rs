@@ -20,6 +20,7 @@ macro_rules! on_each_face {
     };
 }
 
+mod asked;
 mod d14;
 mod d15;
 mod d24;
@@ -27,6 +28,9 @@ mod d26;
 mod d28;
 mod d81;
 mod tokens;
+// What keeps a call waiting there only does so on Linux.
+#[cfg(target_os = "linux")]
+mod turn;
 
 use std::path::PathBuf;
 
@@ -67,6 +71,10 @@ impl Dam {
 
     fn open(&self) {
         std::fs::write(self.file(), "").unwrap();
+    }
+
+    fn shut(&self) {
+        std::fs::remove_file(self.file()).unwrap();
     }
 }
 
