@@ -348,6 +348,17 @@ impl Route {
         Ok(child)
     }
 
+    /// The process of this session, if there is one, which stays as long as the value.
+    pub(crate) fn process(&self, worker: &Worker) -> Option<Use> {
+        match &self.site.upstream {
+            Some(Upstream::Stdio(spec)) => {
+                let era = self.session.era().unwrap_or(Era::Legacy);
+                self.found_child(worker, spec, era)
+            }
+            Some(Upstream::Http(_)) | None => None,
+        }
+    }
+
     /// The same where only a process that is there is of interest.
     fn found_child(&self, worker: &Worker, spec: &Arc<ChildSpec>, era: Era) -> Option<Use> {
         let children = worker.shared.children.get()?;

@@ -163,23 +163,27 @@ impl Worker {
                 std::mem::take(&mut state.questions),
             )
         };
-        // Only now: what is in flight must find that somebody else took it, or
-        // its cancellation would race with the end of the upstream's session.
-        session.ended.cancel();
         let id = ServerId(session.server.clone());
         let find = |directory: &Directory| directory.site(&id).cloned();
         let site = self.shared.directory.read(find);
+        let route = site.map(|site| Route {
+            site,
+            session: Arc::clone(session),
+        });
+        // Whoever used its process last would take it away before it was told.
+        let process = route.as_ref().and_then(|route| route.process(self));
+        // Only now: what is in flight must find that somebody else took it, or
+        // its cancellation would race with the end of the upstream's session.
+        session.ended.cancel();
         let unanswered: Vec<IdKey> = pending.keys().cloned().collect();
         let kept = pending.into_values().filter_map(|pending| pending.kept);
         let asked = questions.into_values().filter_map(|question| question.kept);
         for kept in kept.chain(asked) {
             settle::settle(&self.shared, &kept, why);
         }
-        if let Some(site) = site {
+        if let Some(route) = route {
             let worker = Self::background(&self.shared);
-            let session = Arc::clone(session);
             let farewell = async move {
-                let route = Route { site, session };
                 // In this order: a closed session takes no cancellations.
                 let cancel = async {
                     let era = route.session.era().unwrap_or(Era::Legacy);
@@ -189,6 +193,7 @@ impl Worker {
                 };
                 // An upstream that is slow to listen is not told everything.
                 drop(tokio::time::timeout(CANCELLING, cancel).await);
+                drop(process);
                 route.close(&worker).await;
                 worker.shared.dismiss_children(&route.session.grant);
             };

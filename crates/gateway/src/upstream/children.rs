@@ -30,6 +30,8 @@ pub(crate) struct Children {
 #[derive(Default)]
 struct Known {
     by_key: HashMap<Key, Arc<Child>>,
+    /// Processes that are told to end; each says when it is gone.
+    leaving: Vec<CancellationToken>,
     /// How the programs of registered servers fare, by the server's id.
     starts: HashMap<Text, (Arc<ChildSpec>, Arc<Starts>)>,
 }
@@ -81,7 +83,7 @@ impl Children {
             (child, gone)
         };
         if let Some(gone) = gone {
-            gone.stop();
+            self.end(&gone);
         }
         Ok(Use::new(Arc::clone(self), child, Arc::clone(session)))
     }
@@ -164,7 +166,7 @@ impl Children {
             child.end(session) && child.leaves_at_once() && known.remove(child)
         };
         if over {
-            child.stop();
+            self.end(child);
         }
     }
 
@@ -201,7 +203,7 @@ impl Children {
             child.filter(|child| child.leave(session) && over(child) && known.remove(child))
         };
         if let Some(child) = gone {
-            child.stop();
+            self.end(&child);
         }
     }
 
@@ -243,19 +245,23 @@ impl Children {
             leaving.map(|(_, child)| child).collect()
         };
         for child in gone {
-            child.stop();
+            self.end(&child);
+        }
+    }
+
+    /// Ends a process that nobody knows any more.
+    fn end(&self, child: &Child) {
+        if let Some(gone) = child.stop() {
+            let leaving = &mut self.known().leaving;
+            leaving.retain(|gone| !gone.is_cancelled());
+            leaving.push(gone);
         }
     }
 
     /// Ends every process and waits, for a short while, until they are gone.
     pub(crate) async fn stop_all(&self) {
-        let all: Vec<Arc<Child>> = self
-            .known()
-            .by_key
-            .drain()
-            .map(|(_, child)| child)
-            .collect();
-        let gone: Vec<_> = all.iter().filter_map(|child| child.stop()).collect();
+        self.take_if(|_| true);
+        let gone = std::mem::take(&mut self.known().leaving);
         let all_gone = async {
             for gone in gone {
                 gone.cancelled().await;
