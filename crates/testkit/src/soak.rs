@@ -89,7 +89,7 @@ pub struct Report {
     pub before: Held,
     /// Held at the end, at rest.
     pub after: Held,
-    /// Most memory in between, in KiB, and most open files.
+    /// Most memory in between, without the pages of the program, and most open files.
     pub most: Held,
     /// Memory at every tenth of the run, in KiB.
     pub course: Vec<u64>,

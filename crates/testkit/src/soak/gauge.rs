@@ -24,9 +24,12 @@ pub(super) fn held(pid: u32) -> Option<Held> {
     })
 }
 
-/// The most resident memory the process ever had, in KiB, however short.
+/// The most resident memory the process ever had, however short, without the pages
+/// of its program, in KiB.
 pub(super) fn peak_kib(pid: u32) -> Option<u64> {
-    number(&status(pid)?, "VmHWM:")
+    let status = status(pid)?;
+    let most = number(&status, "VmHWM:")?;
+    Some(most.saturating_sub(number(&status, "RssFile:")?))
 }
 
 fn status(pid: u32) -> Option<String> {
