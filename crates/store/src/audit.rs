@@ -87,6 +87,16 @@ pub enum DamageKind {
     Torn,
     /// A whole segment is missing, and no checkpoint stands for it.
     SegmentMissing,
+    /// This segment and those after it, up to another, are missing.
+    SegmentsMissing {
+        /// The last of them.
+        last: u32,
+    },
+    /// There are more damaged places than are named.
+    More {
+        /// How many.
+        places: u64,
+    },
     /// The segment was written with a key that is not there.
     KeyMissing {
         /// The key's version.
@@ -120,6 +130,8 @@ pub struct Verified {
     /// Grants, servers and policies whose rows are not what the journal says:
     /// they are not in force.
     pub refused: Vec<String>,
+    /// What of the database's file and schema is not as this program made it.
+    pub database: Vec<String>,
     /// How many records and acts were not what the journal says. They were
     /// made again from it.
     pub rebuilt: u64,
@@ -153,7 +165,10 @@ pub struct Pruned {
 impl Verified {
     /// Whether nothing is wrong.
     pub fn intact(&self) -> bool {
-        self.damage.is_empty() && self.refused.is_empty() && self.rebuilt == 0
+        self.damage.is_empty()
+            && self.refused.is_empty()
+            && self.database.is_empty()
+            && self.rebuilt == 0
     }
 }
 
@@ -181,6 +196,9 @@ impl FromStr for Head {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let DamageKind::More { places } = self.kind {
+            return write!(f, "and {places} more places");
+        }
         write!(
             f,
             "segment {}, line {}, offset {}: ",
@@ -223,6 +241,11 @@ impl fmt::Display for Damage {
             DamageKind::SegmentMissing => {
                 write!(f, "the segment is missing and no checkpoint stands for it")
             }
+            DamageKind::SegmentsMissing { last } => write!(
+                f,
+                "the segments up to {last} are missing and no checkpoint stands for them"
+            ),
+            DamageKind::More { places } => write!(f, "{places} more places"),
             DamageKind::KeyMissing { version } => {
                 write!(f, "chain key {version} is not in the key file")
             }

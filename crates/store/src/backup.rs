@@ -14,7 +14,7 @@ use rusqlite::backup::Backup;
 use unpack::{Checked, restore_key};
 
 use crate::checkpoint;
-use crate::database::SCHEMA;
+use crate::database::{SCHEMA, trust_no_schema};
 use crate::journal::{End, segment_path, segments};
 use crate::timeline::Restored;
 use crate::{Act, Actor, Head, Locations, OpenError, Store, StoreError};
@@ -310,6 +310,7 @@ impl Store {
     /// Copies the database, and tells where the journal ended meanwhile.
     fn copy_database(&self, copy: &Path) -> Result<End, StoreError> {
         let mut to = Connection::open(copy)?;
+        trust_no_schema(&to)?;
         // Changes of the control plane wait, so that database and journal
         // agree about the last one. Calls do not.
         let from = self.0.database.writing();

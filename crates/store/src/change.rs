@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::checkpoint::Begin;
 use crate::control::{self, Distrust, Rows};
-use crate::database::{Commit, begin, meta, set_meta, uint};
+use crate::database::{Commit, begin, damage_in, meta, set_meta, uint};
 use crate::guard::{lock, read, write};
 use crate::ids::NoRandomness;
 use crate::{Act, AdminAct, JournalError, Store};
@@ -23,6 +23,9 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("the database could not be used: {0}")]
     Database(Arc<rusqlite::Error>),
+    /// The database holds something other than what was written.
+    #[error("the database `provost.db` is damaged: {0}")]
+    DatabaseDamaged(String),
     /// The journal cannot be read.
     #[error("the journal could not be read: {0}")]
     Read(Arc<std::io::Error>),
@@ -153,7 +156,10 @@ impl Actor {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(Arc::new(error))
+        match damage_in(&error) {
+            Some(what) => Self::DatabaseDamaged(what),
+            None => Self::Database(Arc::new(error)),
+        }
     }
 }
 
@@ -331,6 +337,7 @@ impl Store {
         if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
             expected.made(open);
         }
+        expected.settle_doubt();
         let found = Distrust::find(&self.0.database.reading(), &expected)?;
         let mut distrust = write(&self.0.distrust);
         let is_other = *distrust != found;

@@ -3,6 +3,10 @@
 //! The steady line is the boot-time clock plus an offset. The offset is kept,
 //! so that within a boot the line goes on through restarts of the process;
 //! after a reboot a new one is chosen that never goes before the last entry.
+//!
+//! It is kept in the database, where anybody who can write the file can change
+//! it. So it is only believed as far as the journal bears it out: the line goes
+//! no further past the journal's last entry than the wall clock did.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -55,11 +59,13 @@ impl Clock {
         }
     }
 
-    /// Goes on with a kept line, or begins a new one.
+    /// Goes on with a kept line, or begins a new one. `last` is the latest
+    /// moment of an intact entry, and `last_steady` the latest known at all.
     pub(crate) fn resume(
         kept: Option<&KeptLine>,
         boot: &Boot,
         wall: u64,
+        last: Option<Moment>,
         last_steady: u64,
     ) -> Self {
         let same_boot = kept.filter(|kept| is_same_boot(&kept.boot, &boot.id));
@@ -67,13 +73,18 @@ impl Clock {
             Some(kept) => kept.offset,
             None => wall.saturating_sub(boot.micros),
         };
+        let most = last.map_or(u64::MAX, |last| {
+            let since = wall.saturating_sub(last.wall);
+            let steady = last.steady.saturating_add(since);
+            steady.saturating_sub(boot.micros)
+        });
         // INVARIANT: never before the last entry. In the same boot this only
         // binds when the data came from elsewhere.
         let least = last_steady.saturating_add(1).saturating_sub(boot.micros);
         let boot = same_boot.map_or(&boot.id, |kept| &kept.boot).clone();
         Self(Arc::new(Line {
             boot,
-            offset: wanted.max(least),
+            offset: wanted.min(most).max(least),
         }))
     }
 

@@ -50,6 +50,9 @@ pub(crate) struct Expected {
     rows: BTreeMap<RowKey, Hex>,
     /// A change that was announced; whether it was made is not said yet.
     pending: Option<Pending>,
+    /// Entries are missing, and nothing after them says that none was a change.
+    #[serde(default)]
+    doubt: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,11 +71,54 @@ impl Expected {
             revision,
             rows: all_rows(connection)?,
             pending: None,
+            doubt: false,
         })
+    }
+
+    /// Entries are missing here, or cannot be used: one of them may have been a
+    /// change.
+    pub(crate) fn miss(&mut self) {
+        self.doubt = true;
+    }
+
+    /// What follows says which change was the last one so far.
+    pub(crate) fn last_was(&mut self, revision: u64) {
+        if !self.doubt {
+            return;
+        }
+        if self.pending.is_none() && self.revision == revision {
+            self.doubt = false;
+        } else {
+            self.doubt_all(revision);
+        }
+    }
+
+    /// Nothing more will come that could lift a doubt. Tells whether there was
+    /// one. A number is left out then: what is said from here on lifts no doubt
+    /// when the journal is read again.
+    pub(crate) fn settle_doubt(&mut self) -> bool {
+        let doubt = self.doubt;
+        if doubt {
+            let last = self.open_change().unwrap_or(self.revision);
+            self.doubt_all(last.saturating_add(1));
+        }
+        doubt
+    }
+
+    /// What every row has to be is not known any more, until it is changed.
+    fn doubt_all(&mut self, revision: u64) {
+        self.doubt = false;
+        self.revision = self.revision.max(revision);
+        self.pending = None;
+        // No row has this digest.
+        self.rows
+            .values_mut()
+            .for_each(|digest| *digest = Hex::default());
     }
 
     /// A change is about to be committed.
     pub(crate) fn change(&mut self, revision: u64, rows: Rows) {
+        self.last_was(revision.saturating_sub(1));
         if let Some(before) = self.pending.take()
             && before.revision < revision
         {

@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::config::DbConfig;
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
+};
+
+mod schema;
 
 use crate::control;
 use crate::guard::lock;
@@ -55,10 +60,7 @@ impl Database {
     /// Opens or creates the database and brings its schema up to date.
     pub(crate) fn open(data: &Path) -> Result<Self, OpenError> {
         let path = database_path(data);
-        let failed = |source| OpenError::Database {
-            path: data.to_owned(),
-            source,
-        };
+        let failed = |source| OpenError::database(data, source);
         OpenOptions::new()
             .write(true)
             .create(true)
@@ -93,6 +95,23 @@ impl Database {
     pub(crate) fn gather(&self) -> rusqlite::Result<()> {
         self.writing()
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// What of the file is not as this program made it, in words; nothing where
+    /// all is well.
+    pub(crate) fn damage(&self) -> Result<Vec<String>, StoreError> {
+        let reading = self.reading_alone()?;
+        let mut found = schema::differences(&reading)?;
+        // As many as a person reads.
+        let mut check = reading.prepare("PRAGMA quick_check(20)")?;
+        let lines = check.query_map([], |row| row.get::<_, String>(0))?;
+        for line in lines {
+            let line = line?;
+            if line != "ok" {
+                found.push(format!("its file is damaged: {line}"));
+            }
+        }
+        Ok(found)
     }
 
     /// The schema of an existing database that opening has replaced.
@@ -165,7 +184,45 @@ pub(crate) fn uint(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
+/// What is wrong with the content of the database, if that is why SQLite
+/// refused; `None` where the cause is outside of it, such as a full disk.
+pub(crate) fn damage_in(error: &rusqlite::Error) -> Option<String> {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, message) => match failure.code {
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::TypeMismatch
+            // Such as a table that is not there.
+            | ErrorCode::Unknown => Some(message.clone().unwrap_or_else(|| failure.to_string())),
+            _ => None,
+        },
+        // Without the SQL, which helps nobody who did not write it.
+        rusqlite::Error::SqlInputError { msg, .. } => Some(msg.clone()),
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::QueryReturnedNoRows => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+/// Lets nothing run that stands in the database itself: whoever can write the
+/// file could put a trigger there that takes back what is changed, or a view
+/// in the place of a table. Our own triggers are temporary, which this lets be.
+pub(crate) fn trust_no_schema(connection: &Connection) -> rusqlite::Result<()> {
+    for what in [
+        DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+        DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+    ] {
+        connection.set_db_config(what, false)?;
+    }
+    Ok(())
+}
+
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    trust_no_schema(connection)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // Until the schema is up to date.
@@ -179,6 +236,7 @@ fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
+    trust_no_schema(&connection)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", "ON")?;
     Ok(connection)
@@ -190,10 +248,7 @@ fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
 /// Foreign keys are off meanwhile: a step may rebuild a table that others
 /// refer to. They must hold when all is done.
 fn migrate(connection: &mut Connection, data: &Path) -> Result<Option<u32>, OpenError> {
-    let failed = |source| OpenError::Database {
-        path: data.to_owned(),
-        source,
-    };
+    let failed = |source| OpenError::database(data, source);
     let transaction = begin(connection, Commit::Durable).map_err(failed)?;
     let found: u32 = transaction
         .query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -214,6 +269,13 @@ fn migrate(connection: &mut Connection, data: &Path) -> Result<Option<u32>, Open
     transaction
         .pragma_update(None, "user_version", SCHEMA)
         .map_err(failed)?;
+    let differences = schema::differences(&transaction).map_err(failed)?;
+    if !differences.is_empty() {
+        return Err(OpenError::DatabaseDamaged {
+            path: database_path(data),
+            what: differences.join("; "),
+        });
+    }
     transaction.commit().map_err(failed)?;
     Ok((0 < found && found < SCHEMA).then_some(found))
 }

@@ -9,7 +9,6 @@ mod batch;
 mod compare;
 mod read;
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,7 +23,7 @@ use crate::control::Expected;
 use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
 use crate::guard::lock;
 use crate::journal::{
-    End, Header, InlineCheckpoint, Journal, Mac, QuickReader, SEGMENT_BYTES, first_entry,
+    End, Header, InlineCheckpoint, Journal, Mac, QuickReader, SEGMENT_BYTES, Unusable, first_entry,
 };
 
 /// How long entries may gather before they are folded.
@@ -55,13 +54,16 @@ pub(crate) struct State {
     counted: u64,
     /// Entries up to this one are rows.
     rowed: u64,
+    /// The journal goes on from the first number to the second, because its end
+    /// did not reach the disk.
+    cut: Option<(u64, u64)>,
     /// Bytes that were counted since the last checkpoint, and its size.
     since: u64,
     size: u64,
     reader: QuickReader,
     timeline: FoldedTimeline,
     /// Damaged lines that were found when the journal was opened.
-    unusable: HashSet<(u32, u64)>,
+    unusable: Unusable,
 }
 
 /// What folding begins with.
@@ -70,7 +72,10 @@ pub(crate) struct Base {
     pub(crate) checkpoint: Checkpoint,
     /// Up to where there are rows, if there are any.
     pub(crate) folded: Option<Folded>,
-    pub(crate) unusable: HashSet<(u32, u64)>,
+    /// The latest moment of an entry, as the journal says.
+    pub(crate) steady: u64,
+    pub(crate) cut: Option<(u64, u64)>,
+    pub(crate) unusable: Unusable,
 }
 
 /// Whose entries the rows of a segment are.
@@ -106,6 +111,8 @@ impl Folder {
         let Base {
             checkpoint,
             folded,
+            steady,
+            cut,
             unusable,
         } = base;
         let counted = checkpoint.place();
@@ -115,7 +122,6 @@ impl Folder {
         } else {
             rowed
         };
-        let steady = counted.steady.max(rowed.steady);
         let at = Folded { steady, ..at };
         let state = State {
             ledger: Ledger::restore(checkpoint.counters),
@@ -124,6 +130,7 @@ impl Folder {
             saved: at,
             counted: counted.end.number,
             rowed: rowed.end.number,
+            cut,
             since: 0,
             size: 0,
             reader: QuickReader::default(),
@@ -167,6 +174,14 @@ impl Folder {
         let mut state = lock(&self.state);
         self.fold_locked(&mut state)?;
         Ok(state.control.clone())
+    }
+
+    /// Decides what is in doubt because entries are missing: it is not believed.
+    /// Tells whether anything was.
+    pub(crate) fn settle_doubt(&self) -> Result<bool, StoreError> {
+        let mut state = lock(&self.state);
+        self.fold_locked(&mut state)?;
+        Ok(state.control.settle_doubt())
     }
 
     /// Believes the control plane as it stands, where the journal says nothing.
@@ -256,7 +271,7 @@ impl Folder {
         let mut batch = batch::Batch::for_bytes(chunk.bytes.len());
         let counted = state.counted;
         for line in chunk.lines() {
-            if !state.unusable.contains(&(chunk.segment, line.offset)) {
+            if !state.unusable.has(chunk.segment, line.offset) {
                 batch.add(&line, state);
             }
         }

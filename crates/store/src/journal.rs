@@ -14,6 +14,7 @@ mod quick;
 mod recover;
 mod segment;
 mod sync;
+mod unusable;
 mod walk;
 mod writer;
 
@@ -36,6 +37,7 @@ pub(crate) use quick::QuickReader;
 pub(crate) use recover::{Recovered, Tail, recover};
 pub(crate) use segment::{first_entry, list as segments, path as segment_path};
 pub(crate) use sync::Syncer;
+pub(crate) use unusable::Unusable;
 pub(crate) use walk::{Seen, Walk, split as split_line};
 pub(crate) use writer::End;
 use writer::{Queue, Writer};
@@ -121,6 +123,8 @@ struct State {
     unfolded: bool,
     /// The disk refused to keep what the kernel took.
     sync_failed: Option<Arc<io::Error>>,
+    /// Why the last batch was not written.
+    write_failed: Option<Arc<io::Error>>,
     closed: bool,
 }
 
@@ -173,6 +177,7 @@ impl Journal {
             unfolded: false,
             unsynced_from: found.end.segment,
             sync_failed: None,
+            write_failed: None,
             closed: false,
             writer: Some(Box::new(writer)),
         };
@@ -188,21 +193,33 @@ impl Journal {
         })))
     }
 
-    /// The store's own entry: says that this process serves from here on.
-    pub(crate) fn append_start(&self, clock: &Clock) -> Result<Position, JournalError> {
+    /// The store's own entry: says that this process serves from here on, and
+    /// which change was the last one. So it shows later whether entries that are
+    /// missing before it may have been changes.
+    pub(crate) fn append_start(
+        &self,
+        clock: &Clock,
+        revision: u64,
+    ) -> Result<Position, JournalError> {
         self.append_with(|out| {
             encode::begin(out, Kind::Start, clock.now());
             encode::text_field(out, "boot", clock.boot());
             encode::number_field(out, "pid", u64::from(std::process::id()));
             encode::text_field(out, "program", env!("CARGO_PKG_VERSION"));
+            encode::number_field(out, "revision", revision);
             out.push(b'}');
         })
     }
 
     /// The store's own entry: an orderly end.
-    pub(crate) fn append_stop(&self, clock: &Clock) -> Result<Position, JournalError> {
+    pub(crate) fn append_stop(
+        &self,
+        clock: &Clock,
+        revision: u64,
+    ) -> Result<Position, JournalError> {
         self.append_with(|out| {
             encode::begin(out, Kind::Stop, clock.now());
+            encode::number_field(out, "revision", revision);
             out.push(b'}');
         })
     }
@@ -382,10 +399,12 @@ impl Journal {
                 // Set once: only the leader that took the batch does it.
                 let _ = batch.first.set(first.clone());
             }
+            let failed = first.as_ref().err().map(Arc::clone);
             own.get_or_insert(first);
             queue.clear();
 
             state = lock(&self.0.state);
+            state.write_failed = failed;
             state.spare = queue;
             self.advance(&mut state, &mut writer);
             self.tell(&state);

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
+use provost_policy::Moment;
+
 use crate::backup::remove_copy;
 use crate::change::read_revision;
 use crate::checkpoint::{self, Begin, Checkpoint};
 use crate::clock::{Boot, Clock, KeptLine, wall};
 use crate::control::Expected;
-use crate::database::{Database, SCHEMA, database_path, meta, set_meta, uint};
+use crate::database::{Database, SCHEMA, damage_in, database_path, meta, set_meta, uint};
 use crate::fold::{self, Base, FoldThread, Folder};
 use crate::ids::random_name;
 use crate::journal::{FORMAT, Journal, SEGMENT_BYTES, Syncer, first_entry, recover, segments};
@@ -132,6 +134,14 @@ pub enum OpenError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The database is not what this program wrote.
+    #[error("the database `{}` is damaged: {what}", path.display())]
+    DatabaseDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, in words.
+        what: String,
+    },
     /// Something else about the store.
     #[error(transparent)]
     Store(#[from] crate::StoreError),
@@ -140,6 +150,20 @@ pub enum OpenError {
 // === impl OpenError ===
 
 impl OpenError {
+    /// What SQLite said of the database of a data directory.
+    pub(crate) fn database(data: &Path, source: rusqlite::Error) -> Self {
+        match damage_in(&source) {
+            Some(what) => Self::DatabaseDamaged {
+                path: database_path(data),
+                what,
+            },
+            None => Self::Database {
+                path: data.to_owned(),
+                source,
+            },
+        }
+    }
+
     /// What the user may do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -159,6 +183,9 @@ impl OpenError {
                 "put the file back, or restore a backup; without it limits would begin anew".to_owned(),
             ),
             Self::KeyFormat { .. } => Some("put the key file back from a copy".to_owned()),
+            Self::DatabaseDamaged { .. } => Some(
+                "somebody or something other than `provost` changed the file; restore a backup with `provost restore`".to_owned(),
+            ),
             Self::Io { .. } | Self::Database { .. } | Self::Store(_) => None,
         }
     }
@@ -187,10 +214,7 @@ impl Store {
         let directory = journal_directory(data);
         create_private_dir(&directory)?;
 
-        let in_database = |source| OpenError::Database {
-            path: data.clone(),
-            source,
-        };
+        let in_database = |source| OpenError::database(data, source);
         let in_journal = |source| OpenError::Io {
             path: directory.clone(),
             action: "used",
@@ -229,9 +253,13 @@ impl Store {
             fold::forget_rows(&database)?;
         }
         let folded = folded.filter(|_| !found.is_other_history);
-        let last_steady = found.last_steady.max(folded.map_or(0, |at| at.steady));
-        let last_steady = last_steady.max(base.steady);
-        let clock = resume_clock(&database, last_steady).map_err(in_database)?;
+        // What the database says of time is not believed: see `clock`.
+        let steady = match kind {
+            Begin::Known => base.steady,
+            Begin::OfFormat1 => 0,
+        };
+        let steady = found.last.map_or(0, |last| last.steady).max(steady);
+        let clock = resume_clock(&database, found.last, steady).map_err(in_database)?;
         let key = keys.newest_chain().ok_or_else(|| no_key(locations, &id))?;
         let journal = Journal::start(&directory, &clock, &found, &timeline, key, segment_bytes)
             .map_err(in_journal)?;
@@ -244,6 +272,8 @@ impl Store {
             Base {
                 checkpoint: base,
                 folded,
+                steady,
+                cut: found.cut,
                 unusable: found.unusable,
             },
         )?;
@@ -289,13 +319,20 @@ impl Store {
             store.forget_rows(pruned)?;
         }
         let folder = &store.0.folder;
+        let removed = folder.forget_rows_of_nothing()?;
+        if removed > 0 {
+            tracing::error!(
+                rows = removed,
+                "records of entries that the journal does not have stood in the database; they were removed"
+            );
+        }
         if store.report().damage.is_empty() && !folder.has_rows_of(&found.tail)? {
             folder.compare_records()?;
         }
         store
             .0
             .journal
-            .append_start(&store.0.clock)
+            .append_start(&store.0.clock, store.revision())
             .map_err(StoreError::from)?;
         if let Some(was) = store.0.database.was() {
             let detail = format!("from schema {was} to {SCHEMA}");
@@ -319,7 +356,6 @@ impl Store {
     /// believed as it stands, once.
     fn settle_control(&self, begin: Begin) -> Result<(), StoreError> {
         let inner = &self.0;
-        let expected = inner.folder.expected()?;
         match begin {
             Begin::OfFormat1 => {
                 let found = Expected::as_found(&inner.database.reading(), self.revision())?;
@@ -331,6 +367,13 @@ impl Store {
                     .execute("DELETE FROM counters", [])?;
             }
             Begin::Known => {
+                if inner.folder.settle_doubt()? {
+                    tracing::error!(
+                        "entries of the journal that may have changed grants, servers or policies are missing: \
+                         none of these is in force until it is made anew; or restore a backup"
+                    );
+                }
+                let expected = inner.folder.expected()?;
                 if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
                     inner.journal.append_made(inner.clock.now(), open)?;
                 }
@@ -517,14 +560,18 @@ fn no_key(locations: &Locations, id: &str) -> OpenError {
 }
 
 /// Goes on with the steady line, and keeps it for the next start.
-fn resume_clock(database: &Database, last_steady: u64) -> rusqlite::Result<Clock> {
+fn resume_clock(
+    database: &Database,
+    last: Option<Moment>,
+    last_steady: u64,
+) -> rusqlite::Result<Clock> {
     let connection = database.writing();
     let boot = meta(&connection, "boot")?;
     let offset = meta(&connection, "steady_offset")?.and_then(|text| text.parse().ok());
     let kept = boot
         .zip(offset)
         .map(|(boot, offset)| KeptLine { boot, offset });
-    let clock = Clock::resume(kept.as_ref(), &Boot::current(), wall(), last_steady);
+    let clock = Clock::resume(kept.as_ref(), &Boot::current(), wall(), last, last_steady);
     let keep = clock.kept();
     set_meta(&connection, "boot", &keep.boot)?;
     set_meta(&connection, "steady_offset", &keep.offset.to_string())?;

@@ -194,9 +194,20 @@ pub(crate) fn each_record(
     ))?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
-        show(record_from(row)?)?;
+        if let Some(record) = readable(record_from(row)) {
+            show(record)?;
+        }
     }
     Ok(())
+}
+
+/// Leaves out a row that holds something else than what was written: it must
+/// not hide all others.
+pub(crate) fn readable<T>(row: Result<T, StoreError>) -> Option<T> {
+    row.inspect_err(|error| {
+        tracing::error!(error = %error, "a record cannot be read and is left out; `provost audit verify` makes it again");
+    })
+    .ok()
 }
 
 /// Reads a row of [`COLUMNS`].

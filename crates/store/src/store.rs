@@ -165,7 +165,10 @@ impl Inner {
         if let Err(error) = self.journal.pay() {
             tracing::warn!(error = %error, "a change that was not made could not be taken back; the next start does it");
         }
-        if let Err(error) = self.journal.append_stop(&self.clock) {
+        if let Err(error) = self
+            .journal
+            .append_stop(&self.clock, self.revision.load(Ordering::Acquire))
+        {
             tracing::warn!(error = %error, "the journal's last entry was not written");
         }
         self.journal.close();

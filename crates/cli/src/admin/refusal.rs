@@ -48,7 +48,9 @@ pub(crate) fn change_failure(error: ChangeError) -> Failure {
 /// The store failed.
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
     let kind = match error {
-        StoreError::Sealed(_) | StoreError::Unexpected(_) => Kind::Damaged,
+        StoreError::Sealed(_) | StoreError::Unexpected(_) | StoreError::DatabaseDamaged(_) => {
+            Kind::Damaged
+        }
         StoreError::NoRandomness => Kind::Internal,
         StoreError::Database(_)
         | StoreError::Read(_)
@@ -62,6 +64,9 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
             .hint("the key file may be of another data directory; `provost doctor` looks at it"),
         StoreError::Journal(_) => failure.hint(
             "is the disk full? without the journal nothing is changed and no call is forwarded",
+        ),
+        StoreError::DatabaseDamaged(_) => failure.hint(
+            "stop the daemon and restore a backup with `provost restore`; `provost audit verify` tells more",
         ),
         StoreError::Database(_)
         | StoreError::Read(_)
@@ -82,7 +87,8 @@ pub(crate) fn open_failure(error: &OpenError, places: &Places) -> Failure {
         | OpenError::KeyOwner { .. } => Kind::Refused,
         OpenError::KeyMissing { .. }
         | OpenError::KeyFormat { .. }
-        | OpenError::HistoryMissing { .. } => Kind::Damaged,
+        | OpenError::HistoryMissing { .. }
+        | OpenError::DatabaseDamaged { .. } => Kind::Damaged,
         OpenError::Io { .. } | OpenError::Database { .. } => Kind::Unavailable,
         OpenError::Store(inner) => return store_failure(inner),
     };

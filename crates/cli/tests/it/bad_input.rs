@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::place::Place;
 use provost_testkit::process::fixture_program;
+use provost_testkit::wait_until;
 
 #[test]
 fn names_and_addresses_are_checked() {
@@ -378,4 +379,61 @@ fn l105_what_people_wrote_cannot_steer_the_terminal() {
         );
         assert!(text.contains("evil\\x1b[2J"), "{text}");
     }
+}
+
+#[test]
+fn a_damaged_database_is_called_so() {
+    for (damage, said) in [
+        ("not a database at all", "file is not a database"),
+        ("", "is damaged: "),
+    ] {
+        let place = Place::new();
+        place.furnish();
+        let path = place.data().join("provost.db");
+        if damage.is_empty() {
+            let whole = std::fs::read(&path).unwrap();
+            std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        } else {
+            std::fs::write(&path, damage).unwrap();
+        }
+        let ran = place.run(&["server", "list"]);
+        assert_eq!(ran.code, 6, "{}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        let file = path.display().to_string();
+        assert!(ran.stderr.contains(&file), "{}", ran.stderr);
+        assert!(
+            ran.stderr
+                .contains("restore a backup with `provost restore`"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn doctor_says_that_the_journal_was_moved_away() {
+    let place = Place::new();
+    place.furnish();
+    let _up = place.up(&[]).await;
+    let journal = place.data().join("journal");
+    let away = place.path().join("away");
+    std::fs::rename(&journal, &away).unwrap();
+
+    let mint = ["grant", "mint", "files", "--label", "late"];
+    let refused = place.run(&mint);
+    assert_eq!(refused.code, 5, "{}", refused.stderr);
+    let doctor = place.run(&["doctor"]);
+    assert_eq!(doctor.code, 1, "{}", doctor.stdout);
+    let segment = journal.join("00000001.log");
+    let said = format!("the journal cannot be written: `{}`", segment.display());
+    assert!(doctor.stdout.contains(&said), "{}", doctor.stdout);
+
+    std::fs::rename(&away, &journal).unwrap();
+    wait_until("the journal is written again", || {
+        place.run(&["doctor"]).code == 0
+    })
+    .await;
+    place.ok(&mint);
+    let verified = place.json(&["audit", "verify"]);
+    assert_eq!(verified["intact"], true, "{verified}");
 }

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use provost_policy::invisible::{is_hidden, push_escaped};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, Rows};
 use serde::Serialize;
 
 use super::ExportFormat;
 use crate::database::uint;
-use crate::records::{COLUMNS, Record, record_from};
+use crate::records::{COLUMNS, Record, readable, record_from};
 use crate::{Store, StoreError};
 
 /// An act as it is exported.
@@ -105,8 +105,8 @@ fn each(
              (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline)
          FROM acts ORDER BY n")?;
     let (mut calls, mut acts) = (calls.query([])?, acts.query([])?);
-    let mut call = calls.next()?.map(record_from).transpose()?;
-    let mut act = acts.next()?.map(act_from).transpose()?;
+    let mut call = next(&mut calls, record_from)?;
+    let mut act = next(&mut acts, act_from)?;
     let mut count = 0;
     loop {
         let call_first = match (&call, &act) {
@@ -115,17 +115,30 @@ fn each(
             (None, Some(_)) => false,
             (None, None) => return Ok(count),
         };
-        let next = if call_first {
-            std::mem::replace(&mut call, calls.next()?.map(record_from).transpose()?)
+        let first = if call_first {
+            std::mem::replace(&mut call, next(&mut calls, record_from)?)
                 .map(|call| Exported::Call(Box::new(call)))
         } else {
-            std::mem::replace(&mut act, acts.next()?.map(act_from).transpose()?).map(Exported::Act)
+            std::mem::replace(&mut act, next(&mut acts, act_from)?).map(Exported::Act)
         };
-        if let Some(next) = next {
-            show(next).map_err(written)?;
+        if let Some(first) = first {
+            show(first).map_err(written)?;
             count += 1;
         }
     }
+}
+
+/// The next row that can be read.
+fn next<T>(
+    rows: &mut Rows<'_>,
+    read: fn(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    while let Some(row) = rows.next()? {
+        if let Some(found) = readable(read(row)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 fn act_from(row: &Row<'_>) -> Result<ActRecord, StoreError> {

@@ -31,9 +31,13 @@ impl Store {
             Some(end),
             head,
         )?;
+        verified.database = self.0.database.damage()?;
         // A journal that is damaged itself is no measure of its records.
         if verified.damage.is_empty() {
-            verified.rebuilt = self.0.folder.compare_records()?;
+            // Nothing is written into a file that does not hold together.
+            if verified.database.is_empty() {
+                verified.rebuilt = self.0.folder.compare_records()?;
+            }
             if self.hold_against_journal()? {
                 self.tell_change();
             }
@@ -64,10 +68,8 @@ pub(crate) fn verify(
         .into_iter()
         .filter(|number| end.is_none_or(|end| *number <= end.segment))
     {
-        for missing in expected.unwrap_or(segment)..segment {
-            walk.segment_missing(missing);
-        }
-        expected = Some(segment + 1);
+        walk.segments_missing(expected.unwrap_or(segment), segment);
+        expected = Some(segment.saturating_add(1));
         count += 1;
         let bytes = std::fs::read(segment_path(directory, segment)).map_err(failed)?;
         let torn = walk.segment(segment, &bytes, |seen| wanted.look(segment, &seen));
@@ -76,6 +78,9 @@ pub(crate) fn verify(
         if torn > 0 && !being_written {
             walk.torn(segment, bytes.len() as u64 - torn);
         }
+    }
+    if let Some(end) = end {
+        walk.segments_missing(expected.unwrap_or(1), end.segment.saturating_add(1));
     }
     walk.finish();
     if let Some((segment, line, named)) = &wanted.checkpoint
@@ -87,11 +92,6 @@ pub(crate) fn verify(
             offset: 0,
             kind,
         });
-    }
-    if let Some(end) = end {
-        for missing in expected.unwrap_or(1)..=end.segment {
-            walk.segment_missing(missing);
-        }
     }
     Ok(conclude(walk, &wanted, end, count))
 }
@@ -143,6 +143,7 @@ fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) ->
             }),
         damage: walk.damage,
         refused: Vec::new(),
+        database: Vec::new(),
         rebuilt: 0,
     }
 }

@@ -64,6 +64,7 @@ impl<'a> Batch<'a> {
             at,
             counted,
             rowed,
+            cut,
             reader,
             ..
         } = state;
@@ -81,6 +82,10 @@ impl<'a> Batch<'a> {
         at.end.mac = mac;
         at.steady = at.steady.max(line.at.0);
         if line.number > *counted {
+            let follows = line.number == *counted + 1;
+            if !follows && *cut != Some((*counted, line.number)) {
+                control.miss();
+            }
             *counted = line.number;
             count(&mut line, ledger, control);
         }
@@ -248,7 +253,12 @@ fn count(line: &mut Line<'_>, ledger: &mut Ledger, control: &mut Expected) {
         Kind::Change => control.change(revision, std::mem::take(&mut line.rows)),
         Kind::Made => control.made(revision),
         Kind::Undone => control.undone(revision),
-        Kind::Segment | Kind::Start | Kind::Stop | Kind::Admin | Kind::Checkpoint => {}
+        Kind::Start | Kind::Stop => {
+            if let Some(revision) = line.revision {
+                control.last_was(revision);
+            }
+        }
+        Kind::Segment | Kind::Admin | Kind::Checkpoint => {}
     }
 }
 

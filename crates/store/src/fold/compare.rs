@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::{Folded, FoldedTimeline, Folder, State, batch, forget_rows, read};
 use crate::StoreError;
 use crate::control::Expected;
-use crate::database::{int, uint};
+use crate::database::{Commit, begin, int, trust_no_schema, uint};
 use crate::guard::lock;
 use crate::journal::{End, QuickReader, Tail, first_entry, segments};
 
@@ -37,6 +37,22 @@ impl Folder {
         let reading = self.database.reading();
         let count: i64 = reading.query_row(&sql, up_to, |row| row.get(0))?;
         Ok(uint(count) == tail.rows)
+    }
+
+    /// Removes rows of entries that the journal does not have; returns how many
+    /// there were.
+    pub(crate) fn forget_rows_of_nothing(&self) -> Result<u64, StoreError> {
+        let mut state = lock(&self.state);
+        self.fold_locked(&mut state)?;
+        let mut connection = self.database.writing();
+        let transaction = begin(&mut connection, Commit::Repeatable)?;
+        let mut removed = 0;
+        for table in ["records", "acts"] {
+            let sql = format!("DELETE FROM {table} WHERE n > ?1 OR n < 1");
+            removed += transaction.execute(&sql, [int(state.at.end.number)])? as u64;
+        }
+        transaction.commit()?;
+        Ok(removed)
     }
 
     /// Holds records and acts against the journal. When some differ, all are
@@ -80,6 +96,7 @@ impl<'f> Comparison<'f> {
             start.number = header.map_or(0, |(header, _)| header.prev.number);
         }
         let fresh = Connection::open("")?;
+        trust_no_schema(&fresh)?;
         let kept = folder.database.path().to_string_lossy();
         fresh.execute("ATTACH DATABASE ?1 AS kept", [kept.as_ref()])?;
         fresh.execute_batch(
@@ -102,6 +119,7 @@ impl<'f> Comparison<'f> {
             // Only rows are wanted here.
             counted: u64::MAX,
             rowed: 0,
+            cut: None,
             since: 0,
             size: 0,
             reader: QuickReader::default(),
@@ -115,7 +133,7 @@ impl<'f> Comparison<'f> {
             differing: 0,
         };
         // What retention removed has no rows.
-        comparison.differing = comparison.kept(0, start.number)?;
+        comparison.differing = comparison.kept(i64::MIN, int(start.number))?;
         Ok(comparison)
     }
 
@@ -130,7 +148,7 @@ impl<'f> Comparison<'f> {
             let before = self.state.at.end.number;
             let mut batch = batch::Batch::for_bytes(chunk.bytes.len());
             for line in chunk.lines() {
-                if !self.state.unusable.contains(&(chunk.segment, line.offset)) {
+                if !self.state.unusable.has(chunk.segment, line.offset) {
                     batch.add(&line, &mut self.state);
                 }
             }
@@ -142,16 +160,17 @@ impl<'f> Comparison<'f> {
             batch.save(&transaction, timeline.row)?;
             transaction.commit()?;
             self.state.timeline = timeline;
-            let more = self.kept(before, self.state.at.end.number)?;
+            let more = self.kept(int(before), int(self.state.at.end.number))?;
             self.differing += more.abs_diff(batch.rows());
             self.compare("records", CLOSED)?;
             self.compare("acts", "TRUE")?;
         }
     }
 
-    /// What is left are calls without an outcome.
+    /// What is left are calls without an outcome, and rows of no entry.
     fn finish(mut self) -> Result<u64, StoreError> {
         self.compare("records", "TRUE")?;
+        self.differing += self.kept(int(self.state.at.end.number), i64::MAX)?;
         Ok(self.differing)
     }
 
@@ -174,8 +193,8 @@ impl<'f> Comparison<'f> {
     }
 
     /// How many rows there are for entries after one and up to another.
-    fn kept(&self, after: u64, up_to: u64) -> Result<u64, StoreError> {
-        let up_to = [int(after), int(up_to)];
+    fn kept(&self, after: i64, up_to: i64) -> Result<u64, StoreError> {
+        let up_to = [after, up_to];
         let sql = rows_between("kept.");
         let count: i64 = self.fresh.query_row(&sql, up_to, |row| row.get(0))?;
         Ok(uint(count))

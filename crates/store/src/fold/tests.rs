@@ -17,7 +17,7 @@ fn a_timeline_whose_row_was_rolled_back_is_written_again() {
     folder.fold().unwrap();
     let run = |sql: &str| store.0.database.writing().execute_batch(sql).unwrap();
     run("DELETE FROM timelines;
-         CREATE TRIGGER full BEFORE INSERT ON acts BEGIN SELECT RAISE(ABORT, 'full'); END");
+         CREATE TEMP TRIGGER full BEFORE INSERT ON acts BEGIN SELECT RAISE(ABORT, 'full'); END");
     // As at the beginning of a segment.
     lock(&folder.state).timeline.segment = 0;
     let who = Actor::new("test");

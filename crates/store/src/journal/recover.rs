@@ -1,13 +1,15 @@
 //! What is there when the journal is opened: its end, and what is damaged.
 
-use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
+use provost_policy::Moment;
+
 use super::chain::ChainKey;
 use super::decode::{self, FORMAT, Header, Kind};
 use super::segment;
+use super::unusable::Unusable;
 use super::walk::{Seen, Walk};
 use super::writer::End;
 use crate::timeline::{Restored, Timeline};
@@ -38,10 +40,13 @@ pub(crate) struct Recovered {
     /// What is damaged in the part that was read.
     pub(crate) damage: Vec<Damage>,
     /// Lines there that must not be used.
-    pub(crate) unusable: HashSet<(u32, u64)>,
-    /// The latest moment of an entry.
-    pub(crate) last_steady: u64,
+    pub(crate) unusable: Unusable,
+    /// The latest moment of an entry, by the steady line.
+    pub(crate) last: Option<Moment>,
     pub(crate) tail: Tail,
+    /// Entries after the first of these numbers and before the second did not
+    /// reach the disk, as far as the database tells.
+    pub(crate) cut: Option<(u64, u64)>,
     /// The entry that was folded last is another one here.
     pub(crate) is_other_history: bool,
 }
@@ -72,9 +77,10 @@ pub(crate) fn recover(
         header: None,
         torn_bytes: 0,
         damage: Vec::new(),
-        unusable: HashSet::new(),
-        last_steady: 0,
+        unusable: Unusable::default(),
+        last: None,
         tail: Tail::default(),
+        cut: None,
         is_other_history: false,
     };
     found.cut_torn_end(directory, &mut segments)?;
@@ -178,24 +184,22 @@ impl Recovered {
         let mut walk = Walk::new(keys.to_vec());
         let mut expected = None;
         for number in segments {
-            for missing in expected.unwrap_or(number)..number {
-                walk.segment_missing(missing);
-            }
-            expected = Some(number + 1);
+            walk.segments_missing(expected.unwrap_or(number), number);
+            expected = Some(number.saturating_add(1));
             let bytes = std::fs::read(segment::path(directory, number))?;
-            let mut last_steady = self.last_steady;
+            let mut last = self.last;
             let mut tail = Tail::default();
             let mut is_other_history = self.is_other_history;
             let torn = walk.segment(number, &bytes, |seen| {
-                last_steady =
-                    last_steady.max(decode::moment(seen.payload).map_or(0, |at| at.steady));
+                let at = decode::moment(seen.payload);
+                last = last.into_iter().chain(at).max_by_key(|at| at.steady);
                 tail.take(&seen);
                 is_other_history |= folded
                     .is_some_and(|folded| folded.number == seen.number && folded.mac != seen.mac);
             });
             self.tail = tail;
             self.is_other_history = is_other_history;
-            self.last_steady = last_steady;
+            self.last = last;
             let whole = bytes.len() as u64 - torn;
             if torn > 0 {
                 walk.torn(number, whole);
@@ -234,6 +238,7 @@ impl Recovered {
                     offset,
                     kind,
                 });
+                self.cut = Some((number, folded.number.saturating_add(1)));
                 self.end.number = folded.number;
                 self.end.mac = folded.mac;
                 self.open_key = None;

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use provost_policy::Moment;
@@ -77,6 +77,33 @@ pub(super) fn replace(path: &Path, bytes: &[u8], disk: &Disk) -> io::Result<File
     disk.sync_all(&file)?;
     std::fs::rename(&unfinished, path)?;
     Ok(file)
+}
+
+/// Whether a segment's path still names the file that is written. A file that
+/// was removed, moved or replaced takes what is written and keeps it for nobody.
+pub(super) fn is_in_place(directory: &Path, segment: u32, file: &File) -> io::Result<()> {
+    let path = path(directory, segment);
+    let written = file.metadata()?;
+    let is_same = match std::fs::symlink_metadata(&path) {
+        Ok(named) => named.dev() == written.dev() && named.ino() == written.ino(),
+        Err(error) if is_nowhere(&error) => false,
+        Err(error) => return Err(error),
+    };
+    if is_same && written.nlink() > 0 {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "`{}` was removed, moved or replaced while it was written",
+        path.display()
+    )))
+}
+
+/// Whether the path leads nowhere.
+fn is_nowhere(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Opens the last segment to go on with it.

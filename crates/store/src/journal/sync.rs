@@ -7,12 +7,14 @@
 //! have dropped what it could not write, and would say yes the second time.
 //! What is not known to be on the disk is written again, into new files that
 //! take the place of the old ones; until that is done, nothing is accepted.
+//! So it is with a file that is not where it was any more: what it takes is
+//! lost with it.
 
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::Journal;
+use super::{Journal, segment};
 use crate::JournalError;
 use crate::guard::lock;
 
@@ -73,7 +75,8 @@ impl Journal {
         let synced = rolled
             .iter()
             .try_for_each(|file| disk.sync_all(file))
-            .and_then(|()| disk.sync_data(&file));
+            .and_then(|()| disk.sync_data(&file))
+            .and_then(|()| segment::is_in_place(&self.0.directory, segment, &file));
         match synced {
             Ok(()) => {
                 lock(&self.0.state).unsynced_from = segment;
@@ -119,6 +122,14 @@ impl Journal {
         };
         mended.unwrap_or_else(|| self.sync())?;
         self.pay()
+    }
+
+    /// Why entries are refused at the moment, as far as the last one and the
+    /// last sync tell.
+    pub fn trouble(&self) -> Option<JournalError> {
+        let state = lock(&self.0.state);
+        let failed = state.sync_failed.as_ref().or(state.write_failed.as_ref());
+        failed.map(|error| JournalError::Unavailable(Arc::clone(error)))
     }
 
     /// Waits until something was appended, then lets more come for `gather`.

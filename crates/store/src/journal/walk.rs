@@ -8,14 +8,18 @@
 //! next intact entry shows how many were in between. No number is taken from
 //! a line whose mac does not hold, not even the first.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::chain::{ChainKey, Mac, parse_mac};
 use super::decode::{self, FORMAT, Header, Kind};
+use super::unusable::Unusable;
 use crate::{Damage, DamageKind};
 
 /// Macs that the next entry may follow from.
 const REMEMBERED: usize = 16;
+
+/// So many damaged places are named, and so many lines in a row are told apart.
+const NAMED: usize = 1_000;
 
 /// The walk through all segments, in order.
 #[derive(Debug)]
@@ -29,9 +33,13 @@ pub(crate) struct Walk {
     expected: Option<u64>,
     /// Lines since the last intact entry.
     bad: Vec<Bad>,
-    /// Where every line that is not intact begins.
-    pub(crate) unusable: HashSet<(u32, u64)>,
+    /// How many more.
+    more_bad: u64,
+    /// Every line that is not intact.
+    pub(crate) unusable: Unusable,
     pub(crate) damage: Vec<Damage>,
+    /// Damaged places that are not named, because there are too many.
+    unnamed: u64,
     /// What the first line of a segment says, until its mac is checked.
     claimed: Option<Claimed>,
     /// The last header whose mac holds.
@@ -62,6 +70,8 @@ struct Place {
     segment: u32,
     line: u64,
     offset: u64,
+    /// Where the next line begins.
+    end: u64,
 }
 
 #[derive(Debug)]
@@ -90,8 +100,10 @@ impl Walk {
             recent: VecDeque::new(),
             expected: None,
             bad: Vec::new(),
-            unusable: HashSet::new(),
+            more_bad: 0,
+            unusable: Unusable::default(),
             damage: Vec::new(),
+            unnamed: 0,
             claimed: None,
             header: None,
             first: None,
@@ -120,34 +132,44 @@ impl Walk {
                 segment,
                 line,
                 offset,
+                end: offset + length as u64 + 1,
             };
             let (text, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             if line == 1 {
                 self.enter(place, text, ended_intact);
             }
             self.step(place, text, &mut show);
-            offset += length as u64 + 1;
+            offset = place.end;
             rest = after.get(1..).unwrap_or_default();
         }
         rest.len() as u64
     }
 
-    /// Says that a segment is not there.
-    pub(crate) fn segment_missing(&mut self, segment: u32) {
+    /// Says that the segments from `first` on are not there, up to `next`, which
+    /// is.
+    pub(crate) fn segments_missing(&mut self, first: u32, next: u32) {
+        if first >= next {
+            return;
+        }
         self.settle(None);
         self.ends_intact = false;
-        self.damage.push(Damage {
-            segment,
+        let last = next - 1;
+        self.push(Damage {
+            segment: first,
             line: 0,
             offset: 0,
-            kind: DamageKind::SegmentMissing,
+            kind: if first == last {
+                DamageKind::SegmentMissing
+            } else {
+                DamageKind::SegmentsMissing { last }
+            },
         });
     }
 
     /// Says that a segment that is not the last ends in the middle of a line.
     pub(crate) fn torn(&mut self, segment: u32, offset: u64) {
         self.settle(None);
-        self.damage.push(Damage {
+        self.push(Damage {
             segment,
             line: 0,
             offset,
@@ -158,6 +180,15 @@ impl Walk {
     /// Decides about what is still open at the end.
     pub(crate) fn finish(&mut self) {
         self.settle(None);
+        let places = std::mem::take(&mut self.unnamed);
+        if places > 0 {
+            self.damage.push(Damage {
+                segment: 0,
+                line: 0,
+                offset: 0,
+                kind: DamageKind::More { places },
+            });
+        }
     }
 
     /// The number the next entry should have. Only after [`Walk::finish`].
@@ -181,12 +212,7 @@ impl Walk {
                 let kind = DamageKind::KeyMissing {
                     version: header.key,
                 };
-                self.damage.push(Damage {
-                    segment: place.segment,
-                    line: place.line,
-                    offset: place.offset,
-                    kind,
-                });
+                self.note(place, kind);
             }
         }
         let is_unseen = self.recent.iter().all(|mac| *mac != header.prev.mac);
@@ -276,8 +302,12 @@ impl Walk {
 
     fn reject(&mut self, place: Place, claims: Option<u64>) {
         self.ends_intact = false;
-        self.unusable.insert((place.segment, place.offset));
-        self.bad.push(Bad { place, claims });
+        self.unusable.add(place.segment, place.offset, place.end);
+        if self.bad.len() < NAMED {
+            self.bad.push(Bad { place, claims });
+        } else {
+            self.more_bad += 1;
+        }
     }
 
     /// Whether the mac follows from one that was seen.
@@ -304,7 +334,7 @@ impl Walk {
         let expected = self.expected.unwrap_or(number);
         if number < expected {
             // Here a second time, or too late: it must not count twice.
-            self.unusable.insert((place.segment, place.offset));
+            self.unusable.add(place.segment, place.offset, place.end);
             self.note(place, DamageKind::Misplaced { number });
             return false;
         }
@@ -328,8 +358,9 @@ impl Walk {
             return;
         }
         let bad = std::mem::take(&mut self.bad);
+        let more = std::mem::take(&mut self.more_bad);
         let limit = next.unwrap_or(u64::MAX);
-        let room = bad.len() as u64;
+        let room = bad.len() as u64 + more;
         // Nothing intact came before: they are counted back from what comes.
         let first = || next.map_or(1, |next| next.saturating_sub(room).max(1));
         let mut expected = self.expected.unwrap_or_else(first);
@@ -366,7 +397,8 @@ impl Walk {
                 }
             }
         }
-        self.expected = Some(expected);
+        self.unnamed += more;
+        self.expected = Some(expected.saturating_add(more).min(limit.max(expected)));
     }
 
     fn note(&mut self, place: Place, kind: DamageKind) {
@@ -374,13 +406,28 @@ impl Walk {
             segment,
             line,
             offset,
+            end: _,
         } = place;
-        self.damage.push(Damage {
+        self.push(Damage {
             segment,
             line,
             offset,
             kind,
         });
+    }
+
+    /// Names a damaged place, if there is room. What decides whether the journal
+    /// can be read at all always is: nobody writes that without the key.
+    fn push(&mut self, damage: Damage) {
+        let decides = matches!(
+            damage.kind,
+            DamageKind::UnknownFormat { .. } | DamageKind::UnknownKind { .. }
+        );
+        if decides || self.damage.len() < NAMED {
+            self.damage.push(damage);
+        } else {
+            self.unnamed += 1;
+        }
     }
 
     fn remember(&mut self, mac: Mac) {

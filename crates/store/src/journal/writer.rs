@@ -121,7 +121,10 @@ impl Writer {
         end: End,
         limit: u64,
     ) -> io::Result<Self> {
-        let next = end.segment + 1;
+        let next = end
+            .segment
+            .checked_add(1)
+            .ok_or_else(|| io::Error::other("there is no number for another segment"))?;
         let file = Arc::new(segment::create(&directory, next)?);
         let mut writer = Self {
             directory,
@@ -179,6 +182,8 @@ impl Writer {
     /// Ends the segment and begins the next one, perhaps with a new key.
     pub(super) fn roll(&mut self, key: Option<ChainKey>) -> io::Result<()> {
         self.repair()?;
+        // The next segment must follow from what is on the disk.
+        segment::is_in_place(&self.directory, self.end.segment, &self.file)?;
         let key = key.unwrap_or_else(|| self.key.clone());
         let next = Self::begin(
             self.directory.clone(),
@@ -208,8 +213,14 @@ impl Writer {
             let path = segment::path(&self.directory, segment);
             let bytes = match std::fs::read(&path) {
                 // Retention took it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                read => read?,
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && segment != self.end.segment =>
+                {
+                    continue;
+                }
+                read => read.map_err(|error| {
+                    io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+                })?,
             };
             self.believe(segment, &bytes)?;
             let file = segment::replace(&path, &bytes, disk)?;
@@ -233,7 +244,8 @@ impl Writer {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "segment {segment} could not be brought to the disk, and is not what was written any more"
+            "`{}` could not be brought to the disk, and is not what was written any more",
+            segment::path(&self.directory, segment).display()
         )))
     }
 

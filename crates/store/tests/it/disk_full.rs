@@ -22,6 +22,8 @@ pub(crate) fn fill(store: &Store, say: impl Fn(&str)) {
         }
     };
     say(&format!("refused after {written}: {refused}"));
+    let trouble = store.journal().trouble().map(|error| error.to_string());
+    assert_eq!(trouble, Some(refused.to_string()));
     // Several in a row, from several threads: each is refused, none is kept.
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -52,6 +54,7 @@ pub(crate) fn fill(store: &Store, say: impl Fn(&str)) {
     .unwrap();
     append(written + 1).unwrap();
     append(written + 2).unwrap();
+    assert!(store.journal().trouble().is_none());
     store.add_server(&admin(), server).unwrap();
     say(&format!("wrote {}", written + 2));
 }

@@ -21,6 +21,7 @@ mod harness;
 mod journal;
 mod keys;
 mod open;
+mod planted;
 mod property;
 mod retention;
 mod schema;

@@ -168,6 +168,14 @@ fn journal(store: &Store) -> Vec<Trouble> {
                 .into(),
         })
         .collect();
+    troubles.extend(store.journal().trouble().map(|error| Trouble {
+        broken: true,
+        about: "journal".into(),
+        message: error.to_string(),
+        hint: "calls are refused with 1503 and nothing is changed until it can; is the disk full, is its file where it was? \
+               make room, put it back, or restart the daemon"
+            .into(),
+    }));
     troubles.extend(store.refused().into_iter().map(|refused| Trouble {
         broken: true,
         about: "database".into(),

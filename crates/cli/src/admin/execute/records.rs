@@ -79,6 +79,12 @@ pub(super) fn verify(store: &Store, head: Option<&str>) -> Outcome<Response> {
     damage.extend(verified.refused.iter().map(|refused| {
         format!("{refused} is not what the journal says it is; it is not in force")
     }));
+    damage.extend(
+        verified
+            .database
+            .iter()
+            .map(|what| format!("the database `provost.db`: {what}")),
+    );
     if verified.rebuilt > 0 {
         damage.push(format!(
             "{} records were not what the journal says; they were made again from it",

@@ -143,7 +143,7 @@ fn an_entry_that_stands_there_twice_is_shown_once() {
     assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
     assert_eq!(walk.damage.len(), 1);
     assert_eq!(walk.damage[0].kind, DamageKind::Misplaced { number: 3 });
-    assert_eq!(walk.unusable.len(), 1);
+    assert_eq!(walk.unusable.stretches(), 1);
 }
 
 #[test]
@@ -161,4 +161,18 @@ fn a_first_header_that_was_altered_is_not_believed() {
         assert!(walk.first.is_none());
         assert_eq!(walk.next_number(), 7);
     }
+}
+
+#[test]
+fn a_million_bad_lines_are_one_stretch_and_a_thousand_places() {
+    let mut lines = segment(5);
+    lines.extend(vec![Vec::new(); 1_000_000]);
+    let (walk, seen) = walk(&lines);
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(walk.unusable.stretches(), 1);
+    let (last, named) = walk.damage.split_last().unwrap();
+    assert_eq!(named.len(), NAMED);
+    assert!(named.iter().all(|it| it.kind == DamageKind::Altered));
+    assert_eq!(last.kind, DamageKind::More { places: 999_000 });
+    assert_eq!(last.to_string(), "and 999000 more places");
 }

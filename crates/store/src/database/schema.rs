@@ -1,0 +1,39 @@
+//! Whether the database has the schema this program gives it, and nothing else.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::MIGRATIONS;
+
+/// The kind and name of each part, and its table and SQL.
+type Parts = BTreeMap<(String, String), (String, Option<String>)>;
+
+/// What is missing, too much or another than a new database has, in words.
+pub(super) fn differences(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let new = Connection::open_in_memory()?;
+    for step in MIGRATIONS {
+        new.execute_batch(step)?;
+    }
+    let mut found = parts(connection)?;
+    let mut differences = Vec::new();
+    for ((kind, name), wanted) in parts(&new)? {
+        match found.remove(&(kind.clone(), name.clone())) {
+            Some(part) if part == wanted => {}
+            Some(_) => differences.push(format!("its {kind} `{name}` was changed")),
+            None => differences.push(format!("its {kind} `{name}` is missing")),
+        }
+    }
+    let more = found.into_keys();
+    differences.extend(more.map(|(kind, name)| format!("somebody put a {kind} `{name}` there")));
+    Ok(differences)
+}
+
+fn parts(connection: &Connection) -> rusqlite::Result<Parts> {
+    let mut statement =
+        connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema")?;
+    let rows = statement.query_map([], |row| {
+        Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?)))
+    })?;
+    rows.collect()
+}
