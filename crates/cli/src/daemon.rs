@@ -63,5 +63,5 @@ pub(crate) fn wait_a_moment() {
 /// The failure of a command that needs a running daemon.
 pub(crate) fn none_runs(places: &Places) -> Failure {
     Failure::unavailable(format!("no daemon runs on `{}`", places.data.display()))
-        .hint("start one with `provost up`")
+        .hint("`run` and `connect` start one by themselves; `provost up` starts one for HTTP")
 }

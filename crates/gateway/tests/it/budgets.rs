@@ -93,7 +93,10 @@ async fn d83_bodies_that_nobody_ends_are_bounded_for_each_grant() {
             answer
         });
     }
-    let answer = within("a refusal", ends.join_next()).await.unwrap().unwrap();
+    let answer = within("a refusal", ends.join_next())
+        .await
+        .unwrap()
+        .unwrap();
     if !answer.is_empty() {
         assert_eq!(tcp::statuses(&answer), [429]);
         let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
