@@ -149,6 +149,7 @@ async fn d51_moments_in_json_are_rfc_3339_everywhere() {
     let record = place.json(&["log"]);
     let export = place.ok(&["audit", "export"]);
     let export: serde_json::Value = serde_json::from_str(export.lines().last().unwrap()).unwrap();
+    let rfc3339 = regex::Regex::new(r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$").unwrap();
     for moment in [
         &minted["grant"]["created"],
         &minted["grant"]["expires"],
@@ -157,8 +158,7 @@ async fn d51_moments_in_json_are_rfc_3339_everywhere() {
         &export["at"],
     ] {
         let text = moment.as_str().unwrap_or_else(|| panic!("{moment}"));
-        let moment = regex::Regex::new(r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$").unwrap();
-        assert!(moment.is_match(text), "{text}");
+        assert!(rfc3339.is_match(text), "{text}");
     }
 }
 
