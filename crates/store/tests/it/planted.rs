@@ -2,7 +2,6 @@
 //! key: nothing of it runs, and it is named.
 
 use std::path::Path;
-use std::time::Duration;
 
 use provost_store::{
     DamageKind, ExportFormat, Filter, Minted, NewGrant, NewServer, OpenError, Store, Transport,
@@ -176,16 +175,19 @@ fn refusal(store: &Store) -> String {
             .journal()
             .append(&intent(call, store.clock().now(), &[], &[]))
         {
-            Ok(_) => std::thread::sleep(Duration::from_millis(1)),
+            Ok(_) => std::thread::yield_now(),
             Err(error) => return error.to_string(),
         }
     }
     String::new()
 }
 
+/// Takes something from where it is, and keeps it elsewhere.
+type Taken = fn(&Path, &Path);
+
 #[test]
 fn a_journal_that_is_taken_away_takes_no_more_entries_and_goes_on_where_it_is_put_back() {
-    let taken: [(&str, fn(&Path, &Path)); 4] = [
+    let taken: [(&str, Taken); 4] = [
         ("data", |data, away| std::fs::rename(data, away).unwrap()),
         ("data/journal", |journal, away| {
             std::fs::rename(journal, away).unwrap()
@@ -233,7 +235,7 @@ fn a_journal_that_is_taken_away_takes_no_more_entries_and_goes_on_where_it_is_pu
             }
         }
         while store.journal().trouble().is_some() {
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::yield_now();
         }
         append_call(&store, 3);
         store.revoke_grant(&admin(), &minted.grant.id).unwrap();
