@@ -21,11 +21,7 @@ const COUNTED: &str = r#"{
 /// Calls as fast as it can until the daemon is gone.
 async fn hammer(url: String, token: String, stop: Arc<AtomicBool>) {
     let auth = format!("Bearer {token}");
-    let headers = [
-        ("authorization", auth.as_str()),
-        ("content-type", "application/json"),
-        ("accept", "application/json, text/event-stream"),
-    ];
+    let headers = [("authorization", auth.as_str())];
     let opening = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {},
         "clientInfo": {"name": "load", "version": "1"}}});
