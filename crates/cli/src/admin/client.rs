@@ -180,13 +180,7 @@ pub(crate) async fn post<T: DeserializeOwned>(
     path: &str,
     body: &impl Serialize,
 ) -> Outcome<T> {
-    let response = send(stream, path, body).await?;
-    let bytes = response
-        .into_body()
-        .collect()
-        .await
-        .map_err(|error| gone().because(error))?
-        .to_bytes();
+    let bytes = whole(send(stream, path, body).await?).await?;
     let reply: Reply<T> = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::internal("the daemon's answer is not understood")
             .because(error)
@@ -198,13 +192,14 @@ pub(crate) async fn post<T: DeserializeOwned>(
 /// Reads a page of plain text.
 pub(crate) async fn get(stream: UnixStream, path: &str) -> Outcome<String> {
     let response = exchange(stream, hyper::Request::get(path), Bytes::new()).await?;
-    let bytes = response
-        .into_body()
-        .collect()
-        .await
-        .map_err(|error| gone().because(error))?
-        .to_bytes();
+    let bytes = whole(response).await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The body of an answer, to its end.
+async fn whole(response: hyper::Response<Incoming>) -> Outcome<Bytes> {
+    let body = response.into_body().collect().await;
+    Ok(body.map_err(|error| gone().because(error))?.to_bytes())
 }
 
 /// Sends one request and hands back the answer with its body still coming.

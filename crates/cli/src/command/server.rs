@@ -434,19 +434,24 @@ fn print(out: &mut dyn Write, view: &ServerView) -> io::Result<()> {
         .try_for_each(|what| line("unusable", what))
 }
 
-fn test(context: &Context, name: String) -> Outcome {
+/// Asks a registered server what it offers: it is started or reached by the daemon,
+/// or by this process when none runs.
+pub(super) fn ask(context: &Context, name: String) -> Outcome<Upstream> {
     let admin = context.admin()?;
-    let report: Upstream = if admin.daemon_runs()? {
-        admin.control(&Control::TestServer { name })?
-    } else {
-        let limits = config::File::default().limits(&config::variable)?;
-        let engine = Engine::start(admin.open()?, &limits)?;
-        block_on(async {
-            let report = engine.test_server(&name).await;
-            engine.stop().await;
-            report
-        })?
-    };
+    if admin.daemon_runs()? {
+        return admin.control(&Control::TestServer { name });
+    }
+    let limits = config::File::default().limits(&config::variable)?;
+    let engine = Engine::start(admin.open()?, &limits)?;
+    block_on(async {
+        let report = engine.test_server(&name).await;
+        engine.stop().await;
+        report
+    })
+}
+
+fn test(context: &Context, name: String) -> Outcome {
+    let report = ask(context, name)?;
     context.output.show(&report, |out| {
         let (good, reset) = (style::GOOD, anstyle::Reset);
         let (name, version) = (escape(&report.name), escape(&report.version));

@@ -3,7 +3,18 @@
 use provost_testkit::client::Client;
 use serde_json::json;
 
-use crate::place::Place;
+use crate::place::{Place, Up};
+
+/// A daemon through which `echo` was called once.
+async fn up_and_called(place: &Place) -> Up {
+    let token = place.furnish();
+    let up = place.up(&[]).await;
+    let client = Client::http(&format!("{}/mcp/files", up.url), Some(&token));
+    client.connect().await;
+    let call = json!({ "name": "echo", "arguments": { "text": "x" } });
+    client.request("tools/call", call).await;
+    up
+}
 
 #[tokio::test]
 async fn status_tells_what_the_daemon_looks_after() {
@@ -79,12 +90,7 @@ fn without_a_daemon_they_say_how_to_start_one() {
 #[tokio::test]
 async fn metrics_are_printed_as_prometheus_reads_them_and_as_json() {
     let place = Place::new();
-    let token = place.furnish();
-    let up = place.up(&[]).await;
-    let client = Client::http(&format!("{}/mcp/files", up.url), Some(&token));
-    client.connect().await;
-    let call = json!({ "name": "echo", "arguments": { "text": "x" } });
-    client.request("tools/call", call).await;
+    let _up = up_and_called(&place).await;
     let text = place.ok(&["metrics"]);
     let line = r#"provost_calls_total{server="files",decision="allow"} 1"#;
     assert!(text.lines().any(|found| found == line), "{text}");
@@ -137,12 +143,7 @@ async fn d51_grants_are_minted_for_the_port_that_was_configured() {
 #[tokio::test]
 async fn d51_moments_in_json_are_rfc_3339_everywhere() {
     let place = Place::new();
-    let token = place.furnish();
-    let up = place.up(&[]).await;
-    let client = Client::http(&format!("{}/mcp/files", up.url), Some(&token));
-    client.connect().await;
-    let call = json!({ "name": "echo", "arguments": { "text": "x" } });
-    client.request("tools/call", call).await;
+    let _up = up_and_called(&place).await;
     let mint = ["grant", "mint", "files", "--label", "ci", "--expires", "1d"];
     let minted = place.json(&mint);
     let history = place.json(&["policy", "history", "files", "small"]);

@@ -10,12 +10,9 @@ use provost_policy::{Call, Caller, Enforced, Text, json};
 use serde::Serialize;
 
 use super::{Check, Explain, Import, Test, read_file, shown};
-use crate::admin::{Control, Upstream};
-use crate::command::Context;
-use crate::daemon::{Engine, config};
+use crate::command::{Context, server};
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
-use crate::runtime::block_on;
 use crate::terminal::{Output, counted, escape, escape_block, style};
 
 /// What was found in one file.
@@ -111,19 +108,7 @@ fn read_offer(path: &Path) -> Outcome<Offer> {
 
 /// What a registered server offers: it is started or reached, and asked.
 fn ask_server(context: &Context, name: &str) -> Outcome<Offer> {
-    let admin = context.admin()?;
-    let name = name.to_owned();
-    let report: Upstream = if admin.daemon_runs()? {
-        admin.control(&Control::TestServer { name })?
-    } else {
-        let limits = config::File::default().limits(&config::variable)?;
-        let engine = Engine::start(admin.open()?, &limits)?;
-        block_on(async {
-            let report = engine.test_server(&name).await;
-            engine.stop().await;
-            report
-        })?
-    };
+    let report = server::ask(context, name.to_owned())?;
     let list = serde_json::to_value(&report.tools).unwrap_or_default();
     Offer::read(&list).ok_or_else(|| Failure::internal("cannot read the server's list of tools"))
 }
