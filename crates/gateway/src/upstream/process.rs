@@ -284,7 +284,9 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Line>, stop: Canc
             },
         };
         if written.is_err() {
-            // One that cannot be talked to is replaced.
+            drop(lines);
+            // One that just ended says how; one that cannot be talked to is replaced.
+            drop(tokio::time::timeout(GRACE, stop.cancelled()).await);
             stop.cancel();
             return;
         }
