@@ -2,22 +2,19 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use provost_policy::document::Policy;
 use provost_store::Secret;
 
 use super::Context;
-use super::connect::finish;
+use super::connect::{bridge, finish};
 use crate::admin::WireSecret;
-use crate::bridge::{
-    Child, Hello, PolicyWatch, RunHello, RunUpstream, open_session, pump, send_policy,
-};
-use crate::daemon::Signals;
+use crate::bridge::{Child, Hello, PolicyWatch, RunHello, RunUpstream, Sessions};
 use crate::diagnostics;
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
-use crate::locations::Places;
 use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
@@ -70,23 +67,12 @@ impl Run {
             policy: text.clone(),
             upstream,
         });
+        let sessions = Arc::new(Sessions::new(places, hello));
         block_on(async {
-            let mut signals = Signals::listen()?;
-            let (stream, welcome) = open_session(&places, &hello, &mut signals).await?;
-            let watching = welcome
-                .run
-                .map(|run| tokio::spawn(watch(places, path, text, run)));
-            let ending = pump(
-                tokio::io::stdin(),
-                tokio::io::stdout(),
-                stream,
-                &mut signals,
-            )
-            .await;
-            if let Some(watching) = watching {
-                watching.abort();
-            }
-            finish(ending)
+            let watching = tokio::spawn(watch(Arc::clone(&sessions), path, text));
+            let ending = bridge(&sessions).await;
+            watching.abort();
+            finish(ending?)
         })
     }
 
@@ -137,7 +123,7 @@ impl Run {
 }
 
 /// Hands changed policies to the daemon; an invalid one is reported and changes nothing.
-async fn watch(places: Places, path: PathBuf, text: String, run: WireSecret) {
+async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
     let mut watch = match PolicyWatch::start(&path, text) {
         Ok(watch) => watch,
         Err(failure) => {
@@ -151,18 +137,9 @@ async fn watch(places: Places, path: PathBuf, text: String, run: WireSecret) {
             remark("the changed policy was refused; the last good one stays in force");
             continue;
         }
-        match send_policy(
-            &places,
-            &Hello::Policy {
-                run: run.clone(),
-                text,
-            },
-        )
-        .await
-        {
-            Ok(welcome) => remark(&format!(
-                "the changed policy is in force as version {}",
-                welcome.version.unwrap_or_default()
+        match sessions.change_policy(text).await {
+            Ok(version) => remark(&format!(
+                "the changed policy is in force as version {version}"
             )),
             Err(failure) => {
                 watch.not_taken();
