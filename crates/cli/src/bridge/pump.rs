@@ -124,6 +124,8 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
                 &opened
             ));
             tokio::select! {
+                // The end of the daemon is seen before the next question is sent after it.
+                biased;
                 link = &mut answers => return link,
                 said = &mut questions => match said {
                     Ok(()) => Ending::StdinEnded,

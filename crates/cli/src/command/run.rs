@@ -31,12 +31,16 @@ In `.mcp.json`, put the words before the command that stands there:
   { \"command\": \"provost\", \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
 
 The command runs in this directory with this environment, less PROVOST_*. Counters belong to the
-policy's path and the command (or the URL and its headers), and survive restarts. A saved policy holds from the next call on;
+policy's path and the command (or the URL and its headers), or to `--name`, and survive restarts. A saved policy holds from the next call on;
 one with errors is reported on stderr, and the last good one stays in force.")]
 pub(crate) struct Run {
     /// The policy
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
+    /// What this is called in `provost log` and everywhere else; its counters belong to the name
+    /// [default: made of the command, `run-server-filesystem-54a7c0`]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// The MCP endpoint to govern
     #[arg(long, conflicts_with = "command", required_unless_present = "command")]
     url: Option<String>,
@@ -61,8 +65,10 @@ impl Run {
         };
         check(&self.policy, &text).map_err(refused)?;
         let places = context.places()?;
+        let name = self.name.clone();
         let upstream = self.upstream(context)?;
         let hello = Hello::Run(RunHello {
+            name,
             policy_path: path.clone(),
             policy: text.clone(),
             upstream,
