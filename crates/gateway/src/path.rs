@@ -24,23 +24,23 @@ use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::{Call, Caller, Charge, RuleId, Window};
 use provost_store::{Decision, Status};
 
-use crate::answer::{self, Failure};
-use crate::asking::answers::{self, Unasked};
-use crate::asking::subscribe;
-use crate::directory::Principal;
-use crate::envelope::{self, Id, Malformed, Message};
-use crate::modern::Claims;
-use crate::outgoing::{Modern, Outgoing};
-use crate::outlet::{Outlet, Reply};
-use crate::permit::Permit;
-use crate::present::{self, Claim, Ended, Present};
-use crate::protocol::{self, Era, RequestKind, TaskMethod};
-use crate::relay::{Flight, Transform};
-use crate::session::{Kept, Session};
-use crate::stage::continuation::Continued;
+use crate::agent::session::{Kept, Session};
+use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::relay::{Flight, Transform};
+use crate::message::answer::{self, Failure};
+use crate::message::continuation::Continued;
+use crate::message::modern::Claims;
+use crate::message::outgoing::{Modern, Outgoing};
+use crate::message::permit::Permit;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, judge, limits, record, settle};
-use crate::worker::Worker;
+use crate::state::directory::Principal;
+use crate::state::present::{self, Claim, Ended, Present};
+use crate::state::worker::Worker;
+use crate::text::asking::answers::{self, Unasked};
+use crate::text::asking::subscribe;
+use crate::text::envelope::{self, Id, Malformed, Message};
+use crate::text::protocol::{self, Era, RequestKind, TaskMethod};
 
 pub(crate) use room::Room;
 

@@ -5,7 +5,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{StatusCode, Uri};
 
 use super::unidentified::Reason;
-use crate::settings::Listen;
+use crate::host::settings::Listen;
 
 /// Names under which the listener may be addressed.
 #[derive(Debug, Clone)]

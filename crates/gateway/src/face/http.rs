@@ -16,21 +16,21 @@ use super::body::Out;
 use super::guard::Guard;
 use super::stream;
 use super::unidentified::{self, Reason, Why};
-use crate::answer::{Failure, RETRY_AFTER_MS};
-use crate::brief::{NAME, brief};
-use crate::budget::Account;
-use crate::budget::gather::Gathered;
-use crate::directory::Principal;
-use crate::modern::Claims;
-use crate::modern::claims::Header;
-use crate::outlet::{Outlet, Reply};
+use crate::agent::session::Session;
+use crate::exchange::outlet::{Outlet, Reply};
+use crate::host::budget::Account;
+use crate::host::budget::gather::Gathered;
+use crate::host::patience;
+use crate::message::answer::{Failure, RETRY_AFTER_MS};
+use crate::message::modern::Claims;
+use crate::message::modern::claims::Header;
 use crate::path::{self, Agent};
-use crate::patience;
-use crate::present::{Claim, Present};
-use crate::protocol;
-use crate::session::Session;
+use crate::state::directory::Principal;
+use crate::state::present::{Claim, Present};
+use crate::state::worker::Worker;
+use crate::text::brief::{NAME, brief};
+use crate::text::protocol;
 use crate::upstream::http::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
-use crate::worker::Worker;
 
 /// Answers one request of the agent listener.
 pub(crate) async fn serve(

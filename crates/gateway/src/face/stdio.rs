@@ -10,17 +10,17 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::unidentified::Reason;
-use crate::answer::Failure;
-use crate::budget::{Account, Full, Lane, SESSION};
-use crate::envelope::{self, Message};
-use crate::outlet::Outlet;
+use crate::agent::session::{OUTBOUND, Outbound, Session};
+use crate::exchange::outlet::Outlet;
+use crate::host::budget::{Account, Full, Lane, SESSION};
+use crate::message::answer::Failure;
 use crate::path::{self, Agent};
-use crate::present::{self, Claim, Ended, Present};
-use crate::session::{OUTBOUND, Outbound, Session};
-use crate::splice;
+use crate::state::present::{self, Claim, Ended, Present};
+use crate::state::worker::Worker;
+use crate::text::envelope::{self, Message};
+use crate::text::lines::{End, Lines};
+use crate::text::splice;
 use crate::upstream::child::ChildSpec;
-use crate::upstream::line::{End, Lines};
-use crate::worker::Worker;
 
 /// With it an agent says that it is ready.
 const INITIALIZED: &[u8] = b"notifications/initialized";

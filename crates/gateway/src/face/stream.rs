@@ -12,16 +12,16 @@ use tracing::{debug, warn};
 
 use super::body::{End, Out};
 use super::http::{conflict, event_stream, no_room, unauthorized};
-use crate::answer::Failure;
-use crate::budget::Lane;
-use crate::inbound::{self, Sorted};
-use crate::present::{Claim, Ended};
-use crate::protocol::Channel;
-use crate::route::Route;
-use crate::session::{OUTBOUND, Opened, Session};
-use crate::sse::{Event, Reader};
+use crate::agent::session::{OUTBOUND, Opened, Session};
+use crate::exchange::inbound::{self, Sorted};
+use crate::exchange::route::Route;
+use crate::host::budget::Lane;
+use crate::message::answer::Failure;
+use crate::state::present::{Claim, Ended};
+use crate::state::worker::Worker;
+use crate::text::protocol::Channel;
+use crate::text::sse::{Event, Reader};
 use crate::upstream::{Fault, FaultKind, http};
-use crate::worker::Worker;
 
 /// Longest pause before the upstream's stream is opened again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

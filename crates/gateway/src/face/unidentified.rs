@@ -10,10 +10,10 @@ use hyper::{Method, Response, StatusCode};
 use tracing::info;
 
 use super::body::Out;
-use crate::answer::Failure;
-use crate::brief::{NAME, brief};
+use crate::message::answer::Failure;
 use crate::path::{self, Agent};
-use crate::worker::Worker;
+use crate::state::worker::Worker;
+use crate::text::brief::{NAME, brief};
 
 /// Unidentified are named in the log at most this often.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -8,14 +8,14 @@ use provost_policy::{Call, RuleId};
 use provost_store::Decision;
 
 use super::{Request, envelope_refusal};
-use crate::answer::Failure;
-use crate::brief::brief;
-use crate::outgoing::Modern;
-use crate::present::Present;
-use crate::protocol::{self, Era, RequestKind, TaskMethod};
-use crate::session::Session;
+use crate::agent::session::Session;
+use crate::message::answer::Failure;
+use crate::message::outgoing::Modern;
 use crate::stage::Stop;
-use crate::worker::Worker;
+use crate::state::present::Present;
+use crate::state::worker::Worker;
+use crate::text::brief::brief;
+use crate::text::protocol::{self, Era, RequestKind, TaskMethod};
 
 /// Two requests with one id cannot be told apart, and a name that only looks
 /// like one of the server's tools must not be taken for it anywhere.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{Cleared, Request};
-use crate::outgoing::{Modern, Outgoing};
-use crate::permit::Permit;
-use crate::present::Present;
-use crate::protocol::Housekeeping;
-use crate::relay::{Flight, Transform};
-use crate::session::{Arrangement, Session};
+use crate::agent::session::{Arrangement, Session};
+use crate::exchange::relay::{Flight, Transform};
+use crate::message::outgoing::{Modern, Outgoing};
+use crate::message::permit::Permit;
 use crate::stage::Stop;
+use crate::state::present::Present;
+use crate::text::protocol::Housekeeping;
 
 /// A housekeeping request on its way; lists are filtered on the way back.
 pub(super) fn flight(

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use provost_policy::json::Value;
 
 use super::{Agent, Request, Room, ended, refuse, unjudged};
-use crate::answer::Failure;
-use crate::budget::SESSION;
-use crate::modern::Declared;
-use crate::outgoing::Outgoing;
-use crate::outlet::Outlet;
-use crate::permit::Permit;
-use crate::present::{Ended, Present};
-use crate::protocol::{Era, Housekeeping, RequestKind};
-use crate::relay::{Flight, Transform};
-use crate::session::Session;
+use crate::agent::session::Session;
+use crate::exchange::outlet::Outlet;
+use crate::exchange::relay::{Flight, Transform};
+use crate::host::budget::SESSION;
+use crate::message::answer::Failure;
+use crate::message::modern::Declared;
+use crate::message::outgoing::Outgoing;
+use crate::message::permit::Permit;
 use crate::stage::Stop;
-use crate::worker::Worker;
+use crate::state::present::{Ended, Present};
+use crate::state::worker::Worker;
+use crate::text::protocol::{Era, Housekeeping, RequestKind};
 
 /// Opens a session. Over stdio the connection already is one and is opened
 /// once; over HTTP each `initialize` without a session id makes one.

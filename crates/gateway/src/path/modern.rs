@@ -12,23 +12,23 @@ use super::{
     Agent, Request, Room, caller, ended, envelope_refusal, govern, housekeeping, judged_as, lasts,
     record_envelope, refuse, tool_call,
 };
-use crate::answer::Failure;
-use crate::asking::{self, Wanted, answers, subscribe};
-use crate::envelope;
-use crate::modern::claims::Header;
-use crate::modern::{self, Declared, ToolHeaders, meta};
-use crate::outgoing::{Modern, STATE};
-use crate::outlet::Outlet;
-use crate::present::{Ended, Present};
-use crate::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
-use crate::relay::fault_ending;
-use crate::route::Route;
-use crate::session::{Coming, Session};
-use crate::stage::continuation::{self, Continued, Spent, Unusable};
+use crate::agent::session::{Coming, Session};
+use crate::exchange::outlet::Outlet;
+use crate::exchange::relay::fault_ending;
+use crate::exchange::route::Route;
+use crate::message::answer::Failure;
+use crate::message::continuation::{self, Continued, Spent, Unusable};
+use crate::message::modern::claims::Header;
+use crate::message::modern::{self, Declared, ToolHeaders, meta};
+use crate::message::outgoing::{Modern, STATE};
 use crate::stage::record::{self, Subject};
 use crate::stage::{Stop, judge};
+use crate::state::present::{Ended, Present};
+use crate::state::worker::{Shared, Worker};
+use crate::text::asking::{self, Wanted, answers, subscribe};
+use crate::text::envelope;
+use crate::text::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
 use crate::upstream::Fault;
-use crate::worker::{Shared, Worker};
 
 /// Whether a request is of the modern era: it says so, its headers do, or the
 /// connection it came on was opened so.

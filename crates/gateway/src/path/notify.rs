@@ -9,18 +9,18 @@ use provost_store::Status;
 use tracing::debug;
 
 use super::{Agent, ending, record_ended, record_envelope};
-use crate::answer::Failure;
-use crate::envelope::{self, Answer, Id, Message, id_key};
+use crate::agent::session::Session;
+use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::route::Route;
 use crate::face::stream;
-use crate::modern::meta;
-use crate::outlet::{Outlet, Reply};
-use crate::permit::Permit;
-use crate::present::{Ended, Present};
-use crate::protocol::{self, Era, KnownNotification};
-use crate::route::Route;
-use crate::session::Session;
+use crate::message::answer::Failure;
+use crate::message::modern::meta;
+use crate::message::permit::Permit;
 use crate::stage::settle;
-use crate::worker::Worker;
+use crate::state::present::{Ended, Present};
+use crate::state::worker::Worker;
+use crate::text::envelope::{self, Answer, Id, Message, id_key};
+use crate::text::protocol::{self, Era, KnownNotification};
 
 /// A notification: passes if the era knows it from agents. A request without an
 /// id looks like one, and is never forwarded.

@@ -4,9 +4,9 @@
 use provost_policy::json::Document;
 
 use super::Agent;
-use crate::answer::Failure;
-use crate::budget::{Held, Lane, MESSAGE, Place};
-use crate::envelope::{Malformed, Message};
+use crate::host::budget::{Held, Lane, MESSAGE, Place};
+use crate::message::answer::Failure;
+use crate::text::envelope::{Malformed, Message};
 
 /// What a message takes up while it is on its way.
 pub(crate) struct Room {

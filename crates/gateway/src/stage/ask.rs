@@ -11,13 +11,13 @@ use provost_store::{Decision, Status};
 
 use super::record::{self, Subject};
 use super::{Stop, judge, limits, settle};
-use crate::asking::{self, Misasked, Question};
-use crate::modern::Declared;
-use crate::permit::Permit;
-use crate::present::Present;
-use crate::protocol::Era;
-use crate::session::{Kept, Session};
-use crate::worker::Shared;
+use crate::agent::session::{Kept, Session};
+use crate::message::modern::Declared;
+use crate::message::permit::Permit;
+use crate::state::present::Present;
+use crate::state::worker::Shared;
+use crate::text::asking::{self, Misasked, Question};
+use crate::text::protocol::Era;
 
 /// The method in the record of what asks where nothing may ask.
 const MISASKED: &str = "(question)";

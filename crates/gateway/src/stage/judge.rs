@@ -7,9 +7,9 @@ use provost_policy::{Call, Caller, Charge, Moment, RuleId};
 use provost_store::Decision;
 
 use super::Stop;
-use crate::directory::Rules;
-use crate::present::Present;
-use crate::worker::Shared;
+use crate::state::directory::Rules;
+use crate::state::present::Present;
+use crate::state::worker::Shared;
 
 /// What a shadow policy said.
 #[derive(Debug, Default)]

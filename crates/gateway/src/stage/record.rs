@@ -14,11 +14,11 @@ use tracing::{error, info};
 
 use super::Stop;
 use super::judge::ShadowSaid;
-use crate::brief::{NAME, SENTENCE, brief};
-use crate::directory::Principal;
-use crate::permit::Permit;
-use crate::present::Present;
-use crate::worker::Shared;
+use crate::message::permit::Permit;
+use crate::state::directory::Principal;
+use crate::state::present::Present;
+use crate::state::worker::Shared;
+use crate::text::brief::{NAME, SENTENCE, brief};
 
 /// Keys of arguments in one record; nobody reads more.
 const MOST_KEYS: usize = 256;

@@ -26,15 +26,15 @@ use super::Fault;
 use super::allowance::Allowance;
 use super::process::{Line, Program, Running};
 use super::starts::Starts;
-use crate::budget::Account;
-use crate::envelope::IdKey;
-use crate::outgoing::Outgoing;
-use crate::patience;
-use crate::permit::Permit;
-use crate::protocol::Era;
-use crate::session::{Kept, Session};
-use crate::settings::Wrapper;
-use crate::splice;
+use crate::agent::session::{Kept, Session};
+use crate::host::budget::Account;
+use crate::host::patience;
+use crate::host::settings::Wrapper;
+use crate::message::outgoing::Outgoing;
+use crate::message::permit::Permit;
+use crate::text::envelope::IdKey;
+use crate::text::protocol::Era;
+use crate::text::splice;
 
 /// Messages that may wait for one request's reader.
 const WAITING: usize = 256;

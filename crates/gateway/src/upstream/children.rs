@@ -14,9 +14,9 @@ use super::child::{Child, ChildBounds, ChildSpec, Holder, Inbox};
 use super::starts::Starts;
 use super::uses::Use;
 use super::{Fault, FaultKind, Room, Witness, process};
-use crate::budget::Account;
-use crate::protocol::Era;
-use crate::session::Session;
+use crate::agent::session::Session;
+use crate::host::budget::Account;
+use crate::text::protocol::Era;
 
 /// All child processes.
 pub(crate) struct Children {

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tracing::debug;
 
-use crate::socket;
+use crate::host::socket;
 use crate::upstream::{Fault, Witness};
 
 /// Idle HTTP/1.1 connections kept for each worker.

@@ -12,10 +12,10 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tracing::{debug, trace};
 
-use crate::budget::Account;
-use crate::budget::gather::Gathered;
-use crate::patience;
-use crate::permit::Permit;
+use crate::host::budget::Account;
+use crate::host::budget::gather::Gathered;
+use crate::host::patience;
+use crate::message::permit::Permit;
 use crate::upstream::connections::{Age, Connections, Sender, Target};
 use crate::upstream::{Fault, Witness};
 

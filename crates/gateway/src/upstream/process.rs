@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{Fault, Witness, stderr};
-use crate::permit::Permit;
-use crate::settings::Wrapper;
+use crate::host::settings::Wrapper;
+use crate::message::permit::Permit;
 
 /// What to start, and in which surroundings.
 #[derive(Clone, PartialEq, Eq)]

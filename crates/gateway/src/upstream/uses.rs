@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::child::Child;
 use super::{Children, Fault, answer_in};
-use crate::session::Session;
+use crate::agent::session::Session;
 
 /// One use of a process.
 pub(crate) struct Use {

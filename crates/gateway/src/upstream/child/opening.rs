@@ -10,13 +10,13 @@ use tracing::{info, warn};
 
 use super::reading::last_words;
 use super::{Child, OpenedBy};
-use crate::envelope::{self, Message};
-use crate::outgoing::Outgoing;
-use crate::patience;
-use crate::permit::Permit;
-use crate::protocol::INITIALIZED;
-use crate::session::Session;
-use crate::splice::{self, Splice};
+use crate::agent::session::Session;
+use crate::host::patience;
+use crate::message::outgoing::Outgoing;
+use crate::message::permit::Permit;
+use crate::text::envelope::{self, Message};
+use crate::text::protocol::INITIALIZED;
+use crate::text::splice::{self, Splice};
 use crate::upstream::process::Line;
 use crate::upstream::{Fault, FaultKind, answer_in, is_result, process};
 

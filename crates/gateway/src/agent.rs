@@ -1,0 +1,3 @@
+//! What is open between an agent and its server.
+
+pub(crate) mod session;

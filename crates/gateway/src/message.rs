@@ -1,0 +1,7 @@
+//! What is said: requests on their way to a server with the permit to go there, and what an agent is answered.
+
+pub(crate) mod answer;
+pub(crate) mod continuation;
+pub(crate) mod modern;
+pub(crate) mod outgoing;
+pub(crate) mod permit;
