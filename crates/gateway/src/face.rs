@@ -4,6 +4,6 @@ pub(crate) mod body;
 pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod listener;
+pub(crate) mod recorded;
 pub(crate) mod stdio;
 pub(crate) mod stream;
-pub(crate) mod unidentified;

@@ -15,19 +15,18 @@ mod state;
 mod text;
 mod upstream;
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use provost_store::{GrantId, Processes, Server, ServerId, Store, StoreError};
+use provost_store::{Processes, Server, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 pub use exchange::probe::{ArgumentReport, ServerFailed, ServerFault, ServerReport, ToolReport};
 pub use face::listener::ListenError;
+pub use face::stdio::{ChildOverride, StdioAgent};
 pub use host::budget::Standing;
 pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
 
@@ -36,7 +35,7 @@ use crate::host::threads::Threads;
 use crate::message::continuation::{LIFETIME, Seals};
 use crate::state::directory::Directory;
 use crate::state::worker::{Shared, Worker};
-use crate::text::protocol::Era;
+use crate::text::era::Era;
 use crate::upstream::Children;
 use crate::upstream::child::{ChildBounds, ChildSpec};
 use crate::upstream::process::Program;
@@ -63,30 +62,6 @@ struct Inner {
     closed: AtomicBool,
     listening: Mutex<Option<SocketAddr>>,
     accepting: CancellationToken,
-}
-
-/// One agent on stdio, as the unix socket's hello described it.
-#[derive(Debug, Clone)]
-pub struct StdioAgent {
-    /// The grant it works under; authenticated by the caller.
-    pub grant: GrantId,
-    /// The server it speaks to.
-    pub server: ServerId,
-    /// With `provost run`: the agent's own child process.
-    pub child: Option<ChildOverride>,
-}
-
-/// What `provost run` starts for its agent, instead of the registered command.
-#[derive(Debug, Clone)]
-pub struct ChildOverride {
-    /// The program.
-    pub command: OsString,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-    /// Its working directory.
-    pub directory: PathBuf,
-    /// Its whole environment.
-    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// The gateway cannot start.

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod continuation;
+pub(crate) mod fault;
 pub(crate) mod modern;
 pub(crate) mod outgoing;
 pub(crate) mod permit;

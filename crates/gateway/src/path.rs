@@ -40,7 +40,8 @@ use crate::state::worker::Worker;
 use crate::text::asking::answers::{self, Unasked};
 use crate::text::asking::subscribe;
 use crate::text::envelope::{self, Id, Malformed, Message};
-use crate::text::protocol::{self, Era, RequestKind, TaskMethod};
+use crate::text::era::Era;
+use crate::text::protocol::{self, RequestKind, TaskMethod};
 
 pub(crate) use room::Room;
 

@@ -3,7 +3,10 @@
 pub(crate) mod asking;
 pub(crate) mod brief;
 pub(crate) mod envelope;
+pub(crate) mod era;
+pub(crate) mod headers;
 pub(crate) mod lines;
+pub(crate) mod meta;
 pub(crate) mod protocol;
 pub(crate) mod splice;
 pub(crate) mod sse;

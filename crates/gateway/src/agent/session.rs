@@ -21,12 +21,13 @@ use crate::exchange::relay::Transform;
 use crate::host::budget::{Account, Held};
 use crate::host::metrics::Counts;
 use crate::message::continuation::Spent;
-use crate::message::modern::{Declared, meta};
+use crate::message::modern::Declared;
 use crate::message::outgoing::{Modern, Outgoing};
 use crate::path::Room;
 use crate::state::directory::Principal;
 use crate::text::envelope::IdKey;
-use crate::text::protocol::Era;
+use crate::text::era::Era;
+use crate::text::meta;
 use crate::text::sse::Event;
 
 use standing::Standing;

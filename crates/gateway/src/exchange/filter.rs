@@ -10,7 +10,8 @@ use crate::exchange::route::Route;
 use crate::state::directory::Holding;
 use crate::state::worker::Worker;
 use crate::text::asking;
-use crate::text::protocol::{self, Era};
+use crate::text::era::Era;
+use crate::text::protocol;
 use crate::text::splice::Splice;
 
 /// How long a client may keep a filtered list, in milliseconds.

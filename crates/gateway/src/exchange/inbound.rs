@@ -13,17 +13,20 @@ use crate::agent::session::{Pending, Question};
 use crate::exchange::filter;
 use crate::exchange::relay::Transform;
 use crate::exchange::route::Route;
-use crate::message::answer::{self, DECISION_KEY, Failure};
-use crate::message::modern::{Declared, meta};
-use crate::message::outgoing::STATE;
+use crate::message::answer::{self, Failure};
+use crate::message::modern::Declared;
 use crate::message::permit::Permit;
 use crate::stage::ask::Asked;
 use crate::stage::{Stop, settle};
 use crate::state::present::{Ended, Present};
 use crate::state::worker::Worker;
+use crate::text::asking::STATE;
 use crate::text::asking::{self, Asking, Inline, Misasked, Part};
 use crate::text::envelope::{self, Answer, Id, IdKey, Message};
-use crate::text::protocol::{self, Channel, Era, KnownNotification};
+use crate::text::era::Era;
+use crate::text::meta;
+use crate::text::meta::DECISION_KEY;
+use crate::text::protocol::{self, Channel, KnownNotification};
 use crate::text::splice::{self, Splice};
 
 /// Questions of an upstream that may be open in one session.

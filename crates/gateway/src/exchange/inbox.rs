@@ -17,7 +17,8 @@ use crate::state::directory::Directory;
 use crate::state::present::Present;
 use crate::state::worker::{Shared, Worker};
 use crate::text::envelope::{self, Message};
-use crate::text::protocol::{Channel, Era};
+use crate::text::era::Era;
+use crate::text::protocol::Channel;
 use crate::upstream::Upstream;
 use crate::upstream::child::{Child, Holder, Inbox};
 

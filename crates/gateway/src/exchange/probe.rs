@@ -11,14 +11,16 @@ use serde::Serialize;
 
 use crate::agent::session::{Outbound, Session};
 use crate::exchange::route::Route;
-use crate::message::modern::meta;
+use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
 use crate::state::directory::Directory;
 use crate::state::worker::Worker;
 use crate::text::envelope;
-use crate::text::protocol::{self, Era};
-use crate::upstream::{Exchange, Fault, FaultKind, LONGEST_PAUSE};
+use crate::text::era::Era;
+use crate::text::meta;
+use crate::text::protocol;
+use crate::upstream::{Exchange, LONGEST_PAUSE};
 
 /// Pages of a list that are followed; an honest server has fewer.
 const MOST_PAGES: usize = 100;

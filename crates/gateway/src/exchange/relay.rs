@@ -17,6 +17,7 @@ use crate::exchange::inbound::{self, Answered, Sorted};
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::exchange::route::Route;
 use crate::message::answer::Failure;
+use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
 use crate::path::Room;
@@ -24,9 +25,11 @@ use crate::stage::{Stop, settle};
 use crate::state::present::ended;
 use crate::state::worker::{CANCELLING, Worker};
 use crate::text::envelope::IdKey;
-use crate::text::protocol::{Channel, Era};
+use crate::text::envelope::is_result;
+use crate::text::era::Era;
+use crate::text::protocol::Channel;
 use crate::text::sse::Event;
-use crate::upstream::{Exchange, Fault, FaultKind, is_result};
+use crate::upstream::Exchange;
 
 use source::{Source, Trail};
 use way::Way;
@@ -504,7 +507,7 @@ impl Flight {
         }
         let server = &self.route.site.server.name;
         let (status, failure) = match why {
-            Broken::Fault(fault) => fault_ending(fault, server),
+            Broken::Fault(fault) => fault.ending(server),
             Broken::Gone | Broken::Ended => (Status::Cancelled, Failure::busy("the session ended")),
             Broken::GrantEnded => (Status::GrantEnded, Failure::ended(&ended())),
             Broken::OtherEra => (Status::RpcError, Failure::other_era(server, self.era)),
@@ -582,25 +585,6 @@ async fn at(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// How a call ends that its upstream failed, in the record and for the agent.
-pub(crate) fn fault_ending(fault: Fault, server: &str) -> (Status, Failure) {
-    let down = Failure::upstream_down(server);
-    match fault.kind {
-        FaultKind::Unusable => (Status::NotSent, Failure::upstream_unusable(server)),
-        FaultKind::NoProcess(room) => (Status::NotSent, Failure::no_process(server, room)),
-        FaultKind::OpenedOtherwise => (Status::NotSent, Failure::opened_otherwise(server)),
-        FaultKind::Pausing => (Status::NotSent, Failure::pausing(server)),
-        FaultKind::Outdated if fault.sent => (Status::UpstreamDown, Failure::outdated(server)),
-        FaultKind::Outdated => (Status::NotSent, Failure::outdated(server)),
-        _ if !fault.sent => (Status::NotSent, down),
-        FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, down),
-        FaultKind::Slow => (Status::Timeout, Failure::upstream_slow(server)),
-        FaultKind::NoRoom(full) => (Status::BadAnswer, Failure::no_memory(full)),
-        FaultKind::Lies => (Status::BadAnswer, Failure::upstream_lies(server)),
-        FaultKind::Status(status) => (Status::Http(status), down),
     }
 }
 

@@ -9,19 +9,22 @@ use provost_store::{Processes, Status};
 use tracing::{debug, info};
 
 use crate::agent::session::Session;
-use crate::exchange::relay::fault_ending;
 use crate::host::budget::Account;
-use crate::host::patience;
+use crate::host::deadline;
+use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
 use crate::stage::{ask, settle};
 use crate::state::directory::Site;
 use crate::state::worker::Worker;
+use crate::text::envelope::is_result;
 use crate::text::envelope::{self, IdKey};
-use crate::text::protocol::{Era, INITIALIZED};
+use crate::text::era::Era;
+use crate::text::headers::SESSION_ID;
+use crate::text::protocol::INITIALIZED;
 use crate::upstream::child::{ChildSpec, Holder};
-use crate::upstream::http::{self, HttpUpstream, SESSION_ID, SessionHeaders};
-use crate::upstream::{Exchange, Fault, FaultKind, Upstream, Use, Witness, is_result};
+use crate::upstream::http::{self, HttpUpstream, SessionHeaders};
+use crate::upstream::{ChildLines, Exchange, Upstream, Use, Witness};
 
 /// A session and the server it is with.
 #[derive(Clone)]
@@ -103,7 +106,7 @@ impl Route {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;
                 let sent = Box::pin(child.request(&self.session, permit, message)).await?;
-                Ok(Exchange::Lines(child.lines(sent)))
+                Ok(Exchange::Lines(ChildLines::new(child, sent)))
             }
             Upstream::Http(http) => {
                 let generation = self.session.state().generation;
@@ -153,7 +156,7 @@ impl Route {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Modern)?;
                 let sent = Box::pin(child.request(&self.session, permit, message)).await?;
-                Ok(Exchange::Lines(child.lines(sent)))
+                Ok(Exchange::Lines(ChildLines::new(child, sent)))
             }
             Upstream::Http(http) => {
                 let with = SessionHeaders {
@@ -186,7 +189,9 @@ impl Route {
             }
             Upstream::Http(http) => {
                 let limit = worker.shared.settings.call_timeout;
-                let _turn = patience::one_of(limit, self.session.account().asides()).await?;
+                let _turn = deadline::place(limit, self.session.account().asides())
+                    .await
+                    .map_err(|_| Fault::no_turn())?;
                 let generation = self.session.state().generation;
                 match self.post(worker, http, permit, message.clone()).await {
                     Err(Fault {
@@ -447,7 +452,9 @@ impl Route {
         generation: u64,
     ) -> Result<(), Fault> {
         let limit = worker.shared.settings.call_timeout;
-        let _reopening = patience::turn(limit, &self.session.reopening).await?;
+        let _reopening = deadline::lock(limit, &self.session.reopening)
+            .await
+            .map_err(|_| Fault::no_turn())?;
         let opening = {
             let state = self.session.state();
             if state.over.is_some() {
@@ -537,7 +544,7 @@ impl Route {
         match answered.await {
             Ok(answer) if is_result(&answer) => Status::Ok,
             Ok(_) => Status::RpcError,
-            Err(fault) => fault_ending(fault, &self.site.server.name).0,
+            Err(fault) => fault.ending(&self.site.server.name).0,
         }
     }
 }

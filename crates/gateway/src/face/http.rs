@@ -14,13 +14,14 @@ use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::body::Out;
 use super::guard::Guard;
+use super::recorded::{self, Why};
 use super::stream;
-use super::unidentified::{self, Reason, Why};
 use crate::agent::session::Session;
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::host::budget::Account;
 use crate::host::budget::gather::Gathered;
-use crate::host::patience;
+use crate::host::deadline;
+use crate::host::unidentified::Reason;
 use crate::message::answer::{Failure, RETRY_AFTER_MS};
 use crate::message::modern::Claims;
 use crate::message::modern::claims::Header;
@@ -29,8 +30,8 @@ use crate::state::directory::Principal;
 use crate::state::present::{Claim, Present};
 use crate::state::worker::Worker;
 use crate::text::brief::{NAME, brief};
+use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use crate::text::protocol;
-use crate::upstream::http::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 
 /// Answers one request of the agent listener.
 pub(crate) async fn serve(
@@ -52,7 +53,8 @@ async fn answer(
     guard
         .check(request.uri(), request.headers())
         .map_err(|(status, why)| {
-            counts.add(why, named(why, request.headers()));
+            let named = named(why, request.headers()).map(|named| brief(named, NAME));
+            counts.add(why, named.as_deref());
             refused(status, why.answer())
         })?;
     let name = request
@@ -87,10 +89,10 @@ async fn answer(
                 brief(name, NAME)
             ),
         );
-        return Err(unidentified::recorded(worker, &agent, &method, refusal));
+        return Err(recorded::recorded(worker, &agent, &method, refusal));
     }
     let admitted = admitted(worker, claim, request).await;
-    admitted.map_err(|refusal| unidentified::recorded(worker, &agent, &method, refusal))
+    admitted.map_err(|refusal| recorded::recorded(worker, &agent, &method, refusal))
 }
 
 /// A request of a known grant for its own server.
@@ -306,7 +308,7 @@ async fn read(
         }
         Ok(whole.done())
     };
-    match patience::within(worker.shared.settings.request_timeout, whole).await {
+    match deadline::within(worker.shared.settings.request_timeout, whole).await {
         Ok(read) => read,
         Err(_) => Err(refused(
             StatusCode::REQUEST_TIMEOUT,

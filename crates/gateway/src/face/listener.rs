@@ -22,7 +22,7 @@ use crate::host::budget;
 use crate::host::machine;
 use crate::host::settings::{Listen, Settings};
 use crate::host::threads::Threads;
-use crate::host::tls;
+use crate::host::tls::{self, BadFile};
 use crate::state::worker::{Shared, Worker};
 
 /// The listener cannot be opened.
@@ -63,7 +63,8 @@ pub(crate) fn open(
     if !listen.address.ip().is_loopback() && listen.tls.is_none() && !listen.behind_proxy {
         return Err(ListenError::Unprotected(listen.address));
     }
-    let tls = listen.tls.as_ref().map(tls::acceptor).transpose()?;
+    let tls = listen.tls.as_ref().map(tls::acceptor).transpose();
+    let tls = tls.map_err(|BadFile { path, reason }| ListenError::Certificate { path, reason })?;
     let bind = |source| ListenError::Bind {
         address: listen.address,
         source,

@@ -17,11 +17,12 @@ use crate::exchange::inbound::{self, Sorted};
 use crate::exchange::route::Route;
 use crate::host::budget::Lane;
 use crate::message::answer::Failure;
+use crate::message::fault::{Fault, FaultKind};
 use crate::state::present::{Claim, Ended};
 use crate::state::worker::Worker;
 use crate::text::protocol::Channel;
 use crate::text::sse::{Event, Reader};
-use crate::upstream::{Fault, FaultKind, http};
+use crate::upstream::http;
 
 /// Longest pause before the upstream's stream is opened again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use provost_policy::Text;
 use provost_store::{Decision, Status};
 
-use crate::face::unidentified::Unidentified;
+use super::unidentified::Unidentified;
 use crate::host::budget::Standing;
 
 /// Upper bounds of the latency buckets, in microseconds.

@@ -1,7 +1,7 @@
 //! TLS on both sides: to upstreams with the machine's own roots, and for the
 //! listener with the operator's certificate.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::pem::PemObject;
@@ -10,7 +10,6 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::warn;
 
-use crate::face::listener::ListenError;
 use crate::host::settings::TlsFiles;
 
 /// TLS towards upstreams; reads the machine's roots when first needed.
@@ -22,6 +21,12 @@ impl Connector {
     pub(crate) fn get(&self, own: Option<&Path>) -> Option<TlsConnector> {
         self.0.get_or_init(|| connector(own)).clone()
     }
+}
+
+/// A certificate or a key that cannot be used.
+pub(crate) struct BadFile {
+    pub(crate) path: PathBuf,
+    pub(crate) reason: String,
 }
 
 fn connector(own: Option<&Path>) -> Option<TlsConnector> {
@@ -56,8 +61,8 @@ fn connector(own: Option<&Path>) -> Option<TlsConnector> {
 }
 
 /// TLS for the listener.
-pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ListenError> {
-    let bad = |path: &std::path::Path, reason: String| ListenError::Certificate {
+pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, BadFile> {
+    let bad = |path: &Path, reason: String| BadFile {
         path: path.to_owned(),
         reason,
     };

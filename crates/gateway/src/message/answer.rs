@@ -6,14 +6,11 @@ use provost_policy::judge::Refusal;
 use serde_json::{Value, json};
 
 use crate::host::budget::Full;
-use crate::message::modern::meta;
 use crate::text::asking::Misasked;
 use crate::text::brief::{SENTENCE, brief};
-use crate::text::protocol::{self, Era};
-use crate::upstream::Room;
-
-/// Key of the member in `_meta` (or `data`) that explains a decision.
-pub(crate) const DECISION_KEY: &str = "dev.provost/decision";
+use crate::text::era::Era;
+use crate::text::meta::{self, DECISION_KEY};
+use crate::text::protocol;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
@@ -170,12 +167,12 @@ impl Failure {
     }
 
     /// No process is started, because there are as many as there may be.
-    pub(crate) fn no_process(server: &str, room: Room) -> Self {
-        let text = match room {
-            Room::Grant => format!(
+    pub(crate) fn no_process(server: &str, full: Full) -> Self {
+        let text = match full {
+            Full::Share => format!(
                 "server `{server}` is not started: this grant has as many server processes as it may have; end another session of it first"
             ),
-            Room::All => format!(
+            Full::Whole => format!(
                 "server `{server}` is not started: there are as many server processes as there may be; try again later"
             ),
         };

@@ -7,23 +7,18 @@
 
 pub(crate) mod annotations;
 pub(crate) mod claims;
-pub(crate) mod meta;
+pub(crate) mod declared;
 pub(crate) mod sentinel;
 
 pub(crate) use annotations::ToolHeaders;
 pub(crate) use claims::Claims;
-pub(crate) use meta::Declared;
+pub(crate) use declared::Declared;
 
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderValue};
 use provost_policy::json::Value;
 
+use crate::text::headers::{METHOD, NAME, PROTOCOL_VERSION};
 use crate::text::protocol;
-use crate::upstream::http::PROTOCOL_VERSION;
-
-/// Carries the method of a request.
-pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-/// Carries what a request names: a tool, a prompt, a resource, a task.
-pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The member of `params` that the header `Mcp-Name` repeats.
 fn named_by(method: &str) -> Option<&'static str> {

@@ -10,12 +10,13 @@ use hyper::header::HeaderMap;
 use provost_policy::json::Value;
 
 use crate::host::budget::Account;
-use crate::message::answer::DECISION_KEY;
 use crate::message::continuation::{Continued, Fingerprint};
-use crate::message::modern::{self, Declared, meta};
-use crate::text::asking::Wanted;
+use crate::message::modern::{self, Declared};
+use crate::text::asking::{STATE, Wanted};
 use crate::text::brief::{NAME, brief};
 use crate::text::envelope::{self, Id, IdKey, Message};
+use crate::text::meta;
+use crate::text::meta::DECISION_KEY;
 use crate::text::protocol;
 use crate::text::splice::{self, Splice};
 
@@ -49,10 +50,6 @@ pub(crate) struct Modern {
     /// The name under which its result may carry questions.
     pub(crate) carries: &'static str,
 }
-
-/// The member of `params`, and of results, with the state of a call that is
-/// continued.
-pub(crate) const STATE: &str = "requestState";
 
 impl Outgoing {
     /// Notes where id and progress token stand in `text`.

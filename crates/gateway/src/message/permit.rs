@@ -7,9 +7,9 @@ use std::fmt;
 
 use provost_policy::RuleId;
 
+use crate::message::fault::Fault;
 use crate::state::present::Grounds;
 use crate::text::protocol::Housekeeping;
-use crate::upstream::Fault;
 
 /// Proof that a message may be sent to an upstream.
 ///

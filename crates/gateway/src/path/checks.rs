@@ -15,7 +15,8 @@ use crate::stage::Stop;
 use crate::state::present::Present;
 use crate::state::worker::Worker;
 use crate::text::brief::brief;
-use crate::text::protocol::{self, Era, RequestKind, TaskMethod};
+use crate::text::era::Era;
+use crate::text::protocol::{self, RequestKind, TaskMethod};
 
 /// Two requests with one id cannot be told apart, and a name that only looks
 /// like one of the server's tools must not be taken for it anywhere.

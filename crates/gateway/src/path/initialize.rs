@@ -16,7 +16,8 @@ use crate::message::permit::Permit;
 use crate::stage::Stop;
 use crate::state::present::{Ended, Present};
 use crate::state::worker::Worker;
-use crate::text::protocol::{Era, Housekeeping, RequestKind};
+use crate::text::era::Era;
+use crate::text::protocol::{Housekeeping, RequestKind};
 
 /// Opens a session. Over stdio the connection already is one and is opened
 /// once; over HTTP each `initialize` without a session id makes one.

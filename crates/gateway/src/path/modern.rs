@@ -14,21 +14,23 @@ use super::{
 };
 use crate::agent::session::{Coming, Session};
 use crate::exchange::outlet::Outlet;
-use crate::exchange::relay::fault_ending;
 use crate::exchange::route::Route;
 use crate::message::answer::Failure;
 use crate::message::continuation::{self, Continued, Spent, Unusable};
+use crate::message::fault::Fault;
 use crate::message::modern::claims::Header;
-use crate::message::modern::{self, Declared, ToolHeaders, meta};
-use crate::message::outgoing::{Modern, STATE};
+use crate::message::modern::{self, Declared, ToolHeaders, declared};
+use crate::message::outgoing::Modern;
 use crate::stage::record::{self, Subject};
 use crate::stage::{Stop, judge};
 use crate::state::present::{Ended, Present};
 use crate::state::worker::{Shared, Worker};
+use crate::text::asking::STATE;
 use crate::text::asking::{self, Wanted, answers, subscribe};
 use crate::text::envelope;
-use crate::text::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
-use crate::upstream::Fault;
+use crate::text::era::Era;
+use crate::text::meta;
+use crate::text::protocol::{self, Housekeeping, LEGACY, MODERN, RequestKind};
 
 /// Whether a request is of the modern era: it says so, its headers do, or the
 /// connection it came on was opened so.
@@ -124,7 +126,7 @@ fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
     if meta::version(request.params).is_none() {
         return Err(unclaimed(agent, request, stdio.is_some()));
     }
-    let declared = meta::declared(request.params)?;
+    let declared = declared::declared(request.params)?;
     let version = meta::version(request.params).and_then(Value::as_str);
     let version = version.unwrap_or_default();
     if stdio.is_none() {
@@ -267,14 +269,14 @@ async fn prepare(
             };
             match known {
                 Ok(()) => return Ok(Some(route)),
-                Err(fault) => fault_ending(fault, server).1,
+                Err(fault) => fault.ending(server).1,
             }
         }
         Ok(false) if discovers => Failure::no_discovery(server),
         Ok(false) => Failure::other_era(server, Era::Modern),
         // Some legacy servers end when they are asked; the agent may still choose.
         Err(fault) if discovers && fault == Fault::broken() => Failure::no_discovery(server),
-        Err(fault) => fault_ending(fault, server).1,
+        Err(fault) => fault.ending(server).1,
     };
     // A grant that ended, or a server that changed meanwhile, has words of its own.
     let stays = |present: &Present<'_>| Arc::ptr_eq(&present.site, &route.site);

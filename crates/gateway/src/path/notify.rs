@@ -14,13 +14,14 @@ use crate::exchange::outlet::{Outlet, Reply};
 use crate::exchange::route::Route;
 use crate::face::stream;
 use crate::message::answer::Failure;
-use crate::message::modern::meta;
 use crate::message::permit::Permit;
 use crate::stage::settle;
 use crate::state::present::{Ended, Present};
 use crate::state::worker::Worker;
 use crate::text::envelope::{self, Answer, Id, Message, id_key};
-use crate::text::protocol::{self, Era, KnownNotification};
+use crate::text::era::Era;
+use crate::text::meta;
+use crate::text::protocol::{self, KnownNotification};
 
 /// A notification: passes if the era knows it from agents. A request without an
 /// id looks like one, and is never forwarded.

@@ -17,7 +17,7 @@ use crate::message::permit::Permit;
 use crate::state::present::Present;
 use crate::state::worker::Shared;
 use crate::text::asking::{self, Misasked, Question};
-use crate::text::protocol::Era;
+use crate::text::era::Era;
 
 /// The method in the record of what asks where nothing may ask.
 const MISASKED: &str = "(question)";

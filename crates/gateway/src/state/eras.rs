@@ -15,16 +15,17 @@ use provost_policy::lengths;
 use tracing::debug;
 
 use crate::exchange::route::Route;
-use crate::host::patience;
+use crate::host::deadline;
 use crate::host::turns::Turns;
 use crate::message::answer;
+use crate::message::fault::{Fault, FaultKind};
 use crate::message::modern::ToolHeaders;
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
 use crate::state::worker::Worker;
 use crate::text::envelope::{self, Answer, Message};
-use crate::text::protocol::{self, Era};
-use crate::upstream::{Fault, FaultKind};
+use crate::text::era::Era;
+use crate::text::protocol;
 
 /// How long a server may take over `server/discover`: some never answer what
 /// they do not know, others take a while to start.
@@ -284,7 +285,9 @@ impl Route {
         if eras.is_known(tool) {
             return Ok(());
         }
-        let _asking = patience::turn(worker.shared.settings.call_timeout, &eras.asking).await?;
+        let _asking = deadline::lock(worker.shared.settings.call_timeout, &eras.asking)
+            .await
+            .map_err(|_| Fault::no_turn())?;
         if eras.is_known(tool) {
             return Ok(());
         }

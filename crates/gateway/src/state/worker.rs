@@ -22,7 +22,7 @@ use crate::state::directory::{Directory, InForce};
 use crate::state::tasks::TaskOwners;
 use crate::text::asking::TaskQuestions;
 use crate::text::envelope::IdKey;
-use crate::text::protocol::Era;
+use crate::text::era::Era;
 use crate::upstream::Children;
 use crate::upstream::child::ChildSpec;
 

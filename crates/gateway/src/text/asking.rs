@@ -9,7 +9,7 @@ mod read;
 pub(crate) mod subscribe;
 mod tasks;
 
-use crate::text::protocol::Era;
+use crate::text::era::Era;
 
 pub(crate) use read::{Asking, Inline, Misasked, Part, Question, created_task, read, well_formed};
 pub(crate) use subscribe::{Wanted, is_part};
@@ -144,6 +144,10 @@ pub(crate) const PLACES: &[Place] = &[
         answered: Answered::Again,
     },
 ];
+
+/// The member of `params`, and of results, with the state of a call that is
+/// continued.
+pub(crate) const STATE: &str = "requestState";
 
 /// The member that says of which type a result of the modern era is.
 pub(crate) const RESULT_TYPE: &str = "resultType";

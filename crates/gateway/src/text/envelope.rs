@@ -4,11 +4,12 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use provost_policy::json::{self, Bounds, Document, Folder, JsonError, Kind, Problem, Value};
 use provost_policy::lengths;
 
-use crate::message::answer::DECISION_KEY;
-use crate::message::modern::meta;
+use crate::text::meta;
+use crate::text::meta::DECISION_KEY;
 
 /// Longest id, or progress token, that is carried, in bytes of its JSON text.
 const LONGEST_ID: usize = 256;
@@ -314,6 +315,26 @@ fn refuse<T>(problem: impl Into<String>, id: Option<String>) -> Result<T, Malfor
     Err(Malformed::Envelope {
         problem: problem.into(),
         id,
+    })
+}
+
+/// Whether a message of an upstream is an answer.
+pub(crate) fn is_answer(message: &Bytes) -> bool {
+    parse_upstream(message)
+        .is_ok_and(|parsed| matches!(read(&parsed), Ok(Message::Response { .. })))
+}
+
+/// Whether a message is an answer that is no error.
+pub(crate) fn is_result(message: &Bytes) -> bool {
+    parse_upstream(message).is_ok_and(|parsed| {
+        let read = read(&parsed);
+        matches!(
+            read,
+            Ok(Message::Response {
+                answer: Answer::Result(_),
+                ..
+            })
+        )
     })
 }
 

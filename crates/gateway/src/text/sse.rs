@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::host::budget::{Account, Full, Held};
-use crate::host::patience;
+use crate::host::deadline;
 use crate::text::splice;
 
 /// A message up to this length goes over the wire in one piece with what frames it.
@@ -113,7 +113,7 @@ impl Reader {
         };
         let needs = room_for(&self.rest, chunk.len()) + lines;
         account
-            .wait_for(&mut self.held, needs, patience::ROOM)
+            .wait_for(&mut self.held, needs, deadline::ROOM)
             .await
     }
 

@@ -22,18 +22,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, trace};
 
 use self::users::Users;
-use super::Fault;
 use super::allowance::Allowance;
 use super::process::{Line, Program, Running};
 use super::starts::Starts;
 use crate::agent::session::{Kept, Session};
 use crate::host::budget::Account;
-use crate::host::patience;
+use crate::host::deadline;
 use crate::host::settings::Wrapper;
+use crate::message::fault::Fault;
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
 use crate::text::envelope::IdKey;
-use crate::text::protocol::Era;
+use crate::text::envelope::is_answer;
+use crate::text::era::Era;
 use crate::text::splice;
 
 /// Messages that may wait for one request's reader.
@@ -167,6 +168,16 @@ struct Entered<'c> {
     child: &'c Child,
     number: u64,
     begun: Arc<AtomicBool>,
+}
+
+/// The answer among the lines of one request.
+pub(super) async fn answer_in(lines: &mut mpsc::Receiver<Bytes>) -> Result<Bytes, Fault> {
+    while let Some(line) = lines.recv().await {
+        if is_answer(&line) {
+            return Ok(line);
+        }
+    }
+    Err(Fault::broken())
 }
 
 // === impl Entered ===
@@ -399,7 +410,7 @@ impl Child {
         let text = message.numbered(number, session.account());
         let (line, turn) = Line::request(text, permit.clone(), session.ended.clone(), begun);
         self.write(&input, line).await?;
-        let turn = patience::within(self.bounds.turn, turn.comes());
+        let turn = deadline::within(self.bounds.turn, turn.comes());
         turn.await.unwrap_or_else(|_| Err(Fault::not_sent()))?;
         Ok((number, lines))
     }

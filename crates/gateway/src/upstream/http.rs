@@ -14,17 +14,12 @@ use tracing::{debug, trace};
 
 use crate::host::budget::Account;
 use crate::host::budget::gather::Gathered;
-use crate::host::patience;
+use crate::host::deadline;
+use crate::message::fault::Fault;
 use crate::message::permit::Permit;
+use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
+use crate::upstream::Witness;
 use crate::upstream::connections::{Age, Connections, Sender, Target};
-use crate::upstream::{Fault, Witness};
-
-/// Carries the upstream's session id, towards upstreams and agents alike.
-pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-/// Carries the negotiated revision of the protocol.
-pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-/// Carries the id of the last event an agent saw.
-pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// One upstream reached by URL.
 pub(crate) struct HttpUpstream {
@@ -251,7 +246,7 @@ impl HttpUpstream {
         loop {
             let (mut sender, age) = Box::pin(self.connections.take(worker)).await?;
             // One that was given back before it had sent everything may never be.
-            let ready = patience::within(self.timeouts.connect, sender.ready()).await;
+            let ready = deadline::within(self.timeouts.connect, sender.ready()).await;
             if !matches!(ready, Ok(Ok(()))) {
                 match age {
                     Age::Fresh => return Err(Fault::not_sent()),
@@ -354,7 +349,7 @@ impl Answer {
                 return Err(Fault::too_large());
             }
             let needs = whole.needs(piece.len());
-            let room = account.wait_for(&mut whole.held, needs, patience::ROOM);
+            let room = account.wait_for(&mut whole.held, needs, deadline::ROOM);
             room.await.map_err(Fault::no_room)?;
             whole.add(piece);
             if self.body.is_end_stream() {
@@ -392,7 +387,7 @@ impl Answer {
                 }
             }
         };
-        patience::within(self.wait, next)
+        deadline::within(self.wait, next)
             .await
             .map_err(|_| Fault::slow())?
     }

@@ -16,8 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Fault, Witness, stderr};
+use super::{Witness, stderr};
 use crate::host::settings::Wrapper;
+use crate::message::fault::Fault;
 use crate::message::permit::Permit;
 
 /// What to start, and in which surroundings.

@@ -12,12 +12,12 @@ use super::{Broken, Flight, Transform};
 use crate::agent::session::Listening;
 use crate::exchange::inbound::{self, Answered, Sorted};
 use crate::exchange::outlet::Outlet;
-use crate::message::modern::meta;
+use crate::message::fault::Fault;
 use crate::state::worker::Worker;
 use crate::text::envelope::{self, Message, id_key};
+use crate::text::meta;
 use crate::text::protocol::Channel;
 use crate::text::sse::Event;
-use crate::upstream::Fault;
 
 /// What a message on the stream of a request is to it.
 #[derive(PartialEq, Eq)]

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use tracing::warn;
 
 use crate::host::budget::Account;
+use crate::message::fault::Fault;
 use crate::state::worker::Worker;
 use crate::text::sse::{Event, Reader};
-use crate::upstream::{ChildLines, Fault, http};
+use crate::upstream::{ChildLines, http};
 
 /// What may follow an answer on its stream before the connection is given up.
 const DREGS: usize = 16 * 1024;

@@ -3,9 +3,9 @@
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use provost_policy::json::Value;
 
-use super::{METHOD, NAME, ToolHeaders, named_by, sentinel};
+use super::{ToolHeaders, named_by, sentinel};
 use crate::message::answer::Failure;
-use crate::upstream::http::PROTOCOL_VERSION;
+use crate::text::headers::{METHOD, NAME, PROTOCOL_VERSION};
 
 /// The prefix of headers that repeat an argument.
 const PARAM: &str = "mcp-param-";

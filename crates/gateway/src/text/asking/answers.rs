@@ -6,7 +6,7 @@ use provost_policy::json::{Kind, Value};
 use super::Answered;
 use super::tasks::{Print, print};
 use crate::text::brief::{NAME, brief};
-use crate::text::protocol::Era;
+use crate::text::era::Era;
 use crate::text::splice::Splice;
 
 /// A request of an agent that carries answers.

@@ -5,9 +5,10 @@ use std::fmt;
 
 use provost_policy::json::{Folder, Kind, Value};
 
-use super::{Answered, Carrier, Holds, MOST_QUESTIONS, PLACES, Place, QUESTION_NAMES, RESULT_TYPE};
-use crate::message::outgoing::STATE;
-use crate::text::protocol::Era;
+use super::{
+    Answered, Carrier, Holds, MOST_QUESTIONS, PLACES, Place, QUESTION_NAMES, RESULT_TYPE, STATE,
+};
+use crate::text::era::Era;
 
 /// A part of a message of a server that may ask.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 
 use provost_policy::json::{Kind, Value};
 
-use crate::text::protocol::Era;
+use crate::text::era::Era;
 
 /// A request that starts a subscription.
 #[derive(Debug, Clone, Copy)]

@@ -9,16 +9,18 @@ use provost_store::Status;
 use tracing::{info, warn};
 
 use super::reading::last_words;
-use super::{Child, OpenedBy};
+use super::{Child, OpenedBy, answer_in};
 use crate::agent::session::Session;
-use crate::host::patience;
+use crate::host::deadline;
+use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
+use crate::text::envelope::is_result;
 use crate::text::envelope::{self, Message};
 use crate::text::protocol::INITIALIZED;
 use crate::text::splice::{self, Splice};
+use crate::upstream::process;
 use crate::upstream::process::Line;
-use crate::upstream::{Fault, FaultKind, answer_in, is_result, process};
 
 /// How long a process may outlive its output before it is stopped.
 const OWN_END: Duration = Duration::from_millis(500);
@@ -33,7 +35,9 @@ impl Child {
         permit: &Permit,
         message: &Outgoing,
     ) -> Result<Bytes, Fault> {
-        let opening = patience::turn(self.bounds.start, &self.opening).await?;
+        let opening = deadline::lock(self.bounds.start, &self.opening)
+            .await
+            .map_err(|_| Fault::no_turn())?;
         let (opened, used) = {
             let state = self.state();
             (state.opened.clone(), state.users.others_than(session))
@@ -103,7 +107,9 @@ impl Child {
 
     /// Starts a process of the modern era, which needs no opening.
     pub(super) async fn start(self: &Arc<Self>) -> Result<(), Fault> {
-        let _opening = patience::turn(self.bounds.start, &self.opening).await?;
+        let _opening = deadline::lock(self.bounds.start, &self.opening)
+            .await
+            .map_err(|_| Fault::no_turn())?;
         if self.is_ready() {
             return Ok(());
         }
@@ -124,7 +130,9 @@ impl Child {
     }
 
     async fn open_again(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
-        let _opening = patience::turn(self.bounds.start, &self.opening).await?;
+        let _opening = deadline::lock(self.bounds.start, &self.opening)
+            .await
+            .map_err(|_| Fault::no_turn())?;
         if self.is_ready() {
             return Ok(());
         }

@@ -15,11 +15,11 @@ use crate::text::brief::{NAME, brief};
 use provost_policy::json::Value;
 
 use crate::agent::session::Session;
-use crate::message::modern::meta;
 use crate::message::permit::Permit;
 use crate::text::envelope::{self, Answer, Message};
+use crate::text::era::Era;
 use crate::text::lines::{End, Lines};
-use crate::text::protocol::Era;
+use crate::text::meta;
 use crate::text::splice::{self, Splice};
 use crate::upstream::process::Line;
 

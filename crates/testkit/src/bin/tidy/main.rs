@@ -15,6 +15,7 @@
 mod arrows;
 mod dependencies;
 mod files;
+mod layers;
 mod licences;
 mod links;
 mod negative;
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
     let checks = [
         licences::check,
         arrows::check,
+        layers::check,
         dependencies::check,
         files::check_sizes,
         files::check_names,
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
         .count();
+    print!("{}", layers::shown(&tree));
     println!(
         "tidy: {} files, {errors} errors, {} warnings",
         tree.files.len(),

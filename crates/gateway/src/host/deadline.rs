@@ -8,8 +8,6 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 use tokio::time::error::Elapsed;
 
-use crate::upstream::{Fault, FaultKind};
-
 /// How long a server is not read from while what it sent finds no room.
 pub(crate) const ROOM: Duration = Duration::from_secs(10);
 
@@ -29,22 +27,16 @@ pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Result<F::O
     }
 }
 
-/// The turn of somebody who waits behind others that do the same: whoever comes
-/// last must not wait as long as all of them together.
-pub(crate) async fn turn<T>(limit: Duration, of: &Mutex<T>) -> Result<MutexGuard<'_, T>, Fault> {
-    within(limit, of.lock()).await.map_err(|_| Fault {
-        kind: FaultKind::Slow,
-        sent: false,
-    })
+/// The lock that others hold one after the other: whoever comes last must not wait
+/// as long as all of them together.
+pub(crate) async fn lock<T>(limit: Duration, of: &Mutex<T>) -> Result<MutexGuard<'_, T>, Elapsed> {
+    within(limit, of.lock()).await
 }
 
-/// The same where several have their turn at a time.
-pub(crate) async fn one_of(limit: Duration, of: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
-    match within(limit, of.acquire()).await {
-        Ok(Ok(turn)) => Ok(turn),
-        Ok(Err(_)) | Err(_) => Err(Fault {
-            kind: FaultKind::Slow,
-            sent: false,
-        }),
-    }
+/// The same for one of several places. Nobody closes the semaphore.
+pub(crate) async fn place(
+    limit: Duration,
+    of: &Semaphore,
+) -> Result<Option<SemaphorePermit<'_>>, Elapsed> {
+    Ok(within(limit, of.acquire()).await?.ok())
 }

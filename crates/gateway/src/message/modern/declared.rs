@@ -3,20 +3,7 @@
 use provost_policy::json::{Kind, Value};
 
 use crate::message::answer::Failure;
-
-/// The revision the request is written in.
-pub(crate) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-/// What the client can be asked.
-pub(crate) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-/// Who the client says it is; nothing is decided from it.
-pub(crate) const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
-/// Who a server says it is, in its results.
-pub(crate) const SERVER: &str = "io.modelcontextprotocol/serverInfo";
-/// Which subscription a notification belongs to.
-pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
-
-/// The extension under which a call may become a task.
-pub(crate) const TASKS: &str = "io.modelcontextprotocol/tasks";
+use crate::text::meta::{CAPABILITIES, CLIENT, TASKS, VERSION};
 
 /// The client capabilities that one request, or a session of the legacy era, declares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,11 +19,6 @@ pub(crate) struct Declared {
 /// those that decide anything are few and short.
 const MOST_NAMES: usize = 64;
 const LONGEST_NAME: usize = 64;
-
-/// The revision a request names in its `_meta`: `None` when it names none.
-pub(crate) fn version<'d>(params: Option<Value<'d>>) -> Option<Value<'d>> {
-    params?.get("_meta")?.get(VERSION)
-}
 
 /// What a modern request has to say of itself, besides the revision.
 pub(crate) fn declared(params: Option<Value<'_>>) -> Result<Declared, Failure> {

@@ -1,19 +1,10 @@
-//! Requests that end before their message is read. Who is known leaves a record;
-//! strangers are counted and logged, because nobody may fill the journal
-//! without a grant.
+//! Requests of nobody who is known: they are counted and logged, because nobody
+//! may fill the journal without a grant.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hyper::{Method, Response, StatusCode};
 use tracing::info;
-
-use super::body::Out;
-use crate::message::answer::Failure;
-use crate::path::{self, Agent};
-use crate::state::worker::Worker;
-use crate::text::brief::{NAME, brief};
 
 /// Unidentified are named in the log at most this often.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -30,10 +21,6 @@ pub(crate) enum Reason {
     /// No live grant.
     Grant,
 }
-
-/// Why a request of a known grant was refused, in words for its record.
-#[derive(Debug, Clone)]
-pub(super) struct Why(pub(super) Cow<'static, str>);
 
 /// Counts strangers, by reason.
 pub(crate) struct Unidentified {
@@ -59,7 +46,7 @@ impl Reason {
     }
 
     /// What the stranger is told: nothing but what was asked for.
-    pub(super) fn answer(self) -> &'static str {
+    pub(crate) fn answer(self) -> &'static str {
         match self {
             Self::Host => "the host that this request names is not served here",
             Self::Origin => "web pages of this origin may not call",
@@ -112,7 +99,7 @@ impl Unidentified {
         };
         if due && first(last) {
             let reason = why.label();
-            let named = brief(named.unwrap_or_default(), NAME);
+            let named = named.unwrap_or_default();
             info!(
                 reason,
                 total,
@@ -133,36 +120,4 @@ impl Unidentified {
 
 fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Records that a request of a known grant was refused for its HTTP form.
-pub(super) fn recorded(
-    worker: &Worker,
-    agent: &Agent,
-    method: &Method,
-    refusal: Response<Out>,
-) -> Response<Out> {
-    let status = refusal.status();
-    if let Some(failure) = refusal.extensions().get::<Failure>() {
-        return match path::record_busy(worker, agent, &format!("({method})"), failure) {
-            Ok(()) => refusal,
-            Err(_) => super::http::json(503, Failure::record_unavailable().body(None)),
-        };
-    }
-    // A grant that ended meanwhile is a stranger's; stopping is nobody's fault.
-    if matches!(
-        status,
-        StatusCode::UNAUTHORIZED | StatusCode::SERVICE_UNAVAILABLE
-    ) {
-        return refusal;
-    }
-    let code = status.as_u16();
-    let problem = match refusal.extensions().get::<Why>() {
-        Some(Why(why)) => format!("{why} (HTTP {code})"),
-        None => format!("HTTP {status}"),
-    };
-    match path::record_envelope(worker, agent, &format!("({method})"), &problem) {
-        Ok(()) => refusal,
-        Err(_) => super::http::json(503, Failure::record_unavailable().body(None)),
-    }
 }
