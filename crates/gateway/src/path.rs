@@ -11,7 +11,6 @@ mod housekeeping;
 mod initialize;
 mod modern;
 mod notify;
-mod room;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,17 +23,20 @@ use provost_policy::judge::{Allowed, Refusal, Verdict};
 use provost_policy::{Call, Caller, Charge, RuleId, Window};
 use provost_store::{Decision, Status};
 
-use crate::agent::session::{Kept, Session};
+use crate::agent::pending::Transform;
+use crate::agent::room::Room;
+use crate::agent::session::Session;
 use crate::exchange::outlet::{Outlet, Reply};
-use crate::exchange::relay::{Flight, Transform};
+use crate::exchange::relay::Flight;
 use crate::message::answer::{self, Failure};
+use crate::message::call::Kept;
 use crate::message::continuation::Continued;
 use crate::message::modern::Claims;
 use crate::message::outgoing::{Modern, Outgoing};
 use crate::message::permit::Permit;
+use crate::message::principal::Principal;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, judge, limits, record, settle};
-use crate::state::directory::Principal;
 use crate::state::present::{self, Claim, Ended, Present};
 use crate::state::worker::Worker;
 use crate::text::asking::answers::{self, Unasked};
@@ -42,8 +44,6 @@ use crate::text::asking::subscribe;
 use crate::text::envelope::{self, Id, Malformed, Message};
 use crate::text::era::Era;
 use crate::text::protocol::{self, RequestKind, TaskMethod};
-
-pub(crate) use room::Room;
 
 /// Who says that it sent a message, and its session if it has one.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
     };
     let read = envelope::read(&parsed);
     // Before anything is done for it, and until it is done with.
-    let room = match (&read, Room::take(agent, &parsed, &read)) {
+    let room = match (&read, Room::take(&agent.claim.principal, &parsed, &read)) {
         (_, Ok(room)) => room,
         (Ok(message), Err(failure)) => {
             let (method, id) = (message.method().to_owned(), message.request_id());

@@ -3,42 +3,32 @@
 //! A session belongs to the grant that opened it and to nobody else. Its lock
 //! is a std mutex: sections are look-ups and inserts, never held across an await.
 
-mod standing;
-
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use provost_policy::Text;
 use provost_policy::json::KnownNames;
-use provost_policy::{Charge, Moment, Text};
-use provost_store::{CallId, Status};
+use provost_store::Status;
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-use crate::exchange::relay::Transform;
+use super::arrangements::{Arrangement, Arrangements};
+use super::pending::{Listening, Pending};
+use super::streams::{Streams, hashed};
 use crate::host::budget::{Account, Held};
-use crate::host::metrics::Counts;
-use crate::message::continuation::Spent;
+use crate::message::call::Question;
 use crate::message::modern::Declared;
-use crate::message::outgoing::{Modern, Outgoing};
-use crate::path::Room;
-use crate::state::directory::Principal;
+use crate::message::outgoing::Outgoing;
+use crate::message::principal::Principal;
 use crate::text::envelope::IdKey;
 use crate::text::era::Era;
 use crate::text::meta;
 use crate::text::sse::Event;
 
-use standing::Standing;
-
-pub(crate) use standing::Arrangement;
-
 /// Tells an agent to ask for the list of tools again.
 const TOOLS_CHANGED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
-
-/// How many messages may wait for an agent that reads slowly.
-pub(crate) const OUTBOUND: usize = 256;
 
 /// One session.
 pub(crate) struct Session {
@@ -100,48 +90,15 @@ pub(crate) struct State {
     /// The tools as the upstream last listed them to this session, all of them.
     pub(crate) tools: Option<KnownNames>,
     /// What the agent arranged, to ask for it again.
-    standing: Standing,
+    pub(crate) arrangements: Arrangements,
     /// Subscriptions of the modern era, by the id of the request that listens.
     pub(crate) listening: HashMap<IdKey, Listening>,
     /// How what was open ended with it, once it is over.
     pub(crate) over: Option<Status>,
     /// Whether the upstream's own stream flows to a stdio agent.
     follows: bool,
-    stream: Option<GetStream>,
-    /// Hashes of the last event ids on streams of answers.
-    answer_events: VecDeque<u64>,
-    /// Requests whose answers came on such streams, and may have been lost there.
-    answered: VecDeque<(IdKey, Pending)>,
-    /// Open streams of answers that are resumed.
-    beside: usize,
-    streams: u64,
+    pub(crate) streams: Streams,
     last_used: Option<Instant>,
-}
-
-/// A request of the agent on its way.
-#[derive(Clone)]
-pub(crate) struct Pending {
-    /// What has to be settled and recorded at its end; none for housekeeping.
-    pub(crate) kept: Option<Kept>,
-    /// What its answer goes through on the way back.
-    pub(crate) transform: Transform,
-    /// What it arranges, if its answer is good.
-    pub(crate) arranges: Option<Arrangement>,
-    /// What its agent can be asked in the answer; the modern era alone.
-    pub(crate) modern: Option<Arc<Modern>>,
-    /// Cancelled when the agent cancels the request.
-    pub(crate) cancelled: CancellationToken,
-    /// Tells it from a later request with the same id.
-    pub(crate) number: u64,
-    /// What it keeps once its agent has to fetch the answer.
-    pub(crate) left: Option<Arc<Left>>,
-}
-
-/// A request whose stream broke off: it has its places until it is over, and then
-/// whoever waits for its agent hears of it.
-pub(crate) struct Left {
-    pub(crate) _room: Room,
-    pub(crate) _over: DropGuard,
 }
 
 /// A request that waits before it is judged; forgotten when it is dropped.
@@ -151,81 +108,11 @@ pub(crate) struct Coming {
     cancelled: CancellationToken,
 }
 
-/// One open `subscriptions/listen`.
-pub(crate) struct Listening {
-    /// The JSON text of its id.
-    pub(crate) id: String,
-    /// The stream to the agent; none over stdio, where there is one for all.
-    pub(crate) to: Option<mpsc::Sender<Event>>,
-}
-
-/// A governed call whose intent is recorded: what its end must settle.
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub(crate) call: CallId,
-    pub(crate) charges: Vec<Charge>,
-    /// When the limits were charged.
-    pub(crate) at: Moment,
-    pub(crate) started: Instant,
-    /// Where its end is counted.
-    pub(crate) counts: Arc<Counts>,
-    /// What it used up in order to continue.
-    pub(crate) seal: Option<Spent>,
-}
-
-/// A request of the upstream that was let through to the agent.
-#[derive(Debug, Clone)]
-pub(crate) struct Question {
-    /// The recorded call it belongs to; none for `ping`.
-    pub(crate) kept: Option<Kept>,
-}
-
-/// An open GET stream of the agent.
-struct GetStream {
-    number: u64,
-    events: mpsc::Sender<Event>,
-    taken_over: CancellationToken,
-}
-
-/// A second GET stream without `Last-Event-ID`.
-#[derive(Debug)]
-pub(crate) struct StreamTaken;
-
-/// An open stream of a resumed answer; gives its place back.
-pub(crate) struct Beside(Arc<Session>);
-
-/// Answers one agent may resume at a time.
-const MOST_BESIDE: usize = 64;
 /// Refusals that may be on their way to the upstream of one session.
 const REFUSALS: usize = 64;
 /// Cancellations remembered for requests that have not come yet, and for how long.
 const MOST_EARLY: usize = 64;
 const EARLY: Duration = Duration::from_secs(10);
-/// Event ids remembered for a session.
-const MOST_EVENTS: usize = 1024;
-
-// === impl Pending ===
-
-impl Pending {
-    /// The era of the request.
-    pub(crate) fn era(&self) -> Era {
-        match self.modern {
-            Some(_) => Era::Modern,
-            None => Era::Legacy,
-        }
-    }
-}
-
-/// The receiving end of a GET stream.
-pub(crate) struct Opened {
-    pub(crate) number: u64,
-    pub(crate) events: mpsc::Receiver<Event>,
-    /// For the relay of the upstream's own stream.
-    pub(crate) sender: mpsc::Sender<Event>,
-    /// Cancelled when another connection takes the stream over.
-    pub(crate) taken_over: CancellationToken,
-}
-
 // === impl Session ===
 
 impl Session {
@@ -338,11 +225,45 @@ impl Session {
         }
     }
 
-    /// Whether the agent has a GET stream open.
+    /// Whether the agent has a stream open.
     pub(crate) fn listens(&self) -> bool {
-        let state = self.state();
-        let stream = state.stream.as_ref();
-        state.beside > 0 || stream.is_some_and(|stream| !stream.events.is_closed())
+        self.state().streams.any()
+    }
+
+    /// Forgets a GET stream that ended.
+    pub(crate) fn close_stream(&self, number: u64) {
+        let mut state = self.state();
+        state.streams.close(number);
+        state.last_used = Some(Instant::now());
+    }
+
+    /// Notes what a request in flight arranges.
+    pub(crate) fn arrange(&self, key: &IdKey, arrangement: Arrangement) {
+        let mut state = self.state();
+        let State {
+            in_flight,
+            arrangements,
+            ..
+        } = &mut *state;
+        if let Some(pending) = in_flight.get_mut(key)
+            && arrangements.note(&arrangement, self.account())
+        {
+            pending.arranges = Some(arrangement);
+        }
+    }
+
+    /// A request had a good answer: what it arranges stands.
+    pub(crate) fn arranged(&self, pending: &Pending) {
+        if let Some(arrangement) = &pending.arranges {
+            self.state().arrangements.stands(arrangement);
+        }
+    }
+
+    /// A request ended in another way: nothing is arranged.
+    pub(crate) fn not_arranged(&self, pending: &Pending) {
+        if let Some(arrangement) = &pending.arranges {
+            self.state().arrangements.falls(arrangement);
+        }
     }
 
     /// Notes that the upstream's stream flows to the agent; `false` when it did.
@@ -358,11 +279,7 @@ impl Session {
     /// When the agent was last heard of; now, while it keeps a stream open.
     pub(crate) fn last_used(&self) -> Instant {
         let state = self.state();
-        let busy = state
-            .stream
-            .as_ref()
-            .is_some_and(|stream| !stream.events.is_closed())
-            || !state.in_flight.is_empty();
+        let busy = state.streams.sender().is_some() || !state.in_flight.is_empty();
         state
             .last_used
             .filter(|_| !busy)
@@ -424,11 +341,7 @@ impl Session {
         match &self.outbound {
             Outbound::Stdio(lines) => lines.try_send(message).is_ok(),
             Outbound::Http => {
-                let events = self
-                    .state()
-                    .stream
-                    .as_ref()
-                    .map(|stream| stream.events.clone());
+                let events = self.state().streams.sender().cloned();
                 events.is_some_and(|events| events.try_send(Event::of(message)).is_ok())
             }
         }
@@ -455,111 +368,6 @@ impl Session {
             };
         }
     }
-
-    /// Opens the GET stream. The one that is open stays, unless the agent says
-    /// with `Last-Event-ID` that it lost it.
-    pub(crate) fn open_stream(&self, resumes: bool) -> Result<Opened, StreamTaken> {
-        let mut state = self.state();
-        if let Some(old) = &state.stream
-            && !old.events.is_closed()
-        {
-            if !resumes {
-                return Err(StreamTaken);
-            }
-            old.taken_over.cancel();
-        }
-        let (sender, events) = mpsc::channel(OUTBOUND);
-        let taken_over = CancellationToken::new();
-        state.streams += 1;
-        let number = state.streams;
-        state.stream = Some(GetStream {
-            number,
-            events: sender.clone(),
-            taken_over: taken_over.clone(),
-        });
-        Ok(Opened {
-            number,
-            events,
-            sender,
-            taken_over,
-        })
-    }
-
-    /// Opens a stream for an answer that the agent lost: beside the GET stream,
-    /// which is for what belongs to no answer.
-    pub(crate) fn open_beside(self: &Arc<Self>) -> Result<(Opened, Beside), StreamTaken> {
-        let mut state = self.state();
-        if state.beside >= MOST_BESIDE {
-            return Err(StreamTaken);
-        }
-        state.beside += 1;
-        let (sender, events) = mpsc::channel(OUTBOUND);
-        let opened = Opened {
-            number: 0,
-            events,
-            sender,
-            taken_over: CancellationToken::new(),
-        };
-        Ok((opened, Beside(Arc::clone(self))))
-    }
-
-    /// Notes an event id that went out on the stream of an answer.
-    pub(crate) fn note_answer_event(&self, id: &str) {
-        let mut state = self.state();
-        if state.answer_events.len() >= MOST_EVENTS {
-            state.answer_events.pop_front();
-        }
-        state.answer_events.push_back(hashed(&id));
-    }
-
-    /// Keeps in mind a request that is answered and settled, if its agent can
-    /// fetch the answer again.
-    pub(crate) fn note_answered(&self, key: IdKey, pending: Pending) {
-        let mut state = self.state();
-        if state.answer_events.is_empty() || pending.modern.is_some() {
-            return;
-        }
-        state.answered.truncate(MOST_BESIDE - 1);
-        let pending = Pending {
-            kept: None,
-            arranges: None,
-            left: None,
-            ..pending
-        };
-        state.answered.push_front((key, pending));
-    }
-
-    /// A request whose answer comes again, because its agent lost it.
-    pub(crate) fn answered_before(&self, key: &IdKey) -> Option<Pending> {
-        let state = self.state();
-        let mut answered = state.answered.iter();
-        let (_, pending) = answered.find(|(known, _)| known == key)?;
-        Some(pending.clone())
-    }
-
-    /// Whether the event went out on the stream of an answer.
-    pub(crate) fn is_answer_event(&self, id: &str) -> bool {
-        self.state().answer_events.contains(&hashed(&id))
-    }
-
-    /// Forgets a GET stream that ended, unless another took its place.
-    pub(crate) fn close_stream(&self, number: u64) {
-        let mut state = self.state();
-        if state
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.number == number)
-        {
-            state.stream = None;
-        }
-        state.last_used = Some(Instant::now());
-    }
-}
-
-fn hashed(id: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish()
 }
 
 // === impl State ===
@@ -594,100 +402,6 @@ impl Coming {
 impl Drop for Coming {
     fn drop(&mut self) {
         self.session.state().coming.remove(&self.key);
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        self.0.state().beside -= 1;
-    }
-}
-
-/// All sessions of the HTTP face.
-#[derive(Default)]
-pub(crate) struct Sessions {
-    // A std mutex: look-ups and inserts only.
-    open: Mutex<Open>,
-}
-
-#[derive(Default)]
-struct Open {
-    by_id: HashMap<Text, Arc<Session>>,
-    /// The ids of each grant's, so that one grant's crowd is nobody else's.
-    of_grant: HashMap<Text, HashSet<Text>>,
-}
-
-/// Sessions one grant may have at a time; the one idle longest makes room.
-const PER_GRANT: usize = 1024;
-
-impl Open {
-    fn remove(&mut self, id: &str) -> Option<Arc<Session>> {
-        let session = self.by_id.remove(id)?;
-        if let Some(siblings) = self.of_grant.get_mut(&session.grant) {
-            siblings.remove(id);
-            if siblings.is_empty() {
-                self.of_grant.remove(&session.grant);
-            }
-        }
-        Some(session)
-    }
-
-    /// The session of a grant that was idle longest, when it has as many as it may.
-    fn surplus(&self, grant: &Text) -> Option<Text> {
-        let siblings = self.of_grant.get(grant)?;
-        if siblings.len() < PER_GRANT {
-            return None;
-        }
-        let siblings = siblings.iter().filter_map(|id| self.by_id.get(id));
-        let idle = siblings.min_by_key(|session| session.last_used());
-        idle.map(|session| session.id.clone())
-    }
-}
-
-impl Sessions {
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The session of that id, if it is this grant's on this server.
-    pub(crate) fn get(&self, id: &str, grant: &Text, server: &Text) -> Option<Arc<Session>> {
-        let session = self.open().by_id.get(id).cloned()?;
-        (session.grant == *grant && session.server == *server && !session.ended.is_cancelled())
-            .then_some(session)
-    }
-
-    /// Adds a session; returns the one that had to make room for it.
-    pub(crate) fn insert(&self, session: Arc<Session>) -> Option<Arc<Session>> {
-        let mut open = self.open();
-        let surplus = open.surplus(&session.grant);
-        let evicted = surplus.and_then(|id| open.remove(&id));
-        let siblings = open.of_grant.entry(session.grant.clone()).or_default();
-        siblings.insert(session.id.clone());
-        open.by_id.insert(session.id.clone(), session);
-        evicted
-    }
-
-    /// Takes a session out.
-    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Session>> {
-        self.open().remove(id)
-    }
-
-    /// Takes out the sessions for which `gone` holds.
-    pub(crate) fn take_if(&self, gone: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
-        let mut open = self.open();
-        let leaving = open.by_id.values().filter(|session| gone(session));
-        let ids: Vec<Text> = leaving.map(|session| session.id.clone()).collect();
-        ids.iter().filter_map(|id| open.remove(id)).collect()
-    }
-
-    /// All sessions, as they are now.
-    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.open().by_id.values().cloned().collect()
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.open().by_id.len()
     }
 }
 

@@ -4,8 +4,9 @@ use provost_policy::json::{Folder, Value};
 use provost_policy::lengths;
 use tracing::warn;
 
-use crate::agent::session::{Pending, Session};
-use crate::exchange::relay::Transform;
+use crate::agent::pending::Pending;
+use crate::agent::pending::Transform;
+use crate::agent::session::Session;
 use crate::exchange::route::Route;
 use crate::state::directory::Holding;
 use crate::state::worker::Worker;

@@ -9,11 +9,12 @@ use provost_store::Status;
 use std::time::Duration;
 use tracing::{debug, warn};
 
-use crate::agent::session::{Pending, Question};
+use crate::agent::pending::Pending;
+use crate::agent::pending::Transform;
 use crate::exchange::filter;
-use crate::exchange::relay::Transform;
 use crate::exchange::route::Route;
 use crate::message::answer::{self, Failure};
+use crate::message::call::Question;
 use crate::message::modern::Declared;
 use crate::message::permit::Permit;
 use crate::stage::ask::Asked;
@@ -90,7 +91,7 @@ pub(crate) fn sort_again(worker: &Worker, route: &Route, text: Bytes) -> Sorted 
         if route.session.state().in_flight.contains_key(&key) {
             return None;
         }
-        let pending = route.session.answered_before(&key)?;
+        let pending = route.session.state().streams.answered_before(&key)?;
         let answered = finish(
             worker,
             route,
@@ -155,7 +156,11 @@ fn sort_now(
             };
             let answer = (id, answer);
             let answered = finish(worker, route, present, &pending, &parsed, answer, text);
-            route.session.note_answered(key.clone(), pending);
+            route
+                .session
+                .state()
+                .streams
+                .note_answered(key.clone(), pending);
             Sorted::Answer { key, answered }
         }
         Ok(Message::Notification { method, params }) => {

@@ -9,8 +9,9 @@ use provost_policy::json::{Folder, KnownNames, Value};
 use provost_store::{GrantId, ServerId, Status};
 use tracing::debug;
 
-use crate::agent::session::{Kept, Session};
+use crate::agent::session::Session;
 use crate::exchange::inbound::{self, Sorted};
+use crate::message::call::Kept;
 use crate::message::permit::Permit;
 use crate::stage::{ask, settle};
 use crate::state::directory::Directory;
@@ -94,7 +95,7 @@ fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) 
             let uri = params
                 .and_then(|params| params.get("uri"))
                 .and_then(Value::as_str);
-            uri.is_some_and(|uri| session.hears_of(&uri))
+            uri.is_some_and(|uri| session.state().arrangements.hears_of(&uri))
         }
         Ok(Message::Notification { method, params })
             if child.is_shared() && method == "notifications/tasks/status" =>

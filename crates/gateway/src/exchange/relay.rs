@@ -12,15 +12,16 @@ use bytes::Bytes;
 use provost_store::Status;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::session::{Kept, Left, Pending};
+use crate::agent::pending::{Left, Pending, Transform};
+use crate::agent::room::Room;
 use crate::exchange::inbound::{self, Answered, Sorted};
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::exchange::route::Route;
 use crate::message::answer::Failure;
+use crate::message::call::Kept;
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
-use crate::path::Room;
 use crate::stage::{Stop, settle};
 use crate::state::present::ended;
 use crate::state::worker::{CANCELLING, Worker};
@@ -33,30 +34,6 @@ use crate::upstream::Exchange;
 
 use source::{Source, Trail};
 use way::Way;
-
-/// What an answer goes through on its way back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transform {
-    /// Nothing is filtered.
-    Plain,
-    /// `resources/read`.
-    Read,
-    /// `server/discover`.
-    Discover,
-    /// `subscriptions/listen`: its answer comes when it is over.
-    Listen,
-    /// The result of `tools/call`, which may be a task.
-    Call,
-    /// The answer to `initialize`.
-    Initialize,
-    /// `tools/list`.
-    Tools,
-    /// A list of resources, templates or prompts: the method that asks for it,
-    /// and the member of the result that holds it.
-    List(&'static str, &'static str),
-    /// `tasks/list`.
-    Tasks,
-}
 
 /// One request of an agent on its way to the upstream and back.
 pub(crate) struct Flight {
@@ -372,7 +349,7 @@ impl Flight {
     /// `false` when it has gone.
     async fn pass(&self, worker: &Worker, way: &mut Way, event: Event) -> Result<bool, Broken> {
         if let (Way::Stream(_) | Way::Unopened(_), Some(id)) = (&*way, &event.id) {
-            self.route.session.note_answer_event(id);
+            self.route.session.state().streams.note_answer_event(id);
         }
         tokio::select! {
             biased;

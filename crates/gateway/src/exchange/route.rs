@@ -509,10 +509,12 @@ impl Route {
 
     /// Repeats what the agent had arranged in the session that was lost.
     async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>, permit: &Permit) {
-        if let Some(level) = self.session.standing_level() {
+        let level = self.session.state().arrangements.level();
+        if let Some(level) = level {
             self.repeat(worker, http, permit, &level).await;
         }
-        for message in self.session.standing_subscriptions() {
+        let subscriptions = self.session.state().arrangements.subscriptions();
+        for message in subscriptions {
             let again = ask::subscribe_again(&worker.shared, &self.session);
             let Some((permit, kept)) = again else { return };
             let status = self.repeat(worker, http, &permit, &message).await;

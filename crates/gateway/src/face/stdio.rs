@@ -12,7 +12,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::session::{OUTBOUND, Outbound, Session};
+use crate::agent::session::{Outbound, Session};
+use crate::agent::streams::OUTBOUND;
 use crate::exchange::outlet::Outlet;
 use crate::host::budget::{Account, Full, Lane, SESSION};
 use crate::host::unidentified::Reason;

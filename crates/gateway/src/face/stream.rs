@@ -12,7 +12,9 @@ use tracing::{debug, warn};
 
 use super::body::{End, Out};
 use super::http::{conflict, event_stream, no_room, unauthorized};
-use crate::agent::session::{OUTBOUND, Opened, Session};
+use crate::agent::session::Session;
+use crate::agent::streams::OUTBOUND;
+use crate::agent::streams::Opened;
 use crate::exchange::inbound::{self, Sorted};
 use crate::exchange::route::Route;
 use crate::host::budget::Lane;
@@ -103,12 +105,12 @@ pub(super) async fn open(
     let route = way.map_err(|Ended| unauthorized())?;
     let place = session.account().enter(Lane::Stream);
     let place = place.map_err(|full| no_room(Failure::too_many_streams(full)))?;
-    let of_an_answer = last_event.is_some_and(|id| session.is_answer_event(id));
+    let of_an_answer = last_event.is_some_and(|id| session.state().streams.is_answer_event(id));
     let (opened, beside) = if of_an_answer {
-        let (opened, beside) = session.open_beside().map_err(|_| conflict())?;
+        let (opened, beside) = session.state().streams.resume().map_err(|_| conflict())?;
         (opened, Some(beside))
     } else {
-        let opened = session.open_stream(last_event.is_some());
+        let opened = session.state().streams.open(last_event.is_some());
         (opened.map_err(|_| conflict())?, None)
     };
     let Opened {
@@ -218,7 +220,7 @@ async fn relay(
         for Event { id, retry, message } in events {
             if let Some(id) = &id {
                 if resumes == Resumes::AgentTheAnswer {
-                    route.session.note_answer_event(id);
+                    route.session.state().streams.note_answer_event(id);
                 }
                 *last_event = Some(id.clone());
             }

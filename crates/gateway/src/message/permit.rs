@@ -49,7 +49,7 @@ impl Permit {
     }
 
     /// For an answer whose question was taken from the session's open questions.
-    pub(crate) fn answer(_: &crate::agent::session::Question) -> Self {
+    pub(crate) fn answer(_: &super::call::Question) -> Self {
         Self(Kind::Answer)
     }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::{Cleared, Request};
-use crate::agent::session::{Arrangement, Session};
-use crate::exchange::relay::{Flight, Transform};
+use crate::agent::arrangements::Arrangement;
+use crate::agent::pending::Transform;
+use crate::agent::session::Session;
+use crate::exchange::relay::Flight;
 use crate::message::outgoing::{Modern, Outgoing};
 use crate::message::permit::Permit;
 use crate::stage::Stop;

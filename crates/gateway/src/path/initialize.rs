@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 
-use super::{Agent, Request, Room, ended, refuse, unjudged};
+use super::{Agent, Request, ended, refuse, unjudged};
+use crate::agent::pending::Transform;
+use crate::agent::room::Room;
 use crate::agent::session::Session;
 use crate::exchange::outlet::Outlet;
-use crate::exchange::relay::{Flight, Transform};
+use crate::exchange::relay::Flight;
 use crate::host::budget::SESSION;
 use crate::message::answer::Failure;
 use crate::message::modern::Declared;

@@ -9,9 +9,10 @@ use provost_policy::{Call, RuleId};
 use provost_store::Decision;
 
 use super::{
-    Agent, Request, Room, caller, ended, envelope_refusal, govern, housekeeping, judged_as, lasts,
+    Agent, Request, caller, ended, envelope_refusal, govern, housekeeping, judged_as, lasts,
     record_envelope, refuse, tool_call,
 };
+use crate::agent::room::Room;
 use crate::agent::session::{Coming, Session};
 use crate::exchange::outlet::Outlet;
 use crate::exchange::route::Route;

@@ -11,7 +11,8 @@ use provost_store::{Decision, Status};
 
 use super::record::{self, Subject};
 use super::{Stop, judge, limits, settle};
-use crate::agent::session::{Kept, Session};
+use crate::agent::session::Session;
+use crate::message::call::Kept;
 use crate::message::modern::Declared;
 use crate::message::permit::Permit;
 use crate::state::present::Present;

@@ -15,7 +15,7 @@ use tracing::{error, info};
 use super::Stop;
 use super::judge::ShadowSaid;
 use crate::message::permit::Permit;
-use crate::state::directory::Principal;
+use crate::message::principal::Principal;
 use crate::state::present::Present;
 use crate::state::worker::Shared;
 use crate::text::brief::{NAME, SENTENCE, brief};

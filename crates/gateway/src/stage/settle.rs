@@ -6,7 +6,7 @@ use provost_policy::{Charge, Moment, RefundRule, Window};
 use provost_store::{Entry, Outcome, Refund, Status};
 use tracing::error;
 
-use crate::agent::session::Kept;
+use crate::message::call::Kept;
 use crate::state::worker::Shared;
 
 /// Settles the counters and writes the outcome. If it cannot be written the

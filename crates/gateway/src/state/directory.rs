@@ -15,12 +15,12 @@ use provost_policy::json::Folder;
 use provost_policy::judge::Enforced;
 use provost_store::{GrantId, PolicyVersion, Secret, Server, ServerId, TokenHash, Transport};
 use tokio_rustls::TlsConnector;
-use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::host::budget::{Account, Budget};
 use crate::host::metrics::{Counts, Metrics};
 use crate::host::settings::Settings;
+use crate::message::principal::Principal;
 use crate::state::eras::Eras;
 use crate::upstream::Upstream;
 use crate::upstream::child::ChildSpec;
@@ -65,25 +65,6 @@ pub(crate) struct Site {
     pub(crate) eras: Eras,
     /// What it sends to nobody in particular, and calls on their way to it.
     pub(crate) account: Arc<Account>,
-}
-
-/// Whom a grant belongs to: names alone, which open nothing and may be kept for
-/// as long as a message takes.
-#[derive(Debug)]
-pub(crate) struct Principal {
-    pub(crate) grant: GrantId,
-    pub(crate) label: Text,
-    pub(crate) server: ServerId,
-    pub(crate) server_name: Text,
-    /// Where its calls are counted.
-    pub(crate) counts: Arc<Counts>,
-    /// What is held, and what is on its way, for it.
-    pub(crate) account: Arc<Account>,
-    /// The same for its server.
-    pub(crate) server_account: Arc<Account>,
-    /// Cancelled when the grant ends or gets another token: what was opened with
-    /// this one ends with it.
-    pub(crate) ended: CancellationToken,
 }
 
 /// One grant and what it may do.

@@ -14,7 +14,8 @@ use provost_store::TokenHash;
 
 use crate::agent::session::Session;
 use crate::exchange::route::Route;
-use crate::state::directory::{Holding, Principal};
+use crate::message::principal::Principal;
+use crate::state::directory::Holding;
 use crate::state::worker::Shared;
 
 /// What a message claims to come from. Kept while something is awaited; to be

@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::session::{Session, Sessions};
+use crate::agent::session::Session;
+use crate::agent::sessions::Sessions;
 use crate::exchange::route::Route;
 use crate::host::budget::Budget;
 use crate::host::metrics::Metrics;

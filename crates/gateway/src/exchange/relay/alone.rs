@@ -8,8 +8,9 @@ use provost_policy::json::Value;
 
 use super::source::Source;
 use super::way::Way;
-use super::{Broken, Flight, Transform};
-use crate::agent::session::Listening;
+use super::{Broken, Flight};
+use crate::agent::pending::Listening;
+use crate::agent::pending::Transform;
 use crate::exchange::inbound::{self, Answered, Sorted};
 use crate::exchange::outlet::Outlet;
 use crate::message::fault::Fault;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::agent::session::OUTBOUND;
+use crate::agent::streams::OUTBOUND;
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::message::answer::Failure;
 use crate::text::sse::Event;

@@ -184,10 +184,12 @@ impl Child {
     /// Repeats what the agents had arranged in the process that is gone.
     pub(super) async fn repeat_standing(self: &Arc<Self>, permit: &Permit) {
         for session in self.sessions() {
-            if let Some(level) = session.standing_level() {
+            let level = session.state().arrangements.level();
+            if let Some(level) = level {
                 self.repeat(&session, permit, &level).await;
             }
-            for message in session.standing_subscriptions() {
+            let subscriptions = session.state().arrangements.subscriptions();
+            for message in subscriptions {
                 let Some((permit, kept)) = self.inbox.subscribe_again(&session) else {
                     break;
                 };

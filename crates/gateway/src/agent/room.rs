@@ -3,9 +3,9 @@
 
 use provost_policy::json::Document;
 
-use super::Agent;
 use crate::host::budget::{Held, Lane, MESSAGE, Place};
 use crate::message::answer::Failure;
+use crate::message::principal::Principal;
 use crate::text::envelope::{Malformed, Message};
 
 /// What a message takes up while it is on its way.
@@ -20,15 +20,12 @@ pub(crate) struct Room {
 impl Room {
     /// Room for a message that was read, on the account of its grant and, if it is
     /// a request, on that of its server.
-    pub(super) fn take(
-        agent: &Agent,
+    pub(crate) fn take(
+        principal: &Principal,
         parsed: &Document<'_>,
         read: &Result<Message<'_>, Malformed>,
     ) -> Result<Self, Failure> {
-        let (grant, server) = (
-            &agent.claim.principal.account,
-            &agent.claim.principal.server_account,
-        );
+        let (grant, server) = (&principal.account, &principal.server_account);
         let lane = match read {
             Ok(Message::Request { .. }) => Lane::Call,
             Ok(Message::Notification { .. } | Message::Response { .. }) | Err(_) => Lane::Aside,
@@ -42,7 +39,7 @@ impl Room {
         let on_its_way = grant.enter(lane).map_err(Failure::too_many_calls)?;
         let to_its_server = match lane {
             Lane::Call => {
-                let name = &agent.claim.principal.server_name;
+                let name = &principal.server_name;
                 let place = server.enter_beside(lane);
                 Some(place.map_err(|full| Failure::server_busy(name, full))?)
             }
