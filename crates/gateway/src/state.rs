@@ -3,5 +3,7 @@
 pub(crate) mod directory;
 pub(crate) mod eras;
 pub(crate) mod present;
+pub(crate) mod questions;
+pub(crate) mod route;
 pub(crate) mod tasks;
 pub(crate) mod worker;

@@ -10,11 +10,11 @@ use provost_policy::json::Value;
 use serde::Serialize;
 
 use crate::agent::session::{Outbound, Session};
-use crate::exchange::route::Route;
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
 use crate::state::directory::Directory;
+use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::envelope;
 use crate::text::era::Era;

@@ -8,14 +8,13 @@ use hyper::StatusCode;
 use provost_store::{Processes, Status};
 use tracing::{debug, info};
 
-use crate::agent::session::Session;
 use crate::host::budget::Account;
 use crate::host::deadline;
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
 use crate::message::permit::Permit;
 use crate::stage::{ask, settle};
-use crate::state::directory::Site;
+use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::envelope::is_result;
 use crate::text::envelope::{self, IdKey};
@@ -25,13 +24,6 @@ use crate::text::protocol::INITIALIZED;
 use crate::upstream::child::{ChildSpec, Holder};
 use crate::upstream::http::{self, HttpUpstream, SessionHeaders};
 use crate::upstream::{ChildLines, Exchange, Upstream, Use, Witness};
-
-/// A session and the server it is with.
-#[derive(Clone)]
-pub(crate) struct Route {
-    pub(crate) site: Arc<Site>,
-    pub(crate) session: Arc<Session>,
-}
 
 // === impl Route ===
 

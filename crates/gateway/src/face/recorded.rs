@@ -1,18 +1,13 @@
 //! Requests of a known grant that end before their message is read: they leave a
 //! record. What nobody is known for is only counted (`host/unidentified.rs`).
 
-use std::borrow::Cow;
-
 use hyper::{Method, Response, StatusCode};
 
 use super::body::Out;
+use super::response::{Why, json};
 use crate::message::answer::Failure;
 use crate::path::{self, Agent};
 use crate::state::worker::Worker;
-
-/// Why a request of a known grant was refused, in words for its record.
-#[derive(Debug, Clone)]
-pub(super) struct Why(pub(super) Cow<'static, str>);
 
 /// Records that a request of a known grant was refused for its HTTP form.
 pub(super) fn recorded(
@@ -25,7 +20,7 @@ pub(super) fn recorded(
     if let Some(failure) = refusal.extensions().get::<Failure>() {
         return match path::record_busy(worker, agent, &format!("({method})"), failure) {
             Ok(()) => refusal,
-            Err(_) => super::http::json(503, Failure::record_unavailable().body(None)),
+            Err(_) => json(503, Failure::record_unavailable().body(None)),
         };
     }
     // A grant that ended meanwhile is a stranger's; stopping is nobody's fault.
@@ -42,6 +37,6 @@ pub(super) fn recorded(
     };
     match path::record_envelope(worker, agent, &format!("({method})"), &problem) {
         Ok(()) => refusal,
-        Err(_) => super::http::json(503, Failure::record_unavailable().body(None)),
+        Err(_) => json(503, Failure::record_unavailable().body(None)),
     }
 }

@@ -4,11 +4,12 @@
 //! governed call that is only the stage which recorded the intent.
 
 use std::fmt;
+use std::sync::Arc;
 
-use provost_policy::RuleId;
+use provost_policy::{RuleId, Text};
 
-use crate::message::fault::Fault;
-use crate::state::present::Grounds;
+use super::fault::Fault;
+use super::principal::Principal;
 use crate::text::protocol::Housekeeping;
 
 /// Proof that a message may be sent to an upstream.
@@ -18,6 +19,21 @@ use crate::text::protocol::Housekeeping;
 /// byte asks right before it whether the permit still [`stands`](Self::stands).
 #[derive(Debug, Clone)]
 pub(crate) struct Permit(Kind);
+
+/// Knows what is in force at this moment.
+pub(crate) trait InForce: Send + Sync {
+    /// The edition of what this grant may do; none when it has ended.
+    fn edition(&self, grant: &Text) -> Option<u64>;
+}
+
+/// What a call was judged on. It opens nothing, and may be kept for as long as the
+/// call waits: it only knows whether the same still holds.
+#[derive(Clone)]
+pub(crate) struct Grounds {
+    in_force: Arc<dyn InForce>,
+    principal: Arc<Principal>,
+    edition: u64,
+}
 
 /// Why a message may be sent. For logs; the decision is long made.
 #[derive(Debug, Clone)]
@@ -77,5 +93,31 @@ impl fmt::Display for Permit {
             Kind::Answer => f.write_str("an open question"),
             Kind::Own(reason) => f.write_str(reason),
         }
+    }
+}
+
+// === impl Grounds ===
+
+impl Grounds {
+    pub(crate) fn new(in_force: Arc<dyn InForce>, principal: Arc<Principal>, edition: u64) -> Self {
+        Self {
+            in_force,
+            principal,
+            edition,
+        }
+    }
+
+    /// Whether the grant is live with the same token, and the rules and the server
+    /// are those in force.
+    fn hold(&self) -> bool {
+        let grant = &self.principal.grant.0;
+        !self.principal.ended.is_cancelled() && self.in_force.edition(grant) == Some(self.edition)
+    }
+}
+
+impl fmt::Debug for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grant = &self.principal.grant;
+        write!(f, "grant `{grant}`, edition {}", self.edition)
     }
 }

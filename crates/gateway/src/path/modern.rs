@@ -15,7 +15,6 @@ use super::{
 use crate::agent::room::Room;
 use crate::agent::session::{Coming, Session};
 use crate::exchange::outlet::Outlet;
-use crate::exchange::route::Route;
 use crate::message::answer::Failure;
 use crate::message::continuation::{self, Continued, Spent, Unusable};
 use crate::message::fault::Fault;
@@ -25,6 +24,7 @@ use crate::message::outgoing::Modern;
 use crate::stage::record::{self, Subject};
 use crate::stage::{Stop, judge};
 use crate::state::present::{Ended, Present};
+use crate::state::route::Route;
 use crate::state::worker::{Shared, Worker};
 use crate::text::asking::STATE;
 use crate::text::asking::{self, Wanted, answers, subscribe};

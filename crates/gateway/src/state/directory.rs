@@ -35,7 +35,7 @@ const IDLE_UPSTREAM: Duration = Duration::from_secs(30);
 /// INVARIANT: it is only lent, to closures that cannot wait, and grants are in it
 /// by value. So nobody can keep what a grant may do while something is awaited.
 #[derive(Default)]
-pub(crate) struct InForce(ArcSwap<Directory>);
+pub(crate) struct CurrentDirectory(ArcSwap<Directory>);
 
 /// A compiled snapshot of the store's directory.
 #[derive(Default)]
@@ -98,9 +98,9 @@ pub(crate) struct Link {
     pub(crate) server: Text,
 }
 
-// === impl InForce ===
+// === impl CurrentDirectory ===
 
-impl InForce {
+impl CurrentDirectory {
     /// Reads what is in force now.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Directory) -> R) -> R {
         read(&self.0.load())

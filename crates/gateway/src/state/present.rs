@@ -4,7 +4,6 @@
 //! is looked up right where it matters and lent to a closure that cannot wait,
 //! so that nothing is decided with what was true before something was awaited.
 
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -13,9 +12,10 @@ use provost_policy::{Moment, RuleId, Text};
 use provost_store::TokenHash;
 
 use crate::agent::session::Session;
-use crate::exchange::route::Route;
+use crate::message::permit::{Grounds, InForce};
 use crate::message::principal::Principal;
 use crate::state::directory::Holding;
+use crate::state::route::Route;
 use crate::state::worker::Shared;
 
 /// What a message claims to come from. Kept while something is awaited; to be
@@ -34,15 +34,6 @@ pub(crate) struct Present<'d> {
     holding: &'d Holding,
     /// The moment it is.
     pub(crate) now: Moment,
-}
-
-/// What a call was judged on. It opens nothing, and may be kept for as long as the
-/// call waits: it only knows whether the same still holds.
-#[derive(Clone)]
-pub(crate) struct Grounds {
-    shared: Arc<Shared>,
-    principal: Arc<Principal>,
-    edition: u64,
 }
 
 /// The grant was revoked, got another token, or has expired.
@@ -64,11 +55,8 @@ pub(crate) fn ended() -> Refusal {
 impl Present<'_> {
     /// What a call is judged on at this moment.
     pub(crate) fn grounds(&self, shared: &Arc<Shared>) -> Grounds {
-        Grounds {
-            shared: Arc::clone(shared),
-            principal: Arc::clone(&self.principal),
-            edition: self.edition,
-        }
+        let in_force: Arc<dyn InForce> = shared.clone();
+        Grounds::new(in_force, Arc::clone(&self.principal), self.edition)
     }
 
     /// The way to its server for one of its sessions.
@@ -88,26 +76,13 @@ impl Deref for Present<'_> {
     }
 }
 
-// === impl Grounds ===
-
-impl Grounds {
-    /// Whether the grant is live with the same token, and the rules and the server
-    /// are those in force.
-    pub(crate) fn hold(&self) -> bool {
-        let grant = &self.principal.grant.0;
-        let same = |present: &Present<'_>| present.edition == self.edition;
-        !self.principal.ended.is_cancelled() && self.shared.present(grant, same) == Ok(true)
-    }
-}
-
-impl fmt::Debug for Grounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let grant = &self.principal.grant;
-        write!(f, "grant `{grant}`, edition {}", self.edition)
-    }
-}
-
 // === impl Shared ===
+
+impl InForce for Shared {
+    fn edition(&self, grant: &Text) -> Option<u64> {
+        self.present(grant, |present| present.edition).ok()
+    }
+}
 
 impl Shared {
     /// Decides something about a message, if who sent it still is who it was.

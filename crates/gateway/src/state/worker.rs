@@ -2,33 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
 
 use provost_policy::Text;
 use provost_policy::ledger::Ledger;
-use provost_store::{Clock, Journal, ServerId, Status, Store};
+use provost_store::{Clock, Journal, Store};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::session::Session;
 use crate::agent::sessions::Sessions;
-use crate::exchange::route::Route;
 use crate::host::budget::Budget;
 use crate::host::metrics::Metrics;
 use crate::host::settings::Settings;
 use crate::message::continuation::Seals;
-use crate::stage::settle;
-use crate::state::directory::{Directory, InForce};
+use crate::state::directory::CurrentDirectory;
+use crate::state::questions::TaskQuestions;
 use crate::state::tasks::TaskOwners;
-use crate::text::asking::TaskQuestions;
-use crate::text::envelope::IdKey;
-use crate::text::era::Era;
 use crate::upstream::Children;
 use crate::upstream::child::ChildSpec;
-
-/// How long the upstream of an ended session is told of what was in flight.
-pub(crate) const CANCELLING: Duration = Duration::from_secs(10);
 
 /// What the whole gateway shares.
 pub(crate) struct Shared {
@@ -37,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     /// Replaced as a whole.
-    pub(crate) directory: InForce,
+    pub(crate) directory: CurrentDirectory,
     // A std mutex: looking and reserving are arithmetic, never across an await.
     ledger: Mutex<Ledger>,
     pub(crate) sessions: Sessions,
@@ -90,7 +82,7 @@ impl Shared {
             clock: store.clock(),
             store,
             settings,
-            directory: InForce::default(),
+            directory: CurrentDirectory::default(),
             ledger: Mutex::new(ledger),
             sessions: Sessions::default(),
             stdio: StdioAgents::default(),
@@ -112,16 +104,6 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the process of a grant that is gone, once none of its sessions is left.
-    fn dismiss_children(&self, grant: &Text) {
-        if self.present(grant, |_| ()).is_ok() {
-            return;
-        }
-        if let Some(children) = self.children.get() {
-            children.dismiss(|other| other == grant);
-        }
-    }
-
     /// The sessions of both faces.
     pub(crate) fn all_sessions(&self) -> Vec<Arc<Session>> {
         let mut all = self.sessions.all();
@@ -138,68 +120,6 @@ impl Worker {
         Self {
             number: shared.settings.workers,
             shared: Arc::clone(shared),
-        }
-    }
-
-    /// Ends a session: its streams, what is still in flight (whoever takes a
-    /// request out of the list settles it), and the upstream's side.
-    pub(crate) fn end(&self, session: &Arc<Session>) {
-        self.end_because(session, Status::Cancelled);
-    }
-
-    /// The same for a session whose grant ended: what is in flight says so.
-    pub(crate) fn end_with_grant(&self, session: &Arc<Session>) {
-        self.end_because(session, Status::GrantEnded);
-    }
-
-    fn end_because(&self, session: &Arc<Session>, why: Status) {
-        let (pending, questions) = {
-            let mut state = session.state();
-            if state.over.is_some() {
-                return;
-            }
-            state.over = Some(why);
-            (
-                std::mem::take(&mut state.in_flight),
-                std::mem::take(&mut state.questions),
-            )
-        };
-        let id = ServerId(session.server.clone());
-        let find = |directory: &Directory| directory.site(&id).cloned();
-        let site = self.shared.directory.read(find);
-        let route = site.map(|site| Route {
-            site,
-            session: Arc::clone(session),
-        });
-        // Whoever used its process last would take it away before it was told.
-        let process = route.as_ref().and_then(|route| route.process(self));
-        // Only now: what is in flight must find that somebody else took it, or
-        // its cancellation would race with the end of the upstream's session.
-        session.ended.cancel();
-        let unanswered: Vec<IdKey> = pending.keys().cloned().collect();
-        let kept = pending.into_values().filter_map(|pending| pending.kept);
-        let asked = questions.into_values().filter_map(|question| question.kept);
-        for kept in kept.chain(asked) {
-            settle::settle(&self.shared, &kept, why);
-        }
-        if let Some(route) = route {
-            let worker = Self::background(&self.shared);
-            let farewell = async move {
-                // In this order: a closed session takes no cancellations.
-                let cancel = async {
-                    let era = route.session.era().unwrap_or(Era::Legacy);
-                    for key in unanswered {
-                        route.cancel(&worker, era, &key, "the session ended").await;
-                    }
-                };
-                // An upstream that is slow to listen is not told everything.
-                drop(tokio::time::timeout(CANCELLING, cancel).await);
-                drop(process);
-                route.close(&worker).await;
-                worker.shared.dismiss_children(&route.session.grant);
-            };
-            let calls = &self.shared.calls;
-            calls.spawn_on(farewell, &self.shared.background);
         }
     }
 }

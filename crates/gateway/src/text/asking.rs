@@ -5,15 +5,15 @@
 //! asks; what would ask anywhere else does not pass.
 
 pub(crate) mod answers;
+pub(crate) mod print;
 mod read;
 pub(crate) mod subscribe;
-mod tasks;
 
 use crate::text::era::Era;
 
+pub(crate) use print::Print;
 pub(crate) use read::{Asking, Inline, Misasked, Part, Question, created_task, read, well_formed};
 pub(crate) use subscribe::{Wanted, is_part};
-pub(crate) use tasks::{Print, TaskQuestions};
 
 /// Questions that one message may carry. Each is judged and recorded, so this
 /// bounds what one answer can write into the journal.

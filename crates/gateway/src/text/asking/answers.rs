@@ -4,7 +4,7 @@
 use provost_policy::json::{Kind, Value};
 
 use super::Answered;
-use super::tasks::{Print, print};
+use super::print::{Print, print};
 use crate::text::brief::{NAME, brief};
 use crate::text::era::Era;
 use crate::text::splice::Splice;

@@ -5,14 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use provost_policy::Text;
-use sha2::{Digest, Sha256};
+
+use crate::text::asking::print::{Print, print};
 
 /// Questions remembered for each grant; the oldest is forgotten first. Only
 /// hashes are kept, so this bounds bytes as well.
 const PER_GRANT: usize = 4096;
-
-/// What stands for a text of any length.
-pub(crate) type Print = [u8; 16];
 
 /// The open questions of all tasks. A grant is for one server, so its id is enough.
 #[derive(Default)]
@@ -26,22 +24,6 @@ struct Own {
     /// By task and key: the question as it was asked.
     asked: HashMap<Print, Print>,
     order: VecDeque<Print>,
-}
-
-/// The print of some texts, one after the other.
-pub(crate) fn print(texts: &[&str]) -> Print {
-    let mut hash = Sha256::new();
-    for text in texts {
-        // With its length, so that no two sequences look alike.
-        hash.update(text.len().to_be_bytes());
-        hash.update(text);
-    }
-    let whole: [u8; 32] = hash.finalize().into();
-    let mut print = Print::default();
-    for (to, from) in print.iter_mut().zip(whole) {
-        *to = from;
-    }
-    print
 }
 
 // === impl TaskQuestions ===
@@ -86,3 +68,6 @@ impl TaskQuestions {
         self.by_grant.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;
