@@ -11,16 +11,16 @@ mod housekeeping;
 mod initialize;
 mod modern;
 mod notify;
+mod refusal;
+mod request;
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use provost_policy::json::{Kind, Value};
-use provost_policy::judge::{Allowed, Refusal, Verdict};
-use provost_policy::{Call, Caller, Charge, RuleId, Window};
+use provost_policy::json::Value;
+use provost_policy::judge::{Allowed, Verdict};
+use provost_policy::{Call, Caller, Charge, Window};
 use provost_store::{Decision, Status};
 
 use crate::agent::pending::Transform;
@@ -31,37 +31,26 @@ use crate::exchange::relay::Flight;
 use crate::message::answer::{self, Failure};
 use crate::message::call::Kept;
 use crate::message::continuation::Continued;
-use crate::message::modern::Claims;
 use crate::message::outgoing::{Modern, Outgoing};
 use crate::message::permit::Permit;
-use crate::message::principal::Principal;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, judge, limits, record, settle};
-use crate::state::present::{self, Claim, Ended, Present};
+use crate::state::present::{Ended, Present};
 use crate::state::worker::Worker;
 use crate::text::asking::answers::{self, Unasked};
 use crate::text::asking::subscribe;
-use crate::text::envelope::{self, Id, Malformed, Message};
+use crate::text::envelope::{self, Message};
 use crate::text::era::Era;
 use crate::text::protocol::{self, RequestKind, TaskMethod};
 
-/// Who says that it sent a message, and its session if it has one.
-#[derive(Clone)]
-pub(crate) struct Agent {
-    pub(crate) claim: Claim,
-    pub(crate) session: Option<Arc<Session>>,
-    /// What the headers of an HTTP request claim, when they name another revision
-    /// than one of the legacy era.
-    pub(crate) claims: Option<Arc<Claims>>,
-}
+use housekeeping::Cleared;
+use refusal::{
+    busy, early, ended, envelope_refusal, lasts, malformed, record_as, refuse, unjudged,
+};
+use request::{Request, judged_as, tool_call};
 
-/// A request as it was read.
-struct Request<'d> {
-    text: &'d Bytes,
-    id: Id<'d>,
-    method: Cow<'d, str>,
-    params: Option<Value<'d>>,
-}
+pub(crate) use refusal::{record_busy, record_envelope};
+pub(crate) use request::Agent;
 
 /// One message of an agent, to its end.
 ///
@@ -107,42 +96,9 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
     }
 }
 
-/// Refuses, and records, a message for which there is no room.
-fn busy(
-    worker: &Worker,
-    agent: &Agent,
-    method: &str,
-    failure: Failure,
-    id: Option<Id<'_>>,
-    outlet: Outlet,
-) {
-    let recorded = record_busy(worker, agent, method, &failure);
-    let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
-    match id {
-        Some(id) => outlet.fail(&failure, Some(id.raw())),
-        None => outlet.turn_away(&failure),
-    }
-}
-
-/// Records that there was no room for a message.
-pub(crate) fn record_busy(
-    worker: &Worker,
-    agent: &Agent,
-    method: &str,
-    failure: &Failure,
-) -> Result<(), Stop> {
-    let refusal = Refusal {
-        rule: RuleId::BUSY,
-        policy: None,
-        message: failure.message().to_owned(),
-        retry_after_ms: Some(answer::RETRY_AFTER_MS),
-    };
-    record_unread(worker, &agent.claim.principal, method, &refusal)
-}
-
 async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: Outlet, room: Room) {
     if modern::is(agent, &request) {
-        return Box::pin(modern::request(worker, agent, &request, outlet, room)).await;
+        return Box::pin(modern_request(worker, agent, &request, outlet, room)).await;
     }
     let placed = answers::placed(Era::Legacy, &request.method, request.params);
     let subscribes = subscribe::wanted(Era::Legacy, &request.method, request.params);
@@ -200,87 +156,51 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
     }
 }
 
-/// A request whose grant ended on its way to us: refused and recorded.
-fn ended(worker: &Worker, agent: &Agent, request: &Request<'_>, kind: RequestKind) -> Stop {
-    let (tool, arguments) = tool_call(request, kind).unwrap_or_default();
-    let keys = record::keys(arguments);
-    record_ended(worker, agent, &request.method, tool.as_deref(), keys)
-}
-
-/// Refuses, and records, a request of a session that has ended with its grant: over
-/// stdio it is not the token that tells, as none comes with a request.
-fn lasts(
+/// The same in the modern era, where a request says of itself what is checked
+/// first, and its server may have to be asked something.
+async fn modern_request(
     worker: &Worker,
     agent: &Agent,
-    session: &Session,
     request: &Request<'_>,
-    kind: RequestKind,
-) -> Result<(), Stop> {
-    match session.lost_its_grant() {
-        true => Err(ended(worker, agent, request, kind)),
-        false => Ok(()),
-    }
-}
-
-/// Looks whether who sent a message still is who it was, without judging it.
-fn identified(worker: &Worker, agent: &Agent, method: &str) -> Result<(), Failure> {
-    let there = worker.shared.judging(&agent.claim, |_| ());
-    there.map_err(|Ended| ending(record_ended(worker, agent, method, None, Vec::new())))
-}
-
-/// What whoever sent something that is no request is told of it.
-fn ending(stop: Stop) -> Failure {
-    match stop {
-        Stop::Refused { refusal, .. } => Failure::ended(&refusal),
-        Stop::Malformed(failure) | Stop::Failed(failure) => failure,
-        Stop::Unrecorded => Failure::record_unavailable(),
-    }
-}
-
-/// Records that a message is refused because its grant ended.
-fn record_ended(
-    worker: &Worker,
-    agent: &Agent,
-    method: &str,
-    tool: Option<&str>,
-    keys: Vec<Cow<'_, str>>,
-) -> Stop {
-    let refusal = present::ended();
-    let now = worker.shared.clock.now();
-    let recorded = record::call_id().and_then(|call| {
-        let subject = Subject {
-            call,
-            principal: &agent.claim.principal,
-            method,
-            tool,
-            keys,
-            shadow: None,
-        };
-        record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
-    });
-    recorded.err().unwrap_or(Stop::Refused {
-        decision: Decision::Deny,
-        refusal,
-    })
-}
-
-/// A request before there is a session.
-fn early(worker: &Worker, agent: &Agent, request: &Request<'_>) -> Stop {
-    unjudged(worker, agent, request, Stop::Failed(Failure::no_session()))
-}
-
-/// Records that a request ends before anybody judged it.
-fn unjudged(worker: &Worker, agent: &Agent, request: &Request<'_>, stop: Stop) -> Stop {
-    let problem = match &stop {
-        Stop::Failed(failure) | Stop::Malformed(failure) => failure.message(),
-        Stop::Refused { .. } | Stop::Unrecorded => return stop,
+    mut outlet: Outlet,
+    room: Room,
+) {
+    let admitted = match modern::admitted(worker, agent, request) {
+        Ok(admitted) => admitted,
+        Err(failure) => {
+            let recorded = record_envelope(worker, agent, &request.method, failure.message());
+            let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
+            return outlet.fail(&failure, Some(request.id.raw()));
+        }
     };
-    let recorded = record_envelope(worker, agent, &request.method, problem);
-    recorded.err().unwrap_or(stop)
+    let (kind, session) = (admitted.kind, Arc::clone(&admitted.session));
+    let prepared = modern::prepared(worker, agent, request, &admitted, &mut outlet).await;
+    // Judged with what holds now, whatever held before the server was asked.
+    let judged = prepared.and_then(|prepared| {
+        let judged = worker.shared.judging(&agent.claim, |present| {
+            lasts(worker, agent, &session, request, kind)?;
+            modern::same_server(worker, agent, request, kind, present, &prepared)?;
+            let modern = Some(modern::along(worker, present, request, admitted));
+            match kind {
+                RequestKind::Housekeeping(kind) => {
+                    housekeeping::flight(present, &session, request, kind, modern)
+                }
+                RequestKind::CallTool
+                | RequestKind::Method
+                | RequestKind::Subscribe
+                | RequestKind::Unknown
+                | RequestKind::Task(_) => {
+                    govern(worker, present, agent, &session, request, kind, modern)
+                }
+            }
+        });
+        judged.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind)))
+    });
+    match judged {
+        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet, room).await,
+        Err(stop) => refuse(Era::Modern, stop, request, kind, outlet),
+    }
 }
-
-/// A call that may go, with what it needs on its way.
-type Cleared = (Flight, Permit, Outgoing);
 
 /// The governed part of the walk: from judging to the recorded intent. Nothing
 /// here waits, so nothing can change between the stages.
@@ -306,7 +226,7 @@ fn govern(
         tool: tool.as_deref(),
         arguments,
     };
-    let caller = caller(present, session);
+    let caller = present.caller(session);
     let now = present.now;
     let continued = modern.as_ref().and_then(|modern| modern.continued.as_ref());
     let mut subject = Subject {
@@ -327,8 +247,8 @@ fn govern(
     // A modern request stands alone: it opens nothing and needs nothing open.
     let open = modern.is_some() || session.is_open();
     let cleared = checks::in_order(worker, present, session, request, &call)
-        .and_then(|()| modern::resumes(request, continued))
-        .and_then(|()| modern::repeats(present, agent, session, &call))
+        .and_then(|()| checks::resumes(request, continued))
+        .and_then(|()| checks::repeats(present, agent, session, &call))
         .and_then(|()| checks::is_itself(request, kind))
         .and_then(|()| checks::of_this_era(request, kind))
         .and_then(|()| checks::knows_tasks(kind, modern.as_ref()))
@@ -362,27 +282,6 @@ fn govern(
             Err(Stop::Failed(failure))
         }
         Err(stop) => Err(stop),
-    }
-}
-
-/// The method a policy is asked about.
-fn judged_as<'r>(request: &'r Request<'_>, kind: RequestKind) -> &'r str {
-    match kind {
-        RequestKind::Subscribe => "resources/subscribe",
-        RequestKind::Housekeeping(_)
-        | RequestKind::CallTool
-        | RequestKind::Task(_)
-        | RequestKind::Method
-        | RequestKind::Unknown => &request.method,
-    }
-}
-
-/// Who calls, as policies and limits know them.
-fn caller(present: &Present<'_>, session: &Session) -> Caller {
-    Caller {
-        grant: present.principal.grant.0.clone(),
-        server: present.principal.server.0.clone(),
-        session: session.counts_apart(),
     }
 }
 
@@ -425,7 +324,7 @@ fn clear(
     limits::reserve(shared, &allowed.charges, now)?;
     // After whatever else may refuse it: then it can be used again.
     let seal = continued
-        .map(|continued| modern::take_up(shared, present, continued))
+        .map(|continued| checks::take_up(shared, present, continued))
         .transpose()
         .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
     if let Some(said) = &mut subject.shadow {
@@ -516,131 +415,4 @@ fn unasked(
         Some(continued) => continued.asked.contains(&answers::key(key)),
         None => worker.shared.questions.asked(grant, &task, key),
     })
-}
-
-type Tool<'d> = (Option<Cow<'d, str>>, Option<Value<'d>>);
-
-/// Name and arguments of a `tools/call`; of other methods the parameters that
-/// stand where arguments stand.
-fn tool_call<'d>(request: &Request<'d>, kind: RequestKind) -> Result<Tool<'d>, &'static str> {
-    if kind != RequestKind::CallTool {
-        return Ok((None, None));
-    }
-    let Some(params) = request.params else {
-        return Err("`params` with the name of the tool is missing");
-    };
-    let Some(name) = params.get("name").and_then(Value::as_str) else {
-        return Err("`params.name` must be the name of the tool");
-    };
-    let arguments = params.get("arguments");
-    if arguments.is_some_and(|arguments| arguments.kind() != Kind::Object) {
-        return Err("`params.arguments` must be an object");
-    }
-    Ok((Some(name), arguments))
-}
-
-/// Answers a request that goes no further.
-fn refuse(era: Era, stop: Stop, request: &Request<'_>, kind: RequestKind, outlet: Outlet) {
-    let id = request.id.raw();
-    match stop {
-        Stop::Unrecorded => outlet.fail(&Failure::record_unavailable(), Some(id)),
-        Stop::Malformed(failure) | Stop::Failed(failure) => outlet.fail(&failure, Some(id)),
-        Stop::Refused { refusal, .. } if refusal.rule == RuleId::REVOKED => {
-            outlet.fail(&Failure::ended(&refusal), Some(id));
-        }
-        Stop::Refused { decision, refusal } => match kind {
-            RequestKind::CallTool => {
-                let body = answer::refused_call(era, id, decision.as_str(), &refusal);
-                outlet.send(Reply::message(body));
-            }
-            RequestKind::Unknown if refusal.rule == RuleId::METHOD => {
-                outlet.fail(
-                    &Failure::unknown_method(era, &request.method, &refusal),
-                    Some(id),
-                );
-            }
-            RequestKind::Task(TaskMethod::One) if refusal.rule == RuleId::METHOD => {
-                outlet.fail(&Failure::invalid_params(refusal.message), Some(id));
-            }
-            RequestKind::Unknown
-            | RequestKind::Task(_)
-            | RequestKind::Method
-            | RequestKind::Subscribe
-            | RequestKind::Housekeeping(_) => {
-                outlet.fail(&Failure::refused(decision.as_str(), &refusal), Some(id));
-            }
-        },
-    }
-}
-
-/// A message that cannot be read in exactly one way: refused and recorded.
-fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, outlet: Outlet) {
-    if let Err(failure) = identified(worker, agent, "(unreadable)") {
-        return outlet.fail(&failure, None);
-    }
-    worker
-        .shared
-        .metrics
-        .malformed
-        .fetch_add(1, Ordering::Relaxed);
-    let (failure, id) = match problem {
-        Malformed::Json(problem) if envelope::is_syntax(problem) => {
-            (Failure::parse(problem.to_string()), None)
-        }
-        Malformed::Json(problem) => (Failure::invalid_request(problem.to_string()), None),
-        Malformed::Envelope { problem, id } => {
-            (Failure::invalid_request(problem.clone()), id.as_deref())
-        }
-    };
-    match record_envelope(worker, agent, "(unreadable)", &problem.to_string()) {
-        Ok(()) => outlet.fail(&failure, id),
-        Err(_) => outlet.fail(&Failure::record_unavailable(), id),
-    }
-}
-
-/// Records that a message was refused before anybody judged it.
-pub(crate) fn record_envelope(
-    worker: &Worker,
-    agent: &Agent,
-    method: &str,
-    problem: &str,
-) -> Result<(), Stop> {
-    record_as(worker, &agent.claim.principal, method, problem)
-}
-
-fn record_as(
-    worker: &Worker,
-    principal: &Principal,
-    method: &str,
-    problem: &str,
-) -> Result<(), Stop> {
-    record_unread(worker, principal, method, &envelope_refusal(problem))
-}
-
-fn record_unread(
-    worker: &Worker,
-    principal: &Principal,
-    method: &str,
-    refusal: &Refusal,
-) -> Result<(), Stop> {
-    let subject = Subject {
-        call: record::call_id()?,
-        principal,
-        method,
-        tool: None,
-        keys: Vec::new(),
-        shadow: None,
-    };
-    let now = worker.shared.clock.now();
-    record::refusal(&worker.shared, &subject, Decision::Deny, refusal, now)
-}
-
-/// The refusal of a message that nobody judged.
-fn envelope_refusal(problem: &str) -> Refusal {
-    Refusal {
-        rule: RuleId::ENVELOPE,
-        policy: None,
-        message: problem.to_owned(),
-        retry_after_ms: None,
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cleared, Request};
+use super::request::Request;
 use crate::agent::arrangements::Arrangement;
 use crate::agent::pending::Transform;
 use crate::agent::session::Session;
@@ -12,6 +12,9 @@ use crate::message::permit::Permit;
 use crate::stage::Stop;
 use crate::state::present::Present;
 use crate::text::protocol::Housekeeping;
+
+/// A request that may go, with what it needs on its way.
+pub(super) type Cleared = (Flight, Permit, Outgoing);
 
 /// A housekeeping request on its way; lists are filtered on the way back.
 pub(super) fn flight(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 
-use super::{Agent, Request, ended, refuse, unjudged};
+use super::refusal::{ended, refuse, unjudged};
+use super::request::{Agent, Request};
 use crate::agent::pending::Transform;
 use crate::agent::room::Room;
 use crate::agent::session::Session;

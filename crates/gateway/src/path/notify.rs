@@ -8,7 +8,8 @@ use provost_policy::json::Value;
 use provost_store::Status;
 use tracing::debug;
 
-use super::{Agent, ending, record_ended, record_envelope};
+use super::refusal::{ending, record_ended, record_envelope};
+use super::request::Agent;
 use crate::agent::session::Session;
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::exchange::stream;

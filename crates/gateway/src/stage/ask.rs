@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use provost_policy::json::Value;
 use provost_policy::judge::{Allowed, Refusal, Verdict};
-use provost_policy::{Call, Caller, RuleId};
+use provost_policy::{Call, RuleId};
 use provost_store::{Decision, Status};
 
 use super::record::{self, Subject};
@@ -107,14 +107,6 @@ impl Asked<'_> {
         })
     }
 
-    fn caller(&self) -> Caller {
-        Caller {
-            grant: self.present.principal.grant.0.clone(),
-            server: self.present.principal.server.0.clone(),
-            session: self.session.counts_apart(),
-        }
-    }
-
     /// A question needs a method the era knows, a capability the agent declared,
     /// and a policy that lets it through.
     fn judge(&self, method: &str, params: Option<Value<'_>>) -> Verdict {
@@ -126,14 +118,23 @@ impl Asked<'_> {
         {
             return no(format!("the agent did not declare `{capability}`"));
         }
-        judge::judge(self.present, &self.caller(), &call(method))
+        judge::judge(
+            self.present,
+            &self.present.caller(self.session),
+            &call(method),
+        )
     }
 
     /// Reserve → record, for whatever was judged.
     fn walk(&self, method: &str, verdict: Verdict) -> Result<(Permit, Kept), Stop> {
         let now = self.present.now;
         let mut subject = Subject {
-            shadow: judge::shadow(self.shared, self.present, &self.caller(), &call(method)),
+            shadow: judge::shadow(
+                self.shared,
+                self.present,
+                &self.present.caller(self.session),
+                &call(method),
+            ),
             ..self.subject(method)?
         };
         let walked = may(verdict).and_then(|allowed| {
@@ -173,7 +174,7 @@ pub(crate) fn subscribe_again(shared: &Arc<Shared>, session: &Session) -> Option
             declared: &Declared::default(),
         };
         let method = "resources/subscribe";
-        let verdict = judge::judge(present, &asked.caller(), &call(method));
+        let verdict = judge::judge(present, &present.caller(session), &call(method));
         // What refuses it has its record.
         asked.walk(method, verdict).ok()
     };

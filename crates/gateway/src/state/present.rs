@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use provost_policy::judge::Refusal;
-use provost_policy::{Moment, RuleId, Text};
+use provost_policy::{Caller, Moment, RuleId, Text};
 use provost_store::TokenHash;
 
 use crate::agent::session::Session;
@@ -57,6 +57,15 @@ impl Present<'_> {
     pub(crate) fn grounds(&self, shared: &Arc<Shared>) -> Grounds {
         let in_force: Arc<dyn InForce> = shared.clone();
         Grounds::new(in_force, Arc::clone(&self.principal), self.edition)
+    }
+
+    /// Who calls, as policies and limits know them.
+    pub(crate) fn caller(&self, session: &Session) -> Caller {
+        Caller {
+            grant: self.principal.grant.0.clone(),
+            server: self.principal.server.0.clone(),
+            session: session.counts_apart(),
+        }
     }
 
     /// The way to its server for one of its sessions.
