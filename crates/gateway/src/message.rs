@@ -2,9 +2,9 @@
 
 pub(crate) mod answer;
 pub(crate) mod call;
+pub(crate) mod cleared;
 pub(crate) mod continuation;
 pub(crate) mod fault;
 pub(crate) mod modern;
 pub(crate) mod outgoing;
-pub(crate) mod permit;
 pub(crate) mod principal;

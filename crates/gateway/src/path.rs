@@ -15,12 +15,10 @@ mod refusal;
 mod request;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
+use provost_policy::Call;
 use provost_policy::json::Value;
-use provost_policy::judge::{Allowed, Verdict};
-use provost_policy::{Call, Caller, Charge, Window};
 use provost_store::{Decision, Status};
 
 use crate::agent::pending::Transform;
@@ -29,12 +27,10 @@ use crate::agent::session::Session;
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::exchange::relay::Flight;
 use crate::message::answer::{self, Failure};
-use crate::message::call::Kept;
 use crate::message::continuation::Continued;
 use crate::message::outgoing::{Modern, Outgoing};
-use crate::message::permit::Permit;
 use crate::stage::record::Subject;
-use crate::stage::{Stop, judge, limits, record, settle};
+use crate::stage::{Stop, clear, judge, record, settle};
 use crate::state::present::{Ended, Present};
 use crate::state::worker::Worker;
 use crate::text::asking::answers::{self, Unasked};
@@ -43,7 +39,7 @@ use crate::text::envelope::{self, Message};
 use crate::text::era::Era;
 use crate::text::protocol::{self, RequestKind, TaskMethod};
 
-use housekeeping::Cleared;
+use housekeeping::Ready;
 use refusal::{
     busy, early, ended, envelope_refusal, lasts, malformed, record_as, refuse, unjudged,
 };
@@ -151,7 +147,7 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
         judge(present)
     });
     match judged.unwrap_or_else(|Ended| Err(ended(worker, agent, &request, kind))) {
-        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet, room).await,
+        Ok((flight, message)) => flight.go(worker, message, outlet, room).await,
         Err(stop) => refuse(Era::Legacy, stop, &request, kind, outlet),
     }
 }
@@ -197,7 +193,7 @@ async fn modern_request(
         judged.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind)))
     });
     match judged {
-        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet, room).await,
+        Ok((flight, message)) => flight.go(worker, message, outlet, room).await,
         Err(stop) => refuse(Era::Modern, stop, request, kind, outlet),
     }
 }
@@ -212,8 +208,8 @@ fn govern(
     request: &Request<'_>,
     kind: RequestKind,
     modern: Option<Modern>,
-) -> Result<Cleared, Stop> {
-    let shared = &worker.shared;
+) -> Result<Ready, Stop> {
+    let (shared, now) = (&worker.shared, present.now);
     let (tool, arguments) = match tool_call(request, kind) {
         Ok(read) => read,
         Err(problem) => {
@@ -227,7 +223,6 @@ fn govern(
         arguments,
     };
     let caller = present.caller(session);
-    let now = present.now;
     let continued = modern.as_ref().and_then(|modern| modern.continued.as_ref());
     let mut subject = Subject {
         call: match continued {
@@ -246,126 +241,73 @@ fn govern(
     };
     // A modern request stands alone: it opens nothing and needs nothing open.
     let open = modern.is_some() || session.is_open();
-    let cleared = checks::in_order(worker, present, session, request, &call)
+    // Judge → look at limits → hold.
+    let allowed = checks::in_order(worker, present, session, request, &call)
         .and_then(|()| checks::resumes(request, continued))
         .and_then(|()| checks::repeats(present, agent, session, &call))
         .and_then(|()| checks::is_itself(request, kind))
         .and_then(|()| checks::of_this_era(request, kind))
         .and_then(|()| checks::knows_tasks(kind, modern.as_ref()))
         .and_then(|()| checks::own_task(worker, present, request, kind))
-        .and_then(|()| {
-            clear(
-                worker,
-                present,
-                open,
-                &caller,
-                &call,
-                &mut subject,
-                continued,
-            )
+        .and_then(|()| judge::allowed(shared, judge::judge(present, &caller, &call), now))
+        .and_then(|allowed| match open {
+            true => Ok(allowed),
+            // A stdio agent has a session before it opens it: what a policy refuses
+            // is told even then, but nothing goes anywhere.
+            false => Err(Stop::Malformed(Failure::no_session())),
         });
-    match cleared {
-        Ok((permit, kept)) => {
-            let cleared = (permit, kept, modern);
-            take_off(worker, present, session, request, kind, cleared)
-        }
+    let unasked = unasked(worker, present, request, continued);
+    // Reserve → record intent. Before forwarding: a crash must over-count, never
+    // under-count.
+    let cleared = allowed
+        .and_then(|allowed| clear::reserve(shared, present, &mut subject, allowed, continued))
+        .and_then(|reserved| reserved.record(outgoing(request, modern, unasked.as_ref())));
+    let (message, kept) = match cleared {
+        Ok(cleared) => cleared,
         Err(Stop::Refused { decision, refusal }) => {
             if let Some(said) = &mut subject.shadow {
                 said.charges.clear();
             }
             record::refusal(shared, &subject, decision, &refusal, now)?;
-            Err(Stop::Refused { decision, refusal })
+            return Err(Stop::Refused { decision, refusal });
         }
         Err(Stop::Malformed(failure)) => {
             let refusal = envelope_refusal(failure.message());
             record::refusal(shared, &subject, Decision::Deny, &refusal, now)?;
-            Err(Stop::Failed(failure))
+            return Err(Stop::Failed(failure));
         }
-        Err(stop) => Err(stop),
+        Err(stop) => return Err(stop),
+    };
+    if let Some(unasked) = unasked {
+        record_as(
+            worker,
+            &present.principal,
+            &request.method,
+            &unasked.message,
+        )
+        .inspect_err(|_| settle::settle(shared, &kept, Status::NotSent))?;
     }
+    // Among those in flight, before it goes.
+    let route = present.route(session);
+    let flight = Flight::new(
+        route,
+        message.message(),
+        transform(request, kind),
+        Some(kept),
+    );
+    let flight = flight.map_err(|in_flight| {
+        if let Some(kept) = &in_flight.kept {
+            settle::settle(shared, kept, Status::NotSent);
+        }
+        Stop::from(in_flight)
+    })?;
+    housekeeping::arrange(session, request, message.message());
+    Ok((flight, message))
 }
 
-/// Judge → look at limits → hold → reserve → record intent.
-fn clear(
-    worker: &Worker,
-    present: &Present<'_>,
-    open: bool,
-    caller: &Caller,
-    call: &Call<'_>,
-    subject: &mut Subject<'_>,
-    continued: Option<&Continued>,
-) -> Result<(Permit, Kept), Stop> {
-    let (shared, now) = (&worker.shared, present.now);
-    let mut allowed: Allowed = match judge::judge(present, caller, call) {
-        Verdict::Allow(allowed) => allowed,
-        Verdict::Deny(refusal) => {
-            return Err(Stop::Refused {
-                decision: Decision::Deny,
-                refusal,
-            });
-        }
-        // A person is not bothered with what a limit refuses anyway.
-        Verdict::Ask(asked) => {
-            limits::look(shared, &asked.charges, now)?;
-            return Err(judge::hold(asked));
-        }
-    };
-    // A stdio agent has a session before it opens it: what a policy refuses is
-    // told even then, but nothing goes anywhere.
-    if !open {
-        return Err(Stop::Malformed(Failure::no_session()));
-    }
-    if continued.is_some() {
-        // It was charged when it began; only what it holds it holds anew.
-        let held = |charge: &Charge| charge.counter.window == Window::Concurrent;
-        allowed.charges.retain(held);
-    }
-    // Before forwarding: a crash must over-count, never under-count.
-    limits::reserve(shared, &allowed.charges, now)?;
-    // After whatever else may refuse it: then it can be used again.
-    let seal = continued
-        .map(|continued| checks::take_up(shared, present, continued))
-        .transpose()
-        .inspect_err(|_| settle::give_back(shared, &allowed.charges, now))?;
-    if let Some(said) = &mut subject.shadow {
-        judge::reserve_shadow(shared, said, now);
-    }
-    let permit = record::intent(shared, subject, &allowed, present)
-        // Nothing was sent and nothing was recorded, so nothing was used.
-        .inspect_err(|_| {
-            settle::give_back(shared, &allowed.charges, now);
-            if let Some(seal) = &seal {
-                shared.seals.give_back(seal);
-            }
-            if let Some(said) = &subject.shadow {
-                settle::give_back(shared, &said.charges, now);
-            }
-        })?;
-    let mut charges = allowed.charges;
-    if let Some(said) = &subject.shadow {
-        charges.extend_from_slice(&said.charges);
-    }
-    let kept = Kept {
-        call: subject.call,
-        charges,
-        at: now,
-        started: Instant::now(),
-        counts: Arc::clone(&subject.principal.counts),
-        seal,
-    };
-    Ok((permit, kept))
-}
-
-/// Enters a cleared call among those in flight.
-fn take_off(
-    worker: &Worker,
-    present: &Present<'_>,
-    session: &Arc<Session>,
-    request: &Request<'_>,
-    kind: RequestKind,
-    (permit, kept, modern): (Permit, Kept, Option<Modern>),
-) -> Result<Cleared, Stop> {
-    let transform = match kind {
+/// What an answer goes through on its way back.
+fn transform(request: &Request<'_>, kind: RequestKind) -> Transform {
+    match kind {
         RequestKind::CallTool => Transform::Call,
         RequestKind::Task(TaskMethod::List) => Transform::Tasks,
         RequestKind::Subscribe => Transform::Listen,
@@ -374,13 +316,14 @@ fn take_off(
         | RequestKind::Task(TaskMethod::One)
         | RequestKind::Method
         | RequestKind::Unknown => Transform::Plain,
-    };
+    }
+}
+
+/// The request as it goes upstream: the bytes that were judged.
+fn outgoing(request: &Request<'_>, modern: Option<Modern>, unasked: Option<&Unasked>) -> Outgoing {
     let mut message = Outgoing::new(request.text, request.id, request.params);
-    if let Some(unasked) = unasked(worker, present, request, modern.as_ref()) {
-        let method = &request.method;
-        record_as(worker, &present.principal, method, &unasked.message)
-            .inspect_err(|_| settle::settle(&worker.shared, &kept, Status::NotSent))?;
-        message = message.without(unasked.splice);
+    if let Some(unasked) = unasked {
+        message = message.without(unasked.splice.clone());
     }
     if let Some(modern) = modern {
         if let Some(continued) = &modern.continued {
@@ -388,15 +331,7 @@ fn take_off(
         }
         message = message.with(modern);
     }
-    let route = present.route(session);
-    let flight = Flight::new(route, &message, transform, Some(kept)).map_err(|in_flight| {
-        if let Some(kept) = &in_flight.kept {
-            settle::settle(&worker.shared, kept, Status::NotSent);
-        }
-        Stop::from(in_flight)
-    })?;
-    housekeeping::arrange(session, request, &message);
-    Ok((flight, permit, message))
+    message
 }
 
 /// The answers in a request that are to no question of the server: in a call that
@@ -405,9 +340,8 @@ fn unasked(
     worker: &Worker,
     present: &Present<'_>,
     request: &Request<'_>,
-    modern: Option<&Modern>,
+    continued: Option<&Continued>,
 ) -> Option<Unasked> {
-    let continued = modern.and_then(|modern| modern.continued.as_ref());
     let task = request.params.and_then(|params| params.get("taskId"));
     let task = task.and_then(Value::as_str).unwrap_or_default();
     let grant = &present.principal.grant.0;

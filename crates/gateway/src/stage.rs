@@ -1,6 +1,7 @@
 //! The stages of the walk of a call, a file each. `path.rs` puts them in order.
 
 pub(crate) mod ask;
+pub(crate) mod clear;
 pub(crate) mod judge;
 pub(crate) mod limits;
 pub(crate) mod record;

@@ -9,9 +9,9 @@ use tracing::debug;
 
 use crate::host::deadline;
 use crate::message::answer;
+use crate::message::cleared::Cleared;
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
-use crate::message::permit::Permit;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::envelope::{self, Answer, Message};
@@ -85,10 +85,10 @@ impl Route {
     async fn discover(&self, worker: &Worker) -> Result<Option<bool>, Fault> {
         let message = Outgoing::own_modern(r#""provost-discover""#, "server/discover", "");
         let message = message.ok_or_else(Fault::not_sent)?;
-        let permit = Permit::own("the era of a server is found out");
+        let message = Cleared::own("the era of a server is found out", message);
         let limit = worker.shared.settings.result_limit;
         let asked = async {
-            self.modern_request(worker, &permit, &message)
+            self.modern_request(worker, message)
                 .await?
                 .answer(limit, &self.site.account)
                 .await
@@ -131,13 +131,13 @@ impl Route {
     }
 
     async fn list_tools(&self, worker: &Worker) -> Result<(), Fault> {
-        let permit = Permit::own("the headers of a tool are looked up");
         let limit = worker.shared.settings.result_limit;
         let mut rest = String::new();
         for _ in 0..MOST_PAGES {
             let message = Outgoing::own_modern(r#""provost-tools""#, "tools/list", &rest);
             let message = message.ok_or_else(Fault::lies)?;
-            let exchange = self.modern_request(worker, &permit, &message).await?;
+            let message = Cleared::own("the headers of a tool are looked up", message);
+            let exchange = self.modern_request(worker, message).await?;
             let answer = exchange.answer(limit, &self.site.account).await?;
             let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
             let Ok(Message::Response {

@@ -14,8 +14,8 @@ use crate::agent::pending::Transform;
 use crate::exchange::filter;
 use crate::message::answer::{self, Failure};
 use crate::message::call::Question;
+use crate::message::cleared::Cleared;
 use crate::message::modern::Declared;
-use crate::message::permit::Permit;
 use crate::stage::ask::Asked;
 use crate::stage::{Stop, settle};
 use crate::state::present::{Ended, Present};
@@ -121,8 +121,8 @@ fn say_no(worker: &Worker, route: &Route, message: Bytes) {
     let background = worker.shared.background.clone();
     background.spawn(async move {
         let _place = place;
-        let permit = Permit::own("a question of the upstream is refused");
-        let told = route.notify(&worker, &permit, message);
+        let message = Cleared::own("a question of the upstream is refused", message);
+        let told = route.notify(&worker, message);
         if !matches!(tokio::time::timeout(LISTENING, told).await, Ok(Ok(()))) {
             debug!(server.name = %server.name, "A refusal did not reach server `{}`", server.name);
         }

@@ -12,7 +12,8 @@ use tracing::debug;
 use crate::agent::session::Session;
 use crate::exchange::inbound::{self, Sorted};
 use crate::message::call::Kept;
-use crate::message::permit::Permit;
+use crate::message::cleared::Cleared;
+use crate::message::outgoing::Outgoing;
 use crate::stage::{ask, settle};
 use crate::state::directory::Directory;
 use crate::state::present::Present;
@@ -55,8 +56,12 @@ impl Inbox for ToSessions {
         });
     }
 
-    fn subscribe_again(&self, session: &Session) -> Option<(Permit, Kept)> {
-        ask::subscribe_again(&self.worker.shared, session)
+    fn subscribe_again(
+        &self,
+        session: &Session,
+        message: Outgoing,
+    ) -> Option<(Cleared<Outgoing>, Kept)> {
+        ask::subscribe_again(&self.worker.shared, session, message)
     }
 
     fn subscribed(&self, kept: &Kept, status: Status) {

@@ -10,9 +10,9 @@ use provost_policy::json::Value;
 use serde::Serialize;
 
 use crate::agent::session::{Outbound, Session};
+use crate::message::cleared::Cleared;
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
-use crate::message::permit::Permit;
 use crate::state::directory::Directory;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
@@ -227,7 +227,6 @@ struct Who {
 
 /// Opens a session of the legacy era.
 async fn open(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
-    let permit = permit();
     let newest = protocol::LEGACY.first().copied().unwrap_or_default();
     let params = format!(
         r#"{{"protocolVersion":"{newest}","capabilities":{{}},"clientInfo":{{"name":"provost","version":"{}"}}}}"#,
@@ -235,7 +234,7 @@ async fn open(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
     );
     let opening = Outgoing::own("1", "initialize", &params).ok_or(ServerFault::NotMcp)?;
     route.session.state().opening = Some(opening.clone());
-    let opened = route.open(worker, &permit, &opening).await.map_err(fault)?;
+    let opened = route.open(worker, ours(opening)).await.map_err(fault)?;
     let who = read_answer(worker, route, opened, |result| {
         let info = |member| text(result.get("serverInfo").and_then(|info| info.get(member)));
         Who {
@@ -247,7 +246,7 @@ async fn open(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
     .await?;
     route.session.state().version = Some(who.protocol.clone());
     let initialized = Bytes::from_static(protocol::INITIALIZED);
-    let announced = route.announce(worker, &permit, initialized);
+    let announced = route.announce(worker, ours(initialized));
     announced.await.map_err(fault)?;
     Ok(who)
 }
@@ -255,7 +254,7 @@ async fn open(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
 /// Asks a server of the modern era who it is.
 async fn discover(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
     let message = Outgoing::own_modern("1", "server/discover", "").ok_or(ServerFault::NotMcp)?;
-    let sent = route.request(worker, &permit(), &message).await;
+    let sent = route.request(worker, ours(message)).await;
     read_answer(worker, route, sent.map_err(fault)?, |result| {
         let info = |member| {
             let meta = result.get("_meta");
@@ -292,7 +291,7 @@ async fn list(worker: &Worker, route: &Route, era: Era) -> Result<Vec<ToolReport
             }
         };
         let message = message.ok_or(ServerFault::NotMcp)?;
-        let listed = route.request(worker, &permit(), &message).await;
+        let listed = route.request(worker, ours(message)).await;
         let (page, next) = read_answer(worker, route, listed.map_err(fault)?, |result| {
             let tools = result.get("tools");
             let tools = tools.iter().flat_map(|tools| tools.elements());
@@ -336,8 +335,8 @@ fn tool(tool: Value<'_>) -> Option<ToolReport> {
     })
 }
 
-fn permit() -> Permit {
-    Permit::own("the operator tests a server")
+fn ours<M>(message: M) -> Cleared<M> {
+    Cleared::own("the operator tests a server", message)
 }
 
 fn text(value: Option<Value<'_>>) -> String {

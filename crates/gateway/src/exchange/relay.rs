@@ -19,9 +19,9 @@ use crate::exchange::inbound::{self, Answered, Sorted};
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::message::answer::Failure;
 use crate::message::call::Kept;
+use crate::message::cleared::Cleared;
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
-use crate::message::permit::Permit;
 use crate::stage::{Stop, settle};
 use crate::state::present::ended;
 use crate::state::route::Route;
@@ -122,8 +122,7 @@ impl Flight {
     pub(crate) async fn go(
         self,
         worker: &Worker,
-        permit: Permit,
-        message: Outgoing,
+        message: Cleared<Outgoing>,
         mut outlet: Outlet,
         room: Room,
     ) {
@@ -133,8 +132,8 @@ impl Flight {
         let leaves = self.leaves_with_its_agent(outlet.lines().is_some());
         let forward = async {
             match self.transform {
-                Transform::Initialize => Box::pin(self.route.open(worker, &permit, &message)).await,
-                _ => self.route.request(worker, &permit, &message).await,
+                Transform::Initialize => Box::pin(self.route.open(worker, message)).await,
+                _ => self.route.request(worker, message).await,
             }
         };
         let exchange = tokio::select! {

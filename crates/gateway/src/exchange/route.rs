@@ -10,9 +10,9 @@ use tracing::{debug, info};
 
 use crate::host::budget::Account;
 use crate::host::deadline;
+use crate::message::cleared::{Cleared, Sending};
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
-use crate::message::permit::Permit;
 use crate::stage::{ask, settle};
 use crate::state::route::Route;
 use crate::state::worker::Worker;
@@ -25,6 +25,9 @@ use crate::upstream::child::{ChildSpec, Holder};
 use crate::upstream::http::{self, HttpUpstream, SessionHeaders};
 use crate::upstream::{ChildLines, Exchange, Upstream, Use, Witness};
 
+/// Why an upstream is told what was said in the session it lost.
+const AGAIN: &str = "an upstream session is opened again";
+
 // === impl Route ===
 
 impl Route {
@@ -32,26 +35,19 @@ impl Route {
     pub(crate) async fn open(
         &self,
         worker: &Worker,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Result<Exchange, Fault> {
         match self.upstream()? {
             Upstream::Http(http) => {
-                let with = SessionHeaders::default();
-                let answer = http
-                    .post(
-                        worker.number,
-                        permit,
-                        with,
-                        message.verbatim(self.session.account()),
-                    )
-                    .await?;
+                let sending = message.sending(self.session.account());
+                let answer = http.post(worker.number, sending, SessionHeaders::default());
+                let answer = answer.await?;
                 self.session.state().upstream = answer.header(&SESSION_ID).map(str::to_owned);
                 exchange(answer, self.session.account(), worker).await
             }
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;
-                let opened = child.initialize(&self.session, permit, message).await?;
+                let opened = child.initialize(&self.session, message).await?;
                 if is_result(&opened) {
                     child.stay(&self.session);
                 }
@@ -65,12 +61,11 @@ impl Route {
     pub(crate) async fn request(
         &self,
         worker: &Worker,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Result<Exchange, Fault> {
-        let sent = match message.modern() {
-            Some(_) => self.modern_request(worker, permit, message).await,
-            None => self.legacy_request(worker, permit, message).await,
+        let sent = match message.message().modern() {
+            Some(_) => self.modern_request(worker, message).await,
+            None => self.legacy_request(worker, message).await,
         };
         // Whatever stands there now may be another server.
         sent.inspect_err(|fault| {
@@ -91,48 +86,17 @@ impl Route {
     async fn legacy_request(
         &self,
         worker: &Worker,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Result<Exchange, Fault> {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;
-                let sent = Box::pin(child.request(&self.session, permit, message)).await?;
+                let sent = Box::pin(child.request(&self.session, message)).await?;
                 Ok(Exchange::Lines(ChildLines::new(child, sent)))
             }
             Upstream::Http(http) => {
-                let generation = self.session.state().generation;
-                match self
-                    .post(
-                        worker,
-                        http,
-                        permit,
-                        message.verbatim(self.session.account()),
-                    )
-                    .await
-                {
-                    Err(Fault {
-                        kind: FaultKind::SessionLost,
-                        ..
-                    }) => {
-                        // The upstream has read the message once, whatever it said.
-                        let sent = |fault: Fault| Fault {
-                            sent: true,
-                            ..fault
-                        };
-                        Box::pin(self.reopen(worker, http, generation))
-                            .await
-                            .map_err(sent)?;
-                        let again = self.post(
-                            worker,
-                            http,
-                            permit,
-                            message.verbatim(self.session.account()),
-                        );
-                        again.await.map_err(sent)
-                    }
-                    other => other,
-                }
+                let sending = || message.sending(self.session.account());
+                self.send_or_reopen(worker, http, sending).await
             }
         }
     }
@@ -141,26 +105,22 @@ impl Route {
     pub(crate) async fn modern_request(
         &self,
         worker: &Worker,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Result<Exchange, Fault> {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Modern)?;
-                let sent = Box::pin(child.request(&self.session, permit, message)).await?;
+                let sent = Box::pin(child.request(&self.session, message)).await?;
                 Ok(Exchange::Lines(ChildLines::new(child, sent)))
             }
             Upstream::Http(http) => {
+                let modern = message.message().modern();
                 let with = SessionHeaders {
-                    modern: message.modern().map(|modern| &modern.headers),
+                    modern: modern.map(|modern| &modern.headers),
                     ..SessionHeaders::default()
                 };
-                let answer = http.post(
-                    worker.number,
-                    permit,
-                    with,
-                    message.verbatim(self.session.account()),
-                );
+                let sending = message.sending(self.session.account());
+                let answer = http.post(worker.number, sending, with);
                 exchange(answer.await?, self.session.account(), worker).await
             }
         }
@@ -170,31 +130,21 @@ impl Route {
     pub(crate) async fn notify(
         &self,
         worker: &Worker,
-        permit: &Permit,
-        message: Bytes,
+        message: Cleared<Bytes>,
     ) -> Result<(), Fault> {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.found_child(worker, spec, Era::Legacy);
                 let child = child.ok_or_else(Fault::not_sent)?;
-                child.notify(&self.session, permit, message).await
+                child.notify(&self.session, message).await
             }
             Upstream::Http(http) => {
                 let limit = worker.shared.settings.call_timeout;
                 let _turn = deadline::place(limit, self.session.account().asides())
                     .await
                     .map_err(|_| Fault::no_turn())?;
-                let generation = self.session.state().generation;
-                match self.post(worker, http, permit, message.clone()).await {
-                    Err(Fault {
-                        kind: FaultKind::SessionLost,
-                        ..
-                    }) => {
-                        Box::pin(self.reopen(worker, http, generation)).await?;
-                        self.post(worker, http, permit, message).await.map(drop)
-                    }
-                    other => other.map(drop),
-                }
+                let sent = self.send_or_reopen(worker, http, || message.sending());
+                sent.await.map(drop)
             }
         }
     }
@@ -203,16 +153,15 @@ impl Route {
     pub(crate) async fn announce(
         &self,
         worker: &Worker,
-        permit: &Permit,
-        message: Bytes,
+        message: Cleared<Bytes>,
     ) -> Result<(), Fault> {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.found_child(worker, spec, Era::Legacy);
                 let child = child.ok_or_else(Fault::not_sent)?;
-                child.announce(&self.session, permit, message).await
+                child.announce(&self.session, message).await
             }
-            Upstream::Http(_) => self.notify(worker, permit, message).await,
+            Upstream::Http(_) => self.notify(worker, message).await,
         }
     }
 
@@ -224,12 +173,11 @@ impl Route {
     /// Tells the upstream that a request is not wanted any more. A modern one
     /// over HTTP hears of it by the end of its stream.
     pub(crate) async fn cancel(&self, worker: &Worker, era: Era, key: &IdKey, reason: &str) {
-        let permit = Permit::own("the agent went away or cancelled");
         match self.upstream() {
             Ok(Upstream::Http(_)) if era == Era::Modern => {}
             Ok(Upstream::Stdio(spec)) => {
                 if let Some(child) = self.found_child(worker, spec, era) {
-                    child.cancel(&permit, &self.session, key).await;
+                    child.cancel(&self.session, key).await;
                 }
             }
             Ok(Upstream::Http(http)) => {
@@ -240,8 +188,9 @@ impl Route {
                 let message = format!(
                     r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"{reason}"}}}}"#
                 );
-                let sent = self.post(worker, http, &permit, Bytes::from(message)).await;
-                if let Err(fault) = sent {
+                let message =
+                    Cleared::own("the agent went away or cancelled", Bytes::from(message));
+                if let Err(fault) = self.post(worker, http, message.sending()).await {
                     debug!(?fault, "A cancellation did not reach its upstream");
                 }
             }
@@ -259,7 +208,7 @@ impl Route {
         let Upstream::Http(http) = self.upstream()? else {
             return Ok(None);
         };
-        let permit = Permit::own("the agent's stream");
+        let stream = Cleared::own("the agent's stream", ());
         let (session, version) = self.ids();
         let with = SessionHeaders {
             session: session.as_deref(),
@@ -267,7 +216,7 @@ impl Route {
             last_event,
             modern: None,
         };
-        let answer = http.get(worker.number, &permit, with).await?;
+        let answer = http.get(worker.number, stream.sending(), with).await?;
         match answer.status {
             StatusCode::OK if answer.is_event_stream() => Ok(Some(answer)),
             StatusCode::NOT_FOUND if session.is_some() => Err(Fault::session_lost()),
@@ -299,8 +248,8 @@ impl Route {
                     version: version.as_deref(),
                     ..SessionHeaders::default()
                 };
-                let permit = Permit::own("the session ended");
-                if let Ok(answer) = http.delete(worker.number, &permit, with).await {
+                let end = Cleared::own("the session ended", ());
+                if let Ok(answer) = http.delete(worker.number, end.sending(), with).await {
                     // Read to its end, so that the connection can be used again.
                     let _ = answer.read(64 * 1024).await;
                 }
@@ -406,12 +355,34 @@ impl Route {
         (state.upstream.clone(), state.version.clone())
     }
 
+    /// Sends a message of a session. One that is lost is opened again, and gets the
+    /// same message once more: the upstream says that it did nothing with it.
+    async fn send_or_reopen<'c>(
+        &self,
+        worker: &Worker,
+        http: &Arc<HttpUpstream>,
+        sending: impl Fn() -> Sending<'c>,
+    ) -> Result<Exchange, Fault> {
+        let generation = self.session.state().generation;
+        let lost = match self.post(worker, http, sending()).await {
+            Err(fault) if fault.kind == FaultKind::SessionLost => fault,
+            other => return other,
+        };
+        // The upstream has read the message once, whatever it said.
+        let sent = |fault: Fault| Fault {
+            sent: lost.sent,
+            ..fault
+        };
+        let reopened = Box::pin(self.reopen(worker, http, generation));
+        reopened.await.map_err(sent)?;
+        self.post(worker, http, sending()).await.map_err(sent)
+    }
+
     async fn post(
         &self,
         worker: &Worker,
         http: &Arc<HttpUpstream>,
-        permit: &Permit,
-        message: Bytes,
+        sending: Sending<'_>,
     ) -> Result<Exchange, Fault> {
         let (session, version) = self.ids();
         let with = SessionHeaders {
@@ -419,7 +390,7 @@ impl Route {
             version: version.as_deref(),
             ..SessionHeaders::default()
         };
-        let answer = http.post(worker.number, permit, with, message).await?;
+        let answer = http.post(worker.number, sending, with).await?;
         if session.is_some() && answer.status == StatusCode::NOT_FOUND {
             // The body is of no interest, but the connection is.
             let _ = answer.read(64 * 1024).await;
@@ -458,21 +429,14 @@ impl Route {
             state.opening.clone()
         };
         let opening = opening.ok_or_else(Fault::not_sent)?;
-        let permit = Permit::own("an upstream session is opened again");
+        let opening = Cleared::own(AGAIN, opening);
         let not_sent = |fault: Fault| Fault {
             sent: false,
             ..fault
         };
-        let with = SessionHeaders::default();
-        let answer = http
-            .post(
-                worker.number,
-                &permit,
-                with,
-                opening.verbatim(self.session.account()),
-            )
-            .await
-            .map_err(not_sent)?;
+        let sending = opening.sending(self.session.account());
+        let answer = http.post(worker.number, sending, SessionHeaders::default());
+        let answer = answer.await.map_err(not_sent)?;
         let upstream = answer.header(&SESSION_ID).map(str::to_owned);
         let limit = worker.shared.settings.result_limit;
         let exchange = exchange(answer, self.session.account(), worker)
@@ -491,25 +455,25 @@ impl Route {
             state.generation += 1;
         }
         info!(server.name = %self.site.server.name, "Opened a lost session with server `{}` again", self.site.server.name);
-        let initialized = Bytes::from_static(INITIALIZED);
-        self.post(worker, http, &permit, initialized)
-            .await
-            .map_err(not_sent)?;
-        self.repeat_standing(worker, http, &permit).await;
+        let initialized = Cleared::own(AGAIN, Bytes::from_static(INITIALIZED));
+        let told = self.post(worker, http, initialized.sending()).await;
+        told.map_err(not_sent)?;
+        self.repeat_standing(worker, http).await;
         Ok(())
     }
 
     /// Repeats what the agent had arranged in the session that was lost.
-    async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>, permit: &Permit) {
+    async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>) {
         let level = self.session.state().arrangements.level();
         if let Some(level) = level {
-            self.repeat(worker, http, permit, &level).await;
+            let level = Cleared::own(AGAIN, level);
+            self.repeat(worker, http, &level).await;
         }
         let subscriptions = self.session.state().arrangements.subscriptions();
         for message in subscriptions {
-            let again = ask::subscribe_again(&worker.shared, &self.session);
-            let Some((permit, kept)) = again else { return };
-            let status = self.repeat(worker, http, &permit, &message).await;
+            let again = ask::subscribe_again(&worker.shared, &self.session, message);
+            let Some((message, kept)) = again else { return };
+            let status = self.repeat(worker, http, &message).await;
             settle::settle(&worker.shared, &kept, status);
         }
     }
@@ -520,20 +484,13 @@ impl Route {
         &self,
         worker: &Worker,
         http: &Arc<HttpUpstream>,
-        permit: &Permit,
-        message: &Outgoing,
+        message: &Cleared<Outgoing>,
     ) -> Status {
         let limit = worker.shared.settings.result_limit;
+        let account = self.session.account();
         let answered = async {
-            let exchange = self
-                .post(
-                    worker,
-                    http,
-                    permit,
-                    message.verbatim(self.session.account()),
-                )
-                .await?;
-            exchange.answer(limit, self.session.account()).await
+            let exchange = self.post(worker, http, message.sending(account)).await?;
+            exchange.answer(limit, account).await
         };
         match answered.await {
             Ok(answer) if is_result(&answer) => Status::Ok,

@@ -11,11 +11,11 @@ use super::refusal::envelope_refusal;
 use super::request::{Agent, Request};
 use crate::agent::session::Session;
 use crate::message::answer::Failure;
-use crate::message::continuation::{Continued, Spent, Unusable};
+use crate::message::continuation::Continued;
 use crate::message::outgoing::Modern;
 use crate::stage::Stop;
 use crate::state::present::Present;
-use crate::state::worker::{Shared, Worker};
+use crate::state::worker::Worker;
 use crate::text::asking::STATE;
 use crate::text::brief::brief;
 use crate::text::era::Era;
@@ -195,21 +195,4 @@ pub(super) fn resumes(request: &Request<'_>, continued: Option<&Continued>) -> R
     }
     let problem = "`params.requestState` continues no call: it is changed, used, expired, or of another request";
     Err(Stop::Malformed(Failure::invalid_params(problem)))
-}
-
-/// Uses the seal of a call up, so that it is continued once.
-pub(super) fn take_up(
-    shared: &Shared,
-    present: &Present<'_>,
-    continued: &Continued,
-) -> Result<Spent, Stop> {
-    let grant = &present.principal.grant.0;
-    let spent = shared.seals.spend(continued, grant, present.now.wall);
-    spent.map_err(|why| {
-        let problem = match why {
-            Unusable::Used => "`params.requestState` was used already",
-            Unusable::TooMany => "too many calls were continued of late; begin this one anew",
-        };
-        Stop::Malformed(Failure::invalid_params(problem))
-    })
 }

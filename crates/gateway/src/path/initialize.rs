@@ -13,9 +13,9 @@ use crate::exchange::outlet::Outlet;
 use crate::exchange::relay::Flight;
 use crate::host::budget::SESSION;
 use crate::message::answer::Failure;
+use crate::message::cleared::Cleared;
 use crate::message::modern::Declared;
 use crate::message::outgoing::Outgoing;
-use crate::message::permit::Permit;
 use crate::stage::Stop;
 use crate::state::present::{Ended, Present};
 use crate::state::worker::Worker;
@@ -38,8 +38,8 @@ pub(super) async fn initialize(
     });
     match opening.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind))) {
         Ok((flight, message)) => {
-            let permit = Permit::housekeeping(Housekeeping::Initialize);
-            flight.go(worker, permit, message, outlet, room).await;
+            let message = Cleared::housekeeping(Housekeeping::Initialize, message);
+            flight.go(worker, message, outlet, room).await;
         }
         Err(stop) => refuse(Era::Legacy, stop, request, kind, outlet),
     }

@@ -14,7 +14,7 @@ use crate::agent::session::Session;
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::exchange::stream;
 use crate::message::answer::Failure;
-use crate::message::permit::Permit;
+use crate::message::cleared::Cleared;
 use crate::stage::settle;
 use crate::state::present::{Ended, Present};
 use crate::state::route::Route;
@@ -72,10 +72,10 @@ pub(super) async fn notification(
         Ok(route) => route,
         Err(failure) => return outlet.turn_away(&failure),
     };
-    let permit = Permit::notification(known);
+    let message = Cleared::notification(known, text.clone());
     let sent = match known {
         KnownNotification::Initialized => {
-            let sent = route.announce(worker, &permit, text.clone()).await;
+            let sent = route.announce(worker, message).await;
             stream::follow(worker, &route);
             sent
         }
@@ -93,7 +93,7 @@ pub(super) async fn notification(
         | KnownNotification::ResourceUpdated
         | KnownNotification::ListChanged
         | KnownNotification::ElicitationComplete
-        | KnownNotification::Acknowledged => route.notify(worker, &permit, text.clone()).await,
+        | KnownNotification::Acknowledged => route.notify(worker, message).await,
     };
     if let Err(fault) = sent {
         debug!(?fault, method, "A notification did not reach its upstream");
@@ -128,9 +128,8 @@ pub(super) async fn answer(
             Err(_) => outlet.turn_away(&Failure::record_unavailable()),
         };
     };
-    let sent = route
-        .notify(worker, &Permit::answer(&question), text.clone())
-        .await;
+    let message = Cleared::answer(&question, text.clone());
+    let sent = route.notify(worker, message).await;
     if let Some(kept) = &question.kept {
         let status = match (&sent, is_error(text)) {
             (Err(_), _) => Status::UpstreamDown,

@@ -12,7 +12,7 @@ use provost_policy::{Caller, Moment, RuleId, Text};
 use provost_store::TokenHash;
 
 use crate::agent::session::Session;
-use crate::message::permit::{Grounds, InForce};
+use crate::message::cleared::{Grounds, InForce};
 use crate::message::principal::Principal;
 use crate::state::directory::Holding;
 use crate::state::route::Route;

@@ -30,13 +30,12 @@ use crate::host::budget::Account;
 use crate::host::deadline;
 use crate::host::settings::Wrapper;
 use crate::message::call::Kept;
+use crate::message::cleared::Cleared;
 use crate::message::fault::Fault;
 use crate::message::outgoing::Outgoing;
-use crate::message::permit::Permit;
 use crate::text::envelope::IdKey;
 use crate::text::envelope::is_answer;
 use crate::text::era::Era;
-use crate::text::splice;
 
 /// Messages that may wait for one request's reader.
 const WAITING: usize = 256;
@@ -76,7 +75,11 @@ pub(crate) trait Inbox: Send + Sync + 'static {
 
     /// Judges and records a subscription of the session that is asked for again;
     /// none when it may not be.
-    fn subscribe_again(&self, session: &Session) -> Option<(Permit, Kept)>;
+    fn subscribe_again(
+        &self,
+        session: &Session,
+        message: Outgoing,
+    ) -> Option<(Cleared<Outgoing>, Kept)>;
 
     /// How that ended.
     fn subscribed(&self, kept: &Kept, status: Status);
@@ -310,15 +313,14 @@ impl Child {
     pub(crate) async fn request(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
         if !self.is_ready() && self.era == Era::Modern {
             self.start().await?;
         } else if !self.is_ready() {
             self.reopen(session).await?;
         }
-        self.send(session, permit, message).await
+        self.send(session, message).await
     }
 
     fn is_ready(&self) -> bool {
@@ -330,15 +332,18 @@ impl Child {
     pub(crate) async fn notify(
         &self,
         session: &Session,
-        permit: &Permit,
-        message: Bytes,
+        message: Cleared<Bytes>,
     ) -> Result<(), Fault> {
-        let line = Line::said(splice::one_line(message), session.ended.clone());
-        self.tell(permit, line).await
+        let line = Line::said(message.one_line(), session.ended.clone());
+        self.tell(line).await
     }
 
-    async fn tell(&self, permit: &Permit, line: Line) -> Result<(), Fault> {
-        trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
+    async fn tell(&self, line: Line) -> Result<(), Fault> {
+        trace!(
+            "Writing to `{}`, allowed by {}",
+            self.spec.name,
+            line.permit()
+        );
         let input = self
             .state()
             .process
@@ -349,7 +354,7 @@ impl Child {
     }
 
     /// Tells the process that the agent cancelled a request.
-    pub(crate) async fn cancel(&self, permit: &Permit, session: &Session, key: &IdKey) {
+    pub(crate) async fn cancel(&self, session: &Session, key: &IdKey) {
         let (number, waiting) = {
             let mut state = self.state();
             let found = state.waiting.iter().find(|(_, waiting)| {
@@ -369,16 +374,21 @@ impl Child {
             r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number}}}}}"#
         );
         // A process that is gone has nothing left to cancel.
-        let _ = self.tell(permit, Line::ours(Bytes::from(message))).await;
+        let message = Cleared::own("the agent went away or cancelled", Bytes::from(message));
+        let _ = self.tell(Line::ours(message)).await;
     }
 
     async fn send(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        cleared: Cleared<Outgoing>,
     ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
-        trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
+        trace!(
+            "Writing to `{}`, allowed by {}",
+            self.spec.name,
+            cleared.permit()
+        );
+        let message = cleared.message();
         let (sink, lines) = mpsc::channel(WAITING);
         let begun = Arc::<AtomicBool>::default();
         let (number, input) = {
@@ -408,8 +418,8 @@ impl Child {
             number,
             begun: Arc::clone(&begun),
         };
-        let text = message.numbered(number, session.account());
-        let (line, turn) = Line::request(text, permit.clone(), session.ended.clone(), begun);
+        let text = cleared.numbered(number, session.account());
+        let (line, turn) = Line::request(text, session.ended.clone(), begun);
         self.write(&input, line).await?;
         let turn = deadline::within(self.bounds.turn, turn.comes());
         turn.await.unwrap_or_else(|_| Err(Fault::not_sent()))?;

@@ -15,8 +15,8 @@ use tracing::{debug, trace};
 use crate::host::budget::Account;
 use crate::host::budget::gather::Gathered;
 use crate::host::deadline;
+use crate::message::cleared::{Permit, Sending};
 use crate::message::fault::Fault;
-use crate::message::permit::Permit;
 use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use crate::upstream::Witness;
 use crate::upstream::connections::{Age, Connections, Sender, Target};
@@ -152,16 +152,16 @@ impl HttpUpstream {
     pub(crate) async fn post(
         self: &Arc<Self>,
         worker: usize,
-        permit: &Permit,
+        sending: Sending<'_>,
         with: SessionHeaders<'_>,
-        message: Bytes,
     ) -> Result<Answer, Fault> {
+        let Sending { permit, body } = sending;
         trace!(
-            bytes = message.len(),
+            bytes = body.len(),
             "Sending to `{}`, allowed by {permit}",
             self.connections.host()
         );
-        let mut request = self.request(Method::POST, with, Full::new(message));
+        let mut request = self.request(Method::POST, with, Full::new(body));
         let headers = request.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -178,14 +178,15 @@ impl HttpUpstream {
     pub(crate) async fn get(
         self: &Arc<Self>,
         worker: usize,
-        permit: &Permit,
+        sending: Sending<'_>,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
+        let Sending { permit, body } = sending;
         trace!(
             "Opening a stream of `{}`, allowed by {permit}",
             self.connections.host()
         );
-        let mut request = self.request(Method::GET, with, Full::default());
+        let mut request = self.request(Method::GET, with, Full::new(body));
         let accept = HeaderValue::from_static("text/event-stream");
         request.headers_mut().insert(header::ACCEPT, accept);
         self.exchange(worker, permit, request).await
@@ -195,14 +196,15 @@ impl HttpUpstream {
     pub(crate) async fn delete(
         self: &Arc<Self>,
         worker: usize,
-        permit: &Permit,
+        sending: Sending<'_>,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
+        let Sending { permit, body } = sending;
         trace!(
             "Ending a session of `{}`, allowed by {permit}",
             self.connections.host()
         );
-        let request = self.request(Method::DELETE, with, Full::default());
+        let request = self.request(Method::DELETE, with, Full::new(body));
         self.exchange(worker, permit, request).await
     }
 

@@ -12,9 +12,9 @@ use super::reading::last_words;
 use super::{Child, OpenedBy, answer_in};
 use crate::agent::session::Session;
 use crate::host::deadline;
+use crate::message::cleared::Cleared;
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
-use crate::message::permit::Permit;
 use crate::text::envelope::is_result;
 use crate::text::envelope::{self, Message};
 use crate::text::protocol::INITIALIZED;
@@ -22,6 +22,8 @@ use crate::text::splice::{self, Splice};
 use crate::upstream::process;
 use crate::upstream::process::Line;
 
+/// Why a process is told what its agents told the one before it.
+const AGAIN: &str = "a server process is opened again";
 /// How long a process may outlive its output before it is stopped.
 const OWN_END: Duration = Duration::from_millis(500);
 
@@ -32,9 +34,9 @@ impl Child {
     pub(crate) async fn initialize(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        cleared: Cleared<Outgoing>,
     ) -> Result<Bytes, Fault> {
+        let message = cleared.message();
         let opening = deadline::lock(self.bounds.start, &self.opening)
             .await
             .map_err(|_| Fault::no_turn())?;
@@ -73,11 +75,12 @@ impl Child {
         // The one that runs can do other things than this agent, or was left
         // half open.
         self.replace_process()?;
-        let answer = self.ask(session, permit, message).await?;
+        let message = message.clone();
+        let answer = self.ask(session, cleared).await?;
         if is_result(&answer) {
             let mut state = self.state();
             state.opened = Some(OpenedBy {
-                message: message.clone(),
+                message,
                 answer: answer.clone(),
                 announced: false,
             });
@@ -90,8 +93,7 @@ impl Child {
     pub(crate) async fn announce(
         &self,
         session: &Session,
-        permit: &Permit,
-        message: Bytes,
+        message: Cleared<Bytes>,
     ) -> Result<(), Fault> {
         let first = self
             .state()
@@ -99,7 +101,7 @@ impl Child {
             .as_mut()
             .is_some_and(|opened| !std::mem::replace(&mut opened.announced, true));
         if first {
-            self.notify(session, permit, message).await
+            self.notify(session, message).await
         } else {
             Ok(())
         }
@@ -151,23 +153,20 @@ impl Child {
             });
         };
         self.replace_process()?;
-        let permit = Permit::own("a server process is opened again");
-        let answer = self
-            .ask(session, &permit, &opening)
-            .await
-            .map_err(|fault| Fault {
-                // The agent's own message has not been sent.
-                sent: false,
-                ..fault
-            })?;
+        let message = Cleared::own(AGAIN, opening.clone());
+        let answer = self.ask(session, message).await.map_err(|fault| Fault {
+            // The agent's own message has not been sent.
+            sent: false,
+            ..fault
+        })?;
         if !is_result(&answer) {
             warn!(server.name = %self.spec.name,
                 "Server `{}` refuses to be opened again and is ended", self.spec.name);
             self.condemn();
             return Err(Fault::not_sent());
         }
-        let initialized = Line::ours(Bytes::from_static(INITIALIZED));
-        self.tell(&permit, initialized).await?;
+        let initialized = Cleared::own(AGAIN, Bytes::from_static(INITIALIZED));
+        self.tell(Line::ours(initialized)).await?;
         {
             let mut state = self.state();
             state.opened = Some(OpenedBy {
@@ -177,23 +176,23 @@ impl Child {
             });
             state.ready = true;
         }
-        self.repeat_standing(&permit).await;
+        self.repeat_standing().await;
         Ok(())
     }
 
     /// Repeats what the agents had arranged in the process that is gone.
-    pub(super) async fn repeat_standing(self: &Arc<Self>, permit: &Permit) {
+    pub(super) async fn repeat_standing(self: &Arc<Self>) {
         for session in self.sessions() {
             let level = session.state().arrangements.level();
             if let Some(level) = level {
-                self.repeat(&session, permit, &level).await;
+                self.repeat(&session, Cleared::own(AGAIN, level)).await;
             }
             let subscriptions = session.state().arrangements.subscriptions();
             for message in subscriptions {
-                let Some((permit, kept)) = self.inbox.subscribe_again(&session) else {
+                let Some((message, kept)) = self.inbox.subscribe_again(&session, message) else {
                     break;
                 };
-                let status = self.repeat(&session, &permit, &message).await;
+                let status = self.repeat(&session, message).await;
                 self.inbox.subscribed(&kept, status);
             }
         }
@@ -204,10 +203,9 @@ impl Child {
     async fn repeat(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Status {
-        let Ok((number, mut lines)) = self.send(session, permit, message).await else {
+        let Ok((number, mut lines)) = self.send(session, message).await else {
             return Status::NotSent;
         };
         let answer = answer_in(&mut lines);
@@ -225,10 +223,9 @@ impl Child {
     pub(super) async fn ask(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Result<Bytes, Fault> {
-        let (_, mut lines) = self.send(session, permit, message).await?;
+        let (_, mut lines) = self.send(session, message).await?;
         let answer = answer_in(&mut lines);
         match tokio::time::timeout(self.bounds.start, answer).await {
             Ok(answer) => answer,

@@ -15,7 +15,7 @@ use crate::text::brief::{NAME, brief};
 use provost_policy::json::Value;
 
 use crate::agent::session::Session;
-use crate::message::permit::Permit;
+use crate::message::cleared::Cleared;
 use crate::text::envelope::{self, Answer, Message};
 use crate::text::era::Era;
 use crate::text::lines::{End, Lines};
@@ -286,9 +286,9 @@ impl Child {
     fn say(self: &Arc<Self>, answer: Bytes) {
         let child = Arc::clone(self);
         self.runtime.spawn(async move {
-            let permit = Permit::own("a question of the upstream is answered by us");
+            let answer = Cleared::own("a question of the upstream is answered by us", answer);
             // A process that is gone needs no answer.
-            let _ = child.tell(&permit, Line::ours(answer)).await;
+            let _ = child.tell(Line::ours(answer)).await;
         });
     }
 
