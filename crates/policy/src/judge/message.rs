@@ -1,15 +1,16 @@
 //! What an agent is told: what was refused, and what may be done instead.
 
 use crate::call::Call;
-use crate::document::literal::Literal;
+use crate::document::Literal;
 use crate::document::parts::Condition;
-use crate::document::rules::{Limit, Rule};
-use crate::document::window_words;
+use crate::document::rules::{LimitRule, Rule};
+use crate::duration;
 use crate::json::KeyProblem;
 use crate::lengths;
 use crate::limit::{Charge, Window};
 use crate::operator::Operator;
 use crate::text::Text;
+use crate::words::Word;
 
 /// Names and values are shown up to this many characters.
 const SHOWN: usize = 120;
@@ -134,7 +135,7 @@ pub(super) fn cannot_tell(rule: &Rule, condition: &Condition, why: &str) -> Stri
     }
 }
 
-pub(super) fn amount(limit: &Limit, why: &str) -> String {
+pub(super) fn amount(limit: &LimitRule, why: &str) -> String {
     let path = match &limit.increment {
         crate::document::rules::Increment::From(path) => path.to_string(),
         crate::document::rules::Increment::Fixed(amount) => amount.to_string(),
@@ -177,7 +178,7 @@ pub(super) fn limit_reached(charge: &Charge, retry_after_ms: Option<u64>) -> Str
             });
             format!(
                 "the limit `{name}` of {max} per {} is reached{again}",
-                window_words(micros)
+                duration::in_words(micros)
             )
         }
     }
