@@ -72,6 +72,7 @@ fn all_tools(rules: &AllTools) -> Members {
 
 fn tool(tool: &Tool) -> Literal {
     Members::default()
+        .with("description", tool.description.as_ref().map(text))
         .with("action", tool.action.map(word))
         .with("reason", tool.reason.as_ref().map(text))
         .with("require", list(&tool.require, predicate))

@@ -96,6 +96,7 @@ fn definitions() -> Value {
             ("limits", list("Limit", "Quotas over all tools together.")),
         ]),
         "Tool": object("Rules for one tool. `{}` allows it.", &[], [
+            ("description", text("Text for people; nothing depends on it.")),
             ("action", refer("Action", "What happens to every call of the tool; `allow` unless written.")),
             ("reason", text("Shown to the agent with a denial or an approval by `action`.")),
             ("require", list("Predicate", "All of these must hold.")),

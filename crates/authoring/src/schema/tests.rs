@@ -1,6 +1,9 @@
 //! The schema takes what the reader takes, and refuses what it can refuse.
 
 use provost_policy::Policy;
+use provost_policy::document::parts::{
+    AllTools, Body, ConcurrentLimit, Condition, Methods, Predicate, RateLimit, Tool, WindowLimit,
+};
 
 use super::*;
 use crate::print::tests::examples;
@@ -55,7 +58,7 @@ fn accepts_everything_the_language_has() {
     let text = r#"{"$schema":"./policy.schema.json","version":"1","default":"allow","description":"d","hide":["a","b*"],
         "methods":{"allow":["x/*"],"deny":[]},
         "all_tools":{"require":[],"deny_if":[],"approve_if":[],"limits":[{"counter":"c","concurrent":1,"scope":"session"}]},
-        "tools":{"t":{"action":"require_approval","reason":"r","rate_limit":{"max":1.5,"window":60},
+        "tools":{"t":{"description":"d","action":"require_approval","reason":"r","rate_limit":{"max":1.5,"window":60},
             "require":[{"conditions":[
                 {"path":"args.a","op":"eq","value":{}},{"path":"args.a","op":"neq","value":null},
                 {"path":"args.a","op":"in","value":[1]},{"path":"args.a","op":"not_in","value":[]},
@@ -99,6 +102,7 @@ fn refuses_what_the_reader_refuses() {
         r#"{"version":"1","default":"deny","tools":{"":{}}}"#.to_owned(),
         tool("[]"),
         tool(r#"{"action":"block"}"#),
+        tool(r#"{"description":1}"#),
         tool(r#"{"reason":1}"#),
         tool(r#"{"reason":null}"#),
         tool(r#"{"action":null}"#),
@@ -137,5 +141,64 @@ fn refuses_what_the_reader_refuses() {
     for text in refused {
         assert!(Policy::parse(&text).is_err(), "the reader takes {text}");
         assert!(!schema.accepts(&text), "the schema takes {text}");
+    }
+}
+
+#[test]
+fn d76_members_are_those_that_the_reader_knows() {
+    let schema = schema();
+    let known = [
+        ("", Body::FIELDS),
+        ("/$defs/Methods", Methods::FIELDS),
+        ("/$defs/AllTools", AllTools::FIELDS),
+        ("/$defs/Tool", Tool::FIELDS),
+        ("/$defs/Predicate", Predicate::FIELDS),
+        ("/$defs/WindowLimit", WindowLimit::FIELDS),
+        ("/$defs/ConcurrentLimit", ConcurrentLimit::FIELDS),
+        ("/$defs/RateLimit", RateLimit::FIELDS),
+        ("/$defs/Condition/oneOf/0", Condition::FIELDS),
+    ];
+    for (pointer, fields) in known {
+        let properties = schema.pointer(pointer).unwrap()["properties"].as_object();
+        let mut described: Vec<_> = properties.unwrap().keys().map(String::as_str).collect();
+        let mut fields = fields.to_vec();
+        described.sort_unstable();
+        fields.sort_unstable();
+        assert_eq!(described, fields, "{pointer}");
+    }
+}
+
+#[test]
+fn d76_reader_and_schema_take_the_same_values_of_each_operator() {
+    let values = [
+        "1",
+        "true",
+        "null",
+        "{}",
+        "[]",
+        r#""x""#,
+        r#"["/srv"]"#,
+        r#"["a.b"]"#,
+        r#"[["ls", "-l"]]"#,
+        "[1]",
+        "[[1]]",
+    ];
+    let compiled = Compiled::new();
+    for operator in Operator::ALL {
+        let takes = |value: &&&str| {
+            let condition = format!(
+                r#"{{"path":"args.a","op":"{}","value":{value}}}"#,
+                operator.name()
+            );
+            let text = format!(
+                r#"{{"version":"1","default":"allow","all_tools":{{"deny_if":[{{"conditions":[{condition}]}}]}}}}"#
+            );
+            let read = Policy::parse(&text).is_ok();
+            // What a value says may be wrong although its form is right.
+            assert!(compiled.accepts(&text) || !read, "{text}");
+            read
+        };
+        let taken = values.iter().filter(takes).count();
+        assert!(taken > 0, "no value of `{}` is tried", operator.name());
     }
 }

@@ -84,6 +84,8 @@ pub struct AllTools {
 /// Rules for one tool. `{}` allows it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tool {
+    /// Text for people; nothing depends on it.
+    pub description: Option<Text>,
     /// What happens to every call of the tool; `allow` unless written.
     pub action: Option<Action>,
     /// Shown to the agent with a denial or an approval by `action`.
@@ -244,6 +246,7 @@ impl AllTools {
 impl Tool {
     /// The members it may have.
     pub const FIELDS: &'static [&'static str] = &[
+        "description",
         "action",
         "reason",
         "require",

@@ -176,6 +176,9 @@ fn tool(problems: &mut Problems<'_>, place: &Place<'_>) -> Tool {
         return Tool::default();
     }
     Tool {
+        description: place
+            .get("description")
+            .and_then(|place| problems.string(&place)),
         action: place
             .get("action")
             .and_then(|place| problems.word(&place, "action")),

@@ -5,6 +5,7 @@ use crate::document::Literal;
 use crate::document::parts::Condition;
 use crate::document::rules::{LimitRule, Rule};
 use crate::duration;
+use crate::invisible::is_hidden;
 use crate::json::KeyProblem;
 use crate::lengths;
 use crate::limit::{Charge, Window};
@@ -245,8 +246,7 @@ fn shown(text: &str) -> String {
 }
 
 fn visible(character: char) -> impl Iterator<Item = char> {
-    // Quotes and backslashes are harmless here and read better as they are.
-    let keep = matches!(character, '"' | '\'' | '\\').then_some(character);
-    let escaped = keep.is_none().then(|| character.escape_debug());
-    keep.into_iter().chain(escaped.into_iter().flatten())
+    let hidden = is_hidden(character).then(|| character.escape_default());
+    let plain = hidden.is_none().then_some(character);
+    plain.into_iter().chain(hidden.into_iter().flatten())
 }
