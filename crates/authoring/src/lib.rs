@@ -1,12 +1,15 @@
-//! Helps people write policies: test cases, explanations, warnings, import, the schema. Pure, and never on the way of a
+//! Helps people write policies: test cases, explanations, warnings, import, scaffolds, learning from records, the schema. Pure, and never on the way of a
 //! call.
 
+mod brief;
 pub mod cases;
 pub mod explain;
 pub mod import;
+pub mod learn;
 mod not_json;
 mod offer;
 mod print;
+pub mod scaffold;
 mod schema;
 mod unused;
 mod warnings;
