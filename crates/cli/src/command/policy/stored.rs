@@ -2,8 +2,6 @@
 
 use std::io::Write;
 
-use provost_policy::document::Policy;
-
 use super::{Attach, Detach, List, Name, Put, Version, read_file, shown};
 use crate::admin::{GrantName, GrantView, Observe, PolicyView, Request, Response, Shadow};
 use crate::command::{Context, unexpected};
@@ -16,9 +14,9 @@ pub(super) fn put(context: &Context, put: Put) -> Outcome {
     let text = read_file(&put.file)?;
     let file = shown(&put.file);
     // The store checks too; here the places can be shown in the file.
-    match Policy::parse(&text) {
+    match provost_authoring::parse(&text) {
         Ok(policy) => {
-            let warnings = policy.warnings(None);
+            let warnings = provost_authoring::warnings(&policy, None);
             context
                 .output
                 .remark(|out| diagnostics::print(out, &file, &text, &warnings));

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Who may know whom. A room that is not here is not known yet; adding it is a decision with a note in
 /// `docs/decisions/`.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("provost-policy", &[]),
+    ("provost-authoring", &["provost-policy"]),
     ("provost-catalog", &["provost-policy"]),
     ("provost-store", &["provost-policy"]),
     ("provost-registry", &["provost-store", "provost-catalog"]),
@@ -29,6 +30,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
 /// `cli` wires all rooms together, and the test kit may start any of them.
 const EVERY_ROOM: &[&str] = &[
     "provost-policy",
+    "provost-authoring",
     "provost-catalog",
     "provost-store",
     "provost-registry",
@@ -39,11 +41,21 @@ const EVERY_ROOM: &[&str] = &[
 ];
 
 /// What a room must not contain, directly or through others.
-const WALLS: [(&str, &[&str], &str); 2] = [
+const WALLS: [(&str, &[&str], &str); 4] = [
     (
         "provost-policy",
         IMPURE,
         "the room decides; time, counts and bytes come in as arguments",
+    ),
+    (
+        "provost-policy",
+        FOR_AUTHORS,
+        "what helps people write policies stands in `authoring`, off the way of a call",
+    ),
+    (
+        "provost-authoring",
+        IMPURE,
+        "the room reads and writes texts that are given to it",
     ),
     (
         "provost-catalog",
@@ -63,6 +75,8 @@ const IMPURE: &[&str] = &[
     "reqwest",
     "ureq",
 ];
+
+const FOR_AUTHORS: &[&str] = &["serde-saphyr", "schemars", "serde_json"];
 
 /// What only one room may ask for.
 const OWNERS: [(&str, &str); 1] = [("rusqlite", "provost-store")];
