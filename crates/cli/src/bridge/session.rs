@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use provost_admin::Reply;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use super::hello::{Hello, MAX_LINE, Welcome, read_line};
-use crate::admin::{Reply, connect};
+use crate::admin::connect;
 use crate::daemon::{Signals, connect_or_start, end_at_once};
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;

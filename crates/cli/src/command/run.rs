@@ -4,19 +4,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use provost_admin::WireSecret;
 use provost_policy::document::Policy;
 use provost_store::Secret;
 
-use super::Context;
 use super::connect::finish;
-use crate::admin::WireSecret;
 use crate::bridge::{
     Child, Hello, PolicyWatch, RunHello, RunUpstream, open_session, pump, send_policy,
 };
+use crate::context::Context;
 use crate::daemon::Signals;
 use crate::diagnostics;
 use crate::environment::Environment;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{self, Failure, Outcome};
 use crate::locations::Places;
 use crate::programs;
 use crate::runtime::block_on;
@@ -196,7 +196,11 @@ fn read(path: &Path) -> Outcome<String> {
 }
 
 fn report(failure: &Failure) {
-    drop(failure.print(&mut anstream::stderr().lock(), false));
+    drop(failure::print(
+        failure,
+        &mut anstream::stderr().lock(),
+        false,
+    ));
 }
 
 fn remark(text: &str) {

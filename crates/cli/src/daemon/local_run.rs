@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
 use provost_store::{
     Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Processes, Secret, ServerChange,
     ServerId, Store, Transport,
@@ -13,7 +14,6 @@ use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::serve::{ChildOverride, StdioAgent};
-use crate::admin::{WireSecret, change_failure, store_failure, stored_http};
 use crate::bridge::{RunHello, RunUpstream};
 use crate::failure::{Failure, Outcome};
 
