@@ -87,3 +87,6 @@ impl<'a> Administration<'a> {
             .ok_or_else(|| no_daemon(&self.store.locations().data))
     }
 }
+
+#[cfg(test)]
+mod tests;

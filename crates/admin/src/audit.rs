@@ -6,7 +6,7 @@ use provost_store::{ExportFormat, Head, HeadError};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::store_failure;
-use crate::{Actor, Administration, Failure, Outcome, Request, RequestKind};
+use crate::{Actor, Administration, Failure, Outcome};
 
 /// Verifies the chain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,55 +56,45 @@ pub enum AuditFormat {
     Csv,
 }
 
-impl Request for AuditVerify {
-    const KIND: RequestKind = RequestKind::AuditVerify;
-    type Answer = AuditView;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<AuditView> {
-        let head: Option<Head> = self
-            .head
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: HeadError| Failure::usage(error.to_string()))?;
-        let verified = to
-            .store
-            .audit_verify(head)
-            .map_err(|error| store_failure(&error))?;
-        let mut damage: Vec<String> = verified.damage.iter().map(ToString::to_string).collect();
-        damage.extend(verified.refused.iter().map(|refused| {
-            format!("{refused} is not what the journal says it is; it is not in force")
-        }));
-        damage.extend(
-            verified
-                .database
-                .iter()
-                .map(|what| format!("the database `provost.db`: {what}")),
-        );
-        if verified.rebuilt > 0 {
-            damage.push(format!(
-                "{} records were not what the journal says; they were made again from it",
-                verified.rebuilt
-            ));
-        }
-        Ok(AuditView {
-            intact: verified.intact(),
-            entries: verified.entries,
-            segments: verified.segments,
-            first: verified.first,
-            head: verified.head.to_string(),
-            damage,
-        })
+pub(crate) fn verify(wish: AuditVerify, to: &Administration<'_>, _: &Actor) -> Outcome<AuditView> {
+    let head: Option<Head> = wish
+        .head
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: HeadError| Failure::usage(error.to_string()))?;
+    let verified = to
+        .store
+        .audit_verify(head)
+        .map_err(|error| store_failure(&error))?;
+    let mut damage: Vec<String> = verified.damage.iter().map(ToString::to_string).collect();
+    damage.extend(verified.refused.iter().map(|refused| {
+        format!("{refused} is not what the journal says it is; it is not in force")
+    }));
+    damage.extend(
+        verified
+            .database
+            .iter()
+            .map(|what| format!("the database `provost.db`: {what}")),
+    );
+    if verified.rebuilt > 0 {
+        damage.push(format!(
+            "{} records were not what the journal says; they were made again from it",
+            verified.rebuilt
+        ));
     }
+    Ok(AuditView {
+        intact: verified.intact(),
+        entries: verified.entries,
+        segments: verified.segments,
+        first: verified.first,
+        head: verified.head.to_string(),
+        damage,
+    })
 }
 
-impl Request for AuditHead {
-    const KIND: RequestKind = RequestKind::AuditHead;
-    type Answer = String;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<String> {
-        Ok(to.store.audit_head().to_string())
-    }
+pub(crate) fn head(_: AuditHead, to: &Administration<'_>, _: &Actor) -> Outcome<String> {
+    Ok(to.store.audit_head().to_string())
 }
 
 /// Writes what is exported.

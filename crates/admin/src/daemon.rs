@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use provost_store::{Server, Store, Transport};
+use provost_store::{Server, Transport};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::{change_failure, store_failure};
-use crate::{Actor, Administration, Failure, Outcome, Request, RequestKind, Restore, Restored};
+use crate::{Actor, Administration, Failure, Outcome, Restore, Restored};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -322,67 +322,36 @@ impl Listener {
     }
 }
 
-// === The requests ===
-
-impl Request for Status {
-    const KIND: RequestKind = RequestKind::Status;
-    type Answer = DaemonStatus;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<DaemonStatus> {
-        Ok(to.daemon()?.status())
-    }
+pub(crate) fn status(_: Status, to: &Administration<'_>, _: &Actor) -> Outcome<DaemonStatus> {
+    Ok(to.daemon()?.status())
 }
 
-impl Request for Metrics {
-    const KIND: RequestKind = RequestKind::Metrics;
-    type Answer = String;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<String> {
-        Ok(to.daemon()?.metrics())
-    }
+pub(crate) fn metrics(_: Metrics, to: &Administration<'_>, _: &Actor) -> Outcome<String> {
+    Ok(to.daemon()?.metrics())
 }
 
-impl Request for Stop {
-    const KIND: RequestKind = RequestKind::Stop;
-    type Answer = DaemonStatus;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<DaemonStatus> {
-        let daemon = to.daemon()?;
-        daemon.stop(&who.recorded(), "asked to stop");
-        Ok(daemon.status())
-    }
+pub(crate) fn stop(_: Stop, to: &Administration<'_>, who: &Actor) -> Outcome<DaemonStatus> {
+    let daemon = to.daemon()?;
+    daemon.stop(&who.recorded(), "asked to stop");
+    Ok(daemon.status())
 }
 
-impl Request for TestServer {
-    const KIND: RequestKind = RequestKind::TestServer;
-    type Answer = Upstream;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<Upstream> {
-        to.daemon()?.test_server(&self.name)
-    }
+pub(crate) fn test_server(
+    wish: TestServer,
+    to: &Administration<'_>,
+    _: &Actor,
+) -> Outcome<Upstream> {
+    to.daemon()?.test_server(&wish.name)
 }
 
-impl Request for Listen {
-    const KIND: RequestKind = RequestKind::Listen;
-    type Answer = DaemonStatus;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<DaemonStatus> {
-        let daemon = to.daemon()?;
-        daemon.listen(&who.recorded(), &self)?;
-        Ok(daemon.status())
-    }
+pub(crate) fn listen(wish: Listen, to: &Administration<'_>, who: &Actor) -> Outcome<DaemonStatus> {
+    let daemon = to.daemon()?;
+    daemon.listen(&who.recorded(), &wish)?;
+    Ok(daemon.status())
 }
 
-impl Request for Overview {
-    const KIND: RequestKind = RequestKind::Overview;
-    type Answer = OverviewView;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<OverviewView> {
-        overview(to.store, to.daemon()?)
-    }
-}
-
-fn overview(store: &Store, daemon: &dyn Daemon) -> Outcome<OverviewView> {
+pub(crate) fn overview(_: Overview, to: &Administration<'_>, _: &Actor) -> Outcome<OverviewView> {
+    let (store, daemon) = (to.store, to.daemon()?);
     let now = store.clock().now().wall;
     let mut eras: HashMap<_, _> = daemon.eras().into_iter().collect();
     let servers = store.servers().map_err(|error| store_failure(&error))?;

@@ -6,10 +6,7 @@ use provost_store::{Attachment, Grant, NewGrant, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::change_failure;
-use crate::{
-    Actor, Administration, Failure, Listing, Micros, Outcome, Page, Paging, Request, RequestKind,
-    Time, WireSecret,
-};
+use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time, WireSecret};
 
 /// A new grant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -163,146 +160,119 @@ pub struct Minted {
     pub grant: GrantView,
 }
 
-impl Request for GrantMint {
-    const KIND: RequestKind = RequestKind::GrantMint;
-    type Answer = Minted;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
-        if self.label.trim().is_empty() || self.label.chars().count() > 100 {
-            return Err(Failure::usage("a label has 1 to 100 characters")
-                .hint("name who or what will use the grant, for example `alice-laptop` or `ci`"));
-        }
-        let (policy, shadow) = match self.shadow {
-            Shadow::Enforced => (self.policy, None),
-            Shadow::Draft => (None, self.policy),
-        };
-        let now = to.store.clock().now().wall;
-        let grant = NewGrant {
-            server: self.server,
-            label: self.label,
-            attachment: Attachment { policy, shadow },
-            parent: None,
-            expires: self.lifetime.map(|lifetime| now.saturating_add(lifetime)),
-        };
-        let minted = to.store.mint_grant(&who.recorded(), grant);
-        let minted = minted.map_err(change_failure)?;
-        Ok(with_token(to.store, minted.token, &minted.grant))
+pub(crate) fn mint(wish: GrantMint, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
+    if wish.label.trim().is_empty() || wish.label.chars().count() > 100 {
+        return Err(Failure::usage("a label has 1 to 100 characters")
+            .hint("name who or what will use the grant, for example `alice-laptop` or `ci`"));
     }
+    let (policy, shadow) = match wish.shadow {
+        Shadow::Enforced => (wish.policy, None),
+        Shadow::Draft => (None, wish.policy),
+    };
+    let now = to.store.clock().now().wall;
+    let grant = NewGrant {
+        server: wish.server,
+        label: wish.label,
+        attachment: Attachment { policy, shadow },
+        parent: None,
+        expires: wish.lifetime.map(|lifetime| now.saturating_add(lifetime)),
+    };
+    let minted = to.store.mint_grant(&who.recorded(), grant);
+    let minted = minted.map_err(change_failure)?;
+    Ok(with_token(to.store, minted.token, &minted.grant))
 }
 
-impl Request for GrantList {
-    const KIND: RequestKind = RequestKind::GrantList;
-    type Answer = Page<GrantView>;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<Page<GrantView>> {
-        let now = to.store.clock().now().wall;
-        let all = to.store.grants(self.server.as_deref());
-        // A grant that is revoked between two pages is seen twice then, and none is left out.
-        let page = self.page.cut(
-            all.map_err(change_failure)?,
-            |found| {
-                let grant = &found.grant;
-                (found.revoked.is_some(), grant.created, grant.id.to_string())
-            },
-            |cursor| {
-                let mut parts = cursor.splitn(3, ' ');
-                let revoked = parts.next()? == "revoked";
-                let created = parts.next()?.parse().ok()?;
-                Some((revoked, created, parts.next()?.to_owned()))
-            },
-            |found| {
-                let state = found.revoked.map_or("live", |_| "revoked");
-                format!("{state} {} {}", found.grant.created, found.grant.id)
-            },
-        )?;
-        Ok(page.map(|found| view(&found.grant, found.revoked, now)))
-    }
+pub(crate) fn list(
+    wish: GrantList,
+    to: &Administration<'_>,
+    _: &Actor,
+) -> Outcome<Page<GrantView>> {
+    let now = to.store.clock().now().wall;
+    let all = to.store.grants(wish.server.as_deref());
+    // A grant that is revoked between two pages is seen twice then, and none is left out.
+    let page = wish.page.cut(
+        all.map_err(change_failure)?,
+        |found| {
+            let grant = &found.grant;
+            (found.revoked.is_some(), grant.created, grant.id.to_string())
+        },
+        |cursor| {
+            let mut parts = cursor.splitn(3, ' ');
+            let revoked = parts.next()? == "revoked";
+            let created = parts.next()?.parse().ok()?;
+            Some((revoked, created, parts.next()?.to_owned()))
+        },
+        |found| {
+            let state = found.revoked.map_or("live", |_| "revoked");
+            format!("{state} {} {}", found.grant.created, found.grant.id)
+        },
+    )?;
+    Ok(page.map(|found| view(&found.grant, found.revoked, now)))
 }
 
-impl Listing for GrantList {
-    type Item = GrantView;
-
-    fn paging(&mut self) -> &mut Paging {
-        &mut self.page
-    }
+pub(crate) fn rotate(wish: GrantRotate, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
+    let grant = find(to.store, &wish.grant)?;
+    let minted = to.store.rotate_grant(&who.recorded(), &grant.id);
+    let minted = minted.map_err(change_failure)?;
+    Ok(with_token(to.store, minted.token, &minted.grant))
 }
 
-impl Request for GrantRotate {
-    const KIND: RequestKind = RequestKind::GrantRotate;
-    type Answer = Minted;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
-        let grant = find(to.store, &self.grant)?;
-        let minted = to.store.rotate_grant(&who.recorded(), &grant.id);
-        let minted = minted.map_err(change_failure)?;
-        Ok(with_token(to.store, minted.token, &minted.grant))
-    }
+pub(crate) fn reveal(wish: GrantReveal, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
+    let grant = find(to.store, &wish.grant)?;
+    let token = to.store.reveal_grant(&who.recorded(), &grant.id);
+    Ok(with_token(to.store, token.map_err(change_failure)?, &grant))
 }
 
-impl Request for GrantReveal {
-    const KIND: RequestKind = RequestKind::GrantReveal;
-    type Answer = Minted;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
-        let grant = find(to.store, &self.grant)?;
-        let token = to.store.reveal_grant(&who.recorded(), &grant.id);
-        Ok(with_token(to.store, token.map_err(change_failure)?, &grant))
-    }
+pub(crate) fn revoke(
+    wish: GrantRevoke,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<Vec<GrantView>> {
+    let grant = find(to.store, &wish.grant)?;
+    let revoked = to.store.revoke_grant(&who.recorded(), &grant.id);
+    let revoked = revoked.map_err(change_failure)?;
+    let now = to.store.clock().now().wall;
+    let all = to.store.grants(Some(grant.server_name.as_str()));
+    let ended = all.map_err(change_failure)?.into_iter();
+    let ended = ended.filter(|found| revoked.contains(&found.grant.id));
+    Ok(ended
+        .map(|found| view(&found.grant, found.revoked, now))
+        .collect())
 }
 
-impl Request for GrantRevoke {
-    const KIND: RequestKind = RequestKind::GrantRevoke;
-    type Answer = Vec<GrantView>;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<Vec<GrantView>> {
-        let grant = find(to.store, &self.grant)?;
-        let revoked = to.store.revoke_grant(&who.recorded(), &grant.id);
-        let revoked = revoked.map_err(change_failure)?;
-        let now = to.store.clock().now().wall;
-        let all = to.store.grants(Some(grant.server_name.as_str()));
-        let ended = all.map_err(change_failure)?.into_iter();
-        let ended = ended.filter(|found| revoked.contains(&found.grant.id));
-        Ok(ended
-            .map(|found| view(&found.grant, found.revoked, now))
-            .collect())
+pub(crate) fn attach(
+    wish: PolicyAttach,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<GrantView> {
+    let grant = find(to.store, &wish.grant)?;
+    let mut attachment = attachment(&grant);
+    match wish.shadow {
+        Shadow::Enforced => attachment.policy = Some(wish.policy),
+        Shadow::Draft => attachment.shadow = Some(wish.policy),
     }
+    apply(to.store, who, &grant, attachment, wish.observe)
 }
 
-impl Request for PolicyAttach {
-    const KIND: RequestKind = RequestKind::PolicyAttach;
-    type Answer = GrantView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<GrantView> {
-        let grant = find(to.store, &self.grant)?;
-        let mut attachment = attachment(&grant);
-        match self.shadow {
-            Shadow::Enforced => attachment.policy = Some(self.policy),
-            Shadow::Draft => attachment.shadow = Some(self.policy),
-        }
-        apply(to.store, who, &grant, attachment, self.observe)
+pub(crate) fn detach(
+    wish: PolicyDetach,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<GrantView> {
+    let grant = find(to.store, &wish.grant)?;
+    let mut attachment = attachment(&grant);
+    let taken = match wish.shadow {
+        Shadow::Enforced => attachment.policy.take(),
+        Shadow::Draft => attachment.shadow.take(),
+    };
+    if taken.is_none() {
+        return Err(Failure::not_found(format!(
+            "grant `{}` has no such policy attached",
+            grant.label
+        ))
+        .hint("`provost grant list` shows what grants have"));
     }
-}
-
-impl Request for PolicyDetach {
-    const KIND: RequestKind = RequestKind::PolicyDetach;
-    type Answer = GrantView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<GrantView> {
-        let grant = find(to.store, &self.grant)?;
-        let mut attachment = attachment(&grant);
-        let taken = match self.shadow {
-            Shadow::Enforced => attachment.policy.take(),
-            Shadow::Draft => attachment.shadow.take(),
-        };
-        if taken.is_none() {
-            return Err(Failure::not_found(format!(
-                "grant `{}` has no such policy attached",
-                grant.label
-            ))
-            .hint("`provost grant list` shows what grants have"));
-        }
-        apply(to.store, who, &grant, attachment, self.observe)
-    }
+    apply(to.store, who, &grant, attachment, wish.observe)
 }
 
 /// A draft without an enforced policy lets every call through, so nobody gets there by accident.

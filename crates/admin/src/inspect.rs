@@ -8,7 +8,7 @@ use provost_store::{GrantView, PolicyVersion, Server, Store, Unreadable};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::{change_failure, store_failure};
-use crate::{Actor, Administration, GrantState, Outcome, Request, RequestKind, grants, servers};
+use crate::{Actor, Administration, GrantState, Outcome, grants, servers};
 
 /// What is wrong, or deserves a look, inside the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,16 +43,8 @@ pub struct Trouble {
     pub hint: String,
 }
 
-impl Request for Inspect {
-    const KIND: RequestKind = RequestKind::Inspect;
-    type Answer = Inspection;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<Inspection> {
-        inspect(to.store)
-    }
-}
-
-fn inspect(store: &Store) -> Outcome<Inspection> {
+pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome<Inspection> {
+    let store = to.store;
     let now = store.clock().now().wall;
     let policies = store.policies(None).map_err(change_failure)?;
     let all = store.grants(None).map_err(change_failure)?;

@@ -6,7 +6,7 @@ use provost_store::WithKey;
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::{backup_failure, change_failure};
-use crate::{Actor, Administration, Outcome, Request, RequestKind};
+use crate::{Actor, Administration, Outcome};
 
 /// Writes one archive.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,35 +43,25 @@ pub struct KeyView {
     pub version: u32,
 }
 
-impl Request for Backup {
-    const KIND: RequestKind = RequestKind::Backup;
-    type Answer = BackupView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<BackupView> {
-        let key = match self.with_key {
-            true => WithKey::Yes,
-            false => WithKey::No,
-        };
-        let written = to.store.backup(&who.recorded(), &self.archive, key);
-        let report = written.map_err(|error| backup_failure(&error))?;
-        Ok(BackupView {
-            archive: self.archive,
-            bytes: report.bytes,
-            with_key: self.with_key,
-            head: report.head.to_string(),
-        })
-    }
+pub(crate) fn back_up(wish: Backup, to: &Administration<'_>, who: &Actor) -> Outcome<BackupView> {
+    let key = match wish.with_key {
+        true => WithKey::Yes,
+        false => WithKey::No,
+    };
+    let written = to.store.backup(&who.recorded(), &wish.archive, key);
+    let report = written.map_err(|error| backup_failure(&error))?;
+    Ok(BackupView {
+        archive: wish.archive,
+        bytes: report.bytes,
+        with_key: wish.with_key,
+        head: report.head.to_string(),
+    })
 }
 
-impl Request for KeyRotate {
-    const KIND: RequestKind = RequestKind::KeyRotate;
-    type Answer = KeyView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<KeyView> {
-        let version = to
-            .store
-            .rotate_key(&who.recorded())
-            .map_err(change_failure)?;
-        Ok(KeyView { version })
-    }
+pub(crate) fn rotate_key(_: KeyRotate, to: &Administration<'_>, who: &Actor) -> Outcome<KeyView> {
+    let version = to
+        .store
+        .rotate_key(&who.recorded())
+        .map_err(change_failure)?;
+    Ok(KeyView { version })
 }

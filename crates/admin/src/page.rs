@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Outcome, Request};
+use crate::{
+    Failure, GrantList, GrantView, Log, Outcome, PolicyHistory, PolicyList, PolicyView, RecordView,
+    Request, ServerList, ServerView, VersionView,
+};
 
 /// The most of one page; whoever wants more asks again.
 pub const PAGE: u32 = 1_000;
@@ -36,6 +39,26 @@ pub trait Listing: Request<Answer = Page<Self::Item>> {
 
     /// Which part is asked for.
     fn paging(&mut self) -> &mut Paging;
+}
+
+macro_rules! listings {
+    ($($request:ident of $item:ident),* $(,)?) => {
+        $(impl Listing for $request {
+            type Item = $item;
+
+            fn paging(&mut self) -> &mut Paging {
+                &mut self.page
+            }
+        })*
+    };
+}
+
+listings! {
+    ServerList of ServerView,
+    PolicyList of PolicyView,
+    PolicyHistory of VersionView,
+    GrantList of GrantView,
+    Log of RecordView,
 }
 
 // === impl Paging ===

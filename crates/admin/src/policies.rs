@@ -4,9 +4,7 @@ use provost_store::{Deletion, GrantView, PolicyVersion, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::change_failure;
-use crate::{
-    Actor, Administration, Failure, Listing, Outcome, Page, Paging, Request, RequestKind, Time,
-};
+use crate::{Actor, Administration, Failure, Outcome, Page, Paging, Time};
 
 /// A new version of a policy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,144 +117,110 @@ pub struct VersionView {
     pub bytes: usize,
 }
 
-impl Request for PolicyPut {
-    const KIND: RequestKind = RequestKind::PolicyPut;
-    type Answer = PolicyView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<PolicyView> {
-        let put = to.store.put_policy(
-            &who.recorded(),
-            &self.server,
-            &self.name,
-            &self.text,
-            self.description.as_deref(),
-        );
-        changed(to.store, &put.map_err(change_failure)?)
-    }
+pub(crate) fn put(wish: PolicyPut, to: &Administration<'_>, who: &Actor) -> Outcome<PolicyView> {
+    let put = to.store.put_policy(
+        &who.recorded(),
+        &wish.server,
+        &wish.name,
+        &wish.text,
+        wish.description.as_deref(),
+    );
+    changed(to.store, &put.map_err(change_failure)?)
 }
 
-impl Request for PolicyList {
-    const KIND: RequestKind = RequestKind::PolicyList;
-    type Answer = Page<PolicyView>;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<Page<PolicyView>> {
-        let server = self.server.as_deref();
-        let page = self.page.cut(
-            to.store.policies(server).map_err(change_failure)?,
-            |policy| (policy.server_name.to_string(), policy.name.to_string()),
-            |cursor| {
-                let (server, name) = cursor.split_once('/')?;
-                Some((server.to_owned(), name.to_owned()))
-            },
-            |policy| format!("{}/{}", policy.server_name, policy.name),
-        )?;
-        let grants = to.store.grants(server).map_err(change_failure)?;
-        Ok(page.map(|policy| view(&policy, &grants)))
-    }
+pub(crate) fn list(
+    wish: PolicyList,
+    to: &Administration<'_>,
+    _: &Actor,
+) -> Outcome<Page<PolicyView>> {
+    let server = wish.server.as_deref();
+    let page = wish.page.cut(
+        to.store.policies(server).map_err(change_failure)?,
+        |policy| (policy.server_name.to_string(), policy.name.to_string()),
+        |cursor| {
+            let (server, name) = cursor.split_once('/')?;
+            Some((server.to_owned(), name.to_owned()))
+        },
+        |policy| format!("{}/{}", policy.server_name, policy.name),
+    )?;
+    let grants = to.store.grants(server).map_err(change_failure)?;
+    Ok(page.map(|policy| view(&policy, &grants)))
 }
 
-impl Listing for PolicyList {
-    type Item = PolicyView;
-
-    fn paging(&mut self) -> &mut Paging {
-        &mut self.page
-    }
+pub(crate) fn show(wish: PolicyShow, to: &Administration<'_>, _: &Actor) -> Outcome<PolicyView> {
+    let policy = to.store.policy(&wish.server, &wish.name, wish.version);
+    let policy = policy.map_err(change_failure)?;
+    let grants = to
+        .store
+        .grants(Some(&wish.server))
+        .map_err(change_failure)?;
+    Ok(PolicyView {
+        text: Some(policy.text.to_string()),
+        ..view(&policy, &grants)
+    })
 }
 
-impl Request for PolicyShow {
-    const KIND: RequestKind = RequestKind::PolicyShow;
-    type Answer = PolicyView;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<PolicyView> {
-        let policy = to.store.policy(&self.server, &self.name, self.version);
-        let policy = policy.map_err(change_failure)?;
-        let grants = to
-            .store
-            .grants(Some(&self.server))
-            .map_err(change_failure)?;
-        Ok(PolicyView {
-            text: Some(policy.text.to_string()),
-            ..view(&policy, &grants)
-        })
-    }
+pub(crate) fn history(
+    wish: PolicyHistory,
+    to: &Administration<'_>,
+    _: &Actor,
+) -> Outcome<Page<VersionView>> {
+    let versions = to.store.policy_history(&wish.server, &wish.name);
+    let versions = versions.map_err(change_failure)?;
+    let newest = versions.first().map(|version| version.version);
+    let page = wish.page.cut(
+        versions,
+        |version| std::cmp::Reverse(version.version),
+        |cursor| cursor.parse().ok().map(std::cmp::Reverse),
+        |version| version.version.to_string(),
+    )?;
+    Ok(page.map(|version| VersionView {
+        version: version.version,
+        at: Time(version.created),
+        by: version.by.clone(),
+        current: Some(version.version) == newest,
+        bytes: version.text.len(),
+    }))
 }
 
-impl Request for PolicyHistory {
-    const KIND: RequestKind = RequestKind::PolicyHistory;
-    type Answer = Page<VersionView>;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<Page<VersionView>> {
-        let versions = to.store.policy_history(&self.server, &self.name);
-        let versions = versions.map_err(change_failure)?;
-        let newest = versions.first().map(|version| version.version);
-        let page = self.page.cut(
-            versions,
-            |version| std::cmp::Reverse(version.version),
-            |cursor| cursor.parse().ok().map(std::cmp::Reverse),
-            |version| version.version.to_string(),
-        )?;
-        Ok(page.map(|version| VersionView {
-            version: version.version,
-            at: Time(version.created),
-            by: version.by.clone(),
-            current: Some(version.version) == newest,
-            bytes: version.text.len(),
-        }))
-    }
+pub(crate) fn roll_back(
+    wish: PolicyRollback,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<PolicyView> {
+    let PolicyRollback {
+        server,
+        name,
+        version,
+    } = wish;
+    let version = match version {
+        Some(version) => version,
+        None => {
+            let current = to.store.policy(&server, &name, None);
+            let before = current.map_err(change_failure)?.version.checked_sub(1);
+            before.filter(|version| *version > 0).ok_or_else(|| {
+                Failure::not_found(format!(
+                    "policy `{name}` on server `{server}` has no earlier version"
+                ))
+                .hint("`provost policy history` shows the versions")
+            })?
+        }
+    };
+    let put = to
+        .store
+        .rollback_policy(&who.recorded(), &server, &name, version);
+    changed(to.store, &put.map_err(change_failure)?)
 }
 
-impl Listing for PolicyHistory {
-    type Item = VersionView;
-
-    fn paging(&mut self) -> &mut Paging {
-        &mut self.page
-    }
-}
-
-impl Request for PolicyRollback {
-    const KIND: RequestKind = RequestKind::PolicyRollback;
-    type Answer = PolicyView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<PolicyView> {
-        let Self {
-            server,
-            name,
-            version,
-        } = self;
-        let version = match version {
-            Some(version) => version,
-            None => {
-                let current = to.store.policy(&server, &name, None);
-                let before = current.map_err(change_failure)?.version.checked_sub(1);
-                before.filter(|version| *version > 0).ok_or_else(|| {
-                    Failure::not_found(format!(
-                        "policy `{name}` on server `{server}` has no earlier version"
-                    ))
-                    .hint("`provost policy history` shows the versions")
-                })?
-            }
-        };
-        let put = to
-            .store
-            .rollback_policy(&who.recorded(), &server, &name, version);
-        changed(to.store, &put.map_err(change_failure)?)
-    }
-}
-
-impl Request for PolicyDelete {
-    const KIND: RequestKind = RequestKind::PolicyDelete;
-    type Answer = ();
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome {
-        // Never while a grant uses it: a grant left with only a draft would let everything through.
-        let deleted = to.store.delete_policy(
-            &who.recorded(),
-            &self.server,
-            &self.name,
-            Deletion::IfUnused,
-        );
-        deleted.map(drop).map_err(change_failure)
-    }
+pub(crate) fn delete(wish: PolicyDelete, to: &Administration<'_>, who: &Actor) -> Outcome {
+    // Never while a grant uses it: a grant left with only a draft would let everything through.
+    let deleted = to.store.delete_policy(
+        &who.recorded(),
+        &wish.server,
+        &wish.name,
+        Deletion::IfUnused,
+    );
+    deleted.map(drop).map_err(change_failure)
 }
 
 fn changed(store: &Store, put: &provost_store::PolicyPut) -> Outcome<PolicyView> {

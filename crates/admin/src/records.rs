@@ -4,10 +4,7 @@ use provost_store::{Filter, Order, Record, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::store_failure;
-use crate::{
-    Actor, Administration, Failure, Listing, Micros, Outcome, Page, Paging, Request, RequestKind,
-    Time,
-};
+use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time};
 
 /// Which records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,33 +101,20 @@ pub struct ShadowView {
     pub rule: Option<String>,
 }
 
-impl Request for Log {
-    const KIND: RequestKind = RequestKind::Log;
-    type Answer = Page<RecordView>;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<Page<RecordView>> {
-        let page = select(to.store, &self)?;
-        if let Some(server) = &self.server {
-            // A mistyped name must not look like silence. Records outlive their server, so only
-            // a name that nothing knows is refused.
-            let first = page.items.is_empty() && self.page.cursor.is_none();
-            if first && to.store.server(server).is_err() {
-                return Err(Failure::not_found(format!(
-                    "there is no server `{server}` and no record of one"
-                ))
-                .hint("`provost server list` shows the servers"));
-            }
+pub(crate) fn log(wish: Log, to: &Administration<'_>, _: &Actor) -> Outcome<Page<RecordView>> {
+    let page = select(to.store, &wish)?;
+    if let Some(server) = &wish.server {
+        // A mistyped name must not look like silence. Records outlive their server, so only
+        // a name that nothing knows is refused.
+        let first = page.items.is_empty() && wish.page.cursor.is_none();
+        if first && to.store.server(server).is_err() {
+            return Err(Failure::not_found(format!(
+                "there is no server `{server}` and no record of one"
+            ))
+            .hint("`provost server list` shows the servers"));
         }
-        Ok(page)
     }
-}
-
-impl Listing for Log {
-    type Item = RecordView;
-
-    fn paging(&mut self) -> &mut Paging {
-        &mut self.page
-    }
+    Ok(page)
 }
 
 /// The records that are asked for.

@@ -5,20 +5,27 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::audit::{AuditHead, AuditVerify};
-use crate::daemon::{Listen, Metrics, Overview, Status, Stop, TestServer};
+use crate::audit::{AuditHead, AuditVerify, AuditView};
+use crate::daemon::{
+    DaemonStatus, Listen, Metrics, Overview, OverviewView, Status, Stop, TestServer, Upstream,
+};
 use crate::grants::{
-    GrantList, GrantMint, GrantReveal, GrantRevoke, GrantRotate, PolicyAttach, PolicyDetach,
+    GrantList, GrantMint, GrantReveal, GrantRevoke, GrantRotate, GrantView, Minted, PolicyAttach,
+    PolicyDetach,
 };
-use crate::inspect::Inspect;
-use crate::keeping::{Backup, KeyRotate};
+use crate::inspect::{Inspect, Inspection};
+use crate::keeping::{Backup, BackupView, KeyRotate, KeyView};
 use crate::policies::{
-    PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow,
+    PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,
+    VersionView,
 };
-use crate::records::Log;
-use crate::restore::Restore;
-use crate::servers::{ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow};
-use crate::{Actor, Administration, Failure, Outcome, Role};
+use crate::records::{Log, RecordView};
+use crate::restore::{Restore, Restored};
+use crate::servers::{ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView};
+use crate::{
+    Actor, Administration, Failure, Outcome, Page, Role, audit, daemon, grants, inspect, keeping,
+    policies, records, restore, servers,
+};
 
 /// Something that can be asked for.
 pub trait Request: Clone + Into<AnyRequest> {
@@ -33,7 +40,10 @@ pub trait Request: Clone + Into<AnyRequest> {
 }
 
 macro_rules! requests {
-    (answered { $($name:ident),* $(,)? } streamed { $($stream:ident),* $(,)? }) => {
+    (
+        answered { $($name:ident -> $answer:ty = $execute:path,)* }
+        streamed { $($stream:ident,)* }
+    ) => {
         /// A request as it crosses a wire.
         #[derive(Clone, Debug, Serialize, Deserialize)]
         #[serde(tag = "request", rename_all = "snake_case")]
@@ -79,25 +89,65 @@ macro_rules! requests {
             }
         }
 
-        $(impl From<$name> for AnyRequest {
-            fn from(request: $name) -> Self {
-                Self::$name(request)
+        $(
+            impl Request for $name {
+                const KIND: RequestKind = RequestKind::$name;
+                type Answer = $answer;
+
+                fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<$answer> {
+                    $execute(self, to, who)
+                }
             }
-        })*
+
+            impl From<$name> for AnyRequest {
+                fn from(request: $name) -> Self {
+                    Self::$name(request)
+                }
+            }
+        )*
     };
 }
 
+// What is asked for, what comes back, and what does it.
 requests! {
     answered {
-        ServerAdd, ServerSet, ServerList, ServerShow, ServerRemove, TestServer,
-        PolicyPut, PolicyList, PolicyShow, PolicyHistory, PolicyRollback, PolicyDelete,
-        PolicyAttach, PolicyDetach,
-        GrantMint, GrantList, GrantRotate, GrantReveal, GrantRevoke,
-        Log, AuditVerify, AuditHead,
-        Backup, Restore, KeyRotate, Inspect,
-        Status, Overview, Metrics, Listen, Stop,
+        ServerAdd -> ServerView = servers::add,
+        ServerSet -> ServerView = servers::set,
+        ServerList -> Page<ServerView> = servers::list,
+        ServerShow -> ServerView = servers::show,
+        ServerRemove -> ServerView = servers::remove,
+        TestServer -> Upstream = daemon::test_server,
+        PolicyPut -> PolicyView = policies::put,
+        PolicyList -> Page<PolicyView> = policies::list,
+        PolicyShow -> PolicyView = policies::show,
+        PolicyHistory -> Page<VersionView> = policies::history,
+        PolicyRollback -> PolicyView = policies::roll_back,
+        PolicyDelete -> () = policies::delete,
+        PolicyAttach -> GrantView = grants::attach,
+        PolicyDetach -> GrantView = grants::detach,
+        GrantMint -> Minted = grants::mint,
+        GrantList -> Page<GrantView> = grants::list,
+        GrantRotate -> Minted = grants::rotate,
+        GrantReveal -> Minted = grants::reveal,
+        GrantRevoke -> Vec<GrantView> = grants::revoke,
+        Log -> Page<RecordView> = records::log,
+        AuditVerify -> AuditView = audit::verify,
+        AuditHead -> String = audit::head,
+        Backup -> BackupView = keeping::back_up,
+        Restore -> Restored = restore::restore_in_daemon,
+        KeyRotate -> KeyView = keeping::rotate_key,
+        Inspect -> Inspection = inspect::inspect,
+        Status -> DaemonStatus = daemon::status,
+        Overview -> OverviewView = daemon::overview,
+        Metrics -> String = daemon::metrics,
+        Listen -> DaemonStatus = daemon::listen,
+        Stop -> DaemonStatus = daemon::stop,
     }
-    streamed { AuditExport, Follow }
+    // Their answers are streams: `Administration` has a method for each.
+    streamed {
+        AuditExport,
+        Follow,
+    }
 }
 
 /// What comes back over a wire.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::opening::{PATIENCE, wait_a_moment};
 use crate::refusal::restore_failure;
-use crate::{Actor, Administration, Failure, Micros, Outcome, Request, RequestKind};
+use crate::{Actor, Administration, Failure, Micros, Outcome, RequestKind};
 
 /// Stop the daemon, replace everything by an archive, start again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,13 +45,12 @@ pub struct Restored {
     pub put_aside: Option<PathBuf>,
 }
 
-impl Request for Restore {
-    const KIND: RequestKind = RequestKind::Restore;
-    type Answer = Restored;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<Restored> {
-        to.daemon()?.restore(&who.recorded(), &self)
-    }
+pub(crate) fn restore_in_daemon(
+    wish: Restore,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<Restored> {
+    to.daemon()?.restore(&who.recorded(), &wish)
 }
 
 /// Restores an archive. The store must not be open: a daemon closes it first.

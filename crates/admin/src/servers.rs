@@ -11,10 +11,7 @@ use provost_store::{
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::{change_failure, store_failure};
-use crate::{
-    Actor, Administration, Failure, Listing, Outcome, Page, Paging, Request, RequestKind,
-    WireSecret,
-};
+use crate::{Actor, Administration, Failure, Outcome, Page, Paging, WireSecret};
 use checks::{check_headers, check_sealed, check_url};
 
 /// Names with secret values, as they arrive.
@@ -131,116 +128,91 @@ pub struct ServerView {
     pub warning: Option<String>,
 }
 
-impl Request for ServerAdd {
-    const KIND: RequestKind = RequestKind::ServerAdd;
-    type Answer = ServerView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<ServerView> {
-        check_sealed(
-            &self.transport,
-            &self.headers,
-            &self.query,
-            &self.environment,
-        )?;
-        let server = NewServer {
-            name: self.name,
-            transport: stored(self.transport)?,
-            headers: opened(self.headers),
-            query: opened(self.query),
-            env: opened(self.environment),
-            description: None,
-        };
-        let server = to.store.add_server(&who.recorded(), server);
-        view(to.store, &server.map_err(change_failure)?)
-    }
+pub(crate) fn add(wish: ServerAdd, to: &Administration<'_>, who: &Actor) -> Outcome<ServerView> {
+    check_sealed(
+        &wish.transport,
+        &wish.headers,
+        &wish.query,
+        &wish.environment,
+    )?;
+    let server = NewServer {
+        name: wish.name,
+        transport: stored(wish.transport)?,
+        headers: opened(wish.headers),
+        query: opened(wish.query),
+        env: opened(wish.environment),
+        description: None,
+    };
+    let server = to.store.add_server(&who.recorded(), server);
+    view(to.store, &server.map_err(change_failure)?)
 }
 
-impl Request for ServerSet {
-    const KIND: RequestKind = RequestKind::ServerSet;
-    type Answer = ServerView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<ServerView> {
-        let name = &self.name;
-        let server = to.store.server(name).map_err(change_failure)?;
-        let known_place = server.transport.as_ref().map(shown);
-        let Some(transport) = self.transport.clone().or(known_place) else {
-            return Err(
-                Failure::refused(format!("how server `{name}` is reached cannot be read"))
-                    .hint("say it anew: `--url URL`, or `-- CMD ARGS…` for a child process"),
-            );
-        };
-        check_sealed(&transport, &self.headers, &self.query, &self.environment)?;
-        check_unset(&server, &self.unset)?;
-        // What belongs to the other kind of server does not stay behind unseen.
-        let is_http = matches!(transport, Transport::Http { .. });
-        if is_http == matches!(server.transport, Some(Stored::Http { .. })) {
-            check_unreadable(&server, &self)?;
-        }
-        let kept = |fits: bool, old, new| match fits {
-            true => merged(old, new, &self.unset),
-            false => Vec::new(),
-        };
-        let change = ServerChange {
-            headers: Some(kept(is_http, server.headers, self.headers)),
-            query: Some(kept(is_http, server.query, self.query)),
-            env: Some(kept(!is_http, server.env, self.environment)),
-            transport: Some(stored(transport)?),
-            description: None,
-        };
-        let server = to.store.set_server(&who.recorded(), name, change);
-        view(to.store, &server.map_err(change_failure)?)
+pub(crate) fn set(wish: ServerSet, to: &Administration<'_>, who: &Actor) -> Outcome<ServerView> {
+    let name = &wish.name;
+    let server = to.store.server(name).map_err(change_failure)?;
+    let known_place = server.transport.as_ref().map(shown);
+    let Some(transport) = wish.transport.clone().or(known_place) else {
+        return Err(
+            Failure::refused(format!("how server `{name}` is reached cannot be read"))
+                .hint("say it anew: `--url URL`, or `-- CMD ARGS…` for a child process"),
+        );
+    };
+    check_sealed(&transport, &wish.headers, &wish.query, &wish.environment)?;
+    check_unset(&server, &wish.unset)?;
+    // What belongs to the other kind of server does not stay behind unseen.
+    let is_http = matches!(transport, Transport::Http { .. });
+    if is_http == matches!(server.transport, Some(Stored::Http { .. })) {
+        check_unreadable(&server, &wish)?;
     }
+    let kept = |fits: bool, old, new| match fits {
+        true => merged(old, new, &wish.unset),
+        false => Vec::new(),
+    };
+    let change = ServerChange {
+        headers: Some(kept(is_http, server.headers, wish.headers)),
+        query: Some(kept(is_http, server.query, wish.query)),
+        env: Some(kept(!is_http, server.env, wish.environment)),
+        transport: Some(stored(transport)?),
+        description: None,
+    };
+    let server = to.store.set_server(&who.recorded(), name, change);
+    view(to.store, &server.map_err(change_failure)?)
 }
 
-impl Request for ServerList {
-    const KIND: RequestKind = RequestKind::ServerList;
-    type Answer = Page<ServerView>;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<Page<ServerView>> {
-        let servers = to.store.servers().map_err(|error| store_failure(&error))?;
-        let page = self.page.cut(
-            servers,
-            |server| server.name.to_string(),
-            |cursor| Some(cursor.to_owned()),
-            |server| server.name.to_string(),
-        )?;
-        page.try_map(|server| view(to.store, &server))
-    }
+pub(crate) fn list(
+    wish: ServerList,
+    to: &Administration<'_>,
+    _: &Actor,
+) -> Outcome<Page<ServerView>> {
+    let servers = to.store.servers().map_err(|error| store_failure(&error))?;
+    let page = wish.page.cut(
+        servers,
+        |server| server.name.to_string(),
+        |cursor| Some(cursor.to_owned()),
+        |server| server.name.to_string(),
+    )?;
+    page.try_map(|server| view(to.store, &server))
 }
 
-impl Listing for ServerList {
-    type Item = ServerView;
-
-    fn paging(&mut self) -> &mut Paging {
-        &mut self.page
-    }
+pub(crate) fn show(wish: ServerShow, to: &Administration<'_>, _: &Actor) -> Outcome<ServerView> {
+    view(
+        to.store,
+        &to.store.server(&wish.name).map_err(change_failure)?,
+    )
 }
 
-impl Request for ServerShow {
-    const KIND: RequestKind = RequestKind::ServerShow;
-    type Answer = ServerView;
-
-    fn execute(self, to: &Administration<'_>, _: &Actor) -> Outcome<ServerView> {
-        view(
-            to.store,
-            &to.store.server(&self.name).map_err(change_failure)?,
-        )
-    }
-}
-
-impl Request for ServerRemove {
-    const KIND: RequestKind = RequestKind::ServerRemove;
-    type Answer = ServerView;
-
-    fn execute(self, to: &Administration<'_>, who: &Actor) -> Outcome<ServerView> {
-        let server = view(
-            to.store,
-            &to.store.server(&self.name).map_err(change_failure)?,
-        )?;
-        let removed = to.store.remove_server(&who.recorded(), &self.name);
-        removed.map_err(change_failure)?;
-        Ok(server)
-    }
+pub(crate) fn remove(
+    wish: ServerRemove,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<ServerView> {
+    let server = view(
+        to.store,
+        &to.store.server(&wish.name).map_err(change_failure)?,
+    )?;
+    let removed = to.store.remove_server(&who.recorded(), &wish.name);
+    removed.map_err(change_failure)?;
+    Ok(server)
 }
 
 /// Only what is there can be forgotten.
