@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use provost_admin::WireSecret;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use crate::admin::WireSecret;
 use crate::failure::{Failure, Outcome};
 
 /// The longest first line: an environment and a policy fit easily.

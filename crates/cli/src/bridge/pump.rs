@@ -13,8 +13,8 @@ use super::conversation::{Conversation, Heard};
 use super::lines::Lines;
 use super::session::{Session, Sessions};
 use crate::daemon::Signals;
-use crate::exit::Kind;
 use crate::failure::{Failure, Outcome};
+use provost_admin::FailureKind;
 
 /// How long answers may still come after stdin has ended, or after a signal.
 const AFTER_STDIN: Duration = Duration::from_secs(30);
@@ -361,10 +361,13 @@ fn lock(conversation: &Mutex<Conversation>) -> MutexGuard<'_, Conversation> {
 }
 
 /// Whether trying again later cannot help.
-fn is_final(kind: Kind) -> bool {
+fn is_final(kind: FailureKind) -> bool {
     match kind {
-        Kind::Refused | Kind::Usage | Kind::NotFound | Kind::Internal => true,
-        Kind::Conflict | Kind::Unavailable | Kind::Damaged => false,
+        FailureKind::Refused
+        | FailureKind::Usage
+        | FailureKind::NotFound
+        | FailureKind::Internal => true,
+        FailureKind::Conflict | FailureKind::Unavailable | FailureKind::Damaged => false,
     }
 }
 

@@ -4,12 +4,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use provost_admin::{Reply, WireSecret};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use super::hello::{Hello, MAX_LINE, Welcome, read_line};
-use crate::admin::{Reply, WireSecret, connect};
+use crate::admin::connect;
 use crate::daemon::{Signals, connect_or_start, end_at_once};
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;

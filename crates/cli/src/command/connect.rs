@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use provost_admin::WireSecret;
 
-use super::Context;
-use crate::admin::WireSecret;
 use crate::bridge::{Ending, Hello, Sessions, pump};
+use crate::context::Context;
 use crate::daemon::Signals;
 use crate::environment::{self, Environment};
 use crate::failure::{Failure, Outcome};

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use provost_admin::WireSecret;
 use provost_store::Secret;
 
-use super::Context;
 use super::connect::{bridge, finish};
-use crate::admin::WireSecret;
 use crate::bridge::{Child, Hello, PolicyWatch, RunHello, RunUpstream, Sessions};
+use crate::context::Context;
 use crate::diagnostics;
 use crate::environment::Environment;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{self, Failure, Outcome};
 use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
@@ -180,7 +180,11 @@ fn read(path: &Path) -> Outcome<String> {
 }
 
 fn report(failure: &Failure) {
-    drop(failure.print(&mut anstream::stderr().lock(), false));
+    drop(failure::print(
+        failure,
+        &mut anstream::stderr().lock(),
+        false,
+    ));
 }
 
 fn remark(text: &str) {

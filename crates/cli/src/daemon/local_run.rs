@@ -6,6 +6,7 @@ mod name;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
 use provost_store::{
     Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Processes, Secret, ServerChange,
     ServerId, Store, Transport,
@@ -14,7 +15,6 @@ use tracing::warn;
 
 use self::name::{digest, policy_label, word};
 use super::serve::{ChildOverride, StdioAgent};
-use crate::admin::{WireSecret, change_failure, store_failure, stored_http};
 use crate::bridge::{RunHello, RunUpstream};
 use crate::failure::{Failure, Outcome};
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use provost_admin::{Failure, FailureKind, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
@@ -14,8 +15,6 @@ use tokio::process::Command;
 use super::log_file;
 use crate::admin::connect;
 use crate::environment::Environment;
-use crate::exit::Kind;
-use crate::failure::{Failure, Outcome};
 use crate::locations::{Places, own_directory};
 use crate::runtime::blocking;
 
@@ -48,7 +47,7 @@ pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outc
         match start(places).await? {
             Started::Ready => {}
             Started::Failed(failure)
-                if failure.kind == Kind::Conflict && Instant::now() < deadline =>
+                if failure.kind == FailureKind::Conflict && Instant::now() < deadline =>
             {
                 tokio::time::sleep(BREATH).await
             }

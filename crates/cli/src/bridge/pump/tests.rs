@@ -17,7 +17,7 @@ fn sessions(here: &std::path::Path) -> Sessions {
     let (data, config) = (here.join("data"), here.join("config"));
     let places = Places::decide(&Environment::default(), Some(&data), Some(&config)).unwrap();
     let hello = Hello::Policy {
-        run: crate::admin::WireSecret(provost_store::Secret::new("x")),
+        run: provost_admin::WireSecret(provost_store::Secret::new("x")),
         text: String::new(),
     };
     Sessions::new(places, hello)

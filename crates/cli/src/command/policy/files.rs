@@ -10,7 +10,8 @@ use provost_policy::{Call, Caller, Diagnostic, Enforced, Policy, Severity, Text,
 use serde::Serialize;
 
 use super::{Check, Explain, Import, Test, read_file, shown};
-use crate::command::{Context, server};
+use crate::command::server;
+use crate::context::Context;
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Output, counted, escape, escape_block, style};

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::admin::WireSecret;
 use crate::bridge::RunUpstream;
+use provost_admin::WireSecret;
 
 /// The label of a policy whose file's name gives none.
 const POLICY: &str = "policy";

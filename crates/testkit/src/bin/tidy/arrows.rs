@@ -7,11 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Who may know whom. A room that is not here is not known yet; adding it is a decision with a note in
 /// `docs/decisions/`.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("provost-policy", &[]),
-    ("provost-authoring", &["provost-policy"]),
     ("provost-catalog", &["provost-policy"]),
     ("provost-store", &["provost-policy"]),
+    ("provost-authoring", &["provost-policy"]),
+    (
+        "provost-admin",
+        &["provost-store", "provost-authoring", "provost-policy"],
+    ),
+    ("provost-demo", &["provost-admin"]),
     ("provost-registry", &["provost-store", "provost-catalog"]),
     (
         "provost-gateway",
@@ -21,7 +26,12 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("provost-fleet", &["provost-store"]),
     (
         "provost-console",
-        &["provost-gateway", "provost-fleet", "provost-registry"],
+        &[
+            "provost-admin",
+            "provost-gateway",
+            "provost-fleet",
+            "provost-registry",
+        ],
     ),
     ("provost", EVERY_ROOM),
     ("provost-testkit", EVERY_ROOM),
@@ -30,9 +40,11 @@ const ARROWS: [(&str, &[&str]); 11] = [
 /// `cli` wires all rooms together, and the test kit may start any of them.
 const EVERY_ROOM: &[&str] = &[
     "provost-policy",
-    "provost-authoring",
     "provost-catalog",
     "provost-store",
+    "provost-authoring",
+    "provost-admin",
+    "provost-demo",
     "provost-registry",
     "provost-gateway",
     "provost-wrapper",

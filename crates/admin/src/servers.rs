@@ -1,89 +1,218 @@
-//! Servers.
+//! Servers: add, set, list, show, remove.
 
 mod checks;
+mod url_secret;
+
+use std::path::PathBuf;
 
 use provost_store::{
-    Actor, NewServer, Server, ServerChange, Store, Transport as Stored, Unreadable,
+    NewServer, Processes, Server, ServerChange, Store, Transport as Stored, Unreadable,
 };
+use serde::{Deserialize, Serialize};
 
-use super::{change_failure, url_secret};
-use crate::admin::{Response, ServerView, Transport, WireSecret};
-use crate::failure::{Failure, Outcome};
-use checks::{check_headers, check_url};
+use crate::refusal::{change_failure, store_failure};
+use crate::{Actor, Administration, Failure, Outcome, Page, Paging, WireSecret};
+use checks::{check_headers, check_sealed, check_url};
 
 /// Names with secret values, as they arrive.
 type Pairs = Vec<(String, WireSecret)>;
 
-/// What a server gets along with its requests, or its process with its start; kept sealed.
-pub(super) struct Sealed {
-    pub(super) headers: Pairs,
-    pub(super) query: Pairs,
-    pub(super) environment: Pairs,
+/// Registers a server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerAdd {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub transport: Transport,
+    /// Headers of every request; kept sealed.
+    pub headers: Pairs,
+    /// Parts of the URL's query; kept sealed.
+    pub query: Pairs,
+    /// Variables of its process; kept sealed.
+    pub environment: Pairs,
 }
 
-/// What to change of a server.
-pub(super) struct Change {
-    pub(super) transport: Option<Transport>,
-    pub(super) sealed: Sealed,
-    pub(super) unset: Vec<String>,
+/// Changes a server: what is `None` or not named stays.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSet {
+    /// Its name.
+    pub name: String,
+    /// Where it is now.
+    pub transport: Option<Transport>,
+    /// Headers to add or replace.
+    pub headers: Pairs,
+    /// Parts of the query to add or replace.
+    pub query: Pairs,
+    /// Variables to add or replace.
+    pub environment: Pairs,
+    /// Names of headers, parts of the query and variables to forget.
+    pub unset: Vec<String>,
 }
 
-pub(super) fn add(
-    store: &Store,
-    who: &Actor,
-    name: String,
-    transport: Transport,
-    sealed: Sealed,
-) -> Outcome<Response> {
-    sealed.check(&transport)?;
+/// All servers, by name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerList {
+    /// Which part.
+    #[serde(default)]
+    pub page: Paging,
+}
+
+/// One server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerShow {
+    /// Its name.
+    pub name: String,
+}
+
+/// Removes a server with its policies; its grants are revoked. The answer is what it was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerRemove {
+    /// Its name.
+    pub name: String,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Transport {
+    /// An HTTP endpoint.
+    Http {
+        /// Its address.
+        url: String,
+    },
+    /// A child process.
+    Stdio {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// Where it runs.
+        directory: Option<PathBuf>,
+        /// Who shares one.
+        processes: Processes,
+    },
+}
+
+/// A server as administration sees it; secrets by name only.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// How it is reached, the values of a query masked; nothing when that cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// Names of its headers.
+    pub headers: Vec<String>,
+    /// Names of sealed parts of its query.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<String>,
+    /// Names of its variables.
+    pub environment: Vec<String>,
+    /// Names of its policies.
+    pub policies: Vec<String>,
+    /// How many grants open it.
+    pub grants: usize,
+    /// What of it cannot be read: while there is anything, its calls are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
+    /// What deserves a look: a secret in clear text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+pub(crate) fn add(wish: ServerAdd, to: &Administration<'_>, who: &Actor) -> Outcome<ServerView> {
+    check_sealed(
+        &wish.transport,
+        &wish.headers,
+        &wish.query,
+        &wish.environment,
+    )?;
     let server = NewServer {
-        name,
-        transport: stored(transport)?,
-        headers: opened(sealed.headers),
-        query: opened(sealed.query),
-        env: opened(sealed.environment),
+        name: wish.name,
+        transport: stored(wish.transport)?,
+        headers: opened(wish.headers),
+        query: opened(wish.query),
+        env: opened(wish.environment),
         description: None,
     };
-    let server = store.add_server(who, server).map_err(change_failure)?;
-    view(store, &server).map(Response::Server)
+    let server = to.store.add_server(&who.recorded(), server);
+    view(to.store, &server.map_err(change_failure)?)
 }
 
-pub(super) fn set(store: &Store, who: &Actor, name: &str, change: Change) -> Outcome<Response> {
-    let server = store.server(name).map_err(change_failure)?;
+pub(crate) fn set(wish: ServerSet, to: &Administration<'_>, who: &Actor) -> Outcome<ServerView> {
+    let name = &wish.name;
+    let server = to.store.server(name).map_err(change_failure)?;
     let known_place = server.transport.as_ref().map(shown);
-    let Some(transport) = change.transport.clone().or(known_place) else {
+    let Some(transport) = wish.transport.clone().or(known_place) else {
         return Err(
             Failure::refused(format!("how server `{name}` is reached cannot be read"))
                 .hint("say it anew: `--url URL`, or `-- CMD ARGS…` for a child process"),
         );
     };
-    change.sealed.check(&transport)?;
-    check_unset(&server, &change.unset)?;
+    check_sealed(&transport, &wish.headers, &wish.query, &wish.environment)?;
+    check_unset(&server, &wish.unset)?;
     // What belongs to the other kind of server does not stay behind unseen.
     let is_http = matches!(transport, Transport::Http { .. });
     if is_http == matches!(server.transport, Some(Stored::Http { .. })) {
-        check_unreadable(&server, &change)?;
+        check_unreadable(&server, &wish)?;
     }
-    let Sealed {
-        headers,
-        query,
-        environment,
-    } = change.sealed;
     let kept = |fits: bool, old, new| match fits {
-        true => merged(old, new, &change.unset),
+        true => merged(old, new, &wish.unset),
         false => Vec::new(),
     };
     let change = ServerChange {
-        headers: Some(kept(is_http, server.headers, headers)),
-        query: Some(kept(is_http, server.query, query)),
-        env: Some(kept(!is_http, server.env, environment)),
+        headers: Some(kept(is_http, server.headers, wish.headers)),
+        query: Some(kept(is_http, server.query, wish.query)),
+        env: Some(kept(!is_http, server.env, wish.environment)),
         transport: Some(stored(transport)?),
         description: None,
     };
-    let server = store
-        .set_server(who, name, change)
-        .map_err(change_failure)?;
-    view(store, &server).map(Response::Server)
+    let server = to.store.set_server(&who.recorded(), name, change);
+    view(to.store, &server.map_err(change_failure)?)
+}
+
+pub(crate) fn list(
+    wish: ServerList,
+    to: &Administration<'_>,
+    _: &Actor,
+) -> Outcome<Page<ServerView>> {
+    let servers = to.store.servers().map_err(|error| store_failure(&error))?;
+    let page = wish.page.cut(
+        servers,
+        |server| server.name.to_string(),
+        |cursor| Some(cursor.to_owned()),
+        |server| server.name.to_string(),
+    )?;
+    page.try_map(|server| view(to.store, &server))
+}
+
+pub(crate) fn show(wish: ServerShow, to: &Administration<'_>, _: &Actor) -> Outcome<ServerView> {
+    view(
+        to.store,
+        &to.store.server(&wish.name).map_err(change_failure)?,
+    )
+}
+
+pub(crate) fn remove(
+    wish: ServerRemove,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<ServerView> {
+    let server = view(
+        to.store,
+        &to.store.server(&wish.name).map_err(change_failure)?,
+    )?;
+    let removed = to.store.remove_server(&who.recorded(), &wish.name);
+    removed.map_err(change_failure)?;
+    Ok(server)
 }
 
 /// Only what is there can be forgotten.
@@ -111,13 +240,9 @@ fn check_unset(server: &Server, unset: &[String]) -> Outcome {
 
 /// A sealed value that does not open must not be lost by the way: without its credential the
 /// server would be called in another name.
-fn check_unreadable(server: &Server, change: &Change) -> Outcome {
-    let Sealed {
-        headers,
-        query,
-        environment,
-    } = &change.sealed;
-    let given = headers.iter().chain(query).chain(environment);
+fn check_unreadable(server: &Server, change: &ServerSet) -> Outcome {
+    let given = change.headers.iter().chain(&change.query);
+    let given = given.chain(&change.environment);
     let given: Vec<_> = given.map(|(name, _)| name).collect();
     for what in &server.unreadable {
         let Unreadable::Sealed { name, .. } = what else {
@@ -135,27 +260,6 @@ fn check_unreadable(server: &Server, change: &Change) -> Outcome {
         }
     }
     Ok(())
-}
-
-pub(super) fn list(store: &Store) -> Outcome<Response> {
-    let servers = store
-        .servers()
-        .map_err(|error| crate::admin::store_failure(&error))?;
-    servers
-        .iter()
-        .map(|server| view(store, server))
-        .collect::<Outcome<_>>()
-        .map(Response::Servers)
-}
-
-pub(super) fn show(store: &Store, name: &str) -> Outcome<Response> {
-    view(store, &store.server(name).map_err(change_failure)?).map(Response::Server)
-}
-
-pub(super) fn remove(store: &Store, who: &Actor, name: &str) -> Outcome<Response> {
-    let server = view(store, &store.server(name).map_err(change_failure)?)?;
-    store.remove_server(who, name).map_err(change_failure)?;
-    Ok(Response::Server(server))
 }
 
 fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
@@ -187,7 +291,7 @@ fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
 }
 
 /// What is wrong with keeping a server like this.
-pub(super) fn warning(server: &Server) -> Option<String> {
+pub(crate) fn warning(server: &Server) -> Option<String> {
     match &server.transport {
         Some(Stored::Http { url }) if url_secret::holds_secret(url) => Some(format!(
             "the query of its URL seems to hold a secret, which is kept in clear text; seal it: `provost server set {} --url URL-WITHOUT-IT --query NAME=@FILE`, or use `--header`",
@@ -224,7 +328,11 @@ fn shown(transport: &Stored) -> Transport {
 }
 
 /// An HTTP upstream that `run` brings, checked like a registered one.
-pub(crate) fn stored_http(url: String, headers: &[(String, WireSecret)]) -> Outcome<Stored> {
+///
+/// # Errors
+///
+/// Its address or a header cannot be one.
+pub fn stored_http(url: String, headers: &[(String, WireSecret)]) -> Outcome<Stored> {
     let transport = Transport::Http { url };
     check_headers(headers)?;
     stored(transport)

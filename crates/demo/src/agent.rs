@@ -3,14 +3,13 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use provost_admin::{Failure, Outcome};
 use rmcp::ServiceExt;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock, JsonObject};
 use rmcp::service::{RoleClient, RunningService};
 use rmcp::transport::TokioChildProcess;
 use serde_json::Value;
 use tokio::process::Command;
-
-use crate::failure::{Failure, Outcome};
 
 /// How long the server behind a bridge may take to start, and a call to be answered.
 const PATIENCE: Duration = Duration::from_secs(30);

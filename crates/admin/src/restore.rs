@@ -4,55 +4,85 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use provost_store::{Actor, Locations, RestoreReport, Trust};
+use provost_store::{Locations, RestoreReport, Trust};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
-use super::restore_failure;
-use crate::daemon::{PATIENCE, wait_a_moment};
-use crate::failure::{Failure, Outcome};
-use crate::locations::Places;
-use crate::when;
+use crate::opening::{PATIENCE, wait_a_moment};
+use crate::refusal::restore_failure;
+use crate::{Actor, Administration, Failure, Micros, Outcome, RequestKind};
 
-/// What to restore, and how.
-pub(crate) struct Restoration {
-    pub(crate) archive: PathBuf,
+/// The lock, in the data directory, that lets one process at a time start a daemon.
+pub const START_LOCK: &str = "start.lock";
+
+/// Stop the daemon, replace everything by an archive, start again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// The archive.
+    pub archive: PathBuf,
+    /// Take it although nothing vouches for it.
+    pub unverified: bool,
+}
+
+/// How to restore where no store is open.
+#[derive(Clone, Debug)]
+pub struct Restoration {
+    /// What is restored.
+    pub restore: Restore,
     /// Whether what is there is put aside.
-    pub(crate) replace: bool,
-    /// Whether our key must vouch for the archive.
-    pub(crate) trust: Trust,
+    pub replace: bool,
+    /// Now, for the name of what is put aside.
+    pub now: Micros,
 }
 
 /// What was restored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Restored {
+pub struct Restored {
     /// The end of the journal.
-    pub(crate) head: String,
+    pub head: String,
     /// Whether the key came from the archive.
-    pub(crate) key_restored: bool,
+    pub key_restored: bool,
     /// Why nothing vouches for the archive, if it was taken as it is.
-    pub(crate) unverified: Option<String>,
+    pub unverified: Option<String>,
     /// Where the data is that was there before.
-    pub(crate) put_aside: Option<PathBuf>,
+    pub put_aside: Option<PathBuf>,
+}
+
+pub(crate) fn restore_in_daemon(
+    wish: Restore,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<Restored> {
+    to.daemon()?.restore(&who.recorded(), &wish)
 }
 
 /// Restores an archive. The store must not be open: a daemon closes it first.
-pub(crate) fn restore(places: &Places, how: &Restoration) -> Outcome<Restored> {
-    let archive = &how.archive;
+///
+/// # Errors
+///
+/// Nothing was restored.
+pub fn restore(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restored> {
+    who.may(RequestKind::Restore)?;
+    let archive = &how.restore.archive;
     if !archive.exists() {
         return Err(Failure::not_found(format!(
             "there is no archive `{}`",
             archive.display()
         )));
     }
-    if how.replace && places.data.exists() {
-        return swap(places, how);
+    if how.replace && locations.data.exists() {
+        return swap(who, locations, how);
     }
-    unpack(how, &places.store()).map(|report| restored(report, None))
+    unpack(who, how, locations).map(|report| restored(report, None))
 }
 
-fn unpack(how: &Restoration, to: &Locations) -> Outcome<RestoreReport> {
-    provost_store::restore(&Actor::new("admin"), &how.archive, to, how.trust)
+fn unpack(who: &Actor, how: &Restoration, to: &Locations) -> Outcome<RestoreReport> {
+    let trust = match how.restore.unverified {
+        true => Trust::Unverified,
+        false => Trust::Verified,
+    };
+    provost_store::restore(&who.recorded(), &how.restore.archive, to, trust)
         .map_err(|error| restore_failure(&error))
 }
 
@@ -67,29 +97,29 @@ fn restored(report: RestoreReport, put_aside: Option<PathBuf>) -> Restored {
 
 /// Restores beside what is there, then swaps: until the archive has proven sound nothing is moved,
 /// and nobody opens the store meanwhile.
-fn swap(places: &Places, how: &Restoration) -> Outcome<Restored> {
+fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restored> {
     let fail = |error: std::io::Error| {
-        Failure::unavailable(format!("cannot put `{}` aside", places.data.display()))
+        Failure::unavailable(format!("cannot put `{}` aside", locations.data.display()))
             .because(error)
             .hint("nothing was changed")
     };
     // A link to the data directory stays; what it leads to is put aside.
-    let real = std::fs::canonicalize(&places.data).map_err(fail)?;
+    let real = std::fs::canonicalize(&locations.data).map_err(fail)?;
     let _lock = hold(&real)?;
     let beside = |word: &str| {
         let mut name = real.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{word}-{}", when::now()));
+        name.push(format!(".{word}-{}", how.now));
         real.with_file_name(name)
     };
     let (fresh, aside) = (beside("restoring"), beside("before-restore"));
-    let locations = Locations {
+    let beside = Locations {
         data: fresh.clone(),
-        config: places.config.clone(),
+        config: locations.config.clone(),
     };
-    let swapped = unpack(how, &locations).and_then(|report| {
+    let swapped = unpack(who, how, &beside).and_then(|report| {
         // Whoever holds it goes on holding it: the file stays the same, not only its name. Where
         // it cannot be linked, or is not there, another daemon may be the first to open the store.
-        let lock = |data: &Path| data.join(places.start_lock().file_name().unwrap_or_default());
+        let lock = |data: &Path| data.join(START_LOCK);
         drop(std::fs::hard_link(lock(&real), lock(&fresh)));
         exchange(&fresh, &real, &aside).map_err(fail)?;
         Ok(report)

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use provost_admin::{Failure, Outcome};
 use rmcp::ServerHandler;
 use rmcp::ServiceExt;
 use rmcp::model::{
@@ -12,9 +13,6 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Value, json};
-
-use crate::failure::{Failure, Outcome};
-use crate::runtime::block_on;
 
 /// Name, description and string arguments of each tool.
 const TOOLS: [(&str, &str, &[&str]); 9] = [
@@ -49,27 +47,25 @@ struct Sample {
     root: PathBuf,
 }
 
-/// Serves on stdin and stdout until stdin ends.
-pub(super) fn serve(root: Option<PathBuf>) -> Outcome {
+/// Serves a folder on stdin and stdout until stdin ends.
+///
+/// # Errors
+///
+/// There is no such folder, or the streams broke.
+pub async fn serve(root: &Path) -> Outcome {
     let fail = |error: &dyn std::fmt::Display| {
         Failure::internal("the sample server stopped").because(error)
     };
-    let root = match root {
-        Some(root) => root,
-        None => std::env::current_dir().map_err(|error| fail(&error))?,
-    };
-    let root = std::fs::canonicalize(&root).map_err(|error| {
+    let root = std::fs::canonicalize(root).map_err(|error| {
         Failure::not_found(format!("there is no folder `{}`", root.display())).because(error)
     })?;
-    block_on(async {
-        let transport = (tokio::io::stdin(), tokio::io::stdout());
-        let running = Sample { root }
-            .serve(transport)
-            .await
-            .map_err(|error| fail(&error))?;
-        running.waiting().await.map_err(|error| fail(&error))?;
-        Ok(())
-    })
+    let transport = (tokio::io::stdin(), tokio::io::stdout());
+    let running = Sample { root }
+        .serve(transport)
+        .await
+        .map_err(|error| fail(&error))?;
+    running.waiting().await.map_err(|error| fail(&error))?;
+    Ok(())
 }
 
 // === impl Sample ===

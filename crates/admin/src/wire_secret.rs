@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Wraps a [`Secret`] so that it can be sent, but still not printed.
 #[derive(Clone)]
-pub(crate) struct WireSecret(pub(crate) Secret);
+pub struct WireSecret(pub Secret);
 
 // === impl WireSecret ===
 

@@ -1,8 +1,7 @@
 //! What cannot be the address, a header or a variable of a server.
 
-use super::{Sealed, url_secret};
-use crate::admin::{Transport, WireSecret};
-use crate::failure::{Failure, Outcome};
+use super::url_secret;
+use crate::{Failure, Outcome, Transport, WireSecret};
 
 pub(super) fn check_url(url: &str) -> Outcome {
     let refuse = |why: &str| {
@@ -41,34 +40,33 @@ fn without_userinfo(url: &str) -> String {
     }
 }
 
-// === impl Sealed ===
-
-impl Sealed {
-    /// Refuses what this kind of server cannot be given.
-    pub(super) fn check(&self, transport: &Transport) -> Outcome {
-        match transport {
-            Transport::Http { .. } if !self.environment.is_empty() => {
-                return Err(
-                    Failure::usage("an HTTP server has no environment").hint("use `--header`")
-                );
-            }
-            Transport::Stdio { .. } if !self.headers.is_empty() => {
-                return Err(Failure::usage("a child process gets no headers").hint("use `--env`"));
-            }
-            Transport::Stdio { .. } if !self.query.is_empty() => {
-                return Err(Failure::usage("a child process has no URL").hint("use `--env`"));
-            }
-            Transport::Http { .. } | Transport::Stdio { .. } => {}
+/// Refuses what this kind of server cannot be given.
+pub(super) fn check_sealed(
+    transport: &Transport,
+    headers: &[(String, WireSecret)],
+    query: &[(String, WireSecret)],
+    environment: &[(String, WireSecret)],
+) -> Outcome {
+    match transport {
+        Transport::Http { .. } if !environment.is_empty() => {
+            return Err(Failure::usage("an HTTP server has no environment").hint("use `--header`"));
         }
-        check_headers(&self.headers)?;
-        for (name, value) in &self.environment {
-            if name.contains(['=', '\0']) || value.0.expose().contains('\0') {
-                return Err(Failure::usage(format!("variable `{name}` cannot be set"))
-                    .because("its name or value has a character that no environment takes"));
-            }
+        Transport::Stdio { .. } if !headers.is_empty() => {
+            return Err(Failure::usage("a child process gets no headers").hint("use `--env`"));
         }
-        Ok(())
+        Transport::Stdio { .. } if !query.is_empty() => {
+            return Err(Failure::usage("a child process has no URL").hint("use `--env`"));
+        }
+        Transport::Http { .. } | Transport::Stdio { .. } => {}
     }
+    check_headers(headers)?;
+    for (name, value) in environment {
+        if name.contains(['=', '\0']) || value.0.expose().contains('\0') {
+            return Err(Failure::usage(format!("variable `{name}` cannot be set"))
+                .because("its name or value has a character that no environment takes"));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn check_headers(headers: &[(String, WireSecret)]) -> Outcome {

@@ -1,24 +1,18 @@
-//! The demonstration: everything real, on a scratch directory.
+//! What is shown, in its order.
 
-mod agent;
-mod report;
-mod sample;
-mod stage;
+use std::path::PathBuf;
 
-use std::path::{Path, PathBuf};
-
+use provost_admin::{Failure, Outcome, RecordView, Upstream};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
-use self::agent::{Agent, Answer};
-use self::report::Report;
-use self::stage::Stage;
-use crate::admin::{RecordView, Upstream};
-use crate::command::Context;
-use crate::failure::{Failure, Outcome};
-use crate::runtime::block_on;
+use crate::agent::{Agent, Answer};
+use crate::stage::{Setting, Stage};
+use crate::step::StepKind::{Allowed, Chapter, Command, Killed, Listed, Refused, Remark, Started};
+use crate::step::{Report, Step};
 
 /// The richer policy; `ROOT` stands for the project's folder.
-const CAREFUL: &str = include_str!("demo/files.json");
+const CAREFUL: &str = include_str!("files.json");
 
 /// Policies of one tool each, ten calls a minute.
 const SEEDS: [(&str, &str, &str); 3] = [
@@ -39,57 +33,57 @@ const SEEDS: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Where `make` puts servers from npm, seen from the project's folder.
-const NPM: &str = ".tools/npm";
-const FILE_SERVER: &str = "node_modules/@modelcontextprotocol/server-filesystem/dist/index.js";
-
-/// Runs the demonstration.
-pub(crate) fn run(context: &Context, fast: bool, npm: Option<PathBuf>) -> Outcome {
-    let report = Report::new(fast, context.output.is_json());
-    block_on(async {
-        let mut stage = Stage::set()?;
-        let told = tell(&report, &mut stage, npm).await;
-        stage.stop_daemon().await;
-        told?;
-        report.chapter("In front of your own server").await;
-        report.text(&closing(context));
-        Ok(())
-    })?;
-    match report.steps() {
-        Some(steps) => context.output.show(&steps, |_| Ok(())),
-        None => Ok(()),
-    }
+/// Runs the demonstration; each step goes to `steps` when it is taken.
+///
+/// # Errors
+///
+/// Something did not go as it should.
+pub async fn run(setting: Setting, steps: mpsc::Sender<Step>) -> Outcome {
+    let report = Report::new(steps);
+    let mut stage = Stage::set(setting)?;
+    let told = tell(&report, &mut stage).await;
+    stage.stop_daemon().await;
+    told
 }
 
-/// Serves the sample server on stdin and stdout.
-pub(crate) fn serve_sample(root: Option<PathBuf>) -> Outcome {
-    sample::serve(root)
-}
-
-async fn tell(report: &Report, stage: &mut Stage, npm: Option<PathBuf>) -> Outcome {
+async fn tell(report: &Report, stage: &mut Stage) -> Outcome {
     report
-        .chapter("1. A daemon, a server behind it, a policy, a grant")
+        .say(
+            Chapter,
+            "1. A daemon, a server behind it, a policy, a grant",
+        )
         .await;
     report
-        .remark(&format!(
-            "everything here happens for real, in {}",
-            stage.scratch.display()
-        ))
+        .say(
+            Remark,
+            &format!(
+                "everything here happens for real, in {}",
+                stage.scratch.display()
+            ),
+        )
         .await;
-    report.command("up --listen 127.0.0.1:0").await;
+    report.say(Command, "up --listen 127.0.0.1:0").await;
     let status = stage.start_daemon().await?;
     report
-        .remark(&format!(
-            "process {} serves agents at {}/mcp/<server>",
-            status.pid,
-            status.listen.unwrap_or_default()
-        ))
+        .say(
+            Remark,
+            &format!(
+                "process {} serves agents at {}/mcp/<server>",
+                status.pid,
+                status.listen.unwrap_or_default()
+            ),
+        )
         .await;
-    let grant = prepare(report, stage, npm.as_deref()).await?;
+    let grant = prepare(report, stage).await?;
 
-    report.chapter("2. What an agent sees and may do").await;
     report
-        .remark("a client on the MCP library rmcp, over `provost connect files`")
+        .say(Chapter, "2. What an agent sees and may do")
+        .await;
+    report
+        .say(
+            Remark,
+            "a client on the MCP library rmcp, over `provost connect files`",
+        )
         .await;
     let mut connect = stage.command(["connect", "files", "--grant-file"]);
     connect.arg(grant);
@@ -98,9 +92,10 @@ async fn tell(report: &Report, stage: &mut Stage, npm: Option<PathBuf>) -> Outco
     agent.end().await;
     done?;
 
-    report.chapter("3. Ten calls a minute").await;
+    report.say(Chapter, "3. Ten calls a minute").await;
     report
-        .remark(
+        .say(
+            Remark,
             "policies of one tool each, as drop-ins: `provost run --policy spawn.json -- SERVER`",
         )
         .await;
@@ -109,44 +104,49 @@ async fn tell(report: &Report, stage: &mut Stage, npm: Option<PathBuf>) -> Outco
         exhaust(report, stage, tool, file).await?;
     }
 
-    report.chapter("4. kill -9").await;
+    report.say(Chapter, "4. kill -9").await;
     stage.kill_daemon().await?;
-    report.event("killed", "the daemon, with SIGKILL", "").await;
+    report.tell(Killed, "the daemon, with SIGKILL", "").await;
     let status = stage.start_daemon().await?;
     report
-        .event("started", &format!("a new one, process {}", status.pid), "")
+        .tell(Started, &format!("a new one, process {}", status.pid), "")
         .await;
     still_exhausted(report, stage).await?;
 
-    report.chapter("5. What was recorded").await;
+    report.say(Chapter, "5. What was recorded").await;
     recorded(report, stage).await
 }
 
 /// Registers the server, stores the policy, mints the grant; returns the file with its token.
-async fn prepare(report: &Report, stage: &Stage, npm: Option<&Path>) -> Outcome<PathBuf> {
-    let (command, what) = file_server(stage, npm);
+async fn prepare(report: &Report, stage: &Stage) -> Outcome<PathBuf> {
+    let (command, what) = stage.file_server();
     let project = stage.project();
     let mut words: Vec<&str> = vec!["server", "add", "files", "--"];
     words.extend(command.iter().map(String::as_str));
     let root = project.display().to_string();
     words.push(&root);
     report
-        .command(&format!("server add files -- {what} {root}"))
+        .say(Command, &format!("server add files -- {what} {root}"))
         .await;
     stage.run(&words).await?;
-    report.command("server test files").await;
+    report.say(Command, "server test files").await;
     let tested: Upstream = parse(&stage.run(&["server", "test", "files", "--json"]).await?)?;
     report
-        .remark(&format!(
-            "{} {}, protocol {}, {} tools",
-            tested.name,
-            tested.version,
-            tested.protocols.join(", "),
-            tested.tools.len()
-        ))
+        .say(
+            Remark,
+            &format!(
+                "{} {}, protocol {}, {} tools",
+                tested.name,
+                tested.version,
+                tested.protocols.join(", "),
+                tested.tools.len()
+            ),
+        )
         .await;
     let policy = stage.write("files.json", &CAREFUL.replace("ROOT", &root))?;
-    report.command("policy put files careful files.json").await;
+    report
+        .say(Command, "policy put files careful files.json")
+        .await;
     stage
         .run(&[
             "policy",
@@ -157,7 +157,7 @@ async fn prepare(report: &Report, stage: &Stage, npm: Option<&Path>) -> Outcome<
         ])
         .await?;
     report
-        .command("grant mint files --label demo --policy careful")
+        .say(Command, "grant mint files --label demo --policy careful")
         .await;
     let minted: Value = parse(
         &stage
@@ -173,43 +173,13 @@ async fn prepare(report: &Report, stage: &Stage, npm: Option<&Path>) -> Outcome<
     stage.write("demo.grant", token)
 }
 
-/// The command of the file server, and how it is called in the report.
-fn file_server(stage: &Stage, npm: Option<&Path>) -> (Vec<String>, &'static str) {
-    let npm = npm.unwrap_or(Path::new(NPM));
-    let server = std::path::absolute(npm.join(FILE_SERVER)).unwrap_or_default();
-    if server.is_file() {
-        // A Node of its own lies beside the servers when the system's was too old for them.
-        let own = std::path::absolute(
-            npm.with_file_name("node")
-                .join("node_modules/node/bin/node"),
-        )
-        .unwrap_or_default();
-        let node = if own.is_file() {
-            own.display().to_string()
-        } else {
-            "node".to_owned()
-        };
-        return (
-            vec![node, server.display().to_string()],
-            "node server-filesystem",
-        );
-    }
-    (
-        vec![
-            stage.program().display().to_string(),
-            "sample-server".into(),
-        ],
-        "provost sample-server",
-    )
-}
-
 /// Allowed, refused with a reason, hidden, by argument.
 async fn behave(report: &Report, stage: &Stage, agent: &Agent) -> Outcome {
     let root = stage.project().display().to_string();
     let tools = agent.tools().await?;
     report
-        .event(
-            "listed",
+        .tell(
+            Listed,
             &format!("{} tools: {}", tools.len(), tools.join(", ")),
             "",
         )
@@ -287,10 +257,14 @@ async fn behave(report: &Report, stage: &Stage, agent: &Agent) -> Outcome {
 
 async fn told(report: &Report, what: &str, answer: &Answer) {
     match &answer.refusal {
-        None => report.allowed(what, "").await,
+        None => report.tell(Allowed, what, "").await,
         Some(refused) => {
             report
-                .refused(what, &format!("{}  {}", refused.message, refused.rule))
+                .tell(
+                    Refused,
+                    what,
+                    &format!("{}  {}", refused.message, refused.rule),
+                )
                 .await
         }
     }
@@ -328,10 +302,15 @@ async fn exhaust(report: &Report, stage: &Stage, tool: &str, file: &str) -> Outc
     agent.end().await;
     let refused = refused?;
     report
-        .allowed(&format!("{tool}, 10 times; nothing else is listed"), "")
+        .tell(
+            Allowed,
+            &format!("{tool}, 10 times; nothing else is listed"),
+            "",
+        )
         .await;
     report
-        .refused(
+        .tell(
+            Refused,
             &format!("{tool}, the 11th call"),
             &format!(
                 "retryAfterMs {}  {}",
@@ -353,7 +332,8 @@ async fn still_exhausted(report: &Report, stage: &Stage) -> Outcome {
         .refusal
         .ok_or_else(|| Failure::internal("the counters did not survive the kill"))?;
     report
-        .refused(
+        .tell(
+            Refused,
             "spawn: the counters are still there",
             &format!(
                 "retryAfterMs {}",
@@ -371,7 +351,7 @@ async fn seed_agent(stage: &Stage, file: &str) -> Outcome<Agent> {
 }
 
 async fn recorded(report: &Report, stage: &Stage) -> Outcome {
-    report.command("log --json").await;
+    report.say(Command, "log --json").await;
     let log = stage.run(&["log", "-n", "1000", "--json"]).await?;
     let records: Vec<RecordView> = log.lines().map(parse).collect::<Outcome<_>>()?;
     let count = |decision: &str| {
@@ -381,33 +361,25 @@ async fn recorded(report: &Report, stage: &Stage) -> Outcome {
             .count()
     };
     report
-        .remark(&format!(
-            "{} calls: {} allowed, {} denied; argument keys are kept, values never",
-            records.len(),
-            count("allow"),
-            count("deny")
-        ))
+        .say(
+            Remark,
+            &format!(
+                "{} calls: {} allowed, {} denied; argument keys are kept, values never",
+                records.len(),
+                count("allow"),
+                count("deny")
+            ),
+        )
         .await;
-    report.command("audit verify").await;
+    report.say(Command, "audit verify").await;
     let verified = stage.run(&["audit", "verify"]).await?;
     for line in verified.lines() {
-        report.remark(line).await;
+        report.say(Remark, line).await;
     }
     Ok(())
 }
 
-fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Outcome<T> {
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Outcome<T> {
     serde_json::from_str(text)
         .map_err(|error| Failure::internal("an answer is not understood").because(error))
-}
-
-/// What to type next. The program is named so that it can be pasted.
-fn closing(context: &Context) -> String {
-    let program = crate::command::program_name(context);
-    format!(
-        "write a policy (start with examples/policies, check it with `{program} policy check FILE`), then\n\n  \
-         {program} run --policy policy.json -- npx -y @modelcontextprotocol/server-filesystem \"$PWD\"\n\n\
-         in place of the command in your client's configuration, for Claude Code:\n\n  \
-         claude mcp add files -- {program} run --policy \"$PWD/policy.json\" -- npx -y @modelcontextprotocol/server-filesystem \"$PWD\"\n"
-    )
 }

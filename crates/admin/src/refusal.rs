@@ -1,13 +1,14 @@
 //! The store's errors as failures: which exit code each one means, in one place.
 
+use std::path::Path;
+
 use provost_store::{BackupError, ChangeError, OpenError, RestoreError, StoreError};
 
-use crate::exit::Kind;
-use crate::failure::Failure;
-use crate::locations::Places;
+use crate::{Failure, FailureKind as Kind};
 
 /// A change or a question was refused.
-pub(crate) fn change_failure(error: ChangeError) -> Failure {
+#[must_use]
+pub fn change_failure(error: ChangeError) -> Failure {
     let kind = match &error {
         ChangeError::NoServer { .. }
         | ChangeError::NoPolicy { .. }
@@ -46,7 +47,8 @@ pub(crate) fn change_failure(error: ChangeError) -> Failure {
 }
 
 /// The store failed.
-pub(crate) fn store_failure(error: &StoreError) -> Failure {
+#[must_use]
+pub fn store_failure(error: &StoreError) -> Failure {
     let kind = match error {
         StoreError::Sealed(_) | StoreError::Unexpected(_) | StoreError::DatabaseDamaged(_) => {
             Kind::Damaged
@@ -78,7 +80,7 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
 }
 
 /// The store was not opened.
-pub(crate) fn open_failure(error: &OpenError, places: &Places) -> Failure {
+pub(crate) fn open_failure(error: &OpenError, data: &Path) -> Failure {
     let kind = match error {
         OpenError::Locked { .. } => Kind::Conflict,
         OpenError::Newer { .. }
@@ -94,7 +96,7 @@ pub(crate) fn open_failure(error: &OpenError, places: &Places) -> Failure {
     };
     let failure = Failure::new(
         kind,
-        format!("cannot open data directory `{}`", places.data.display()),
+        format!("cannot open data directory `{}`", data.display()),
     )
     .because(error);
     match error.hint() {
@@ -153,4 +155,11 @@ pub(crate) fn restore_failure(error: &RestoreError) -> Failure {
     Failure::new(kind, "nothing was restored")
         .because(error)
         .hint(hint)
+}
+
+/// What needs a daemon was asked for where none runs.
+#[must_use]
+pub fn no_daemon(data: &Path) -> Failure {
+    Failure::unavailable(format!("no daemon runs on `{}`", data.display()))
+        .hint("`run` and `connect` start one by themselves; `provost up` starts one for HTTP")
 }

@@ -5,12 +5,46 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use provost_store::{GrantView, PolicyVersion, Server, Store, Unreadable};
+use serde::{Deserialize, Serialize};
 
-use super::{change_failure, grants, servers};
-use crate::admin::{GrantState, Inspection, Response, Trouble, store_failure};
-use crate::failure::Outcome;
+use crate::refusal::{change_failure, store_failure};
+use crate::{Actor, Administration, GrantState, Outcome, grants, servers};
 
-pub(super) fn inspect(store: &Store) -> Outcome<Response> {
+/// What is wrong, or deserves a look, inside the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inspect {}
+
+/// What `doctor` looks at inside the store.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Inspection {
+    /// How many servers there are.
+    pub servers: usize,
+    /// How many policies.
+    pub policies: usize,
+    /// How many grants that work.
+    pub grants: usize,
+    /// The number of the journal's last entry.
+    pub journal_entries: u64,
+    /// What was found.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Something `doctor` points out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Whether it is broken, or only deserves a look.
+    pub broken: bool,
+    /// What it is about.
+    pub about: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome<Inspection> {
+    let store = to.store;
     let now = store.clock().now().wall;
     let policies = store.policies(None).map_err(change_failure)?;
     let all = store.grants(None).map_err(change_failure)?;
@@ -60,13 +94,13 @@ pub(super) fn inspect(store: &Store) -> Outcome<Response> {
     if store.journal().trouble().is_none() {
         troubles.extend(unused_limits(store, &policies, &all)?);
     }
-    Ok(Response::Inspection(Inspection {
+    Ok(Inspection {
         servers: servers.len(),
         policies: policies.len(),
         grants: active.len(),
         journal_entries: store.audit_head().number,
         troubles,
-    }))
+    })
 }
 
 /// Limits that were never charged although their policy has let calls through: they may stand on
