@@ -29,6 +29,7 @@ pub use face::listener::ListenError;
 pub use face::stdio::{ChildOverride, StdioAgent};
 pub use host::budget::Standing;
 pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
+pub use text::meta::DECISION_KEY;
 
 use crate::agent::session::Session;
 use crate::host::threads::Threads;

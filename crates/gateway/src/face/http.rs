@@ -198,10 +198,7 @@ async fn post(
         ));
     }
     if worker.shared.stopping.is_cancelled() {
-        return Err(json(
-            503,
-            Failure::busy("the gateway is stopping").body(None),
-        ));
+        return Err(json(503, Failure::stopping().body(None)));
     }
     let claims = claims(headers);
     let session = match text(headers, &SESSION_ID) {

@@ -230,9 +230,19 @@ impl Failure {
         Self::new(200, INTERNAL, "the agent cannot be asked at the moment")
     }
 
-    /// The gateway is stopping, or a bound of its own is reached.
+    /// A bound of the gateway's own is reached.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self::new(503, INTERNAL, message)
+    }
+
+    /// The gateway is stopping, and no byte of the request went to a server: whoever carries the
+    /// agent's words to the next daemon may say it there. No server can say so: from its answers
+    /// the member is taken out.
+    pub(crate) fn stopping() -> Self {
+        Self {
+            data: Some(json!({ DECISION_KEY: { "notSent": true } })),
+            ..Self::busy("the gateway is stopping")
+        }
     }
 
     /// What a call was judged on changed while it waited for its server.

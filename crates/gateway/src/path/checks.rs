@@ -31,7 +31,7 @@ pub(super) fn in_order(
     call: &Call<'_>,
 ) -> Result<(), Stop> {
     if worker.shared.stopping.is_cancelled() {
-        return Err(Stop::Failed(Failure::busy("the gateway is stopping")));
+        return Err(Stop::Failed(Failure::stopping()));
     }
     if session.ended.is_cancelled() {
         return Err(Stop::Failed(Failure::unknown_session()));
