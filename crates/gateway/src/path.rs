@@ -45,7 +45,7 @@ use refusal::{
 };
 use request::{Request, judged_as, tool_call};
 
-pub(crate) use refusal::{record_busy, record_envelope};
+pub(crate) use refusal::{record_envelope, recorded, recorded_busy};
 pub(crate) use request::Agent;
 
 /// One message of an agent, to its end.
@@ -164,8 +164,7 @@ async fn modern_request(
     let admitted = match modern::admitted(worker, agent, request) {
         Ok(admitted) => admitted,
         Err(failure) => {
-            let recorded = record_envelope(worker, agent, &request.method, failure.message());
-            let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
+            let failure = recorded(worker, agent, &request.method, failure);
             return outlet.fail(&failure, Some(request.id.raw()));
         }
     };

@@ -4,6 +4,7 @@ mod allowance;
 pub(crate) mod child;
 pub(crate) mod children;
 mod connections;
+mod events;
 mod exchange;
 pub(crate) mod http;
 mod lines;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub(crate) use child::ChildSpec;
 pub(crate) use children::{Children, Use};
+pub(crate) use events::Events;
 pub(crate) use exchange::Exchange;
 pub(crate) use http::HttpUpstream;
 pub(crate) use lines::ChildLines;

@@ -117,7 +117,8 @@ const EARLY: Duration = Duration::from_secs(10);
 
 impl Session {
     pub(crate) fn new(
-        (grant, server): (Text, Text),
+        grant: Text,
+        server: Text,
         held: Held,
         agent: Option<u64>,
         outbound: Outbound,
@@ -152,11 +153,11 @@ impl Session {
 
     /// A session over HTTP, which ends with the token it is opened with.
     pub(crate) fn opened_by(principal: &Principal, held: Held) -> Self {
-        let owner = (principal.grant.0.clone(), principal.server.0.clone());
+        let (grant, server) = (principal.grant.0.clone(), principal.server.0.clone());
         Self {
             ended: principal.ended.child_token(),
             token_ended: Some(principal.ended.clone()),
-            ..Self::new(owner, held, None, Outbound::Http)
+            ..Self::new(grant, server, held, None, Outbound::Http)
         }
     }
 

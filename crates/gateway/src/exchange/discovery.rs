@@ -98,8 +98,8 @@ impl Route {
             Ok(Ok(answer)) => Ok(Some(speaks_modern(&answer))),
             Ok(Err(fault)) => match fault.kind {
                 _ if !fault.sent => Err(fault),
-                FaultKind::Status(401 | 403 | 429 | 500..)
-                | FaultKind::NoRoom(_)
+                FaultKind::Status(status) if answer::hides_the_era(status) => Err(fault),
+                FaultKind::NoRoom(_)
                 | FaultKind::Down
                 | FaultKind::Unusable
                 | FaultKind::NoProcess(_)

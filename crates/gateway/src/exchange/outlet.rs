@@ -4,7 +4,7 @@ use bytes::Bytes;
 use provost_policy::Text;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::message::answer::Failure;
+use crate::message::answer::{self, Failure};
 use crate::text::sse::Event;
 
 /// What one message of an agent is answered with.
@@ -36,7 +36,7 @@ impl Reply {
     /// A message with HTTP status 200.
     pub(crate) fn message(body: Bytes) -> Self {
         Self::Message {
-            http: 200,
+            http: answer::OK,
             body,
             session: None,
         }

@@ -140,8 +140,8 @@ pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, Ser
     }
     let started = Instant::now();
     let grant = Text::from(format!("probe-{}", crate::host::random::hex()));
-    let owner = (grant, site.server.id.0.clone());
-    let session = Session::new(owner, site.account.nothing(), None, Outbound::Http);
+    let server = site.server.id.0.clone();
+    let session = Session::new(grant, server, site.account.nothing(), None, Outbound::Http);
     let route = Route {
         site,
         session: Arc::new(session),

@@ -91,8 +91,8 @@ impl Route {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;
-                let sent = Box::pin(child.request(&self.session, message)).await?;
-                Ok(Exchange::Lines(ChildLines::new(child, sent)))
+                let (number, lines) = Box::pin(child.request(&self.session, message)).await?;
+                Ok(Exchange::Lines(ChildLines::new(child, number, lines)))
             }
             Upstream::Http(http) => {
                 let sending = || message.sending(self.session.account());
@@ -110,8 +110,8 @@ impl Route {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Modern)?;
-                let sent = Box::pin(child.request(&self.session, message)).await?;
-                Ok(Exchange::Lines(ChildLines::new(child, sent)))
+                let (number, lines) = Box::pin(child.request(&self.session, message)).await?;
+                Ok(Exchange::Lines(ChildLines::new(child, number, lines)))
             }
             Upstream::Http(http) => {
                 let modern = message.message().modern();
@@ -167,7 +167,10 @@ impl Route {
 
     /// Whether the upstream has streams of its own beside its answers.
     pub(crate) fn has_streams(&self) -> bool {
-        matches!(self.site.upstream, Some(Upstream::Http(_)))
+        match self.site.upstream {
+            Some(Upstream::Http(_)) => true,
+            Some(Upstream::Stdio(_)) | None => false,
+        }
     }
 
     /// Tells the upstream that a request is not wanted any more. A modern one
@@ -205,8 +208,10 @@ impl Route {
         worker: &Worker,
         last_event: Option<&str>,
     ) -> Result<Option<http::Answer>, Fault> {
-        let Upstream::Http(http) = self.upstream()? else {
-            return Ok(None);
+        let http = match self.upstream()? {
+            Upstream::Http(http) => http,
+            // What it says beside its answers comes as lines do.
+            Upstream::Stdio(_) => return Ok(None),
         };
         let stream = Cleared::own("the agent's stream", ());
         let (session, version) = self.ids();
@@ -322,9 +327,11 @@ impl Route {
 
     /// This session has no use for its process of that era any more.
     pub(crate) fn part(&self, worker: &Worker, era: Era) {
-        if let (Some(Upstream::Stdio(spec)), Some(children)) =
-            (&self.site.upstream, worker.shared.children.get())
-        {
+        let spec = match &self.site.upstream {
+            Some(Upstream::Stdio(spec)) => spec,
+            Some(Upstream::Http(_)) | None => return,
+        };
+        if let Some(children) = worker.shared.children.get() {
             children.part(&spec.server, self.holder(spec, era), era, &self.session);
         }
     }

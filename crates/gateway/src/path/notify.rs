@@ -8,7 +8,7 @@ use provost_policy::json::Value;
 use provost_store::Status;
 use tracing::debug;
 
-use super::refusal::{ending, record_ended, record_envelope};
+use super::refusal::{ending, record_ended, recorded};
 use super::request::Agent;
 use crate::agent::session::Session;
 use crate::exchange::outlet::{Outlet, Reply};
@@ -41,10 +41,8 @@ pub(super) async fn notification(
     };
     let Some(known) = protocol::agent_notification(era, method) else {
         let problem = "a request needs an `id`, and this notification is not known";
-        return match record_envelope(worker, agent, method, problem) {
-            Ok(()) => outlet.turn_away(&Failure::invalid_request(problem)),
-            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
-        };
+        let failure = Failure::invalid_request(problem);
+        return outlet.turn_away(&recorded(worker, agent, method, failure));
     };
     if era == Era::Modern && agent.session.is_none() {
         // Over HTTP a modern request is cancelled by closing its stream; the
@@ -62,11 +60,8 @@ pub(super) async fn notification(
         return outlet.send(Reply::Accepted);
     }
     let Some(session) = session.filter(|session| session.is_open()) else {
-        let failure = Failure::no_session();
-        return match record_envelope(worker, agent, method, failure.message()) {
-            Ok(()) => outlet.turn_away(&failure),
-            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
-        };
+        let failure = recorded(worker, agent, method, Failure::no_session());
+        return outlet.turn_away(&failure);
     };
     let route = match way(worker, agent, method, &session) {
         Ok(route) => route,
@@ -110,11 +105,8 @@ pub(super) async fn answer(
     outlet: Outlet,
 ) {
     let Some(session) = agent.session.clone() else {
-        let failure = Failure::no_session();
-        return match record_envelope(worker, agent, "(answer)", failure.message()) {
-            Ok(()) => outlet.turn_away(&failure),
-            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
-        };
+        let failure = recorded(worker, agent, "(answer)", Failure::no_session());
+        return outlet.turn_away(&failure);
     };
     let route = match way(worker, agent, "(answer)", &session) {
         Ok(route) => route,
@@ -123,10 +115,8 @@ pub(super) async fn answer(
     let question = session.state().questions.remove(&id.key());
     let Some(question) = question else {
         let problem = "nobody asked the question that this answers";
-        return match record_envelope(worker, agent, "(answer)", problem) {
-            Ok(()) => outlet.turn_away(&Failure::invalid_request(problem)),
-            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
-        };
+        let failure = Failure::invalid_request(problem);
+        return outlet.turn_away(&recorded(worker, agent, "(answer)", failure));
     };
     let message = Cleared::answer(&question, text.clone());
     let sent = route.notify(worker, message).await;

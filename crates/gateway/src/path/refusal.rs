@@ -29,28 +29,11 @@ pub(super) fn busy(
     id: Option<Id<'_>>,
     outlet: Outlet,
 ) {
-    let recorded = record_busy(worker, agent, method, &failure);
-    let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
+    let failure = recorded_busy(worker, agent, method, failure);
     match id {
         Some(id) => outlet.fail(&failure, Some(id.raw())),
         None => outlet.turn_away(&failure),
     }
-}
-
-/// Records that there was no room for a message.
-pub(crate) fn record_busy(
-    worker: &Worker,
-    agent: &Agent,
-    method: &str,
-    failure: &Failure,
-) -> Result<(), Stop> {
-    let refusal = Refusal {
-        rule: RuleId::BUSY,
-        policy: None,
-        message: failure.message().to_owned(),
-        retry_after_ms: Some(answer::RETRY_AFTER_MS),
-    };
-    record_unread(worker, &agent.claim.principal, method, &refusal)
 }
 
 /// A request whose grant ended on its way to us: refused and recorded.
@@ -199,6 +182,34 @@ pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, out
     match record_envelope(worker, agent, "(unreadable)", &problem.to_string()) {
         Ok(()) => outlet.fail(&failure, id),
         Err(_) => outlet.fail(&Failure::record_unavailable(), id),
+    }
+}
+
+/// What an agent is told of a message that ends before anybody judged it, once that
+/// is recorded.
+pub(crate) fn recorded(worker: &Worker, agent: &Agent, method: &str, failure: Failure) -> Failure {
+    match record_envelope(worker, agent, method, failure.message()) {
+        Ok(()) => failure,
+        Err(_) => Failure::record_unavailable(),
+    }
+}
+
+/// The same of a message for which there was no room.
+pub(crate) fn recorded_busy(
+    worker: &Worker,
+    agent: &Agent,
+    method: &str,
+    failure: Failure,
+) -> Failure {
+    let refusal = Refusal {
+        rule: RuleId::BUSY,
+        policy: None,
+        message: failure.message().to_owned(),
+        retry_after_ms: Some(answer::RETRY_AFTER_MS),
+    };
+    match record_unread(worker, &agent.claim.principal, method, &refusal) {
+        Ok(()) => failure,
+        Err(_) => Failure::record_unavailable(),
     }
 }
 

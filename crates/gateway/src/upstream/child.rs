@@ -212,7 +212,8 @@ impl Holder {
 impl Child {
     pub(crate) fn new(
         spec: Arc<ChildSpec>,
-        (holder, era): (Holder, Era),
+        holder: Holder,
+        era: Era,
         runtime: Handle,
         inbox: Arc<dyn Inbox>,
         bounds: ChildBounds,

@@ -135,7 +135,8 @@ impl Children {
     ) -> Arc<Child> {
         let child = Arc::new(Child::new(
             Arc::clone(spec),
-            (key.1.clone(), key.2),
+            key.1.clone(),
+            key.2,
             self.runtime.clone(),
             Arc::clone(&self.inbox),
             self.bounds.clone(),

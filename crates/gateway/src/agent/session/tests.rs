@@ -10,7 +10,7 @@ fn session() -> Session {
     };
     let (grant, server) = (Text::from("g".to_owned()), Text::from("s".to_owned()));
     let account = Budget::new(bounds).grant(&grant);
-    Session::new((grant, server), account.nothing(), None, Outbound::Http)
+    Session::new(grant, server, account.nothing(), None, Outbound::Http)
 }
 
 #[test]
