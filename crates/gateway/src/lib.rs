@@ -37,8 +37,8 @@ use crate::state::directory::Directory;
 use crate::state::worker::{Shared, Worker};
 use crate::text::era::Era;
 use crate::upstream::Children;
-use crate::upstream::child::{ChildBounds, ChildSpec};
 use crate::upstream::process::Program;
+use crate::upstream::{ChildBounds, ChildSpec};
 
 /// Sessions that nobody uses are not looked for more often.
 const LEAST_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);

@@ -11,6 +11,7 @@ use tracing::debug;
 
 use crate::agent::session::Session;
 use crate::exchange::inbound::{self, Sorted};
+use crate::exchange::questions;
 use crate::message::call::Kept;
 use crate::message::cleared::Cleared;
 use crate::message::outgoing::Outgoing;
@@ -21,8 +22,9 @@ use crate::state::worker::{Shared, Worker};
 use crate::text::envelope::{self, Message};
 use crate::text::era::Era;
 use crate::text::protocol::Channel;
+use crate::upstream::Holder;
 use crate::upstream::Upstream;
-use crate::upstream::child::{Child, Holder, Inbox};
+use crate::upstream::child::{Child, Inbox};
 
 /// Puts messages of child processes to the sessions they are for.
 struct ToSessions {
@@ -83,7 +85,7 @@ fn put(worker: &Worker, session: &Arc<Session>, message: Bytes) {
         && !session.deliver(message.clone())
     {
         debug!("An agent has no stream open for a message of its server");
-        inbound::undelivered(worker, &route, &message);
+        questions::undelivered(worker, &route, &message);
     }
 }
 

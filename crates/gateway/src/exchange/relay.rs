@@ -2,20 +2,21 @@
 //! has come, is settled, recorded and sent.
 
 mod alone;
+mod session;
 mod source;
 mod way;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use provost_store::Status;
 use tokio_util::sync::CancellationToken;
 
 use super::ending::CANCELLING;
-use crate::agent::pending::{Left, Pending, Transform};
+use crate::agent::pending::{Pending, Transform};
 use crate::agent::room::Room;
-use crate::exchange::inbound::{self, Answered, Sorted};
+use crate::exchange::answered::Answered;
+use crate::exchange::inbound::{self};
 use crate::exchange::outlet::{Outlet, Reply};
 use crate::message::answer::Failure;
 use crate::message::call::Kept;
@@ -29,11 +30,10 @@ use crate::state::worker::Worker;
 use crate::text::envelope::IdKey;
 use crate::text::envelope::is_result;
 use crate::text::era::Era;
-use crate::text::protocol::Channel;
 use crate::text::sse::Event;
 use crate::upstream::Exchange;
 
-use source::{Source, Trail};
+use source::Source;
 use way::Way;
 
 /// One request of an agent on its way to the upstream and back.
@@ -205,145 +205,6 @@ impl Flight {
         }
     }
 
-    async fn many(self, worker: &Worker, mut source: Source, outlet: Outlet, room: Room) {
-        let mut way = Way::new(outlet);
-        let opening = self.transform == Transform::Initialize;
-        // Over HTTP the agent fetches the rest of a stream that broke off. Over
-        // stdio it cannot, and before it is initialized it does not know how.
-        let ours = opening || matches!(way, Way::Lines(_));
-        let leaves = self.leaves_with_its_agent(ours);
-        let mut trail = Trail::default();
-        let mut latest = None;
-        loop {
-            let resumable = trail.last_event.is_some();
-            let next = tokio::select! {
-                biased;
-                next = self.next(worker, &mut source, ours.then_some(&trail)) => next,
-                () = way.gone() => {
-                    if leaves {
-                        return self.broken(worker, Broken::Gone, way).await;
-                    }
-                    if resumable {
-                        return self.leave_to_agent(worker, room);
-                    }
-                    // The call goes on without it, to an end that is recorded.
-                    way = Way::Nobody;
-                    latest = Some(Instant::now() + worker.shared.settings.call_timeout);
-                    continue;
-                }
-                () = at(latest) => return self.broken(worker, Broken::Fault(Fault::slow()), way).await,
-                () = self.cancelled.cancelled() => return self.broken(worker, Broken::Cancelled, way).await,
-                () = self.route.session.ended.cancelled() => return self.broken(worker, Broken::Ended, way).await,
-            };
-            let event = match next {
-                Ok(Some(event)) => event,
-                Ok(None)
-                | Err(Fault {
-                    kind: FaultKind::Down,
-                    ..
-                }) if resumable && !ours => {
-                    return self.leave_to_agent(worker, room);
-                }
-                Ok(None) => {
-                    return self
-                        .broken(worker, Broken::Fault(Fault::broken()), way)
-                        .await;
-                }
-                Err(fault) => return self.broken(worker, Broken::Fault(fault), way).await,
-            };
-            trail.follow(&event);
-            let Event { id, retry, message } = event;
-            let Some(text) = message else {
-                if opening {
-                    // The session is only known with the answer, which comes by itself.
-                    continue;
-                }
-                let event = Event {
-                    id,
-                    retry,
-                    message: None,
-                };
-                if let Err(broken) = self.pass(worker, &mut way, event).await {
-                    return self.broken(worker, broken, way).await;
-                }
-                continue;
-            };
-            match inbound::sort(worker, &self.route, Channel::Session, text) {
-                Sorted::Answer { key, answered } if key == self.key => {
-                    source.finish();
-                    let plain = id.is_none() && retry.is_none();
-                    return match way {
-                        Way::Unopened(outlet) if plain || opening => {
-                            self.reply(worker, answered, outlet);
-                        }
-                        Way::Lines(lines) => self.reply(worker, answered, Outlet::Stdio(lines)),
-                        mut way => {
-                            let event = Event {
-                                id,
-                                retry,
-                                message: Some(answered.text),
-                            };
-                            // It is settled: what is left is the agent's to read.
-                            drop(self.pass(worker, &mut way, event).await);
-                        }
-                    };
-                }
-                Sorted::Deliver(text) if matches!(way, Way::Nobody) => {
-                    inbound::undelivered(worker, &self.route, &text);
-                }
-                Sorted::Deliver(text) if opening => {
-                    if !self.route.session.deliver(text.clone()) {
-                        inbound::undelivered(worker, &self.route, &text);
-                    }
-                }
-                Sorted::Deliver(text) => {
-                    // An agent that knows from where fetches it again.
-                    let again = trail.last_event.is_some();
-                    let event = Event {
-                        id,
-                        retry,
-                        message: Some(text.clone()),
-                    };
-                    let passed = self.pass(worker, &mut way, event).await;
-                    if !matches!(passed, Ok(taken) if taken || again) {
-                        inbound::undelivered(worker, &self.route, &text);
-                    }
-                    if let Err(broken) = passed {
-                        return self.broken(worker, broken, way).await;
-                    }
-                }
-                // An answer to another request of this session, on a stream that
-                // several share: the agent sorts it out as we did.
-                Sorted::Answer {
-                    answered: Answered { text, .. },
-                    ..
-                } => {
-                    let event = Event {
-                        id,
-                        retry,
-                        message: Some(text),
-                    };
-                    if let Err(broken) = self.pass(worker, &mut way, event).await {
-                        return self.broken(worker, broken, way).await;
-                    }
-                }
-                // What it said is not for the agent, but from where the stream can
-                // be taken up again is.
-                Sorted::Nothing | Sorted::Violation if id.is_some() && !opening => {
-                    let event = Event {
-                        id,
-                        retry,
-                        message: None,
-                    };
-                    if let Err(broken) = self.pass(worker, &mut way, event).await {
-                        return self.broken(worker, broken, way).await;
-                    }
-                }
-                Sorted::Nothing | Sorted::Violation => {}
-            }
-        }
-    }
-
     /// Passes an event on. An agent that does not read holds its call for as
     /// long as an upstream may, and not when the call is over for other reasons.
     /// `false` when it has gone.
@@ -357,39 +218,6 @@ impl Flight {
             () = self.cancelled.cancelled() => Err(Broken::Cancelled),
             () = self.route.session.ended.cancelled() => Err(Broken::Ended),
             () = tokio::time::sleep(worker.shared.settings.call_timeout) => Err(Broken::Gone),
-        }
-    }
-
-    /// The next event. A stream that broke off, and that nobody else can take up
-    /// again, is taken up again here.
-    async fn next(
-        &self,
-        worker: &Worker,
-        source: &mut Source,
-        trail: Option<&Trail>,
-    ) -> Result<Option<Event>, Fault> {
-        let deadline = Instant::now() + worker.shared.settings.call_timeout;
-        loop {
-            let next = source.next(worker).await;
-            let lost = match &next {
-                Ok(event) => event.is_none(),
-                Err(fault) => fault.kind == FaultKind::Down,
-            };
-            let Some((last_event, pause)) = trail.filter(|_| lost).and_then(Trail::end) else {
-                return next;
-            };
-            if Instant::now() + pause > deadline {
-                return Err(Fault::slow());
-            }
-            tokio::time::sleep(pause).await;
-            match self.route.stream(worker, Some(last_event)).await {
-                Ok(Some(answer)) => {
-                    *source = Source::events(worker, self.route.session.account(), answer)
-                }
-                Ok(None) => return Err(Fault::broken()),
-                Err(fault) if fault.kind == FaultKind::Down => {}
-                Err(fault) => return Err(fault),
-            }
         }
     }
 
@@ -414,31 +242,6 @@ impl Flight {
             body: answered.text,
             session: opened,
         });
-    }
-
-    /// Leaves the rest to an agent that can fetch it: the request stays in flight
-    /// and keeps its places; its answer comes on the agent's next stream, and
-    /// settles it there.
-    fn leave_to_agent(self, worker: &Worker, room: Room) {
-        let over = CancellationToken::new();
-        {
-            let mut state = self.route.session.state();
-            let pending = state.in_flight.get_mut(&self.key);
-            let Some(pending) = pending.filter(|pending| pending.number == self.number) else {
-                return;
-            };
-            pending.left = Some(Arc::new(Left {
-                _room: room,
-                _over: over.clone().drop_guard(),
-            }));
-        }
-        let worker = worker.clone();
-        let (calls, background) = (&worker.shared.calls, &worker.shared.background);
-        let (calls, background) = (calls.clone(), background.clone());
-        calls.spawn_on(
-            async move { self.wait_for_agent(&worker, over).await },
-            &background,
-        );
     }
 
     /// A session that was not opened leaves nothing behind. A stdio agent may
@@ -532,36 +335,6 @@ impl Flight {
         // Neither waits for the other: an upstream that is slow to answer is
         // slow to hear, too.
         tokio::join!(answer, cancel);
-    }
-}
-
-impl Flight {
-    /// Waits for an agent that lost its stream, until the request is `over`. One
-    /// that does not come back, or cancels, must not hold what the call holds.
-    async fn wait_for_agent(self, worker: &Worker, over: CancellationToken) {
-        let why = loop {
-            let patience = worker.shared.settings.call_timeout;
-            tokio::select! {
-                () = tokio::time::sleep(patience) => {}
-                () = over.cancelled() => return,
-                () = self.cancelled.cancelled() => break Broken::Cancelled,
-                // Nobody can come back any more.
-                () = worker.shared.stopping.cancelled() => break Broken::Ended,
-            }
-            if !self.route.session.listens() {
-                break Broken::Gone;
-            }
-        };
-        let nobody = Way::Unopened(Outlet::nobody());
-        self.broken(worker, why, nobody).await;
-    }
-}
-
-/// Ends at that moment, if there is one.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::state::worker::Worker;
 use crate::text::envelope::{self, Message};
 use crate::text::lines::{End, Lines};
 use crate::text::splice;
-use crate::upstream::child::ChildSpec;
+use crate::upstream::ChildSpec;
 
 /// With it an agent says that it is ready.
 const INITIALIZED: &[u8] = b"notifications/initialized";

@@ -22,8 +22,8 @@ use crate::host::metrics::{Counts, Metrics};
 use crate::host::settings::Settings;
 use crate::message::principal::Principal;
 use crate::state::eras::Eras;
+use crate::upstream::ChildSpec;
 use crate::upstream::Upstream;
-use crate::upstream::child::ChildSpec;
 use crate::upstream::http::{HttpUpstream, Timeouts};
 use crate::upstream::process::Program;
 

@@ -11,11 +11,10 @@ mod users;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use provost_policy::Text;
-use provost_store::{Processes, Status};
+use provost_store::Status;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
@@ -23,12 +22,12 @@ use tracing::{info, trace};
 
 use self::users::Users;
 use super::allowance::Allowance;
-use super::process::{Line, Program, Running};
+use super::process::{Line, Running};
+use super::spec::{ChildBounds, ChildSpec, Holder};
 use super::starts::Starts;
 use crate::agent::session::Session;
 use crate::host::budget::Account;
 use crate::host::deadline;
-use crate::host::settings::Wrapper;
 use crate::message::call::Kept;
 use crate::message::cleared::Cleared;
 use crate::message::fault::Fault;
@@ -39,33 +38,6 @@ use crate::text::era::Era;
 
 /// Messages that may wait for one request's reader.
 const WAITING: usize = 256;
-
-/// A server that is a program.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct ChildSpec {
-    pub(crate) server: Text,
-    pub(crate) name: Text,
-    pub(crate) program: Program,
-    /// Who shares a process of it.
-    pub(crate) processes: Processes,
-}
-
-/// Who uses one process.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Holder {
-    /// Everybody: the operator said it is safe.
-    Shared,
-    /// All sessions, or modern requests, of one grant.
-    Grant(Text),
-    /// One session.
-    Session {
-        /// Whose session it is.
-        grant: Text,
-        session: Text,
-    },
-    /// One agent of `provost run`, with its own directory and environment.
-    Agent(u64),
-}
 
 /// What happens to messages that are not the answer to anything on its way.
 pub(crate) trait Inbox: Send + Sync + 'static {
@@ -83,25 +55,6 @@ pub(crate) trait Inbox: Send + Sync + 'static {
 
     /// How that ended.
     fn subscribed(&self, kept: &Kept, status: Status);
-}
-
-/// What bounds child processes.
-#[derive(Debug, Clone)]
-pub(crate) struct ChildBounds {
-    /// Processes at a time.
-    pub(crate) most: usize,
-    /// Processes of one grant at a time.
-    pub(crate) most_of_grant: usize,
-    /// What programs run under.
-    pub(crate) wrapper: Option<Wrapper>,
-    /// How long a process is kept that nobody uses.
-    pub(crate) idle: Duration,
-    /// Longest line a process may write.
-    pub(crate) line: usize,
-    /// How long a process may take to answer `initialize`.
-    pub(crate) start: Duration,
-    /// How long a request waits until a process reads it.
-    pub(crate) turn: Duration,
 }
 
 /// One program and its process, if it is running.
@@ -190,19 +143,6 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         if !self.begun.load(Ordering::SeqCst) {
             self.child.forget(self.number);
-        }
-    }
-}
-
-// === impl Holder ===
-
-impl Holder {
-    /// The grant whose process it is. An agent of `provost run` has the one it
-    /// brought along, whatever its grant has.
-    pub(crate) fn grant(&self) -> Option<&Text> {
-        match self {
-            Self::Grant(grant) | Self::Session { grant, .. } => Some(grant),
-            Self::Shared | Self::Agent(_) => None,
         }
     }
 }

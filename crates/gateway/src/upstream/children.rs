@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::child::{Child, ChildBounds, ChildSpec, Holder, Inbox};
+use super::child::{Child, Inbox};
+use super::spec::{ChildBounds, ChildSpec, Holder};
 use super::starts::Starts;
 use super::{Witness, process};
 use crate::agent::session::Session;

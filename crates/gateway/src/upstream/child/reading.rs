@@ -9,9 +9,10 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Child, Holder};
+use super::Child;
 use crate::message::answer::{self, Failure};
 use crate::text::brief::{NAME, brief};
+use crate::upstream::Holder;
 use provost_policy::json::Value;
 
 use crate::agent::session::Session;
