@@ -145,7 +145,7 @@ impl Session {
 
     /// What stands for a session around one modern request over HTTP.
     /// What it costs is counted with the request.
-    pub(crate) fn alone(principal: &Principal) -> Self {
+    pub(crate) fn for_one_request(principal: &Principal) -> Self {
         let session = Self::opened_by(principal, principal.account.nothing());
         session.decide(Era::Modern);
         session

@@ -56,8 +56,8 @@ pub(super) fn finish(
 ) -> Answered {
     let failed = |result: Value<'_>| result.get("isError").and_then(Value::as_bool) == Some(true);
     let settle = |status| {
-        if let Some(kept) = &pending.kept {
-            settle::settle(&worker.shared, kept, status);
+        if let Some(open_call) = &pending.open_call {
+            settle::settle(&worker.shared, open_call, status);
         }
     };
     let asked = questions(worker, route, present, pending, id, answer);
@@ -82,7 +82,7 @@ pub(super) fn finish(
             let era = pending.era();
             if era == Era::Modern && code.is_some_and(answer::doubts_the_era) {
                 // It may be another server by now, or have other tools.
-                route.site.eras.doubt();
+                route.backend.eras.doubt();
             }
             splices.extend(decision_mark(parsed, error.get("data")));
             answer::status_of(era, code)
@@ -108,7 +108,7 @@ pub(super) fn finish(
 /// Puts a seal around the state with which an agent continues its call, or
 /// gives it one where the server keeps the state itself.
 fn sealed(worker: &Worker, route: &Route, pending: &Pending, result: Value<'_>) -> Option<Splice> {
-    let (modern, kept) = (pending.modern.as_ref()?, pending.kept.as_ref()?);
+    let (modern, open_call) = (pending.modern.as_ref()?, pending.open_call.as_ref()?);
     let kind = result.get("resultType")?.as_str()?;
     if kind != "input_required" {
         return None;
@@ -121,7 +121,7 @@ fn sealed(worker: &Worker, route: &Route, pending: &Pending, result: Value<'_>) 
     let seals = &worker.shared.seals;
     let state_and_asked = (raw, &asked[..]);
     let seal = seals.seal(
-        kept.call,
+        open_call.id,
         before,
         state_and_asked,
         grant,
@@ -190,13 +190,13 @@ fn questions<'d>(
         era: pending.era(),
         declared: &declared,
     };
-    let server = &route.site.server.name;
+    let server = &route.backend.server.name;
     match asking {
         Ok(asking) => match asked.all(&asking.questions) {
             Ok(passed) => {
                 // They are put to the agent with this very answer.
-                for kept in &passed {
-                    settle::settle(&worker.shared, kept, Status::Ok);
+                for open_call in &passed {
+                    settle::settle(&worker.shared, open_call, Status::Ok);
                 }
                 Ok(asking.inline)
             }
@@ -208,7 +208,7 @@ fn questions<'d>(
         Err(problem) => {
             warn!(server.name = %server, %problem, "Server `{server}` sent an answer that is refused");
             let failure = match problem {
-                Misasked::Untrue => Failure::upstream_lies(server),
+                Misasked::Untrue => Failure::upstream_bad_answer(server),
                 Misasked::Misplaced(_)
                 | Misasked::Lookalike(_)
                 | Misasked::TooMuch

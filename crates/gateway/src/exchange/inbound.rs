@@ -23,7 +23,7 @@ use crate::text::protocol::{self, Channel, KnownNotification};
 use crate::text::splice::{self};
 
 /// What becomes of one message of an upstream.
-pub(crate) enum Sorted {
+pub(crate) enum Disposition {
     /// The answer to a request of the session, settled and filtered.
     Answer { key: IdKey, answered: Answered },
     /// For the agent.
@@ -35,26 +35,26 @@ pub(crate) enum Sorted {
 }
 
 /// Sorts one message of the upstream of a session.
-pub(crate) fn sort(worker: &Worker, route: &Route, channel: Channel, text: Bytes) -> Sorted {
-    let sorted = worker.shared.present(&route.session.grant, |present| {
-        sort_now(worker, route, present, channel, &text)
+pub(crate) fn handle(worker: &Worker, route: &Route, channel: Channel, text: Bytes) -> Disposition {
+    let handled = worker.shared.present(&route.session.grant, |present| {
+        handle_now(worker, route, present, channel, &text)
     });
-    let refused = match sorted {
-        Ok(Ok(sorted)) => return sorted,
+    let refused = match handled {
+        Ok(Ok(handled)) => return handled,
         Ok(Err(refused)) => refused,
         Err(Ended) => {
             // Revoked or expired: open streams end with it.
             worker.end_with_grant(&route.session);
-            return Sorted::Nothing;
+            return Disposition::Nothing;
         }
     };
     say_no(worker, route, refused);
-    Sorted::Nothing
+    Disposition::Nothing
 }
 
 /// The same for the stream of an answer that its agent lost and fetches again:
 /// that it was settled already takes nothing from the agent.
-pub(crate) fn sort_again(worker: &Worker, route: &Route, text: Bytes) -> Sorted {
+pub(crate) fn handle_again(worker: &Worker, route: &Route, text: Bytes) -> Disposition {
     let again = worker.shared.present(&route.session.grant, |present| {
         let parsed = envelope::parse_upstream(&text).ok()?;
         let Ok(Message::Response { id, answer }) = envelope::read(&parsed) else {
@@ -74,38 +74,38 @@ pub(crate) fn sort_again(worker: &Worker, route: &Route, text: Bytes) -> Sorted 
             (id, answer),
             &text,
         );
-        Some(Sorted::Answer { key, answered })
+        Some(Disposition::Answer { key, answered })
     });
     match again {
-        Ok(Some(sorted)) => sorted,
-        Ok(None) | Err(Ended) => sort(worker, route, Channel::Session, text),
+        Ok(Some(handled)) => handled,
+        Ok(None) | Err(Ended) => handle(worker, route, Channel::Session, text),
     }
 }
 
 /// Sorts it with what holds now; `Err` is what a refused question is answered.
-fn sort_now(
+fn handle_now(
     worker: &Worker,
     route: &Route,
     present: &Present<'_>,
     channel: Channel,
     text: &Bytes,
-) -> Result<Sorted, Bytes> {
-    let server = &route.site.server.name;
+) -> Result<Disposition, Bytes> {
+    let server = &route.backend.server.name;
     let Ok(parsed) = envelope::parse_upstream(text) else {
         warn!(server.name = %server, bytes = text.len(), "Server `{server}` sent a message that cannot be read");
-        return Ok(Sorted::Nothing);
+        return Ok(Disposition::Nothing);
     };
     Ok(match envelope::read(&parsed) {
         Err(problem) => {
             warn!(server.name = %server, %problem, "Server `{server}` sent a message that is refused");
-            Sorted::Nothing
+            Disposition::Nothing
         }
         Ok(Message::Response { id, answer }) => {
             let key = id.key();
             let pending = route.session.state().in_flight.remove(&key);
             let Some(pending) = pending else {
                 warn!(server.name = %server, "Server `{server}` answered a request that is not in flight");
-                return Ok(Sorted::Nothing);
+                return Ok(Disposition::Nothing);
             };
             let answer = (id, answer);
             let answered = finish(worker, route, present, &pending, &parsed, answer, text);
@@ -114,7 +114,7 @@ fn sort_now(
                 .state()
                 .streams
                 .note_answered(key.clone(), pending);
-            Sorted::Answer { key, answered }
+            Disposition::Answer { key, answered }
         }
         Ok(Message::Notification { method, params }) => {
             let told = (method.as_ref(), params);
@@ -122,7 +122,7 @@ fn sort_now(
         }
         Ok(Message::Request { .. }) if channel != Channel::Session => {
             warn!(server.name = %server, "Server `{server}` sent a request, which this era does not allow");
-            Sorted::Violation
+            Disposition::Violation
         }
         Ok(Message::Request { id, method, .. }) if method == "ping" && !route.session.is_open() => {
             // The agent waits for the end of its `initialize`.
@@ -131,7 +131,7 @@ fn sort_now(
         Ok(Message::Request { id, method, params }) => {
             let asked = question(worker, route, present, id, &method, params);
             asked.map_err(|failure| failure.body(Some(id.raw())))?;
-            Sorted::Deliver(text.clone())
+            Disposition::Deliver(text.clone())
         }
     })
 }
@@ -157,7 +157,7 @@ pub(crate) fn answer_to(
                 .is_none_or(Value::is_null)
                 .then_some(())?;
             // It did not even take it for a request: it may be another server by now.
-            route.site.eras.doubt();
+            route.backend.eras.doubt();
             let text = Bytes::from(format!(
                 r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#,
                 error.raw()
@@ -187,13 +187,13 @@ fn notification(
     (method, params): (&str, Option<Value<'_>>),
     parsed: &Document<'_>,
     text: &Bytes,
-) -> Sorted {
-    let server = &route.site.server.name;
+) -> Disposition {
+    let server = &route.backend.server.name;
     let cancels = channel == Channel::Session && method == "notifications/cancelled";
     let known = protocol::upstream_notification(channel, method);
     if known.is_none() && !cancels {
         debug!(server.name = %server, "Dropped an unknown notification of server `{server}`");
-        return Sorted::Nothing;
+        return Disposition::Nothing;
     }
     let era = match channel {
         Channel::Session => Era::Legacy,
@@ -216,7 +216,7 @@ fn notification(
     };
     let Some(asking) = asking else {
         warn!(server.name = %server, method, "Server `{server}` asked in a notification what it may not ask; it is dropped");
-        return Sorted::Nothing;
+        return Disposition::Nothing;
     };
     if cancels {
         let target = params.and_then(|params| params.get("requestId"));
@@ -226,19 +226,19 @@ fn notification(
         });
         if question.is_none() {
             // Nothing that this agent was asked.
-            return Sorted::Nothing;
+            return Disposition::Nothing;
         }
         settle_question(worker, question, Status::Cancelled);
     }
     if known == Some(KnownNotification::ListChanged) {
-        route.site.eras.doubt_tools();
+        route.backend.eras.doubt_tools();
     }
     let inside = asking.inline.and_then(|inline| match inline {
         Inline::Result(result) => decision_mark(parsed, result.get("_meta")),
         Inline::Error(error) => decision_mark(parsed, error.get("data")),
     });
     let spliced = splice::apply(text.clone(), inside.into_iter().collect());
-    Sorted::Deliver(route.session.account().carry_copy(text, spliced))
+    Disposition::Deliver(route.session.account().carry_copy(text, spliced))
 }
 
 /// Judges and records what a notification asks; none when it does not pass.
@@ -258,8 +258,8 @@ fn told<'d>(
             return None;
         }
     };
-    for kept in asked.all(&asking.questions).ok()? {
-        settle::settle(&worker.shared, &kept, Status::Ok);
+    for open_call in asked.all(&asking.questions).ok()? {
+        settle::settle(&worker.shared, &open_call, Status::Ok);
     }
     Some(asking)
 }

@@ -28,7 +28,7 @@ impl Route {
         let spec = &self.started_by(worker, spec);
         // A process that agents of several grants share is the server's own.
         let account = match spec.processes {
-            Processes::Shared => &self.site.account,
+            Processes::Shared => &self.backend.account,
             Processes::Session | Processes::Grant => session.account(),
         };
         let child = children.attach(spec, self.holder(spec, era), era, session, account)?;
@@ -37,14 +37,14 @@ impl Route {
             Era::Modern => session.is_stdio(),
         };
         if stays {
-            child.stay(session);
+            child.keep_user(session);
         }
         Ok(child)
     }
 
     /// The process of this session, if there is one, which stays as long as the value.
     pub(crate) fn process(&self, worker: &Worker) -> Option<Use> {
-        match &self.site.upstream {
+        match &self.backend.upstream {
             Some(Upstream::Stdio(spec)) => {
                 let era = self.session.era().unwrap_or(Era::Legacy);
                 self.found_child(worker, spec, era)
@@ -74,13 +74,13 @@ impl Route {
     }
 
     /// This session has no use for its process of that era any more.
-    pub(crate) fn part(&self, worker: &Worker, era: Era) {
-        let spec = match &self.site.upstream {
+    pub(crate) fn release_process(&self, worker: &Worker, era: Era) {
+        let spec = match &self.backend.upstream {
             Some(Upstream::Stdio(spec)) => spec,
             Some(Upstream::Http(_)) | None => return,
         };
         if let Some(children) = worker.shared.children.get() {
-            children.part(&spec.server, self.holder(spec, era), era, &self.session);
+            children.release(&spec.server, self.holder(spec, era), era, &self.session);
         }
     }
 

@@ -41,10 +41,10 @@ pub(super) fn question(
         return Err(Failure::busy("too many questions are open already"));
     }
     if method == "ping" {
-        return ask(worker, route, key, Question { kept: None });
+        return ask(worker, route, key, Question { open_call: None });
     }
     if !route.session.account().may_be_asked() {
-        let server = &route.site.server.name;
+        let server = &route.backend.server.name;
         let problem = format!("server `{server}` asks too often; ask again in a minute");
         return Err(Failure::busy(problem));
     }
@@ -56,19 +56,26 @@ pub(super) fn question(
         era: Era::Legacy,
         declared: &declared,
     };
-    let kept = match asking::well_formed(params) {
+    let open_call = match asking::well_formed(params) {
         Ok(()) => asked.one(method, params),
         Err(problem) => Err(match asked.misasked(&problem) {
             Ok(()) => Stop::Failed(Failure::invalid_params(problem.to_string())),
             Err(stop) => stop,
         }),
     };
-    let kept = kept.map_err(|stop| match stop {
+    let open_call = open_call.map_err(|stop| match stop {
         Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
         Stop::Unrecorded => Failure::record_unavailable(),
         Stop::Malformed(failure) | Stop::Failed(failure) => failure,
     })?;
-    ask(worker, route, key, Question { kept: Some(kept) })
+    ask(
+        worker,
+        route,
+        key,
+        Question {
+            open_call: Some(open_call),
+        },
+    )
 }
 
 /// Puts a question among those that are open. Where the session has ended in the
@@ -88,8 +95,8 @@ fn ask(worker: &Worker, route: &Route, key: IdKey, question: Question) -> Result
 }
 
 pub(super) fn settle_question(worker: &Worker, question: Option<Question>, status: Status) {
-    if let Some(kept) = question.and_then(|question| question.kept) {
-        settle::settle(&worker.shared, &kept, status);
+    if let Some(open_call) = question.and_then(|question| question.open_call) {
+        settle::settle(&worker.shared, &open_call, status);
     }
 }
 
@@ -116,7 +123,7 @@ pub(crate) fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
 /// Answers a question with no, on a task of its own: a server that does not
 /// listen holds up neither its other messages nor its agent.
 pub(super) fn say_no(worker: &Worker, route: &Route, message: Bytes) {
-    let server = Arc::clone(&route.site.server);
+    let server = Arc::clone(&route.backend.server);
     let Ok(place) = Arc::clone(&route.session.refusing).try_acquire_owned() else {
         debug!(server.name = %server.name, "Server `{}` does not take its refusals", server.name);
         return;

@@ -1,10 +1,10 @@
 //! The way back: from the upstream's messages to the agent, until the answer
 //! has come, is settled, recorded and sent.
 
-mod alone;
-mod session;
+mod downstream;
+mod legacy;
+mod modern;
 mod source;
-mod way;
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::agent::pending::{Pending, Transform};
 use crate::agent::room::Room;
 use crate::exchange::answered::Answered;
 use crate::exchange::inbound::{self};
-use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::responder::{Reply, Responder};
 use crate::message::answer::Failure;
-use crate::message::call::Kept;
+use crate::message::call::OpenCall;
 use crate::message::cleared::Cleared;
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
@@ -33,8 +33,8 @@ use crate::text::era::Era;
 use crate::text::sse::Event;
 use crate::upstream::Exchange;
 
+use downstream::Downstream;
 use source::Source;
-use way::Way;
 
 /// One request of an agent on its way to the upstream and back.
 pub(crate) struct Flight {
@@ -50,7 +50,7 @@ pub(crate) struct Flight {
 /// A request with this id is in flight already, or its session is over; what was
 /// kept comes back.
 pub(crate) struct InFlight {
-    pub(crate) kept: Option<Kept>,
+    pub(crate) open_call: Option<OpenCall>,
     /// How the session ended, if it did.
     over: Option<Status>,
 }
@@ -82,19 +82,19 @@ impl Flight {
         route: Route,
         message: &Outgoing,
         transform: Transform,
-        kept: Option<Kept>,
+        open_call: Option<OpenCall>,
     ) -> Result<Self, InFlight> {
         let key = message.key().clone();
         let mut state = route.session.state();
         let over = state.over;
         if over.is_some() || state.in_flight.contains_key(&key) {
-            return Err(InFlight { kept, over });
+            return Err(InFlight { open_call, over });
         }
         let cancelled = state.cancellation_of(&key);
         state.requests += 1;
         let number = state.requests;
         let pending = Pending {
-            kept,
+            open_call,
             transform,
             arranges: None,
             modern: message.modern().cloned(),
@@ -123,13 +123,13 @@ impl Flight {
         self,
         worker: &Worker,
         message: Cleared<Outgoing>,
-        mut outlet: Outlet,
+        mut responder: Responder,
         room: Room,
     ) {
-        if let Some(why) = self.called_off(&outlet) {
-            return Box::pin(self.broken(worker, why, Way::new(outlet))).await;
+        if let Some(why) = self.called_off(&responder) {
+            return Box::pin(self.broken(worker, why, Downstream::new(responder))).await;
         }
-        let leaves = self.leaves_with_its_agent(outlet.lines().is_some());
+        let leaves = self.leaves_with_its_agent(responder.lines().is_some());
         let forward = async {
             match self.transform {
                 Transform::Initialize => Box::pin(self.route.open(worker, message)).await,
@@ -139,28 +139,29 @@ impl Flight {
         let exchange = tokio::select! {
             biased;
             exchange = forward => exchange.map_err(Broken::Fault),
-            () = outlet.gone(), if leaves => Err(Broken::Gone),
+            () = responder.gone(), if leaves => Err(Broken::Gone),
             () = self.cancelled.cancelled() => Err(Broken::Cancelled),
             () = self.route.session.ended.cancelled() => Err(Broken::Ended),
         };
         match exchange {
             // The usual case: one message, no stream, nothing to wait for.
-            Ok(Exchange::Message(text)) => self.only(worker, text, outlet).await,
+            Ok(Exchange::Message(text)) => self.single(worker, text, responder).await,
             Ok(Exchange::Lines(lines)) => {
-                self.stream(worker, Source::Lines(lines), outlet, room)
+                self.stream(worker, Source::Lines(lines), responder, room)
                     .await;
             }
             Ok(Exchange::Events(answer)) => {
                 let source = Source::events(worker, self.route.session.account(), answer);
-                self.stream(worker, source, outlet, room).await;
+                self.stream(worker, source, responder, room).await;
             }
-            Err(broken) => Box::pin(self.broken(worker, broken, Way::new(outlet))).await,
+            Err(broken) => Box::pin(self.broken(worker, broken, Downstream::new(responder))).await,
         }
     }
 
     /// Why it is not to be sent at all, if somebody called it off before.
-    fn called_off(&self, outlet: &Outlet) -> Option<Broken> {
-        let gone = || self.leaves_with_its_agent(outlet.lines().is_some()) && outlet.is_gone();
+    fn called_off(&self, responder: &Responder) -> Option<Broken> {
+        let gone =
+            || self.leaves_with_its_agent(responder.lines().is_some()) && responder.is_gone();
         if self.route.session.ended.is_cancelled() {
             Some(Broken::Ended)
         } else if self.cancelled.is_cancelled() || gone() {
@@ -177,30 +178,30 @@ impl Flight {
         by_lines || self.era == Era::Modern || self.transform == Transform::Initialize
     }
 
-    async fn stream(self, worker: &Worker, source: Source, outlet: Outlet, room: Room) {
+    async fn stream(self, worker: &Worker, source: Source, responder: Responder, room: Room) {
         match (self.era, self.transform) {
-            (Era::Legacy, _) => Box::pin(self.many(worker, source, outlet, room)).await,
+            (Era::Legacy, _) => Box::pin(self.carry_legacy(worker, source, responder, room)).await,
             (Era::Modern, Transform::Listen) => {
-                Box::pin(self.listen(worker, source, outlet)).await;
+                Box::pin(self.listen(worker, source, responder)).await;
             }
-            (Era::Modern, _) => Box::pin(self.alone(worker, source, outlet)).await,
+            (Era::Modern, _) => Box::pin(self.carry_modern(worker, source, responder)).await,
         }
     }
 
-    async fn only(self, worker: &Worker, text: Bytes, outlet: Outlet) {
+    async fn single(self, worker: &Worker, text: Bytes, responder: Responder) {
         if self.transform == Transform::Initialize
             && !is_result(&text)
             && Box::pin(self.route.is_modern_in_haste(worker)).await == Ok(true)
         {
             // The agent cannot know from what such a server says to `initialize`.
-            let way = Way::new(outlet);
-            return Box::pin(self.broken(worker, Broken::OtherEra, way)).await;
+            let downstream = Downstream::new(responder);
+            return Box::pin(self.broken(worker, Broken::OtherEra, downstream)).await;
         }
         match inbound::answer_to(worker, &self.route, &self.key, &self.id, text) {
-            Some(answer) => self.reply(worker, answer, outlet),
+            Some(answer) => self.reply(worker, answer, responder),
             None => {
-                let way = Way::new(outlet);
-                Box::pin(self.broken(worker, Broken::Fault(Fault::lies()), way)).await;
+                let downstream = Downstream::new(responder);
+                Box::pin(self.broken(worker, Broken::Fault(Fault::bad_answer()), downstream)).await;
             }
         }
     }
@@ -208,13 +209,20 @@ impl Flight {
     /// Passes an event on. An agent that does not read holds its call for as
     /// long as an upstream may, and not when the call is over for other reasons.
     /// `false` when it has gone.
-    async fn pass(&self, worker: &Worker, way: &mut Way, event: Event) -> Result<bool, Broken> {
-        if let (Way::Stream(_) | Way::Unopened(_), Some(id)) = (&*way, &event.id) {
+    async fn pass(
+        &self,
+        worker: &Worker,
+        downstream: &mut Downstream,
+        event: Event,
+    ) -> Result<bool, Broken> {
+        if let (Downstream::Stream(_) | Downstream::Unopened(_), Some(id)) =
+            (&*downstream, &event.id)
+        {
             self.route.session.state().streams.note_answer_event(id);
         }
         tokio::select! {
             biased;
-            taken = way.pass(event) => Ok(taken),
+            taken = downstream.pass(event) => Ok(taken),
             () = self.cancelled.cancelled() => Err(Broken::Cancelled),
             () = self.route.session.ended.cancelled() => Err(Broken::Ended),
             () = tokio::time::sleep(worker.shared.settings.call_timeout) => Err(Broken::Gone),
@@ -222,7 +230,7 @@ impl Flight {
     }
 
     /// Sends the answer; the one to `initialize` makes the session known.
-    fn reply(&self, worker: &Worker, answered: Answered, outlet: Outlet) {
+    fn reply(&self, worker: &Worker, answered: Answered, responder: Responder) {
         let mut opened = None;
         if self.transform == Transform::Initialize {
             let session = &self.route.session;
@@ -237,7 +245,7 @@ impl Flight {
                 }
             }
         }
-        outlet.send(Reply::Message {
+        responder.send(Reply::Message {
             http: answered.http,
             body: answered.text,
             session: opened,
@@ -254,7 +262,7 @@ impl Flight {
     }
 
     /// Settles and answers a request that got no answer.
-    async fn broken(self, worker: &Worker, why: Broken, way: Way) {
+    async fn broken(self, worker: &Worker, why: Broken, downstream: Downstream) {
         let session = &self.route.session;
         let live = worker.shared.present(&session.grant, |_| ()).is_ok();
         if !live || session.outlived_its_token() {
@@ -283,9 +291,9 @@ impl Flight {
         let failed = matches!(why, Broken::Fault(fault) if fault.is_of_the_server());
         if failed && self.era == Era::Modern {
             // Whatever stands there now may be another server.
-            self.route.site.eras.doubt();
+            self.route.backend.eras.doubt();
         }
-        let server = &self.route.site.server.name;
+        let server = &self.route.backend.server.name;
         let (status, failure) = match why {
             Broken::Fault(fault) => fault.ending(server),
             Broken::Gone | Broken::Ended => (Status::Cancelled, Failure::busy("the session ended")),
@@ -298,8 +306,8 @@ impl Flight {
         let taken = pending.is_none();
         if let Some(pending) = pending {
             session.not_arranged(&pending);
-            if let Some(kept) = &pending.kept {
-                settle::settle(&worker.shared, kept, status);
+            if let Some(open_call) = &pending.open_call {
+                settle::settle(&worker.shared, open_call, status);
             }
         }
         let reason = match why {
@@ -314,14 +322,14 @@ impl Flight {
         let answer = async {
             match why {
                 // Cancelled requests are not answered.
-                Broken::Cancelled | Broken::CalledOff => way.end(),
-                Broken::Over => way.over(&self.id).await,
+                Broken::Cancelled | Broken::CalledOff => downstream.end(),
+                Broken::Over => downstream.over(&self.id).await,
                 Broken::Fault(_)
                 | Broken::Gone
                 | Broken::Ended
                 | Broken::GrantEnded
                 | Broken::OtherEra => {
-                    way.fail(&failure, &self.id).await;
+                    downstream.fail(&failure, &self.id).await;
                 }
             }
         };

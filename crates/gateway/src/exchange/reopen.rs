@@ -48,7 +48,7 @@ impl Route {
         let limit = worker.shared.settings.call_timeout;
         let _reopening = deadline::lock(limit, &self.session.reopening)
             .await
-            .map_err(|_| Fault::no_turn())?;
+            .map_err(|_| Fault::queue_timeout())?;
         let opening = {
             let state = self.session.state();
             if state.over.is_some() {
@@ -85,7 +85,7 @@ impl Route {
             state.upstream = upstream;
             state.generation += 1;
         }
-        info!(server.name = %self.site.server.name, "Opened a lost session with server `{}` again", self.site.server.name);
+        info!(server.name = %self.backend.server.name, "Opened a lost session with server `{}` again", self.backend.server.name);
         let initialized = Cleared::own(AGAIN, Bytes::from_static(INITIALIZED));
         let told = self.post(worker, http, initialized.sending()).await;
         told.map_err(not_sent)?;
@@ -103,9 +103,11 @@ impl Route {
         let subscriptions = self.session.state().arrangements.subscriptions();
         for message in subscriptions {
             let again = ask::subscribe_again(&worker.shared, &self.session, message);
-            let Some((message, kept)) = again else { return };
+            let Some((message, open_call)) = again else {
+                return;
+            };
             let status = self.repeat(worker, http, &message).await;
-            settle::settle(&worker.shared, &kept, status);
+            settle::settle(&worker.shared, &open_call, status);
         }
     }
 
@@ -126,7 +128,7 @@ impl Route {
         match answered.await {
             Ok(answer) if is_result(&answer) => Status::Ok,
             Ok(_) => Status::RpcError,
-            Err(fault) => fault.ending(&self.site.server.name).0,
+            Err(fault) => fault.ending(&self.backend.server.name).0,
         }
     }
 }

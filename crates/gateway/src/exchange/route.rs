@@ -42,7 +42,7 @@ impl Route {
                 let child = self.child(worker, spec, Era::Legacy)?;
                 let opened = child.initialize(&self.session, message).await?;
                 if is_result(&opened) {
-                    child.stay(&self.session);
+                    child.keep_user(&self.session);
                 }
                 Ok(Exchange::Message(opened))
             }
@@ -63,14 +63,14 @@ impl Route {
         // Whatever stands there now may be another server.
         sent.inspect_err(|fault| {
             if fault.is_of_the_server() {
-                self.site.eras.doubt();
+                self.backend.eras.doubt();
             }
         })
     }
 
     /// What was seen to go wrong with the server, if anything can have been.
     pub(crate) fn witness(&self, worker: &Worker) -> Option<Arc<Witness>> {
-        match self.site.upstream.as_ref()? {
+        match self.backend.upstream.as_ref()? {
             Upstream::Http(http) => Some(Arc::clone(&http.witness)),
             Upstream::Stdio(spec) => worker.shared.children.get()?.witness(&spec.server),
         }
@@ -133,9 +133,9 @@ impl Route {
             }
             Upstream::Http(http) => {
                 let limit = worker.shared.settings.call_timeout;
-                let _turn = deadline::place(limit, self.session.account().asides())
+                let _place = deadline::place(limit, self.session.account().asides())
                     .await
-                    .map_err(|_| Fault::no_turn())?;
+                    .map_err(|_| Fault::queue_timeout())?;
                 let sent = self.send_or_reopen(worker, http, || message.sending());
                 sent.await.map(drop)
             }
@@ -160,7 +160,7 @@ impl Route {
 
     /// Whether the upstream has streams of its own beside its answers.
     pub(crate) fn has_streams(&self) -> bool {
-        match self.site.upstream {
+        match self.backend.upstream {
             Some(Upstream::Http(_)) => true,
             Some(Upstream::Stdio(_)) | None => false,
         }
@@ -224,7 +224,7 @@ impl Route {
 
     /// Ends the upstream's side of the session.
     pub(crate) async fn close(&self, worker: &Worker) {
-        match &self.site.upstream {
+        match &self.backend.upstream {
             Some(Upstream::Http(http)) => {
                 let (session, version) = self.ids();
                 if session.is_none() {
@@ -245,7 +245,7 @@ impl Route {
                 if let Some(children) = worker.shared.children.get() {
                     for era in [Era::Legacy, Era::Modern] {
                         let holder = self.holder(spec, era);
-                        children.detach(&spec.server, holder, era, &self.session);
+                        children.session_ended(&spec.server, holder, era, &self.session);
                     }
                 }
             }
@@ -255,7 +255,7 @@ impl Route {
 
     /// How its server is reached.
     pub(super) fn upstream(&self) -> Result<&Upstream, Fault> {
-        self.site.upstream.as_ref().ok_or_else(Fault::unusable)
+        self.backend.upstream.as_ref().ok_or_else(Fault::unusable)
     }
 
     /// Id and revision of the upstream's session.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
-use super::inbound::{self, Sorted};
+use super::inbound::{self, Disposition};
 use crate::agent::streams::OUTBOUND;
 use crate::host::budget::Lane;
 use crate::message::fault::{Fault, FaultKind};
@@ -42,7 +42,7 @@ pub(crate) fn follow(worker: &Worker, route: &Route) {
     let place = match route.session.account().enter(Lane::Stream) {
         Ok(place) => place,
         Err(full) => {
-            let name = &route.site.server.name;
+            let name = &route.backend.server.name;
             warn!(server.name = %name, ?full,
                 "The stream of server `{name}` is not opened for an agent: as many are open as there may be");
             return;
@@ -151,20 +151,20 @@ async fn relay(
         };
         let message = match message {
             None => None,
-            Some(text) => match sorted(worker, route, resumes, text) {
-                Sorted::Answer { answered, .. } => Some(answered.text),
-                Sorted::Deliver(text) => Some(text),
-                Sorted::Nothing | Sorted::Violation if id.is_none() => continue,
-                Sorted::Nothing | Sorted::Violation => None,
+            Some(text) => match handled(worker, route, resumes, text) {
+                Disposition::Answer { answered, .. } => Some(answered.text),
+                Disposition::Deliver(text) => Some(text),
+                Disposition::Nothing | Disposition::Violation if id.is_none() => continue,
+                Disposition::Nothing | Disposition::Violation => None,
             },
         };
         place.send(Event { id, retry, message });
     }
 }
 
-fn sorted(worker: &Worker, route: &Route, resumes: Resumes, text: Bytes) -> Sorted {
+fn handled(worker: &Worker, route: &Route, resumes: Resumes, text: Bytes) -> Disposition {
     match resumes {
-        Resumes::AgentTheAnswer => inbound::sort_again(worker, route, text),
-        Resumes::Agent | Resumes::Us => inbound::sort(worker, route, Channel::Session, text),
+        Resumes::AgentTheAnswer => inbound::handle_again(worker, route, text),
+        Resumes::Agent | Resumes::Us => inbound::handle(worker, route, Channel::Session, text),
     }
 }

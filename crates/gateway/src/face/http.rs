@@ -20,9 +20,9 @@ use super::response::{
 };
 use super::stream;
 use crate::agent::session::Session;
-use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::responder::{Reply, Responder};
 use crate::host::budget::Account;
-use crate::host::budget::gather::{Allowed, Gathered, Unfit};
+use crate::host::budget::gather::{BodyBounds, DoesNotFit, Gathered};
 use crate::host::deadline;
 use crate::host::unidentified::Reason;
 use crate::message::answer::Failure;
@@ -249,7 +249,7 @@ fn launch(worker: &Worker, agent: Agent, body: Bytes) -> oneshot::Receiver<Reply
     let (reply_to, reply) = oneshot::channel();
     let task = {
         let worker = worker.clone();
-        async move { path::message(&worker, &agent, body, Outlet::Http(reply_to)).await }
+        async move { path::message(&worker, &agent, body, Responder::Http(reply_to)).await }
     };
     worker.shared.calls.spawn(Box::pin(task));
     reply
@@ -269,7 +269,7 @@ async fn read(
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let allowed = Allowed {
+    let allowed = BodyBounds {
         bytes: limit,
         expected: body.size_hint().exact(),
         wait: None,
@@ -285,8 +285,8 @@ async fn read(
                 continue;
             };
             whole.take(piece).await.map_err(|why| match why {
-                Unfit::TooLarge => too_large(),
-                Unfit::NoRoom(full) => no_room(Failure::no_memory(full)),
+                DoesNotFit::TooLarge => too_large(),
+                DoesNotFit::NoRoom(full) => no_room(Failure::no_memory(full)),
             })?;
         }
         Ok(whole.done())

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent::session::{Outbound, Session};
 use crate::agent::streams::OUTBOUND;
-use crate::exchange::outlet::Outlet;
+use crate::exchange::responder::Responder;
 use crate::host::budget::{Account, Full, Lane, SESSION};
 use crate::host::unidentified::Reason;
 use crate::message::answer::Failure;
@@ -170,7 +170,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
             }
             Err(End::Closed) => {
                 if let Some(first) = first {
-                    its_turn(first, session).await;
+                    wait_for_first(first, session).await;
                 }
                 return;
             }
@@ -190,7 +190,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
         if let Some(before) = first.take() {
             match overtakes(&text) {
                 true => first = Some(before),
-                false => its_turn(before, session).await,
+                false => wait_for_first(before, session).await,
             }
         }
         if session.ended.is_cancelled() {
@@ -222,7 +222,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
                 }
             },
         };
-        let outlet = Outlet::Stdio(lines.clone());
+        let responder = Responder::Stdio(lines.clone());
         // Until the session is open, one message at a time; a modern one needs no
         // opening.
         let opening = !session.is_open();
@@ -233,7 +233,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
             lines: lines.clone(),
         };
         let call = async move {
-            path::message(&worker, &agent, text, outlet).await;
+            path::message(&worker, &agent, text, responder).await;
             drop((place, fallen));
         };
         let call = calls.spawn(shared.calls.track_future(call));
@@ -255,7 +255,7 @@ fn claim(worker: &Worker, grant: &Text) -> Result<Claim, Ended> {
 }
 
 /// Waits for a message that the next one must not overtake.
-async fn its_turn(first: JoinHandle<()>, session: &Session) {
+async fn wait_for_first(first: JoinHandle<()>, session: &Session) {
     tokio::select! {
         _ = first => {}
         () = session.turned_modern() => {}

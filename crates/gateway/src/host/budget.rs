@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use whole::{Gauge, Waiting, Whole};
 
-use crate::host::turns::Turns;
+use crate::host::rate_limit::RateLimit;
 
 /// What one session costs, whatever is in it.
 pub(crate) const SESSION: usize = 8 * 1024;
@@ -78,7 +78,7 @@ pub(crate) struct Account {
     /// Turns of asides on connections to a server; whoever has none waits.
     asides_at_once: Semaphore,
     // A std mutex: a look at a number.
-    questions: Mutex<Turns<QUESTIONS>>,
+    questions: Mutex<RateLimit<QUESTIONS>>,
     whole: Arc<Whole>,
 }
 
@@ -121,7 +121,7 @@ pub(crate) enum Full {
 
 /// How the budget stands, to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Usage {
     /// Bytes that are held for others now.
     pub held: usize,
     /// The most there may be.
@@ -178,8 +178,8 @@ impl Budget {
     }
 
     /// How it stands.
-    pub(crate) fn standing(&self) -> Standing {
-        Standing {
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
             held: self.whole.held.now(),
             limit: self.whole.held.most,
             calls: self.whole.calls.now(),
@@ -273,12 +273,12 @@ impl Account {
     }
 
     /// Waits until so much more fits into `held`. For senders that are not read
-    /// from meanwhile; an error after `patience`, or when it never can.
+    /// from meanwhile; an error after `timeout`, or when it never can.
     pub(crate) async fn wait_for(
         &self,
         held: &mut Held,
         bytes: usize,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<(), Full> {
         let Err(mut full) = held.try_grow_to(bytes) else {
             return Ok(());
@@ -298,7 +298,7 @@ impl Account {
                     room.await;
                 }
             };
-            if tokio::time::timeout(patience, fits).await.is_ok() {
+            if tokio::time::timeout(timeout, fits).await.is_ok() {
                 return Ok(());
             }
         }

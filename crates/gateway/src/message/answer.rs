@@ -210,7 +210,7 @@ impl Failure {
     }
 
     /// The upstream answered with something that is no answer.
-    pub(crate) fn upstream_lies(server: &str) -> Self {
+    pub(crate) fn upstream_bad_answer(server: &str) -> Self {
         Self::new(
             502,
             INTERNAL,

@@ -9,7 +9,7 @@ use provost_store::Decision;
 
 use super::request::{Agent, Request, tool_call};
 use crate::agent::session::Session;
-use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::responder::{Reply, Responder};
 use crate::message::answer::{self, Failure};
 use crate::message::principal::Principal;
 use crate::stage::record::Subject;
@@ -27,12 +27,12 @@ pub(super) fn busy(
     method: &str,
     failure: Failure,
     id: Option<Id<'_>>,
-    outlet: Outlet,
+    responder: Responder,
 ) {
     let failure = recorded_busy(worker, agent, method, failure);
     match id {
-        Some(id) => outlet.fail(&failure, Some(id.raw())),
-        None => outlet.turn_away(&failure),
+        Some(id) => responder.fail(&failure, Some(id.raw())),
+        None => responder.turn_away(&failure),
     }
 }
 
@@ -126,44 +126,44 @@ pub(super) fn refuse(
     stop: Stop,
     request: &Request<'_>,
     kind: RequestKind,
-    outlet: Outlet,
+    responder: Responder,
 ) {
     let id = request.id.raw();
     match stop {
-        Stop::Unrecorded => outlet.fail(&Failure::record_unavailable(), Some(id)),
-        Stop::Malformed(failure) | Stop::Failed(failure) => outlet.fail(&failure, Some(id)),
+        Stop::Unrecorded => responder.fail(&Failure::record_unavailable(), Some(id)),
+        Stop::Malformed(failure) | Stop::Failed(failure) => responder.fail(&failure, Some(id)),
         Stop::Refused { refusal, .. } if refusal.rule == RuleId::REVOKED => {
-            outlet.fail(&Failure::ended(&refusal), Some(id));
+            responder.fail(&Failure::ended(&refusal), Some(id));
         }
         Stop::Refused { decision, refusal } => match kind {
             RequestKind::CallTool => {
                 let body = answer::refused_call(era, id, decision.as_str(), &refusal);
-                outlet.send(Reply::message(body));
+                responder.send(Reply::message(body));
             }
             RequestKind::Unknown if refusal.rule == RuleId::METHOD => {
-                outlet.fail(
+                responder.fail(
                     &Failure::unknown_method(era, &request.method, &refusal),
                     Some(id),
                 );
             }
             RequestKind::Task(TaskMethod::One) if refusal.rule == RuleId::METHOD => {
-                outlet.fail(&Failure::invalid_params(refusal.message), Some(id));
+                responder.fail(&Failure::invalid_params(refusal.message), Some(id));
             }
             RequestKind::Unknown
             | RequestKind::Task(_)
             | RequestKind::Method
             | RequestKind::Subscribe
             | RequestKind::Housekeeping(_) => {
-                outlet.fail(&Failure::refused(decision.as_str(), &refusal), Some(id));
+                responder.fail(&Failure::refused(decision.as_str(), &refusal), Some(id));
             }
         },
     }
 }
 
 /// A message that cannot be read in exactly one way: refused and recorded.
-pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, outlet: Outlet) {
+pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, responder: Responder) {
     if let Err(failure) = identified(worker, agent, "(unreadable)") {
-        return outlet.fail(&failure, None);
+        return responder.fail(&failure, None);
     }
     worker
         .shared
@@ -180,8 +180,8 @@ pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, out
         }
     };
     match record_envelope(worker, agent, "(unreadable)", &problem.to_string()) {
-        Ok(()) => outlet.fail(&failure, id),
-        Err(_) => outlet.fail(&Failure::record_unavailable(), id),
+        Ok(()) => responder.fail(&failure, id),
+        Err(_) => responder.fail(&Failure::record_unavailable(), id),
     }
 }
 

@@ -28,7 +28,7 @@ use super::starts::Starts;
 use crate::agent::session::Session;
 use crate::host::budget::Account;
 use crate::host::deadline;
-use crate::message::call::Kept;
+use crate::message::call::OpenCall;
 use crate::message::cleared::Cleared;
 use crate::message::fault::Fault;
 use crate::message::outgoing::Outgoing;
@@ -51,10 +51,10 @@ pub(crate) trait Inbox: Send + Sync + 'static {
         &self,
         session: &Session,
         message: Outgoing,
-    ) -> Option<(Cleared<Outgoing>, Kept)>;
+    ) -> Option<(Cleared<Outgoing>, OpenCall)>;
 
     /// How that ended.
-    fn subscribed(&self, kept: &Kept, status: Status);
+    fn subscribed(&self, open_call: &OpenCall, status: Status);
 }
 
 /// One program and its process, if it is running.
@@ -89,7 +89,7 @@ struct State {
     /// Whether it is over: no process is started any more.
     over: bool,
     /// Whether its grant is gone, so that it goes with its last user.
-    dismissed: bool,
+    grant_ended: bool,
     next: u64,
     waiting: HashMap<u64, Waiting>,
     users: Users,
@@ -208,24 +208,24 @@ impl Child {
     }
 
     /// From now on the session uses the process until it leaves, or ends.
-    pub(crate) fn stay(&self, session: &Arc<Session>) {
-        self.state().users.stay(session);
+    pub(crate) fn keep_user(&self, session: &Arc<Session>) {
+        self.state().users.keep(session);
         // Whoever ends it has it leave, before or after it was added.
         if session.ended.is_cancelled() {
-            self.leave(session);
+            self.remove_user(session);
         }
     }
 
     /// The session has no use for it any more; `true` when nobody else has.
-    pub(crate) fn leave(&self, session: &Session) -> bool {
+    pub(crate) fn remove_user(&self, session: &Session) -> bool {
         let mut state = self.state();
-        state.users.leave(session);
+        state.users.remove(session);
         state.users.is_empty()
     }
 
     /// Whether it is of no use to anybody once its user is done with it.
     pub(crate) fn leaves_at_once(&self) -> bool {
-        matches!(self.holder, Holder::Session { .. }) || self.state().dismissed
+        matches!(self.holder, Holder::Session { .. }) || self.state().grant_ended
     }
 
     /// Whether it is of no use to anybody once its user has left.
@@ -235,9 +235,9 @@ impl Child {
 
     /// Its grant is gone; `true` when nobody uses it, otherwise it goes with its
     /// last user.
-    pub(crate) fn dismiss(&self) -> bool {
+    pub(crate) fn grant_ended(&self) -> bool {
         let mut state = self.state();
-        state.dismissed = true;
+        state.grant_ended = true;
         state.users.is_empty()
     }
 
@@ -360,10 +360,12 @@ impl Child {
             begun: Arc::clone(&begun),
         };
         let text = cleared.numbered(number, session.account());
-        let (line, turn) = Line::request(text, session.ended.clone(), begun);
+        let (line, write_start) = Line::request(text, session.ended.clone(), begun);
         self.write(&input, line).await?;
-        let turn = deadline::within(self.bounds.turn, turn.comes());
-        turn.await.unwrap_or_else(|_| Err(Fault::not_sent()))?;
+        let write_start = deadline::within(self.bounds.write_timeout, write_start.wait());
+        write_start
+            .await
+            .unwrap_or_else(|_| Err(Fault::not_sent()))?;
         Ok((number, lines))
     }
 

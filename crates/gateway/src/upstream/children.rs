@@ -180,7 +180,7 @@ impl Children {
 
     /// A use has ended. Who leaves a process of its own, or that of a grant that
     /// is gone, leaves it for good.
-    fn release(&self, child: &Arc<Child>, session: &Session) {
+    fn use_ended(&self, child: &Arc<Child>, session: &Session) {
         let over = {
             let mut known = self.known();
             child.end(session) && child.leaves_at_once() && known.remove(child)
@@ -192,7 +192,7 @@ impl Children {
 
     /// The session ended: a process of its own leaves with it, others after their
     /// idle time.
-    pub(crate) fn detach(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
+    pub(crate) fn session_ended(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
         let key = (server.clone(), holder, era);
         let child = self.known().by_key.get(&key).cloned();
         if let Some(child) = child {
@@ -200,15 +200,15 @@ impl Children {
             child.forget_all(session);
         }
         let (_, holder, _) = key;
-        self.leave(server, holder, era, session, Child::leaves_with_its_user);
+        self.remove_user(server, holder, era, session, Child::leaves_with_its_user);
     }
 
     /// The session has no use for the process any more; without others it ends.
-    pub(crate) fn part(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
-        self.leave(server, holder, era, session, |_| true);
+    pub(crate) fn release(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
+        self.remove_user(server, holder, era, session, |_| true);
     }
 
-    fn leave(
+    fn remove_user(
         &self,
         server: &Text,
         holder: Holder,
@@ -220,7 +220,7 @@ impl Children {
         let gone = {
             let mut known = self.known();
             let child = known.by_key.get(&key).cloned();
-            child.filter(|child| child.leave(session) && over(child) && known.remove(child))
+            child.filter(|child| child.remove_user(session) && over(child) && known.remove(child))
         };
         if let Some(child) = gone {
             self.end(&child);
@@ -251,10 +251,10 @@ impl Children {
 
     /// Ends the processes of grants that are `gone`; one that is in use as soon
     /// as nobody uses it any more.
-    pub(crate) fn dismiss(&self, gone: impl Fn(&Text) -> bool) {
+    pub(crate) fn grants_ended(&self, gone: impl Fn(&Text) -> bool) {
         self.take_if(|child| {
-            let dismissed = child.holder().grant().is_some_and(&gone);
-            dismissed && child.dismiss()
+            let ended = child.holder().grant().is_some_and(&gone);
+            ended && child.grant_ended()
         });
     }
 
@@ -330,7 +330,7 @@ impl Deref for Use {
 
 impl Drop for Use {
     fn drop(&mut self) {
-        self.children.release(&self.child, &self.session);
+        self.children.use_ended(&self.child, &self.session);
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tracing::{debug, trace};
 
 use crate::host::budget::Account;
-use crate::host::budget::gather::{Allowed, Gathered, Unfit};
+use crate::host::budget::gather::{BodyBounds, DoesNotFit, Gathered};
 use crate::host::deadline;
 use crate::message::cleared::{Permit, Sending};
 use crate::message::fault::Fault;
@@ -252,7 +252,7 @@ impl HttpUpstream {
             if !matches!(ready, Ok(Ok(()))) {
                 match age {
                     Age::Fresh => return Err(Fault::not_sent()),
-                    Age::Kept => continue,
+                    Age::OpenCall => continue,
                 }
             }
             self.address(&mut request, &sender);
@@ -262,7 +262,7 @@ impl HttpUpstream {
                 Err(_) => return Err(Fault::slow()),
                 Ok(Ok(response)) => return Ok(self.answer(response, sender, worker)),
                 Ok(Err(mut failed)) => match (failed.take_message(), age) {
-                    (Some(unsent), Age::Kept) => request = unsent,
+                    (Some(unsent), Age::OpenCall) => request = unsent,
                     (Some(_), Age::Fresh) => return Err(Fault::not_sent()),
                     (None, _) => {
                         debug!(error = %failed.error(), "An upstream broke off an exchange");
@@ -286,7 +286,7 @@ impl HttpUpstream {
                     headers.insert(header::HOST, self.authority.clone());
                 }
             }
-            Sender::Shared(_) => {
+            Sender::Multiplexed(_) => {
                 *request.uri_mut() = self.whole.clone();
                 request.headers_mut().remove(header::HOST);
             }
@@ -343,7 +343,7 @@ impl Answer {
         limit: usize,
         account: &Arc<Account>,
     ) -> Result<Bytes, Fault> {
-        let allowed = Allowed {
+        let allowed = BodyBounds {
             bytes: limit,
             expected: self.body.size_hint().exact(),
             wait: Some(deadline::ROOM),
@@ -353,8 +353,8 @@ impl Answer {
             && let Some(piece) = self.next().await?
         {
             whole.take(piece).await.map_err(|why| match why {
-                Unfit::TooLarge => Fault::too_large(),
-                Unfit::NoRoom(full) => Fault::no_room(full),
+                DoesNotFit::TooLarge => Fault::too_large(),
+                DoesNotFit::NoRoom(full) => Fault::no_room(full),
             })?;
         }
         Ok(self.done(whole.done()))

@@ -51,7 +51,7 @@ pub(crate) struct ChildBounds {
     /// How long a process may take to answer `initialize`.
     pub(crate) start: Duration,
     /// How long a request waits until a process reads it.
-    pub(crate) turn: Duration,
+    pub(crate) write_timeout: Duration,
 }
 
 // === impl Holder ===

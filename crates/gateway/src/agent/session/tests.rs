@@ -17,7 +17,7 @@ fn session() -> Session {
 fn a_session_that_is_over_keeps_no_questions() {
     let session = session();
     let key = || IdKey::Text("q".into());
-    let ask = || session.ask(key(), Question { kept: None });
+    let ask = || session.ask(key(), Question { open_call: None });
     assert!(matches!(ask(), Ok(None)));
     // An id that is used twice.
     assert!(matches!(ask(), Ok(Some(_))));

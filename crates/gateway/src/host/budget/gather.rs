@@ -12,7 +12,7 @@ use super::{Account, Full, Held};
 const LARGE: usize = 1 << 20;
 
 /// How much a body may be, and what happens where there is no room for it.
-pub(crate) struct Allowed {
+pub(crate) struct BodyBounds {
     pub(crate) bytes: usize,
     /// How long it becomes, as far as its sender says so.
     pub(crate) expected: Option<u64>,
@@ -21,7 +21,7 @@ pub(crate) struct Allowed {
 }
 
 /// Why a body is not taken in.
-pub(crate) enum Unfit {
+pub(crate) enum DoesNotFit {
     /// It has more than is allowed.
     TooLarge,
     /// There is no room for it.
@@ -36,14 +36,14 @@ pub(crate) struct Gathered {
     held: Held,
     /// How long it becomes, as far as its sender says so.
     expected: usize,
-    allowed: Allowed,
+    allowed: BodyBounds,
 }
 
 // === impl Gathered ===
 
 impl Gathered {
     /// Nothing yet, on the account of whoever it is for.
-    pub(crate) fn new(account: &Arc<Account>, allowed: Allowed) -> Self {
+    pub(crate) fn new(account: &Arc<Account>, allowed: BodyBounds) -> Self {
         let expected = allowed.expected.unwrap_or(u64::MAX);
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         Self {
@@ -56,9 +56,9 @@ impl Gathered {
     }
 
     /// Takes in a piece, once there is room for it.
-    pub(crate) async fn take(&mut self, piece: Bytes) -> Result<(), Unfit> {
+    pub(crate) async fn take(&mut self, piece: Bytes) -> Result<(), DoesNotFit> {
         if self.len() + piece.len() > self.allowed.bytes {
-            return Err(Unfit::TooLarge);
+            return Err(DoesNotFit::TooLarge);
         }
         let needs = self.needs(piece.len());
         let room = match self.allowed.wait {
@@ -68,7 +68,7 @@ impl Gathered {
                 account.wait_for(&mut self.held, needs, wait).await
             }
         };
-        room.map_err(Unfit::NoRoom)?;
+        room.map_err(DoesNotFit::NoRoom)?;
         self.add(piece);
         Ok(())
     }

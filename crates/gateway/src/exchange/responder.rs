@@ -23,7 +23,7 @@ pub(crate) enum Reply {
 }
 
 /// The way back to the agent for one message. Used once.
-pub(crate) enum Outlet {
+pub(crate) enum Responder {
     /// An HTTP response.
     Http(oneshot::Sender<Reply>),
     /// The agent's standard input, shared with everything else.
@@ -43,9 +43,9 @@ impl Reply {
     }
 }
 
-// === impl Outlet ===
+// === impl Responder ===
 
-impl Outlet {
+impl Responder {
     /// For an agent that is gone.
     pub(crate) fn nobody() -> Self {
         Self::Http(oneshot::channel().0)

@@ -9,32 +9,32 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::pending::{Left, Transform};
 use crate::agent::room::Room;
 use crate::exchange::answered::Answered;
-use crate::exchange::inbound::{self, Sorted};
-use crate::exchange::outlet::Outlet;
+use crate::exchange::inbound::{self, Disposition};
 use crate::exchange::questions;
+use crate::exchange::responder::Responder;
 use crate::message::fault::{Fault, FaultKind};
 use crate::state::worker::Worker;
 use crate::text::protocol::Channel;
 use crate::text::sse::Event;
 
+use super::downstream::Downstream;
 use super::source::{Source, Trail};
-use super::way::Way;
 use super::{Broken, Flight};
 
 impl Flight {
     /// Carries everything back until the answer.
-    pub(super) async fn many(
+    pub(super) async fn carry_legacy(
         self,
         worker: &Worker,
         mut source: Source,
-        outlet: Outlet,
+        responder: Responder,
         room: Room,
     ) {
-        let mut way = Way::new(outlet);
+        let mut downstream = Downstream::new(responder);
         let opening = self.transform == Transform::Initialize;
         // Over HTTP the agent fetches the rest of a stream that broke off. Over
         // stdio it cannot, and before it is initialized it does not know how.
-        let ours = opening || matches!(way, Way::Lines(_));
+        let ours = opening || matches!(downstream, Downstream::Lines(_));
         let leaves = self.leaves_with_its_agent(ours);
         let mut trail = Trail::default();
         let mut latest = None;
@@ -43,21 +43,21 @@ impl Flight {
             let next = tokio::select! {
                 biased;
                 next = self.next(worker, &mut source, ours.then_some(&trail)) => next,
-                () = way.gone() => {
+                () = downstream.gone() => {
                     if leaves {
-                        return self.broken(worker, Broken::Gone, way).await;
+                        return self.broken(worker, Broken::Gone, downstream).await;
                     }
                     if resumable {
                         return self.leave_to_agent(worker, room);
                     }
                     // The call goes on without it, to an end that is recorded.
-                    way = Way::Nobody;
+                    downstream = Downstream::Nobody;
                     latest = Some(Instant::now() + worker.shared.settings.call_timeout);
                     continue;
                 }
-                () = at(latest) => return self.broken(worker, Broken::Fault(Fault::slow()), way).await,
-                () = self.cancelled.cancelled() => return self.broken(worker, Broken::Cancelled, way).await,
-                () = self.route.session.ended.cancelled() => return self.broken(worker, Broken::Ended, way).await,
+                () = at(latest) => return self.broken(worker, Broken::Fault(Fault::slow()), downstream).await,
+                () = self.cancelled.cancelled() => return self.broken(worker, Broken::Cancelled, downstream).await,
+                () = self.route.session.ended.cancelled() => return self.broken(worker, Broken::Ended, downstream).await,
             };
             let event = match next {
                 Ok(Some(event)) => event,
@@ -70,10 +70,10 @@ impl Flight {
                 }
                 Ok(None) => {
                     return self
-                        .broken(worker, Broken::Fault(Fault::broken()), way)
+                        .broken(worker, Broken::Fault(Fault::broken()), downstream)
                         .await;
                 }
-                Err(fault) => return self.broken(worker, Broken::Fault(fault), way).await,
+                Err(fault) => return self.broken(worker, Broken::Fault(fault), downstream).await,
             };
             trail.follow(&event);
             let Event { id, retry, message } = event;
@@ -87,40 +87,42 @@ impl Flight {
                     retry,
                     message: None,
                 };
-                if let Err(broken) = self.pass(worker, &mut way, event).await {
-                    return self.broken(worker, broken, way).await;
+                if let Err(broken) = self.pass(worker, &mut downstream, event).await {
+                    return self.broken(worker, broken, downstream).await;
                 }
                 continue;
             };
-            match inbound::sort(worker, &self.route, Channel::Session, text) {
-                Sorted::Answer { key, answered } if key == self.key => {
+            match inbound::handle(worker, &self.route, Channel::Session, text) {
+                Disposition::Answer { key, answered } if key == self.key => {
                     source.finish();
                     let plain = id.is_none() && retry.is_none();
-                    return match way {
-                        Way::Unopened(outlet) if plain || opening => {
-                            self.reply(worker, answered, outlet);
+                    return match downstream {
+                        Downstream::Unopened(responder) if plain || opening => {
+                            self.reply(worker, answered, responder);
                         }
-                        Way::Lines(lines) => self.reply(worker, answered, Outlet::Stdio(lines)),
-                        mut way => {
+                        Downstream::Lines(lines) => {
+                            self.reply(worker, answered, Responder::Stdio(lines))
+                        }
+                        mut downstream => {
                             let event = Event {
                                 id,
                                 retry,
                                 message: Some(answered.text),
                             };
                             // It is settled: what is left is the agent's to read.
-                            drop(self.pass(worker, &mut way, event).await);
+                            drop(self.pass(worker, &mut downstream, event).await);
                         }
                     };
                 }
-                Sorted::Deliver(text) if matches!(way, Way::Nobody) => {
+                Disposition::Deliver(text) if matches!(downstream, Downstream::Nobody) => {
                     questions::undelivered(worker, &self.route, &text);
                 }
-                Sorted::Deliver(text) if opening => {
+                Disposition::Deliver(text) if opening => {
                     if !self.route.session.deliver(text.clone()) {
                         questions::undelivered(worker, &self.route, &text);
                     }
                 }
-                Sorted::Deliver(text) => {
+                Disposition::Deliver(text) => {
                     // An agent that knows from where fetches it again.
                     let again = trail.last_event.is_some();
                     let event = Event {
@@ -128,17 +130,17 @@ impl Flight {
                         retry,
                         message: Some(text.clone()),
                     };
-                    let passed = self.pass(worker, &mut way, event).await;
+                    let passed = self.pass(worker, &mut downstream, event).await;
                     if !matches!(passed, Ok(taken) if taken || again) {
                         questions::undelivered(worker, &self.route, &text);
                     }
                     if let Err(broken) = passed {
-                        return self.broken(worker, broken, way).await;
+                        return self.broken(worker, broken, downstream).await;
                     }
                 }
                 // An answer to another request of this session, on a stream that
                 // several share: the agent sorts it out as we did.
-                Sorted::Answer {
+                Disposition::Answer {
                     answered: Answered { text, .. },
                     ..
                 } => {
@@ -147,23 +149,23 @@ impl Flight {
                         retry,
                         message: Some(text),
                     };
-                    if let Err(broken) = self.pass(worker, &mut way, event).await {
-                        return self.broken(worker, broken, way).await;
+                    if let Err(broken) = self.pass(worker, &mut downstream, event).await {
+                        return self.broken(worker, broken, downstream).await;
                     }
                 }
                 // What it said is not for the agent, but from where the stream can
                 // be taken up again is.
-                Sorted::Nothing | Sorted::Violation if id.is_some() && !opening => {
+                Disposition::Nothing | Disposition::Violation if id.is_some() && !opening => {
                     let event = Event {
                         id,
                         retry,
                         message: None,
                     };
-                    if let Err(broken) = self.pass(worker, &mut way, event).await {
-                        return self.broken(worker, broken, way).await;
+                    if let Err(broken) = self.pass(worker, &mut downstream, event).await {
+                        return self.broken(worker, broken, downstream).await;
                     }
                 }
-                Sorted::Nothing | Sorted::Violation => {}
+                Disposition::Nothing | Disposition::Violation => {}
             }
         }
     }
@@ -230,9 +232,9 @@ impl Flight {
     /// that does not come back, or cancels, must not hold what the call holds.
     async fn wait_for_agent(self, worker: &Worker, over: CancellationToken) {
         let why = loop {
-            let patience = worker.shared.settings.call_timeout;
+            let timeout = worker.shared.settings.call_timeout;
             tokio::select! {
-                () = tokio::time::sleep(patience) => {}
+                () = tokio::time::sleep(timeout) => {}
                 () = over.cancelled() => return,
                 () = self.cancelled.cancelled() => break Broken::Cancelled,
                 // Nobody can come back any more.
@@ -242,7 +244,7 @@ impl Flight {
                 break Broken::Gone;
             }
         };
-        let nobody = Way::Unopened(Outlet::nobody());
+        let nobody = Downstream::Unopened(Responder::nobody());
         self.broken(worker, why, nobody).await;
     }
 }
