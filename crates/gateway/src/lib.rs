@@ -1,8 +1,10 @@
 //! Carry a call from agent to server and back, under decision.
 //!
 //! `path.rs` is the walk of a call, a line per stage. Nothing reaches an
-//! upstream without a `Permit`, and for a governed call only the stage that
-//! recorded the intent makes one.
+//! upstream but a `Cleared` message, and that of a governed call is made by
+//! recording its intent and by nothing else.
+//!
+//! The folders are layers; files import downwards only.
 
 mod agent;
 mod exchange;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use provost_policy::Call;
 use provost_policy::json::Value;
-use provost_store::{Decision, Status};
+use provost_store::Status;
 
 use crate::agent::pending::Transform;
 use crate::agent::room::Room;
@@ -40,9 +40,7 @@ use crate::text::era::Era;
 use crate::text::protocol::{self, RequestKind, TaskMethod};
 
 use housekeeping::Ready;
-use refusal::{
-    busy, early, ended, envelope_refusal, lasts, malformed, record_as, refuse, unjudged,
-};
+use refusal::{busy, early, ended, lasts, malformed, record_as, refuse, stopped, unjudged};
 use request::{Request, judged_as, tool_call};
 
 pub(crate) use refusal::{record_envelope, recorded, recorded_busy};
@@ -267,22 +265,7 @@ fn govern(
     let cleared = allowed
         .and_then(|allowed| clear::reserve(shared, present, &mut subject, allowed, continued))
         .and_then(|reserved| reserved.record(outgoing(request, modern, unasked.as_ref())));
-    let (message, open_call) = match cleared {
-        Ok(cleared) => cleared,
-        Err(Stop::Refused { decision, refusal }) => {
-            if let Some(said) = &mut subject.shadow {
-                said.charges.clear();
-            }
-            record::refusal(shared, &subject, decision, &refusal, now)?;
-            return Err(Stop::Refused { decision, refusal });
-        }
-        Err(Stop::Malformed(failure)) => {
-            let refusal = envelope_refusal(failure.message());
-            record::refusal(shared, &subject, Decision::Deny, &refusal, now)?;
-            return Err(Stop::Failed(failure));
-        }
-        Err(stop) => return Err(stop),
-    };
+    let (message, open_call) = cleared.map_err(|stop| stopped(shared, &mut subject, stop, now))?;
     if let Some(unasked) = unasked {
         record_as(
             worker,
@@ -292,14 +275,14 @@ fn govern(
         )
         .inspect_err(|_| settle::settle(shared, &open_call, Status::NotSent))?;
     }
-    // Among those in flight, before it goes.
-    let route = present.route(session);
+    let transform = transform(request, kind);
     let flight = Flight::new(
-        route,
+        present.route(session),
         message.message(),
-        transform(request, kind),
+        transform,
         Some(open_call),
     );
+    // Among those in flight, before it goes.
     let flight = flight.map_err(|in_flight| {
         if let Some(open_call) = &in_flight.open_call {
             settle::settle(shared, open_call, Status::NotSent);

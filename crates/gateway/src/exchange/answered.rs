@@ -10,6 +10,7 @@ use crate::agent::pending::Pending;
 use crate::agent::pending::Transform;
 use crate::exchange::filter;
 use crate::message::answer::{self, Failure};
+use crate::message::continuation::Round;
 use crate::stage::ask::Asked;
 use crate::stage::{Stop, settle};
 use crate::state::present::Present;
@@ -21,6 +22,13 @@ use crate::text::envelope::{Answer, Id};
 use crate::text::era::Era;
 use crate::text::meta::DECISION_KEY;
 use crate::text::splice::{self, Splice};
+
+/// A message of an upstream as it came.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<'m, 'd> {
+    pub(super) parsed: &'m Document<'d>,
+    pub(super) text: &'m Bytes,
+}
 
 /// An answer as the agent gets it.
 pub(crate) struct Answered {
@@ -50,10 +58,11 @@ pub(super) fn finish(
     route: &Route,
     present: &Present<'_>,
     pending: &Pending,
-    parsed: &Document<'_>,
-    (id, answer): (Id<'_>, Answer<'_>),
-    text: &Bytes,
+    arrived: Arrived<'_, '_>,
+    id: Id<'_>,
+    answer: Answer<'_>,
 ) -> Answered {
+    let Arrived { parsed, text } = arrived;
     let failed = |result: Value<'_>| result.get("isError").and_then(Value::as_bool) == Some(true);
     let settle = |status| {
         if let Some(open_call) = &pending.open_call {
@@ -119,15 +128,13 @@ fn sealed(worker: &Worker, route: &Route, pending: &Pending, result: Value<'_>) 
     let before = modern.continued.as_ref();
     let asked = asking::answers::keys(result);
     let seals = &worker.shared.seals;
-    let state_and_asked = (raw, &asked[..]);
-    let seal = seals.seal(
-        open_call.id,
+    let round = Round {
+        call: open_call.id,
         before,
-        state_and_asked,
-        grant,
-        &modern.print,
-        wall,
-    );
+        state: raw,
+        asked: &asked,
+    };
+    let seal = seals.seal(round, grant, &modern.print, wall);
     // Without a seal the agent can only begin anew.
     let seal = seal.unwrap_or_default();
     Some(match state {

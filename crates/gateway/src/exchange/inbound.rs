@@ -2,11 +2,11 @@
 //! if the era knows them, requests pass if a policy lets them.
 
 use bytes::Bytes;
-use provost_policy::json::{Document, Value};
+use provost_policy::json::Value;
 use provost_store::Status;
 use tracing::{debug, warn};
 
-use super::answered::{Answered, decision_mark, finish};
+use super::answered::{Answered, Arrived, decision_mark, finish};
 use super::questions::{question, say_no, settle_question};
 use crate::message::answer::{self};
 use crate::message::modern::Declared;
@@ -65,15 +65,11 @@ pub(crate) fn handle_again(worker: &Worker, route: &Route, text: Bytes) -> Dispo
             return None;
         }
         let pending = route.session.state().streams.answered_before(&key)?;
-        let answered = finish(
-            worker,
-            route,
-            present,
-            &pending,
-            &parsed,
-            (id, answer),
-            &text,
-        );
+        let arrived = Arrived {
+            parsed: &parsed,
+            text: &text,
+        };
+        let answered = finish(worker, route, present, &pending, arrived, id, answer);
         Some(Disposition::Answer { key, answered })
     });
     match again {
@@ -107,8 +103,11 @@ fn handle_now(
                 warn!(server.name = %server, "Server `{server}` answered a request that is not in flight");
                 return Ok(Disposition::Nothing);
             };
-            let answer = (id, answer);
-            let answered = finish(worker, route, present, &pending, &parsed, answer, text);
+            let arrived = Arrived {
+                parsed: &parsed,
+                text,
+            };
+            let answered = finish(worker, route, present, &pending, arrived, id, answer);
             route
                 .session
                 .state()
@@ -117,8 +116,11 @@ fn handle_now(
             Disposition::Answer { key, answered }
         }
         Ok(Message::Notification { method, params }) => {
-            let told = (method.as_ref(), params);
-            notification(worker, route, present, channel, told, &parsed, text)
+            let arrived = Arrived {
+                parsed: &parsed,
+                text,
+            };
+            notification(worker, route, present, channel, arrived, &method, params)
         }
         Ok(Message::Request { .. }) if channel != Channel::Session => {
             warn!(server.name = %server, "Server `{server}` sent a request, which this era does not allow");
@@ -168,7 +170,12 @@ pub(crate) fn answer_to(
     };
     let answered = worker.shared.present(&route.session.grant, |present| {
         let pending = route.session.state().in_flight.remove(key)?;
-        let answered = finish(worker, route, present, &pending, &parsed, answer, &text);
+        let (id, answer) = answer;
+        let arrived = Arrived {
+            parsed: &parsed,
+            text: &text,
+        };
+        let answered = finish(worker, route, present, &pending, arrived, id, answer);
         Some(answered)
     });
     answered.unwrap_or_else(|Ended| {
@@ -184,10 +191,11 @@ fn notification(
     route: &Route,
     present: &Present<'_>,
     channel: Channel,
-    (method, params): (&str, Option<Value<'_>>),
-    parsed: &Document<'_>,
-    text: &Bytes,
+    arrived: Arrived<'_, '_>,
+    method: &str,
+    params: Option<Value<'_>>,
 ) -> Disposition {
+    let Arrived { parsed, text } = arrived;
     let server = &route.backend.server.name;
     let cancels = channel == Channel::Session && method == "notifications/cancelled";
     let known = protocol::upstream_notification(channel, method);

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
-use provost_policy::RuleId;
 use provost_policy::judge::Refusal;
+use provost_policy::{Moment, RuleId};
 use provost_store::Decision;
 
 use super::request::{Agent, Request, tool_call};
@@ -15,7 +15,7 @@ use crate::message::principal::Principal;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, record};
 use crate::state::present::{self, Ended};
-use crate::state::worker::Worker;
+use crate::state::worker::{GatewayState, Worker};
 use crate::text::envelope::{self, Id, Malformed};
 use crate::text::era::Era;
 use crate::text::protocol::{RequestKind, TaskMethod};
@@ -118,6 +118,34 @@ pub(super) fn unjudged(worker: &Worker, agent: &Agent, request: &Request<'_>, st
     };
     let recorded = record_envelope(worker, agent, &request.method, problem);
     recorded.err().unwrap_or(stop)
+}
+
+/// Records that a call goes no further, as far as that is for the record.
+pub(super) fn stopped(
+    shared: &GatewayState,
+    subject: &mut Subject<'_>,
+    stop: Stop,
+    now: Moment,
+) -> Stop {
+    let recorded = match &stop {
+        Stop::Refused { decision, refusal } => {
+            if let Some(said) = &mut subject.shadow {
+                said.charges.clear();
+            }
+            record::refusal(shared, subject, *decision, refusal, now)
+        }
+        Stop::Malformed(failure) => {
+            let refusal = envelope_refusal(failure.message());
+            record::refusal(shared, subject, Decision::Deny, &refusal, now)
+        }
+        Stop::Failed(_) | Stop::Unrecorded => Ok(()),
+    };
+    match (recorded, stop) {
+        (Err(unrecorded), _) => unrecorded,
+        // It is recorded now.
+        (Ok(()), Stop::Malformed(failure)) => Stop::Failed(failure),
+        (Ok(()), stop) => stop,
+    }
 }
 
 /// Answers a request that goes no further.
