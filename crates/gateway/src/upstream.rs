@@ -21,7 +21,7 @@ pub(crate) use events::Events;
 pub(crate) use exchange::Exchange;
 pub(crate) use http::HttpUpstream;
 pub(crate) use lines::ChildLines;
-pub(crate) use spec::{ChildBounds, ChildSpec, Holder};
+pub(crate) use spec::{ChildBounds, ChildSpec, Holder, ProcessKey};
 pub(crate) use starts::LONGEST_PAUSE;
 pub(crate) use witness::Witness;
 

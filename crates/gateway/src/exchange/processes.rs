@@ -8,7 +8,7 @@ use crate::message::fault::Fault;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::era::Era;
-use crate::upstream::{ChildSpec, Holder};
+use crate::upstream::{ChildSpec, Holder, ProcessKey};
 use crate::upstream::{Upstream, Use};
 
 // === impl Route ===
@@ -31,7 +31,7 @@ impl Route {
             Processes::Shared => &self.backend.account,
             Processes::Session | Processes::Grant => session.account(),
         };
-        let child = children.attach(spec, self.holder(spec, era), era, session, account)?;
+        let child = children.attach(spec, self.process_key(spec, era), session, account)?;
         let stays = match era {
             Era::Legacy => session.is_open(),
             Era::Modern => session.is_stdio(),
@@ -62,7 +62,7 @@ impl Route {
     ) -> Option<Use> {
         let children = worker.shared.children.get()?;
         let spec = &self.started_by(worker, spec);
-        children.find(spec, self.holder(spec, era), era, &self.session)
+        children.find(spec, &self.process_key(spec, era), &self.session)
     }
 
     /// What is started for this session: what its agent brought along, or what is
@@ -80,15 +80,15 @@ impl Route {
             Some(Upstream::Http(_)) | None => return,
         };
         if let Some(children) = worker.shared.children.get() {
-            children.release(&spec.server, self.holder(spec, era), era, &self.session);
+            children.release(&self.process_key(spec, era), &self.session);
         }
     }
 
     /// Whose process this session's messages of that era go to. A modern request
     /// stands alone, so all of a grant may share a process.
-    pub(super) fn holder(&self, spec: &ChildSpec, era: Era) -> Holder {
+    pub(super) fn process_key(&self, spec: &ChildSpec, era: Era) -> ProcessKey {
         let session = &self.session;
-        match (session.agent, spec.processes, era) {
+        let holder = match (session.agent, spec.processes, era) {
             (Some(agent), _, _) => Holder::Agent(agent),
             (None, Processes::Shared, _) => Holder::Shared,
             (None, Processes::Session, Era::Legacy) => Holder::Session {
@@ -98,6 +98,11 @@ impl Route {
             (None, Processes::Session | Processes::Grant, _) => {
                 Holder::Grant(session.grant.clone())
             }
+        };
+        ProcessKey {
+            server: spec.server.clone(),
+            holder,
+            era,
         }
     }
 }

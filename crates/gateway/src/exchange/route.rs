@@ -244,8 +244,8 @@ impl Route {
             Some(Upstream::Stdio(spec)) => {
                 if let Some(children) = worker.shared.children.get() {
                     for era in [Era::Legacy, Era::Modern] {
-                        let holder = self.holder(spec, era);
-                        children.session_ended(&spec.server, holder, era, &self.session);
+                        let key = self.process_key(spec, era);
+                        children.session_ended(&key, &self.session);
                     }
                 }
             }

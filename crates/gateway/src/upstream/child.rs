@@ -23,7 +23,7 @@ use tracing::{info, trace};
 use self::users::Users;
 use super::allowance::Allowance;
 use super::process::{Line, Running};
-use super::spec::{ChildBounds, ChildSpec, Holder};
+use super::spec::{ChildBounds, ChildSpec, Holder, ProcessKey};
 use super::starts::Starts;
 use crate::agent::session::Session;
 use crate::host::budget::Account;
@@ -60,8 +60,7 @@ pub(crate) trait Inbox: Send + Sync + 'static {
 /// One program and its process, if it is running.
 pub(crate) struct Child {
     spec: Arc<ChildSpec>,
-    holder: Holder,
-    era: Era,
+    key: ProcessKey,
     runtime: Handle,
     inbox: Arc<dyn Inbox>,
     bounds: ChildBounds,
@@ -152,8 +151,7 @@ impl Drop for Entered<'_> {
 impl Child {
     pub(crate) fn new(
         spec: Arc<ChildSpec>,
-        holder: Holder,
-        era: Era,
+        key: ProcessKey,
         runtime: Handle,
         inbox: Arc<dyn Inbox>,
         bounds: ChildBounds,
@@ -162,8 +160,7 @@ impl Child {
     ) -> Self {
         Self {
             spec,
-            holder,
-            era,
+            key,
             runtime,
             inbox,
             bounds,
@@ -180,14 +177,9 @@ impl Child {
         &self.spec
     }
 
-    /// For whom it is started.
-    pub(crate) fn holder(&self) -> &Holder {
-        &self.holder
-    }
-
-    /// The era that is spoken with it.
-    pub(crate) fn era(&self) -> Era {
-        self.era
+    /// For whom it is started, and for which era.
+    pub(crate) fn key(&self) -> &ProcessKey {
+        &self.key
     }
 
     /// Whether the process runs.
@@ -225,12 +217,12 @@ impl Child {
 
     /// Whether it is of no use to anybody once its user is done with it.
     pub(crate) fn leaves_at_once(&self) -> bool {
-        matches!(self.holder, Holder::Session { .. }) || self.state().grant_ended
+        matches!(self.key.holder, Holder::Session { .. }) || self.state().grant_ended
     }
 
     /// Whether it is of no use to anybody once its user has left.
     pub(crate) fn leaves_with_its_user(&self) -> bool {
-        matches!(self.holder, Holder::Agent(_)) || self.leaves_at_once()
+        matches!(self.key.holder, Holder::Agent(_)) || self.leaves_at_once()
     }
 
     /// Its grant is gone; `true` when nobody uses it, otherwise it goes with its
@@ -256,7 +248,7 @@ impl Child {
         session: &Arc<Session>,
         message: Cleared<Outgoing>,
     ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
-        if !self.is_ready() && self.era == Era::Modern {
+        if !self.is_ready() && self.key.era == Era::Modern {
             self.start().await?;
         } else if !self.is_ready() {
             self.reopen(session).await?;
@@ -397,7 +389,7 @@ impl Child {
 
     /// Whether several grants use it.
     pub(crate) fn is_shared(&self) -> bool {
-        self.holder == Holder::Shared
+        self.key.holder == Holder::Shared
     }
 
     fn sessions(&self) -> Vec<Arc<Session>> {
@@ -413,7 +405,7 @@ impl Child {
     /// as long as its session is heard of; the session stays, and finds another
     /// one when it is heard of again.
     pub(crate) fn long_unused(&self) -> bool {
-        let own = matches!(self.holder, Holder::Session { .. });
+        let own = matches!(self.key.holder, Holder::Session { .. });
         let idle = self.bounds.idle;
         let asleep =
             |session: &Arc<Session>| !session.is_stdio() && session.last_used().elapsed() >= idle;

@@ -7,6 +7,7 @@ use provost_store::Processes;
 
 use super::process::Program;
 use crate::host::settings::Wrapper;
+use crate::text::era::Era;
 
 /// A server that is a program.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +17,15 @@ pub(crate) struct ChildSpec {
     pub(crate) program: Program,
     /// Who shares a process of it.
     pub(crate) processes: Processes,
+}
+
+/// Which process is meant. It speaks one era: one that was asked in both might mix
+/// them up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ProcessKey {
+    pub(crate) server: Text,
+    pub(crate) holder: Holder,
+    pub(crate) era: Era,
 }
 
 /// Who uses one process.
