@@ -11,7 +11,6 @@ mod read;
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use provost_policy::ledger::{CounterState, Ledger};
 use rusqlite::{Connection, OptionalExtension, Transaction};
@@ -21,13 +20,11 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::clock::Clock;
 use crate::control::Expected;
 use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
+use crate::follow::Progress;
 use crate::guard::lock;
 use crate::journal::{
     End, Header, InlineCheckpoint, Journal, Mac, QuickReader, SEGMENT_BYTES, Unusable, first_entry,
 };
-
-/// How long entries may gather before they are folded.
-const GATHER: Duration = Duration::from_secs(2);
 
 /// Folds. Shared by the thread that does it from time to time and by
 /// queries, which want it done now.
@@ -37,6 +34,8 @@ pub(crate) struct Folder {
     database: Arc<Database>,
     clock: Clock,
     state: Mutex<State>,
+    /// Tells those who follow.
+    progress: Arc<Progress>,
     /// Held by whoever needs the files beside the journal to stay.
     maintenance: Arc<Mutex<()>>,
 }
@@ -142,6 +141,7 @@ impl Folder {
             database,
             clock,
             state: Mutex::new(state),
+            progress: Arc::default(),
             maintenance: Arc::default(),
         })
     }
@@ -149,6 +149,11 @@ impl Folder {
     /// What backup, retention, verification and key rotation hold.
     pub(crate) fn maintenance(&self) -> &Arc<Mutex<()>> {
         &self.maintenance
+    }
+
+    /// How far the records are, for those who follow.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     /// Folds everything there is; returns how many entries that were.
@@ -290,6 +295,7 @@ impl Folder {
             // Not before: its row may be new, and goes when this is rolled back.
             state.timeline = timeline;
             state.rowed = state.at.end.number;
+            self.progress.reach(state.rowed);
         }
         state.saved = state.at;
         Ok(batch.entries())
@@ -463,7 +469,7 @@ impl FoldThread {
     pub(crate) fn start(folder: &Arc<Folder>) -> std::io::Result<Self> {
         let folder = Arc::clone(folder);
         let thread = std::thread::Builder::new().name("journal-fold".to_owned()).spawn(move || {
-            while folder.journal.wait_for_fold(GATHER) {
+            while folder.journal.wait_for_fold() {
                 folder.expire();
                 if let Err(error) = folder.fold().and_then(|_| folder.checkpoint_if_due()) {
                     // Nothing is lost: the journal has it, and the next round tries again.

@@ -121,6 +121,8 @@ struct State {
     /// The first segment that may not be on the disk as it is.
     unsynced_from: u32,
     unfolded: bool,
+    /// How many wait for what is folded.
+    followers: u32,
     /// The disk refused to keep what the kernel took.
     sync_failed: Option<Arc<io::Error>>,
     /// Why the last batch was not written.
@@ -175,6 +177,7 @@ impl Journal {
             rolled: vec![Arc::new(File::open(directory)?)],
             unsynced: true,
             unfolded: false,
+            followers: 0,
             unsynced_from: found.end.segment,
             sync_failed: None,
             write_failed: None,

@@ -15,6 +15,7 @@ mod control;
 mod database;
 mod directory;
 mod fold;
+mod follow;
 mod grants;
 mod guard;
 mod ids;
@@ -42,6 +43,7 @@ pub use directory::{
     Directory, Grant, PolicyVersion, Processes, Server, TokenHash, Transport, Unreadable,
     hash_token,
 };
+pub use follow::Following;
 pub use grants::{Attachment, GrantView, Minted, NewGrant};
 pub use ids::{CallId, GrantId, ServerId};
 pub use journal::{

@@ -180,6 +180,7 @@ impl Inner {
         if let Err(error) = self.folder.fold() {
             tracing::warn!(error = %error, "the journal's end was not folded; the next start does it");
         }
+        self.folder.progress().close();
         // Whoever still holds a clone keeps the connections open; what they
         // wrote is in the file all the same.
         if let Err(error) = self.database.gather() {

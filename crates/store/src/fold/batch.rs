@@ -156,8 +156,8 @@ impl<'a> Batch<'a> {
     ) -> Result<(), StoreError> {
         let mut insert = transaction.prepare_cached(
             "INSERT OR REPLACE INTO records (n, call, at, grant_id, label, server, method, tool, policy, version, decision,
-                 rule, message, keys, retry, status, http, latency, shadow, policy_grant, timeline)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+                 rule, message, keys, retry, status, http, latency, shadow, policy_grant, timeline, changed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
         )?;
         for row in &self.calls {
             let line = &row.line;
@@ -184,6 +184,7 @@ impl<'a> Batch<'a> {
                 shadow,
                 line.policy_grant.as_ref().map(Str::as_str),
                 timeline,
+                int(row.ending.map_or(line.number, |ending| ending.number)),
             ])?;
         }
         self.save_late(transaction)?;
@@ -194,7 +195,7 @@ impl<'a> Batch<'a> {
         // A call that goes on has several entries: the last one before it is
         // the one that ended, however the journal is read in pieces.
         let mut update = transaction.prepare_cached(
-            "UPDATE records SET status = ?2, http = ?3, latency = ?4 WHERE n = (SELECT max(n) FROM records
+            "UPDATE records SET status = ?2, http = ?3, latency = ?4, changed = ?5 WHERE n = (SELECT max(n) FROM records
                  WHERE call = ?1 AND status IS NULL AND decision = 'allow' AND n < ?5)",
         )?;
         for ending in &self.late {

@@ -176,11 +176,12 @@ impl<'f> Comparison<'f> {
 
     /// Counts rows that are not there as they should be, and forgets them.
     fn compare(&mut self, table: &str, which: &str) -> Result<(), StoreError> {
+        let columns = columns(&self.fresh, table)?;
         let differing: i64 = self.fresh.query_row(
             &format!(
                 "SELECT count(*) FROM (
-                     SELECT * FROM main.{table} WHERE {which}
-                     EXCEPT SELECT * FROM kept.{table}
+                     SELECT {columns} FROM main.{table} WHERE {which}
+                     EXCEPT SELECT {columns} FROM kept.{table}
                          WHERE n IN (SELECT n FROM main.{table} WHERE {which}))"
             ),
             [],
@@ -199,6 +200,16 @@ impl<'f> Comparison<'f> {
         let count: i64 = self.fresh.query_row(&sql, up_to, |row| row.get(0))?;
         Ok(uint(count))
     }
+}
+
+/// What a row of a table has to be. Rows of before do not have `changed`, and it
+/// decides nothing.
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<String> {
+    connection.query_row(
+        "SELECT group_concat(name) FROM pragma_table_info(?1, 'main') WHERE name <> 'changed'",
+        [table],
+        |row| row.get(0),
+    )
 }
 
 /// Counts rows for entries after one and up to another.

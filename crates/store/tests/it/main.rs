@@ -16,6 +16,7 @@ mod clock;
 mod control;
 mod crash;
 mod disk_full;
+mod follow;
 mod format;
 mod harness;
 mod journal;
