@@ -314,6 +314,7 @@ impl Store {
             return Err(error.into());
         }
         inner.revision.store(revision, Ordering::Release);
+        self.follow_change(&connection, &rows);
         drop((connection, changing));
         if let Err(error) = inner.journal.append_made(inner.clock.now(), revision) {
             // It was made all the same: the next change or the next start says so.
@@ -323,7 +324,6 @@ impl Store {
             // What was refused stays refused.
             tracing::error!(error = %error, "the control plane could not be held against the journal");
         }
-        self.next_generation();
         self.tell_change();
         Ok(made.value)
     }
@@ -344,7 +344,7 @@ impl Store {
         *distrust = found;
         drop(distrust);
         if is_other {
-            self.next_generation();
+            self.forget_directory();
         }
         Ok(is_other)
     }

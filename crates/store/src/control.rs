@@ -16,7 +16,7 @@ use crate::journal::{Mac, hex, parse_mac};
 
 mod distrust;
 
-pub(crate) use distrust::{DENIES_ALL, Distrust};
+pub(crate) use distrust::{DENIES_ALL, Distrust, key_parts};
 
 /// Every table whose rows decide something. All of their columns are in a
 /// row's digest, so a new column needs nothing here; a new table does, and a

@@ -40,7 +40,7 @@ pub use change::{Actor, ChangeError, StoreError};
 pub use clock::Clock;
 pub use continued::WentOn;
 pub use directory::{
-    Directory, Grant, PolicyVersion, Processes, Server, TokenHash, Transport, Unreadable,
+    Directory, Grant, PolicyVersion, Processes, Server, TokenHash, Touched, Transport, Unreadable,
     hash_token,
 };
 pub use follow::Following;

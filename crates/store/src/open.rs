@@ -309,6 +309,7 @@ impl Store {
             changing: Mutex::new(()),
             maintenance,
             distrust: RwLock::default(),
+            kept: Mutex::default(),
             listeners: RwLock::new(Vec::new()),
             running: Mutex::new(Some(running)),
         }));

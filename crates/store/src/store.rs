@@ -10,6 +10,7 @@ use provost_policy::ledger::Ledger;
 use crate::clock::Clock;
 use crate::control::Distrust;
 use crate::database::Database;
+use crate::directory::Kept;
 use crate::fold::{FoldThread, Folder};
 use crate::guard::{lock, read, write};
 use crate::journal::{Journal, Syncer, segment_path, segments};
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) maintenance: Arc<Mutex<()>>,
     /// What the database holds and the journal does not say.
     pub(crate) distrust: RwLock<Distrust>,
+    /// What is in force. Taken after `changing`.
+    pub(crate) kept: Mutex<Kept>,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     pub(crate) running: Mutex<Option<Running>>,
 }
@@ -139,11 +142,6 @@ impl Store {
             return Err(JournalError::Closed.into());
         }
         Ok(alone)
-    }
-
-    /// Something else is in force than before.
-    pub(crate) fn next_generation(&self) {
-        self.0.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn tell_change(&self) {
