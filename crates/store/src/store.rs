@@ -74,7 +74,7 @@ impl Store {
     /// The counters as of the journal's end: the snapshot and what came
     /// after it. Asked once, at start; nothing is in flight in it.
     pub fn ledger(&self) -> Result<Ledger, StoreError> {
-        Ok(Ledger::restore(self.0.folder.counters()?))
+        self.0.folder.ledger()
     }
 
     /// What opening found.
@@ -162,6 +162,10 @@ impl Inner {
         // nobody left to tell but the log.
         if let Err(error) = self.journal.pay() {
             tracing::warn!(error = %error, "a change that was not made could not be taken back; the next start does it");
+        }
+        // The next start has little to read then.
+        if let Err(error) = self.folder.checkpoint_at_the_end() {
+            tracing::warn!(error = %error, "what the entries amount to was not written; the next start reads them");
         }
         if let Err(error) = self
             .journal

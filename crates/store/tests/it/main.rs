@@ -27,4 +27,5 @@ mod property;
 mod retention;
 mod schema;
 mod soak;
+mod start;
 mod truth;
