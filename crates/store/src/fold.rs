@@ -23,7 +23,7 @@ use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
 use crate::follow::Progress;
 use crate::guard::lock;
 use crate::journal::{
-    End, Header, InlineCheckpoint, Journal, Mac, QuickReader, SEGMENT_BYTES, Unusable, first_entry,
+    End, Header, InlineCheckpoint, Journal, Mac, QuickReader, Unusable, first_entry,
 };
 
 /// A checkpoint is due when so much came after the last one.

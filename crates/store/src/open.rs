@@ -23,7 +23,7 @@ use crate::timeline::{Restored, Timeline};
 use crate::{Act, Actor, AdminAct, Damage, Entry, Store, StoreError};
 
 /// Rows of so much journal are made, and compared, in no time.
-const QUICK: u64 = 4 << 20;
+const QUICK: u64 = 1 << 20;
 
 /// Where a store keeps its things.
 #[derive(Debug, Clone, PartialEq, Eq)]
