@@ -61,6 +61,14 @@ impl Touched {
         }
     }
 
+    /// Whether a grant may be another than before.
+    pub fn has_grant(&self, id: &Text) -> bool {
+        match self {
+            Self::All => true,
+            Self::These { grants, .. } => grants.contains(id),
+        }
+    }
+
     fn and(self, other: &Self) -> Self {
         match (self, other) {
             (

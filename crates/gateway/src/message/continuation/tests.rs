@@ -10,7 +10,9 @@ const MINUTE: u64 = 60 * 1_000_000;
 fn seals(key: u8, requests: Option<u32>) -> Seals {
     let went_on = |requests| WentOn { requests, last: 0 };
     let before = requests.map(|requests| (CallId::new(7), went_on(requests)));
-    Seals::new(&[Box::new([key; 32])], before.into_iter().collect())
+    let seals = Seals::new(&[Box::new([key; 32])]);
+    seals.learn(before.into_iter().collect());
+    seals
 }
 
 const BOUNDS: Bounds = Bounds {
@@ -152,7 +154,8 @@ fn opens_after_a_restart(requests: &[u64], round: u32, answered: u64) -> bool {
         };
         store.journal().append(&Entry::Intent(intent)).unwrap();
     }
-    let process = Seals::new(&store.continuation_keys(), HashMap::new());
+    let process = Seals::new(&store.continuation_keys());
+    process.learn(HashMap::new());
     let (print, at) = ([1; 32], ago(answered));
     let seal = |before: Option<&Continued>| {
         let sealed = process.seal(call, before, (None, &[]), &grant(), &print, at);
