@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{Directory, Unreadable};
-use crate::control::{Distrust, Rows, key_parts};
+use crate::control::{Distrust, Rows, Table};
 use crate::grants::{self, GrantRow, Which};
 use crate::guard::{lock, read};
 use crate::policies::CurrentPolicies;
@@ -313,15 +313,17 @@ impl Store {
         let (mut servers, mut grants) = (BTreeSet::new(), BTreeSet::new());
         let mut policies = BTreeSet::new();
         for key in rows.keys() {
-            let (table, parts) = key_parts(key);
+            let Some((table, parts)) = Table::of(key) else {
+                continue;
+            };
             let first = parts.first();
             let text = || first.and_then(Value::as_str).map(Text::from);
             match table {
                 // Its row in `servers` is touched with it.
-                "names" => {}
-                "servers" => servers.extend(text().map(ServerId)),
+                Table::Names => {}
+                Table::Servers => servers.extend(text().map(ServerId)),
                 // Of a server or a grant. What is sealed of a grant is not here.
-                "secrets" => {
+                Table::Secrets => {
                     let id = text().map(ServerId);
                     let is_server = |id: &ServerId| {
                         let known = kept.directory.as_ref();
@@ -329,11 +331,10 @@ impl Store {
                     };
                     servers.extend(id.filter(is_server));
                 }
-                "policies" | "policy_versions" => {
+                Table::Policies | Table::PolicyVersions => {
                     policies.extend(first.and_then(Value::as_i64));
                 }
-                // `grants` and `grant_servers`.
-                _ => grants.extend(text().map(GrantId)),
+                Table::Grants | Table::GrantServers => grants.extend(text().map(GrantId)),
             }
         }
         for policy in policies {
