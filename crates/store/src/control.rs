@@ -8,25 +8,17 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::StoreError;
-use crate::journal::{Mac, hex, parse_mac};
+use crate::journal::{Hex, RowKey, Rows};
 
 mod distrust;
 mod table;
 
 pub(crate) use distrust::{DENIES_ALL, Distrust};
-use table::RowKey;
 pub(crate) use table::Table;
-
-/// 32 bytes that are written as hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Hex(pub(crate) Mac);
-
-/// Rows and their digests; `None` is a row that is not there.
-pub(crate) type Rows = BTreeMap<RowKey, Option<Hex>>;
 
 /// What the journal says about the control plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -317,24 +309,6 @@ fn key_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Str
     let mut statement = connection
         .prepare_cached("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?;
     statement.query_map([table], |row| row.get(0))?.collect()
-}
-
-// === impl Hex ===
-
-impl Serialize for Hex {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let bytes = parse_mac(text.as_bytes());
-        bytes
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom("not 64 hexadecimal digits"))
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 mod kept;
+mod read;
 
 use crate::control::DENIES_ALL;
 use crate::{GrantId, Secret, ServerId};

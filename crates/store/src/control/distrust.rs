@@ -5,9 +5,10 @@ use std::collections::{BTreeSet, HashSet};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
-use super::table::{RowKey, Table};
-use super::{Expected, Rows};
+use super::Expected;
+use super::table::Table;
 use crate::StoreError;
+use crate::journal::{RowKey, Rows};
 
 /// The text that stands for one that cannot be believed.
 pub(crate) const DENIES_ALL: &str = r#"{"version":"1","default":"deny","hide":"*","description":"its text is not what the journal says"}"#;

@@ -16,10 +16,6 @@ pub(crate) enum Table {
     GrantServers,
 }
 
-/// Which row: its table, then its primary key as SQLite writes it in JSON,
-/// such as `grants["g-1"]`.
-pub(crate) type RowKey = String;
-
 // === impl Table ===
 
 impl Table {

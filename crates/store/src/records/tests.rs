@@ -2,6 +2,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::*;
+use crate::Store;
 use crate::Locations;
 
 #[test]

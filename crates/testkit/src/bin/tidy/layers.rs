@@ -21,10 +21,9 @@ const LAYERS: [(&str, &[&str]); 1] = [(
 )];
 
 /// Rooms in which files still import each other in circles. The list may only shrink.
-const STILL_CIRCLES: [&str; 4] = [
+const STILL_CIRCLES: [&str; 3] = [
     "crates/cli/src",
     "crates/policy/src",
-    "crates/store/src",
     "crates/testkit/src",
 ];
 
