@@ -1,218 +1,15 @@
-//! What goes wrong when the control plane is changed or asked.
-
-use std::sync::Arc;
+//! How the control plane is changed: one transaction, one entry.
 
 use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::checkpoint::Begin;
-use crate::control::{self, Distrust, Rows};
-use crate::database::{Commit, begin, damage_in, meta, set_meta, uint};
+use crate::control::{self, Distrust};
+use crate::database::{Commit, begin, meta, set_meta, uint};
 use crate::guard::{lock, read, write};
-use crate::ids::NoRandomness;
-use crate::{Act, AdminAct, JournalError, Store};
-
-/// Who makes a change; it is recorded with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor(pub String);
-
-/// The store could not answer.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite refused.
-    #[error("the database could not be used: {0}")]
-    Database(Arc<rusqlite::Error>),
-    /// The database holds something other than what was written.
-    #[error("the database `provost.db` is damaged: {0}")]
-    DatabaseDamaged(String),
-    /// The journal cannot be read.
-    #[error("the journal could not be read: {0}")]
-    Read(Arc<std::io::Error>),
-    /// The journal cannot be written; without it nothing is changed.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// What is exported could not be written.
-    #[error("the export could not be written: {0}")]
-    Export(Arc<std::io::Error>),
-    /// A sealed value does not open.
-    #[error("a sealed value could not be opened: {0}")]
-    Sealed(String),
-    /// The key file could not be written.
-    #[error("the key file could not be written: {0}")]
-    KeyFile(String),
-    /// No random numbers.
-    #[error("the system gave no random numbers")]
-    NoRandomness,
-    /// A row does not hold what it should.
-    #[error("the database holds something unexpected: {0}")]
-    Unexpected(String),
-}
-
-/// A change was refused; nothing was changed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ChangeError {
-    /// No server of that name.
-    #[error("there is no server `{name}`")]
-    NoServer {
-        /// The name.
-        name: String,
-    },
-    /// A server of that name exists.
-    #[error("there is a server or bundle `{name}` already")]
-    ServerExists {
-        /// The name.
-        name: String,
-    },
-    /// The name is not allowed.
-    #[error("`{name}` cannot be a name: {reason}")]
-    Name {
-        /// The name.
-        name: String,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// No policy of that name on the server.
-    #[error("server `{server}` has no policy `{name}`")]
-    NoPolicy {
-        /// The server.
-        server: String,
-        /// The policy.
-        name: String,
-    },
-    /// The policy has no such version.
-    #[error("policy `{name}` on server `{server}` has no version {version}")]
-    NoVersion {
-        /// The server.
-        server: String,
-        /// The policy.
-        name: String,
-        /// The version.
-        version: u32,
-    },
-    /// The policy's text is not a policy.
-    #[error("policy `{name}` was refused: {}", problems.join("; "))]
-    PolicyRefused {
-        /// The policy.
-        name: String,
-        /// Each problem, with its place.
-        problems: Vec<String>,
-    },
-    /// Grants use the policy.
-    #[error("policy `{name}` on server `{server}` is used by {}", labels.join(", "))]
-    PolicyInUse {
-        /// The server.
-        server: String,
-        /// The policy.
-        name: String,
-        /// The grants' labels, in backticks.
-        labels: Vec<String>,
-    },
-    /// No such grant.
-    #[error("there is no live grant `{name}`")]
-    NoGrant {
-        /// Its id or label.
-        name: String,
-    },
-    /// Another live grant of the server has that label.
-    #[error("server `{server}` has a grant `{label}` already")]
-    GrantExists {
-        /// The server.
-        server: String,
-        /// The label.
-        label: String,
-    },
-    /// Grants of several servers have that label.
-    #[error("several servers have a grant `{label}`")]
-    GrantUnclear {
-        /// The label.
-        label: String,
-    },
-    /// What is stored is not what the journal says, and the change would keep
-    /// the rest of it.
-    #[error("`{row}` is not what the journal says it is")]
-    Differs {
-        /// The row.
-        row: String,
-    },
-    /// The time is not in the future.
-    #[error("the expiry lies in the past")]
-    Expired,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-// === impl Actor ===
-
-impl Actor {
-    /// Names who makes a change.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
-    }
-}
-
-// === impl StoreError ===
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match damage_in(&error) {
-            Some(what) => Self::DatabaseDamaged(what),
-            None => Self::Database(Arc::new(error)),
-        }
-    }
-}
-
-impl From<NoRandomness> for StoreError {
-    fn from(_: NoRandomness) -> Self {
-        Self::NoRandomness
-    }
-}
-
-// === impl ChangeError ===
-
-impl ChangeError {
-    /// What the user may do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NoServer { .. } => Some("`provost server list` shows the servers"),
-            Self::ServerExists { .. } => {
-                Some("choose another name, or change it with `provost server set`")
-            }
-            Self::NoPolicy { .. } => Some("`provost policy list` shows the policies"),
-            Self::NoVersion { .. } => Some("`provost policy history` shows the versions"),
-            Self::PolicyInUse { .. } => Some("attach another policy to them first"),
-            Self::NoGrant { .. } => Some("`provost grant list` shows the grants"),
-            Self::GrantExists { .. } => {
-                Some("choose another label, or revoke or rotate the other grant")
-            }
-            Self::GrantUnclear { .. } => Some("name the server as well, or the grant's id"),
-            Self::Differs { .. } => Some(
-                "remove or revoke it and make it anew; `provost audit verify` names all that differs",
-            ),
-            Self::Expired => Some("give a time to come, or a length such as `30d`"),
-            Self::Name { .. } | Self::PolicyRefused { .. } | Self::Store(_) => None,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for ChangeError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl From<JournalError> for ChangeError {
-    fn from(error: JournalError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl From<NoRandomness> for ChangeError {
-    fn from(error: NoRandomness) -> Self {
-        Self::Store(error.into())
-    }
-}
+use crate::journal::Rows;
+use crate::{Act, Actor, AdminAct, ChangeError, Store, StoreError};
 
 /// A change that is ready to be committed, and what to record about it.
 pub(crate) struct Made<T> {
@@ -314,6 +111,7 @@ impl Store {
             return Err(error.into());
         }
         inner.revision.store(revision, Ordering::Release);
+        self.follow_change(&connection, &rows);
         drop((connection, changing));
         if let Err(error) = inner.journal.append_made(inner.clock.now(), revision) {
             // It was made all the same: the next change or the next start says so.
@@ -323,7 +121,6 @@ impl Store {
             // What was refused stays refused.
             tracing::error!(error = %error, "the control plane could not be held against the journal");
         }
-        self.next_generation();
         self.tell_change();
         Ok(made.value)
     }
@@ -332,19 +129,27 @@ impl Store {
     /// not in force. Tells whether that is something else than before.
     pub(crate) fn hold_against_journal(&self) -> Result<bool, StoreError> {
         let _changing = lock(&self.0.changing);
-        let mut expected = self.0.folder.expected()?;
-        // It was made, even if the journal does not say so yet.
-        if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
-            expected.made(open);
-        }
-        expected.settle_doubt();
-        let found = Distrust::find(&self.0.database.reading(), &expected)?;
+        let found = self.0.folder.expected(|expected| {
+            let open = expected.open_change();
+            let made = open.filter(|it| *it <= self.revision());
+            let connection = self.0.database.reading();
+            if made.is_none() && !expected.is_in_doubt() {
+                return Distrust::find(&connection, expected);
+            }
+            let mut expected = expected.clone();
+            // It was made, even if the journal does not say so yet.
+            if let Some(open) = made {
+                expected.made(open);
+            }
+            expected.settle_doubt();
+            Distrust::find(&connection, &expected)
+        })??;
         let mut distrust = write(&self.0.distrust);
         let is_other = *distrust != found;
         *distrust = found;
         drop(distrust);
         if is_other {
-            self.next_generation();
+            self.forget_directory();
         }
         Ok(is_other)
     }
@@ -385,6 +190,13 @@ impl Store {
     /// Records that the last change was not made, if the process stopped
     /// between its entry and its commit.
     pub(crate) fn settle_last_change(&self, begin: Begin) -> Result<(), StoreError> {
+        // A change that was made and is not there is no crash: somebody put an
+        // older database back, which holding it against the journal finds.
+        let open = self.0.folder.expected(|expected| expected.open_change())?;
+        if begin == Begin::Known && open.is_none_or(|open| open <= self.revision()) {
+            return Ok(());
+        }
+        self.0.folder.fold()?;
         let last = "SELECT revision, who, what, target FROM acts WHERE kind = 'change'
             AND n > coalesce((SELECT max(n) FROM acts WHERE kind = 'undone'), 0) ORDER BY n DESC LIMIT 1";
         let reading = self.0.database.reading();
@@ -398,12 +210,7 @@ impl Store {
             return Ok(());
         };
         let revision = uint(revision);
-        // A change that was made and is not there is no crash: somebody put an
-        // older database back, which holding it against the journal finds.
-        let is_open = match begin {
-            Begin::Known => self.0.folder.expected()?.open_change() == Some(revision),
-            Begin::OfFormat1 => true,
-        };
+        let is_open = begin == Begin::OfFormat1 || open == Some(revision);
         if revision <= self.revision() || !is_open {
             return Ok(());
         }

@@ -8,39 +8,17 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::StoreError;
-use crate::journal::{Mac, hex, parse_mac};
+use crate::journal::{Hex, RowKey, Rows};
 
 mod distrust;
+mod table;
 
 pub(crate) use distrust::{DENIES_ALL, Distrust};
-
-/// Every table whose rows decide something. All of their columns are in a
-/// row's digest, so a new column needs nothing here; a new table does, and a
-/// test asks for it.
-pub(crate) const TABLES: [&str; 7] = [
-    "names",
-    "servers",
-    "secrets",
-    "policies",
-    "policy_versions",
-    "grants",
-    "grant_servers",
-];
-
-/// 32 bytes that are written as hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Hex(pub(crate) Mac);
-
-/// Which row: its table, then its primary key as SQLite writes it in JSON,
-/// such as `grants["g-1"]`.
-pub(crate) type RowKey = String;
-
-/// Rows and their digests; `None` is a row that is not there.
-pub(crate) type Rows = BTreeMap<RowKey, Option<Hex>>;
+pub(crate) use table::Table;
 
 /// What the journal says about the control plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,12 +45,20 @@ impl Expected {
     /// What is there now, believed as it stands: where the journal did not say
     /// so before.
     pub(crate) fn as_found(connection: &Connection, revision: u64) -> Result<Self, StoreError> {
+        let mut rows = BTreeMap::new();
+        each_row(connection, |key, digest| {
+            rows.insert(key.to_owned(), digest);
+        })?;
         Ok(Self {
             revision,
-            rows: all_rows(connection)?,
+            rows,
             pending: None,
             doubt: false,
         })
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.doubt
     }
 
     /// Entries are missing here, or cannot be used: one of them may have been a
@@ -147,15 +133,23 @@ impl Expected {
 
     /// The rows that are not what they have to be.
     pub(crate) fn differing(&self, connection: &Connection) -> Result<Vec<RowKey>, StoreError> {
-        let mut found = all_rows(connection)?;
         let mut differing = Vec::new();
-        for (key, digest) in &self.rows {
-            if found.remove(key) != Some(*digest) {
-                differing.push(key.clone());
+        let mut known = 0;
+        each_row(connection, |key, digest| {
+            let expected = self.rows.get(key);
+            known += usize::from(expected.is_some());
+            // One that nobody put there differs, too.
+            if expected != Some(&digest) {
+                differing.push(key.to_owned());
             }
+        })?;
+        if known < self.rows.len() {
+            let mut gone = self.rows.clone();
+            each_row(connection, |key, _| {
+                gone.remove(key);
+            })?;
+            differing.extend(gone.into_keys());
         }
-        // Rows that nobody put there.
-        differing.extend(found.into_keys());
         Ok(differing)
     }
 
@@ -175,17 +169,12 @@ impl Expected {
     /// Forgets the rows that are there only as long as this one is: one that
     /// somebody took away before cannot be taken away with it any more.
     fn forget_below(&mut self, key: &str) {
-        let Some((table, id)) = key.trim_end_matches(']').split_once('[') else {
+        let Some((table, _)) = Table::of(key) else {
             return;
         };
-        let tables: &[&str] = match table {
-            "policies" => &["policy_versions"],
-            "servers" => &["secrets"],
-            "grants" => &["grant_servers", "secrets"],
-            _ => &[],
-        };
-        for table in tables {
-            let prefix = format!("{table}[{id},");
+        let id = key.trim_start_matches(table.name()).trim_end_matches(']');
+        for table in table.below() {
+            let prefix = format!("{}{id},", table.name());
             let below = self.rows.range(prefix.clone()..);
             let below: Vec<_> = below
                 .map(|(row, _)| row.clone())
@@ -202,7 +191,7 @@ impl Expected {
 pub(crate) fn watch(connection: &Connection) -> rusqlite::Result<()> {
     let mut sql =
         "BEGIN; CREATE TEMP TABLE touched (tbl TEXT NOT NULL, key TEXT NOT NULL);".to_owned();
-    for table in TABLES {
+    for table in Table::ALL.map(Table::name) {
         for (event, sides) in [
             ("INSERT", &["NEW"][..]),
             ("UPDATE", &["OLD", "NEW"]),
@@ -238,20 +227,22 @@ pub(crate) fn touched(connection: &Connection) -> Result<Rows, StoreError> {
         .collect()
 }
 
-/// Every row there is.
-fn all_rows(connection: &Connection) -> Result<BTreeMap<RowKey, Hex>, StoreError> {
-    let mut found = BTreeMap::new();
-    for table in TABLES {
+/// Shows every row there is: its key and its digest.
+fn each_row(connection: &Connection, mut show: impl FnMut(&str, Hex)) -> Result<(), StoreError> {
+    let mut place = String::new();
+    for table in Table::ALL.map(Table::name) {
         let key = key_of(connection, table, "")?;
         let mut statement = connection.prepare(&format!("SELECT {key}, * FROM {table}"))?;
         let names = column_names(&statement);
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let key: String = row.get(0)?;
-            found.insert(format!("{table}{key}"), digest(table, &names, row)?);
+            place.clear();
+            place.push_str(table);
+            place.push_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
+            show(&place, digest(table, &names, row)?);
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn one_row(connection: &Connection, table: &str, key: &str) -> Result<Option<Hex>, StoreError> {
@@ -318,24 +309,6 @@ fn key_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Str
     let mut statement = connection
         .prepare_cached("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?;
     statement.query_map([table], |row| row.get(0))?.collect()
-}
-
-// === impl Hex ===
-
-impl Serialize for Hex {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let bytes = parse_mac(text.as_bytes());
-        bytes
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom("not 64 hexadecimal digits"))
-    }
 }
 
 #[cfg(test)]

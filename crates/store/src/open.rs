@@ -1,6 +1,6 @@
 //! Opening a data directory: lock, key, schema, replay.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -8,188 +8,24 @@ use provost_policy::Moment;
 
 use crate::backup::remove_copy;
 use crate::change::read_revision;
-use crate::checkpoint::{self, Begin, Checkpoint};
+use crate::checkpoint::{self, Begin, Checkpoint, Tail};
 use crate::clock::{Boot, Clock, KeptLine, wall};
 use crate::control::Expected;
-use crate::database::{Database, SCHEMA, damage_in, database_path, meta, set_meta, uint};
+use crate::database::{Database, SCHEMA, meta, set_meta};
 use crate::fold::{self, Base, FoldThread, Folder};
+use crate::guard::lock;
 use crate::ids::random_name;
 use crate::journal::{FORMAT, Journal, SEGMENT_BYTES, Syncer, first_entry, recover, segments};
-use crate::keys::{Keyring, create_private_dir, key_path, write_private};
+use crate::keys::Keyring;
+use crate::locations::{database_path, id_path, journal_directory, key_path};
 use crate::lock::lock_directory;
+use crate::private::{create_private_dir, write_private};
 use crate::store::{Inner, Running};
 use crate::timeline::{Restored, Timeline};
-use crate::{Act, Actor, AdminAct, Damage, Entry, Store, StoreError};
+use crate::{Act, Actor, AdminAct, Entry, Locations, OpenError, OpenReport, Store, StoreError};
 
-/// Where a store keeps its things.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Locations {
-    /// The data directory: journal and database. Created with mode 0700.
-    pub data: PathBuf,
-    /// The configuration directory: the key file. Not beside the data.
-    pub config: PathBuf,
-}
-
-/// What opening found.
-#[derive(Debug, Clone, Default)]
-pub struct OpenReport {
-    /// Bytes of an unfinished last entry that were cut off: the process or
-    /// the machine stopped while writing it, nobody was told it was written.
-    pub torn_bytes: u64,
-    /// Damaged places; what is intact around them is used.
-    pub damage: Vec<Damage>,
-    /// Entries read to bring the counters up to date.
-    pub replayed: u64,
-    /// Intended calls whose end nobody knows, because the last process
-    /// stopped before it wrote one.
-    pub unknown: u64,
-}
-
-/// Why a store was not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error("data directory `{}` is locked by {}", path.display(), holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")))]
-    Locked {
-        /// The data directory.
-        path: PathBuf,
-        /// The other process, if it wrote its id.
-        holder: Option<u32>,
-    },
-    /// The database is newer than this program.
-    #[error("data directory `{}` has schema {found}, this program knows {known}", path.display())]
-    Newer {
-        /// The data directory.
-        path: PathBuf,
-        /// The schema found.
-        found: u32,
-        /// The newest schema this program knows.
-        known: u32,
-    },
-    /// The journal holds what this program cannot know the meaning of.
-    #[error("the journal of data directory `{}` cannot be read by this program: {place}", path.display())]
-    UnknownEntry {
-        /// The data directory.
-        path: PathBuf,
-        /// Which segment, which line, and what is there.
-        place: Damage,
-    },
-    /// What entries before a place amount to is not known any more.
-    #[error("the journal of data directory `{}` does not say what counts: {what}", path.display())]
-    HistoryMissing {
-        /// The data directory.
-        path: PathBuf,
-        /// What is missing.
-        what: String,
-    },
-    /// The key file can be read by others.
-    #[error("key file `{}` has mode {mode:04o}", path.display())]
-    KeyMode {
-        /// The key file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// The key file belongs to another user.
-    #[error("key file `{}` belongs to user {owner}, not to {us}", path.display())]
-    KeyOwner {
-        /// The key file.
-        path: PathBuf,
-        /// Its owner.
-        owner: u32,
-        /// The user of this process.
-        us: u32,
-    },
-    /// There is sealed data and no key for it.
-    #[error("key file `{}` is missing", path.display())]
-    KeyMissing {
-        /// The key file.
-        path: PathBuf,
-    },
-    /// The key file does not hold keys.
-    #[error("key file `{}` cannot be understood: {reason}", path.display())]
-    KeyFormat {
-        /// The key file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A file or directory could not be used.
-    #[error("`{}` could not be {action}: {source}", path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What was tried, such as `opened`.
-        action: &'static str,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The database could not be used.
-    #[error("the database of `{}` could not be used: {source}", path.display())]
-    Database {
-        /// The data directory.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// The database is not what this program wrote.
-    #[error("the database `{}` is damaged: {what}", path.display())]
-    DatabaseDamaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, in words.
-        what: String,
-    },
-    /// Something else about the store.
-    #[error(transparent)]
-    Store(#[from] crate::StoreError),
-}
-
-// === impl OpenError ===
-
-impl OpenError {
-    /// What SQLite said of the database of a data directory.
-    pub(crate) fn database(data: &Path, source: rusqlite::Error) -> Self {
-        match damage_in(&source) {
-            Some(what) => Self::DatabaseDamaged {
-                path: database_path(data),
-                what,
-            },
-            None => Self::Database {
-                path: data.to_owned(),
-                source,
-            },
-        }
-    }
-
-    /// What the user may do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Locked { .. } => Some(
-                "one daemon serves a data directory; stop the other, or use another directory".to_owned(),
-            ),
-            Self::Newer { .. } => Some("use a newer `provost`".to_owned()),
-            Self::UnknownEntry { .. } => Some(
-                "the journal was left as it is; use the `provost` that wrote it, or a newer one".to_owned(),
-            ),
-            Self::KeyMode { path, .. } => Some(format!("chmod 600 {}", path.display())),
-            Self::KeyOwner { .. } => Some("run as the user who owns the data directory".to_owned()),
-            Self::KeyMissing { .. } => Some(
-                "put the key file back; without it the sealed secrets and the journal's chain cannot be read".to_owned(),
-            ),
-            Self::HistoryMissing { .. } => Some(
-                "put the file back, or restore a backup; without it limits would begin anew".to_owned(),
-            ),
-            Self::KeyFormat { .. } => Some("put the key file back from a copy".to_owned()),
-            Self::DatabaseDamaged { .. } => Some(
-                "somebody or something other than `provost` changed the file; restore a backup with `provost restore`".to_owned(),
-            ),
-            Self::Io { .. } | Self::Database { .. } | Self::Store(_) => None,
-        }
-    }
-}
+/// Rows of so much journal are made, and compared, in no time.
+const QUICK: u64 = 1 << 20;
 
 // === impl Store ===
 
@@ -207,7 +43,7 @@ impl Store {
     pub fn open_with(locations: &Locations, segment_bytes: u64) -> Result<Store, OpenError> {
         let data = &locations.data;
         create_private_dir(data)?;
-        let lock = lock_directory(data)?;
+        let locked = lock_directory(data)?;
         remove_copy(data);
         let (id, keys) = open_keys(locations)?;
         let database = Arc::new(Database::open(data)?);
@@ -229,7 +65,10 @@ impl Store {
             None if kind == Begin::OfFormat1 => {
                 fold::counters_of_format_1(&database.reading(), begin.of_format_1.as_deref())?
             }
-            None if begin.reaches(0) => Checkpoint::default(),
+            None if begin.reaches(0) => Checkpoint {
+                tail: Some(Tail::after(0)),
+                ..Checkpoint::default()
+            },
             None => {
                 return Err(OpenError::HistoryMissing {
                     path: data.clone(),
@@ -237,8 +76,8 @@ impl Store {
                 });
             }
         };
-        let first = base.segment.min(folded.map_or(0, |at| at.end.segment));
-        let found = recover(&directory, &keys.chain(), first, folded.map(|at| at.end))
+        let known = base.place().end;
+        let found = recover(&directory, &keys.chain(), known, folded.map(|at| at.end))
             .map_err(in_journal)?;
         if let Some(place) = found.unknown() {
             return Err(OpenError::UnknownEntry {
@@ -279,13 +118,12 @@ impl Store {
         )?;
         let folder = Arc::new(folder);
         let maintenance = Arc::clone(folder.maintenance());
-        let replayed = folder.fold()?;
-        let unknown = count_unknown(&database).map_err(in_database)?;
+        let replayed = folder.count()?;
         let revision = read_revision(&database.reading()).map_err(in_database)?;
         let running = Running {
             syncer: Syncer::start(&journal).map_err(in_journal)?,
-            fold_thread: FoldThread::start(&folder).map_err(in_journal)?,
-            lock,
+            fold_thread: FoldThread::default(),
+            lock: locked,
         };
         let mut damage = begin.damage;
         damage.extend(found.damage);
@@ -293,7 +131,6 @@ impl Store {
             torn_bytes: found.torn_bytes,
             damage,
             replayed,
-            unknown,
         };
         let store = Store(Arc::new(Inner {
             locations: locations.clone(),
@@ -309,6 +146,7 @@ impl Store {
             changing: Mutex::new(()),
             maintenance,
             distrust: RwLock::default(),
+            kept: Mutex::default(),
             listeners: RwLock::new(Vec::new()),
             running: Mutex::new(Some(running)),
         }));
@@ -318,16 +156,12 @@ impl Store {
         if pruned > 0 {
             store.forget_rows(pruned)?;
         }
-        let folder = &store.0.folder;
-        let removed = folder.forget_rows_of_nothing()?;
-        if removed > 0 {
-            tracing::error!(
-                rows = removed,
-                "records of entries that the journal does not have stood in the database; they were removed"
-            );
-        }
-        if store.report().damage.is_empty() && !folder.has_rows_of(&found.tail)? {
-            folder.compare_records()?;
+        // Calls need no rows, so they do not wait for many of them. A journal that
+        // is damaged itself is no measure of its records.
+        let is_measure = store.report().damage.is_empty();
+        let later = is_measure && store.journal_bytes()? > QUICK;
+        if is_measure && !later {
+            store.0.folder.make_good()?;
         }
         store
             .0
@@ -348,6 +182,10 @@ impl Store {
         store.record_format()?;
         store.reseal_if_needed()?;
         store.log_report();
+        if let Some(running) = lock(&store.0.running).as_mut() {
+            let folder = Arc::clone(&store.0.folder);
+            running.fold_thread = FoldThread::start(folder, later).map_err(in_journal)?;
+        }
         Ok(store)
     }
 
@@ -367,21 +205,24 @@ impl Store {
                     .execute("DELETE FROM counters", [])?;
             }
             Begin::Known => {
-                if inner.folder.settle_doubt()? {
+                let (was_in_doubt, open, last) = inner.folder.expected(|expected| {
+                    let was_in_doubt = expected.settle_doubt();
+                    (was_in_doubt, expected.open_change(), expected.revision)
+                })?;
+                if was_in_doubt {
                     tracing::error!(
                         "entries of the journal that may have changed grants, servers or policies are missing: \
                          none of these is in force until it is made anew; or restore a backup"
                     );
                 }
-                let expected = inner.folder.expected()?;
-                if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
+                if let Some(open) = open.filter(|it| *it <= self.revision()) {
                     inner.journal.append_made(inner.clock.now(), open)?;
                 }
                 // A number is never used for two changes.
-                if expected.revision > self.revision() {
+                if last > self.revision() {
                     let writing = inner.database.writing();
-                    set_meta(&writing, "revision", &expected.revision.to_string())?;
-                    inner.revision.store(expected.revision, Ordering::Release);
+                    set_meta(&writing, "revision", &last.to_string())?;
+                    inner.revision.store(last, Ordering::Release);
                 }
             }
         }
@@ -480,16 +321,6 @@ impl Store {
     }
 }
 
-/// Where the segments of a data directory are.
-pub(crate) fn journal_directory(data: &Path) -> PathBuf {
-    data.join("journal")
-}
-
-/// Where the id of a data directory is: it names the key file.
-pub(crate) fn id_path(data: &Path) -> PathBuf {
-    data.join("id")
-}
-
 /// Reads the id of a data directory.
 pub(crate) fn read_id(data: &Path) -> Result<Option<String>, OpenError> {
     let path = id_path(data);
@@ -576,14 +407,4 @@ fn resume_clock(
     set_meta(&connection, "boot", &keep.boot)?;
     set_meta(&connection, "steady_offset", &keep.offset.to_string())?;
     Ok(clock)
-}
-
-/// Calls that the last process intended and whose end it did not write.
-fn count_unknown(database: &Database) -> rusqlite::Result<u64> {
-    let count = "SELECT count(*) FROM records INDEXED BY open_calls WHERE status IS NULL AND decision = 'allow'
-        AND n > coalesce((SELECT max(n) FROM acts WHERE kind = 'start'), 0)";
-    database
-        .reading()
-        .query_row(count, [], |row| row.get(0))
-        .map(uint)
 }

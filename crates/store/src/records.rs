@@ -1,12 +1,13 @@
 //! Records: what the journal says, as rows to search.
 
+mod query;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use serde::Serialize;
 
-use crate::audit::as_time;
 use crate::database::{int, uint};
-use crate::{CallId, Decision, Status, Store, StoreError};
+use crate::{CallId, Decision, Status, StoreError};
 
 /// Which records. Empty fields select everything.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,10 @@ pub struct Filter {
     /// Only entries with a higher number: where the last page ended, or
     /// where one follows.
     pub after: Option<u64>,
+    /// Only records that are new or have ended since this entry, in the order in
+    /// which that happened, whatever `order` says. [`Record::changed`] is where
+    /// to go on.
+    pub changed_after: Option<u64>,
     /// Only entries with a lower number.
     pub before: Option<u64>,
     /// In which order.
@@ -95,6 +100,10 @@ pub struct Record {
     pub latency_us: Option<u64>,
     /// What the shadow policy says.
     pub shadow: Option<ShadowRecord>,
+    /// The number of the entry that last said something of it: its first one, or
+    /// that of its outcome.
+    #[serde(skip)]
+    pub changed: u64,
 }
 
 /// How many calls there were, and how they were decided.
@@ -121,57 +130,10 @@ pub struct ShadowRecord {
     pub message: Option<String>,
 }
 
-// === impl Store ===
-
-impl Store {
-    /// Records that match, folded up to this moment.
-    ///
-    /// They are all in memory at once, so ask for many in pages: with a
-    /// [`Filter::limit`], the oldest first, and [`Filter::after`] the number
-    /// of the last one of the page before.
-    pub fn records(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
-        self.0.folder.fold()?;
-        // It may look through every row, and the gateway's view of the control
-        // plane must not wait for that.
-        let connection = self.0.database.reading_alone()?;
-        let mut records = Vec::new();
-        each_record(&connection, filter, |record| {
-            records.push(record);
-            Ok(())
-        })?;
-        Ok(records)
-    }
-
-    /// The tools that were called and allowed under each policy of a server, by
-    /// the policy's name, as far as records are kept.
-    pub fn tools_called(&self, server: &str) -> Result<Vec<(String, String)>, StoreError> {
-        self.0.folder.fold()?;
-        let connection = self.0.database.reading_alone()?;
-        let mut statement = connection.prepare(
-            "SELECT DISTINCT policy, tool FROM records \
-             WHERE server = ?1 AND decision = 'allow' AND policy IS NOT NULL AND tool IS NOT NULL",
-        )?;
-        let rows = statement.query_map([server], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Counts the records since a moment (unix time in microseconds), folded up
-    /// to this one.
-    pub fn tally_since(&self, since: u64) -> Result<Tally, StoreError> {
-        self.0.folder.fold()?;
-        let connection = self.0.database.reading_alone()?;
-        let (calls, denied) = connection.query_row(
-            "SELECT COUNT(*), COUNT(*) FILTER (WHERE decision <> 'allow') FROM records WHERE at >= ?1",
-            [int(since)],
-            |row| Ok((uint(row.get(0)?), uint(row.get(1)?))),
-        )?;
-        Ok(Tally { calls, denied })
-    }
-}
-
 pub(crate) const COLUMNS: &str = "n, call, at, grant_id, label, server, method, tool, policy, version, decision, \
     rule, message, keys, retry, status, http, latency, shadow, policy_grant, \
-    (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline)";
+    (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline), \
+    coalesce(changed, n)";
 
 /// Shows every record that matches, one at a time.
 pub(crate) fn each_record(
@@ -180,9 +142,10 @@ pub(crate) fn each_record(
     mut show: impl FnMut(Record) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (conditions, values) = filter.conditions();
-    let order = match filter.order {
-        Order::NewestFirst => "DESC",
-        Order::OldestFirst => "ASC",
+    let order = match (filter.changed_after, filter.order) {
+        (Some(_), _) => "changed",
+        (None, Order::NewestFirst) => "n DESC",
+        (None, Order::OldestFirst) => "n",
     };
     let limit = if filter.limit == 0 {
         -1
@@ -190,7 +153,7 @@ pub(crate) fn each_record(
         int(filter.limit as u64)
     };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY n {order} LIMIT {limit}"
+        "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY {order} LIMIT {limit}"
     ))?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
@@ -259,7 +222,21 @@ pub(crate) fn record_from(row: &Row<'_>) -> Result<Record, StoreError> {
             .map(|text| serde_json::from_str(&text))
             .transpose()
             .map_err(|_| odd("its shadow"))?,
+        changed: uint(row.get(22)?),
     })
+}
+
+/// A moment as people and spreadsheets read it.
+pub(crate) fn time(micros: u64) -> String {
+    i64::try_from(micros)
+        .ok()
+        .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
+        .map_or_else(|| micros.to_string(), |time| time.to_string())
+}
+
+/// The same for serde.
+pub(crate) fn as_time<S: serde::Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&time(*micros))
 }
 
 // === impl Filter ===
@@ -296,6 +273,7 @@ impl Filter {
             ("at >= ?", self.since),
             ("at < ?", self.until),
             ("n > ?", self.after),
+            ("changed > ?", self.changed_after),
             ("n < ?", self.before),
         ] {
             if let Some(bound) = bound {

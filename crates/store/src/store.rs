@@ -10,11 +10,13 @@ use provost_policy::ledger::Ledger;
 use crate::clock::Clock;
 use crate::control::Distrust;
 use crate::database::Database;
+use crate::directory::Kept;
 use crate::fold::{FoldThread, Folder};
+use crate::follow::Following;
 use crate::guard::{lock, read, write};
 use crate::journal::{Journal, Syncer, segment_path, segments};
 use crate::keys::Keyring;
-use crate::{JournalError, Locations, OpenReport, StoreError};
+use crate::{Damage, JournalError, Locations, StoreError};
 
 /// One open data directory. Cheap to clone; the last clone that goes away
 /// closes it. Blocks: nothing here but [`Store::journal`] and
@@ -40,8 +42,22 @@ pub(crate) struct Inner {
     pub(crate) maintenance: Arc<Mutex<()>>,
     /// What the database holds and the journal does not say.
     pub(crate) distrust: RwLock<Distrust>,
+    /// What is in force. Taken after `changing`.
+    pub(crate) kept: Mutex<Kept>,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     pub(crate) running: Mutex<Option<Running>>,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Default)]
+pub struct OpenReport {
+    /// Bytes of an unfinished last entry that were cut off: the process or
+    /// the machine stopped while writing it, nobody was told it was written.
+    pub torn_bytes: u64,
+    /// Damaged places in what was read; what is intact around them is used.
+    pub damage: Vec<Damage>,
+    /// Entries read to bring the counters up to date.
+    pub replayed: u64,
 }
 
 pub(crate) type Listener = Box<dyn Fn() + Send + Sync>;
@@ -71,7 +87,7 @@ impl Store {
     /// The counters as of the journal's end: the snapshot and what came
     /// after it. Asked once, at start; nothing is in flight in it.
     pub fn ledger(&self) -> Result<Ledger, StoreError> {
-        Ok(Ledger::restore(self.0.folder.counters()?))
+        self.0.folder.ledger()
     }
 
     /// What opening found.
@@ -125,6 +141,12 @@ impl Store {
         write(&self.0.listeners).push(told);
     }
 
+    /// Follows the records from here on.
+    pub fn follow(&self) -> Following {
+        let progress = Arc::clone(self.0.folder.progress());
+        Following::begin(progress, self.journal())
+    }
+
     /// Closes the store: folds, writes a last entry, syncs, lets go of the
     /// directory. Appends fail from here on. Dropping the last clone does the
     /// same.
@@ -139,11 +161,6 @@ impl Store {
             return Err(JournalError::Closed.into());
         }
         Ok(alone)
-    }
-
-    /// Something else is in force than before.
-    pub(crate) fn next_generation(&self) {
-        self.0.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn tell_change(&self) {
@@ -165,6 +182,10 @@ impl Inner {
         if let Err(error) = self.journal.pay() {
             tracing::warn!(error = %error, "a change that was not made could not be taken back; the next start does it");
         }
+        // The next start has little to read then.
+        if let Err(error) = self.folder.checkpoint_at_the_end() {
+            tracing::warn!(error = %error, "what the entries amount to was not written; the next start reads them");
+        }
         if let Err(error) = self
             .journal
             .append_stop(&self.clock, self.revision.load(Ordering::Acquire))
@@ -180,6 +201,7 @@ impl Inner {
         if let Err(error) = self.folder.fold() {
             tracing::warn!(error = %error, "the journal's end was not folded; the next start does it");
         }
+        self.folder.progress().close();
         // Whoever still holds a clone keeps the connections open; what they
         // wrote is in the file all the same.
         if let Err(error) = self.database.gather() {
