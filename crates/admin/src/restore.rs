@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use provost_store::{Locations, RestoreReport, Trust};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use crate::opening::{PATIENCE, wait_a_moment};
@@ -28,6 +29,8 @@ pub struct Restoration {
     pub restore: Restore,
     /// Whether what is there is put aside.
     pub replace: bool,
+    /// The file in the data directory whose lock keeps others from starting a daemon.
+    pub carried: PathBuf,
     /// Now, for the name of what is put aside.
     pub now: Micros,
 }
@@ -113,11 +116,12 @@ fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restor
         config: locations.config.clone(),
     };
     let swapped = unpack(who, how, &beside).and_then(|report| {
-        std::fs::rename(&real, &aside).map_err(fail)?;
-        match std::fs::rename(&fresh, &real) {
-            Ok(()) => Ok(report),
-            Err(error) => Err(bring_back(&aside, &real).err().unwrap_or(fail(error))),
-        }
+        // Whoever holds it goes on holding it: the file stays the same, not only its name. Where
+        // it cannot be linked, or is not there, another daemon may be the first to open the store.
+        let carried = |data: &Path| data.join(how.carried.file_name().unwrap_or_default());
+        drop(std::fs::hard_link(carried(&real), carried(&fresh)));
+        exchange(&fresh, &real, &aside).map_err(fail)?;
+        Ok(report)
     });
     let report = swapped.inspect_err(|_| {
         // What is left of an archive that was not sound is of no use, and does no harm.
@@ -154,10 +158,15 @@ fn hold(data: &Path) -> Outcome<Option<File>> {
     }
 }
 
-fn bring_back(aside: &Path, real: &Path) -> Outcome {
-    std::fs::rename(aside, real).map_err(|error| {
-        Failure::unavailable(format!("cannot bring back `{}`", aside.display()))
-            .because(error)
-            .hint(format!("move it to `{}` by hand", real.display()))
-    })
+/// Puts `fresh` in the place of `real`, and what was there to `aside`. In one step, where the file
+/// system can do that: a directory that is not there for a moment would be made by whoever looks.
+fn exchange(fresh: &Path, real: &Path, aside: &Path) -> std::io::Result<()> {
+    let swapped = renameat_with(CWD, fresh, CWD, real, RenameFlags::EXCHANGE);
+    match swapped {
+        Ok(()) => std::fs::rename(fresh, aside),
+        Err(_) => {
+            std::fs::rename(real, aside)?;
+            std::fs::rename(fresh, real).inspect_err(|_| drop(std::fs::rename(aside, real)))
+        }
+    }
 }

@@ -27,6 +27,8 @@ pub(crate) enum Hello {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunHello {
+    /// What the person calls it: then this keys the counters, and not the policy's path and the upstream.
+    pub(crate) name: Option<String>,
     /// Where the policy file is: with the upstream it keys the counters.
     pub(crate) policy_path: PathBuf,
     /// Its text.

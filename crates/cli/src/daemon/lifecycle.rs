@@ -19,6 +19,7 @@ use super::local_run::LocalRuns;
 use super::running::{Daemon, Restoring};
 use super::serve::Engine;
 use super::signals::{Signals, end_at_once};
+use super::start::{hold_start, own_program};
 use super::{admin_socket, agent_socket, upkeep};
 use crate::locations::{Places, own_directory};
 use crate::runtime::blocking;
@@ -82,6 +83,7 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
     let upkeep = tokio::spawn(upkeep::hourly(Arc::clone(&daemon), limits.retention));
     let mut data_gone = DataGone::watch(&daemon.places.data);
     ready(&daemon);
+    release_start();
 
     tokio::select! {
         signal = signals.next() => {
@@ -101,14 +103,36 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
     // Whatever the reason: an agent that is greeted from here on must not be served by this engine.
     daemon.stop.cancel();
     upkeep.abort();
+    // Nobody else may start a daemon between the end of this one and its restoration.
+    let restores = lock_restore(&daemon).is_some();
+    let starting = match restores {
+        true => Some(hold_start(&daemon.places).await?),
+        false => None,
+    };
     tokio::select! {
         () = stop(&daemon, admin, agents) => {}
         signal = signals.next() => end_at_once(signal),
     }
     if daemon.again.load(Ordering::Relaxed) {
-        return Err(start_again(&daemon));
+        return Err(start_again(&daemon, starting));
     }
     Ok(())
+}
+
+/// Lets others start a daemon again, after this one has been restored: see [`start_again`].
+fn release_start() {
+    match std::fs::File::open("/dev/null").map(rustix::stdio::dup2_stdin) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!("Standard input could not be closed: {error}"),
+        Err(error) => warn!("Standard input could not be closed: {error}"),
+    }
+}
+
+fn lock_restore(daemon: &Daemon) -> std::sync::MutexGuard<'_, Option<Restoring>> {
+    daemon
+        .restore
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Open files this process and those it starts get by with.
@@ -137,9 +161,14 @@ fn allow_open_files() {
     clippy::disallowed_methods,
     reason = "`cli` starts its own daemon, with the arguments it was started with"
 )]
-fn start_again(daemon: &Daemon) -> Failure {
+fn start_again(daemon: &Daemon, starting: Option<std::fs::File>) -> Failure {
     use std::os::unix::process::CommandExt;
-    let program = match std::env::current_exe() {
+    // The lock goes on as the standard input, which is the one thing that needs no number to be
+    // found again; the fresh daemon closes it once it can be reached.
+    if let Some(Err(error)) = starting.map(rustix::stdio::dup2_stdin) {
+        warn!("Others may start a daemon meanwhile: {error}");
+    }
+    let program = match own_program() {
         Ok(program) => program,
         Err(error) => {
             return Failure::unavailable("the daemon stopped and cannot start again")
@@ -219,11 +248,7 @@ async fn stop(
     if let Err(failure) = closed.await {
         warn!("Closing the store failed: {}", failure.message);
     }
-    let wish = daemon
-        .restore
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+    let wish = lock_restore(daemon).take();
     if let Some(Restoring {
         restore: what,
         told,
@@ -233,6 +258,7 @@ async fn stop(
         let how = Restoration {
             restore: what,
             replace: true,
+            carried: daemon.places.start_lock(),
             now: when::now(),
         };
         let result = blocking(move || restore(&Actor::local(), &locations, &how)).await;

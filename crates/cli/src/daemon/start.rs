@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -39,8 +40,7 @@ pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outc
         }
         own_directory(&places.data)?;
         // Whoever has the lock starts the daemon; everybody else finds it running afterwards.
-        let lock_path = places.start_lock();
-        let lock = blocking(move || lock(&lock_path)).await?;
+        let lock = hold_start(places).await?;
         if let Some(stream) = connect(&places.agent_socket()).await? {
             return Ok(stream);
         }
@@ -59,6 +59,22 @@ pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outc
                 .hint(format!("its log is `{}`", places.daemon_log().display())));
         }
     }
+}
+
+/// Waits until nobody else starts a daemon, and keeps others from it.
+pub(super) async fn hold_start(places: &Places) -> Outcome<File> {
+    let path = places.start_lock();
+    blocking(move || lock(&path)).await
+}
+
+/// The program of this process. After an upgrade that is what was put in its place: the file that
+/// runs here is gone, which Linux says at the end of its name.
+pub(crate) fn own_program() -> std::io::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let replaced = program
+        .to_str()
+        .and_then(|path| path.strip_suffix(" (deleted)"));
+    Ok(replaced.map_or(program.clone(), PathBuf::from))
 }
 
 fn lock(path: &std::path::Path) -> Outcome<File> {
@@ -81,7 +97,7 @@ async fn start(places: &Places) -> Outcome<Started> {
     let fail = |error: std::io::Error| Failure::unavailable("cannot start a daemon").because(error);
     let log_path = places.daemon_log();
     let log = log_file::open(&log_path).map_err(fail)?;
-    let program = std::env::current_exe().map_err(fail)?;
+    let program = own_program().map_err(fail)?;
     let mut child = Command::new(program)
         .arg("--data")
         .arg(&places.data)
