@@ -4,70 +4,41 @@
 //! upstream without a `Permit`, and for a governed call only the stage that
 //! recorded the intent makes one.
 
-mod answer;
-mod asking;
-mod brief;
-mod budget;
-mod directory;
-mod envelope;
-mod eras;
+mod agent;
+mod exchange;
 mod face;
-mod filter;
-mod inbound;
-mod inbox;
-mod listener;
-mod machine;
-mod metrics;
-mod modern;
-mod outgoing;
-mod outlet;
+mod host;
+mod message;
 mod path;
-mod patience;
-mod permit;
-mod present;
-mod probe;
-mod protocol;
-mod random;
-mod relay;
-mod route;
-mod session;
-mod settings;
-mod socket;
-mod splice;
-mod sse;
 mod stage;
-mod tasks;
-mod threads;
-mod tls;
-mod turns;
+mod state;
+mod text;
 mod upstream;
-mod worker;
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use provost_store::{GrantId, Processes, Server, ServerId, Store, StoreError};
+use provost_store::{Processes, Server, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-pub use budget::Standing;
-pub use listener::ListenError;
-pub use probe::{ArgumentReport, ServerFailed, ServerFault, ServerReport, ToolReport};
-pub use settings::{Listen, Settings, TlsFiles, Wrapper};
+pub use exchange::probe::{ArgumentReport, ServerFailed, ServerFault, ServerReport, ToolReport};
+pub use face::listener::ListenError;
+pub use face::stdio::{ChildOverride, StdioAgent};
+pub use host::budget::Standing;
+pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
 
-use crate::directory::Directory;
-use crate::protocol::Era;
-use crate::session::Session;
-use crate::stage::continuation::{LIFETIME, Seals};
-use crate::threads::Threads;
+use crate::agent::session::Session;
+use crate::host::threads::Threads;
+use crate::message::continuation::{LIFETIME, Seals};
+use crate::state::directory::Directory;
+use crate::state::worker::{Shared, Worker};
+use crate::text::era::Era;
 use crate::upstream::Children;
 use crate::upstream::child::{ChildBounds, ChildSpec};
 use crate::upstream::process::Program;
-use crate::worker::{Shared, Worker};
 
 /// Sessions that nobody uses are not looked for more often.
 const LEAST_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
@@ -83,7 +54,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     threads: Threads,
-    tls: tls::Connector,
+    tls: host::tls::Connector,
     agents: AtomicU64,
     /// Held while the directory is replaced, so that the newest one stays.
     reloading: Mutex<()>,
@@ -91,30 +62,6 @@ struct Inner {
     closed: AtomicBool,
     listening: Mutex<Option<SocketAddr>>,
     accepting: CancellationToken,
-}
-
-/// One agent on stdio, as the unix socket's hello described it.
-#[derive(Debug, Clone)]
-pub struct StdioAgent {
-    /// The grant it works under; authenticated by the caller.
-    pub grant: GrantId,
-    /// The server it speaks to.
-    pub server: ServerId,
-    /// With `provost run`: the agent's own child process.
-    pub child: Option<ChildOverride>,
-}
-
-/// What `provost run` starts for its agent, instead of the registered command.
-#[derive(Debug, Clone)]
-pub struct ChildOverride {
-    /// The program.
-    pub command: OsString,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-    /// Its working directory.
-    pub directory: PathBuf,
-    /// Its whole environment.
-    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// The gateway cannot start.
@@ -160,7 +107,7 @@ impl Gateway {
         let background = threads.background();
         let shared = Arc::new(Shared::new(store, ledger, seals, settings, background));
         let bounds = ChildBounds {
-            most: machine::files(shared.settings.max_children).children,
+            most: host::machine::files(shared.settings.max_children).children,
             most_of_grant: shared.settings.max_children_per_grant,
             wrapper: shared.settings.wrapper.clone(),
             idle: shared.settings.idle_child,
@@ -171,7 +118,7 @@ impl Gateway {
                 .min(std::time::Duration::from_secs(60)),
             turn: shared.settings.call_timeout,
         };
-        let inbox = inbox::new(Worker::background(&shared));
+        let inbox = exchange::inbox::new(Worker::background(&shared));
         let children = Arc::new(Children::new(threads.background(), inbox, bounds));
         let sweep = Arc::clone(&children).sweep(shared.stopping.clone());
         threads.background().spawn(sweep);
@@ -180,7 +127,7 @@ impl Gateway {
         let gateway = Self(Arc::new(Inner {
             shared,
             threads,
-            tls: tls::Connector::default(),
+            tls: host::tls::Connector::default(),
             agents: AtomicU64::new(0),
             reloading: Mutex::new(()),
             closed: AtomicBool::new(false),
@@ -284,7 +231,7 @@ impl Gateway {
                 // before, a grant that was just revoked would go on.
                 None => before.closed(),
             },
-            |before, after| inbox::after_reload(shared, before, after),
+            |before, after| exchange::inbox::after_reload(shared, before, after),
         );
         result
     }
@@ -302,7 +249,8 @@ impl Gateway {
         if let Some(address) = *listening {
             return Ok(address);
         }
-        let address = listener::open(&self.0.shared, &self.0.threads, listen, &self.0.accepting)?;
+        let address =
+            face::listener::open(&self.0.shared, &self.0.threads, listen, &self.0.accepting)?;
         *listening = Some(address);
         debug!(%address, "Listening for agents");
         Ok(address)
@@ -368,7 +316,7 @@ impl Gateway {
             .0
             .threads
             .background()
-            .spawn(async move { probe::run(&worker, &server).await });
+            .spawn(async move { exchange::probe::run(&worker, &server).await });
         probe
             .await
             .unwrap_or_else(|_| Err(ServerFault::Broken.into()))
@@ -379,7 +327,7 @@ impl Gateway {
     pub fn metrics(&self) -> String {
         let shared = &self.0.shared;
         let children = shared.children.get();
-        let gauges = metrics::Gauges {
+        let gauges = host::metrics::Gauges {
             sessions: shared.sessions.len(),
             children: children.map_or(0, |children| children.running()),
             child_users: children.map_or(0, |children| children.users()),

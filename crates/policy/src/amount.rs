@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 /// Reads what `Display` wrote; sums may be larger than [`Amount::parse`] takes.
-fn read_back(text: &str) -> Option<Amount> {
+pub(crate) fn read_back(text: &str) -> Option<Amount> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !plain(whole) || !plain(fraction) || fraction.len() > 9 {

@@ -25,13 +25,12 @@ use crate::limit::{Charge, CounterId};
 use counter::{Counter, Saved};
 
 /// All counters of one daemon.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     slots: HashMap<CounterId, usize>,
-    counters: Vec<Slot>,
+    /// A place is used again when its counter was dropped.
+    counters: Vec<Option<Held>>,
     free: Vec<usize>,
-    /// Slots whose counters changed since somebody asked, none twice.
-    dirty: Vec<usize>,
     /// Kept between calls so that reserving does not allocate.
     scratch: Vec<Option<usize>>,
     /// Where the search for idle counters goes on.
@@ -76,15 +75,7 @@ pub struct CounterState {
     saved: Saved,
 }
 
-/// A place for a counter; used again when its counter was dropped.
-#[derive(Debug, Default)]
-struct Slot {
-    held: Option<Held>,
-    /// Whether it stands in `Ledger::dirty`, where it stays when its counter goes.
-    listed: bool,
-}
-
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     id: CounterId,
     counter: Counter,
@@ -138,7 +129,6 @@ impl Ledger {
         };
         if let Some(held) = self.held_mut(Some(slot)) {
             held.counter.refund(id.window, amount, at);
-            self.mark(slot);
         }
     }
 
@@ -183,7 +173,7 @@ impl Ledger {
 
     /// Every counter, sorted; `concurrent` ones do not outlive the process.
     pub fn snapshot(&self) -> Vec<CounterState> {
-        let held = self.counters.iter().filter_map(|slot| slot.held.as_ref());
+        let held = self.counters.iter().flatten();
         let mut states: Vec<_> = held.filter_map(Held::state).collect();
         states.sort_by(|one, other| one.id.cmp(&other.id));
         states
@@ -195,27 +185,9 @@ impl Ledger {
         for CounterState { id, saved } in states {
             ledger.slots.insert(id.clone(), ledger.counters.len());
             let counter = Counter::from_saved(saved);
-            let held = Some(Held { id, counter });
-            ledger.counters.push(Slot {
-                held,
-                listed: false,
-            });
+            ledger.counters.push(Some(Held { id, counter }));
         }
         ledger
-    }
-
-    /// The counters that changed since this was last asked.
-    pub fn take_dirty(&mut self) -> Vec<CounterState> {
-        let mut states = Vec::with_capacity(self.dirty.len());
-        for slot in self.dirty.drain(..) {
-            let Some(slot) = self.counters.get_mut(slot) else {
-                continue;
-            };
-            slot.listed = false;
-            // The counter may have been dropped since.
-            states.extend(slot.held.as_ref().and_then(Held::state));
-        }
-        states
     }
 
     fn reserve_in(
@@ -261,7 +233,7 @@ impl Ledger {
     }
 
     fn drop_if_idle(&mut self, slot: usize, now: Moment) -> Option<CounterId> {
-        let place = &mut self.counters.get_mut(slot)?.held;
+        let place = self.counters.get_mut(slot)?;
         let held = place.take_if(|held| held.counter.expire(held.id.window, now))?;
         self.slots.remove(&held.id);
         self.free.push(slot);
@@ -304,17 +276,16 @@ impl Ledger {
         let slot = slot.unwrap_or_else(|| self.insert(id));
         if let Some(held) = self.held_mut(Some(slot)) {
             held.counter.add(id.window, amount, at);
-            self.mark(slot);
         }
     }
 
     fn insert(&mut self, id: &CounterId) -> usize {
         let slot = self.free.pop().unwrap_or(self.counters.len());
         if slot == self.counters.len() {
-            self.counters.push(Slot::default());
+            self.counters.push(None);
         }
         if let Some(place) = self.counters.get_mut(slot) {
-            place.held = Some(Held {
+            *place = Some(Held {
                 id: id.clone(),
                 counter: Counter::new(id),
             });
@@ -323,20 +294,12 @@ impl Ledger {
         slot
     }
 
-    fn mark(&mut self, slot: usize) {
-        if let Some(place) = self.counters.get_mut(slot)
-            && !std::mem::replace(&mut place.listed, true)
-        {
-            self.dirty.push(slot);
-        }
-    }
-
     fn counter(&self, slot: Option<usize>) -> Option<&Counter> {
-        Some(&self.counters.get(slot?)?.held.as_ref()?.counter)
+        Some(&self.counters.get(slot?)?.as_ref()?.counter)
     }
 
     fn held_mut(&mut self, slot: Option<usize>) -> Option<&mut Held> {
-        self.counters.get_mut(slot?)?.held.as_mut()
+        self.counters.get_mut(slot?)?.as_mut()
     }
 }
 

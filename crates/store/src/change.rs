@@ -314,6 +314,7 @@ impl Store {
             return Err(error.into());
         }
         inner.revision.store(revision, Ordering::Release);
+        self.follow_change(&connection, &rows);
         drop((connection, changing));
         if let Err(error) = inner.journal.append_made(inner.clock.now(), revision) {
             // It was made all the same: the next change or the next start says so.
@@ -323,7 +324,6 @@ impl Store {
             // What was refused stays refused.
             tracing::error!(error = %error, "the control plane could not be held against the journal");
         }
-        self.next_generation();
         self.tell_change();
         Ok(made.value)
     }
@@ -332,19 +332,27 @@ impl Store {
     /// not in force. Tells whether that is something else than before.
     pub(crate) fn hold_against_journal(&self) -> Result<bool, StoreError> {
         let _changing = lock(&self.0.changing);
-        let mut expected = self.0.folder.expected()?;
-        // It was made, even if the journal does not say so yet.
-        if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
-            expected.made(open);
-        }
-        expected.settle_doubt();
-        let found = Distrust::find(&self.0.database.reading(), &expected)?;
+        let found = self.0.folder.expected(|expected| {
+            let open = expected.open_change();
+            let made = open.filter(|it| *it <= self.revision());
+            let connection = self.0.database.reading();
+            if made.is_none() && !expected.is_in_doubt() {
+                return Distrust::find(&connection, expected);
+            }
+            let mut expected = expected.clone();
+            // It was made, even if the journal does not say so yet.
+            if let Some(open) = made {
+                expected.made(open);
+            }
+            expected.settle_doubt();
+            Distrust::find(&connection, &expected)
+        })??;
         let mut distrust = write(&self.0.distrust);
         let is_other = *distrust != found;
         *distrust = found;
         drop(distrust);
         if is_other {
-            self.next_generation();
+            self.forget_directory();
         }
         Ok(is_other)
     }
@@ -385,6 +393,13 @@ impl Store {
     /// Records that the last change was not made, if the process stopped
     /// between its entry and its commit.
     pub(crate) fn settle_last_change(&self, begin: Begin) -> Result<(), StoreError> {
+        // A change that was made and is not there is no crash: somebody put an
+        // older database back, which holding it against the journal finds.
+        let open = self.0.folder.expected(|expected| expected.open_change())?;
+        if begin == Begin::Known && open.is_none_or(|open| open <= self.revision()) {
+            return Ok(());
+        }
+        self.0.folder.fold()?;
         let last = "SELECT revision, who, what, target FROM acts WHERE kind = 'change'
             AND n > coalesce((SELECT max(n) FROM acts WHERE kind = 'undone'), 0) ORDER BY n DESC LIMIT 1";
         let reading = self.0.database.reading();
@@ -398,12 +413,7 @@ impl Store {
             return Ok(());
         };
         let revision = uint(revision);
-        // A change that was made and is not there is no crash: somebody put an
-        // older database back, which holding it against the journal finds.
-        let is_open = match begin {
-            Begin::Known => self.0.folder.expected()?.open_change() == Some(revision),
-            Begin::OfFormat1 => true,
-        };
+        let is_open = begin == Begin::OfFormat1 || open == Some(revision);
         if revision <= self.revision() || !is_open {
             return Ok(());
         }

@@ -16,11 +16,17 @@ use sha2::{Digest, Sha256};
 use crate::control::{Expected, Hex};
 use crate::fold::Folded;
 use crate::journal::{
-    ChainKey, CheckpointLine, End, FORMAT, Header, Walk, first_entry, is_checkpoint, segment_path,
-    segments,
+    ChainKey, CheckpointLine, End, FORMAT, Header, Walk, blocks_from_the_end, first_entry,
+    is_checkpoint, parse_mac, part, segment_path, segments, split_line,
 };
 use crate::keys::write_private;
 use crate::{Damage, DamageKind};
+
+/// What stands in the entry of a checkpoint, and hardly anywhere else.
+const MARK: &[u8] = br#""t":"checkpoint""#;
+
+/// The entry of a checkpoint, and the mac before it, are shorter than this.
+const AROUND: u64 = 4_096;
 
 /// So many are kept: the last, and the one before it in case it is damaged.
 const KEPT: usize = 2;
@@ -40,6 +46,18 @@ pub(crate) struct Checkpoint {
     pub(crate) counters: Vec<CounterState>,
     /// What the control plane has to be.
     pub(crate) control: Expected,
+    /// What the segment it stands in asks of the database; older ones do not say.
+    #[serde(default)]
+    pub(crate) tail: Option<Tail>,
+}
+
+/// What the entries of the last segment ask of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tail {
+    /// The last entry of the segments before.
+    pub(crate) after: u64,
+    /// How many records and acts the entries since are.
+    pub(crate) rows: u64,
 }
 
 /// A checkpoint as an entry names it.
@@ -71,6 +89,15 @@ pub(crate) struct Found {
     pub(crate) first: Option<Header>,
     /// The number of the first segment there is.
     oldest: Option<u32>,
+}
+
+// === impl Tail ===
+
+impl Tail {
+    /// Of a segment that begins after this entry.
+    pub(crate) fn after(after: u64) -> Self {
+        Self { after, rows: 0 }
+    }
 }
 
 // === impl Checkpoint ===
@@ -167,6 +194,28 @@ pub(crate) fn forget_old(directory: &Path) -> io::Result<()> {
 /// Looks for the newest checkpoint that the journal names, from its end
 /// backwards.
 pub(crate) fn find(directory: &Path, keys: &[ChainKey]) -> io::Result<Found> {
+    let found = find_in(directory, keys, named_near_the_end)?;
+    if found.checkpoint.is_some() || found.of_format_1.is_some() {
+        return Ok(found);
+    }
+    find_in(directory, keys, named)
+}
+
+/// Where a line stands in its segment.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Line(u64),
+    Offset(u64),
+}
+
+/// Entries that name checkpoints, the last one first.
+type Entries = Vec<(Place, Vec<u8>)>;
+
+fn find_in(
+    directory: &Path,
+    keys: &[ChainKey],
+    named: fn(&Path, u32, &[ChainKey]) -> io::Result<Entries>,
+) -> io::Result<Found> {
     let numbers = segments(directory)?;
     let mut found = Found {
         oldest: numbers.first().copied(),
@@ -176,12 +225,7 @@ pub(crate) fn find(directory: &Path, keys: &[ChainKey]) -> io::Result<Found> {
         found.first = first_entry(directory, *first)?.map(|(header, _)| header);
     }
     for segment in numbers.into_iter().rev() {
-        let bytes = std::fs::read(segment_path(directory, segment))?;
-        // Most segments name none.
-        if memchr::memmem::find(&bytes, b"\"t\":\"checkpoint\"").is_none() {
-            continue;
-        }
-        for (number, payload) in named_in(segment, &bytes, keys).into_iter().rev() {
+        for (place, payload) in named(directory, segment, keys)? {
             let Ok(line) = serde_json::from_slice::<CheckpointLine>(&payload) else {
                 continue;
             };
@@ -198,7 +242,7 @@ pub(crate) fn find(directory: &Path, keys: &[ChainKey]) -> io::Result<Found> {
                 Ok(_) => return Ok(found),
                 Err(kind) => found.damage.push(Damage {
                     segment,
-                    line: number,
+                    line: place.line(directory, segment)?,
                     offset: 0,
                     kind,
                 }),
@@ -208,16 +252,78 @@ pub(crate) fn find(directory: &Path, keys: &[ChainKey]) -> io::Result<Found> {
     Ok(found)
 }
 
-/// The intact checkpoint entries of a segment, and the lines they stand in.
-fn named_in(segment: u32, bytes: &[u8], keys: &[ChainKey]) -> Vec<(u64, Vec<u8>)> {
-    let mut walk = Walk::new(keys.to_vec());
+/// The last entries of a segment that name checkpoints, as many as are kept.
+///
+/// One is believed when its mac follows from that of the entry before it: nobody
+/// without the key can write two such lines. So only the segment's end is read.
+fn named_near_the_end(directory: &Path, segment: u32, keys: &[ChainKey]) -> io::Result<Entries> {
+    let file = File::open(segment_path(directory, segment))?;
+    let length = file.metadata()?.len();
+    let header = first_entry(directory, segment)?.map(|(header, _)| header);
+    let key = header.and_then(|header| keys.iter().find(|key| key.version == header.key));
     let mut named = Vec::new();
-    walk.segment(segment, bytes, |seen| {
-        if is_checkpoint(seen.payload) {
-            named.push((seen.line, seen.payload.to_vec()));
+    let Some(key) = key else { return Ok(named) };
+    for (from, to) in blocks_from_the_end(length) {
+        let begin = from.saturating_sub(AROUND);
+        let bytes = part(&file, begin, (to + AROUND).min(length))?;
+        let mut here = Vec::new();
+        for mark in memchr::memmem::find_iter(&bytes, MARK) {
+            if let Some((start, payload)) = believed(&bytes, mark, key)
+                && (from..to).contains(&(begin + mark as u64))
+            {
+                here.push((Place::Offset(begin + start as u64), payload.to_vec()));
+            }
         }
-    });
-    named
+        named.extend(here.into_iter().rev());
+        if named.len() >= KEPT {
+            break;
+        }
+    }
+    Ok(named)
+}
+
+/// The payload of the checkpoint's entry that has this mark in it, and where it
+/// begins.
+fn believed<'b>(bytes: &'b [u8], mark: usize, key: &ChainKey) -> Option<(usize, &'b [u8])> {
+    let newline = memchr::memrchr(b'\n', bytes.get(..mark)?)?;
+    let start = newline + 1;
+    let end = mark + memchr::memchr(b'\n', bytes.get(mark..)?)?;
+    let before = parse_mac(bytes.get(newline.checked_sub(64)?..newline)?)?;
+    let (payload, mac) = split_line(bytes.get(start..end)?)?;
+    let holds = is_checkpoint(payload) && key.link(&before, payload) == mac;
+    holds.then_some((start, payload))
+}
+
+/// Every intact entry of a segment that names a checkpoint.
+fn named(directory: &Path, segment: u32, keys: &[ChainKey]) -> io::Result<Entries> {
+    let bytes = std::fs::read(segment_path(directory, segment))?;
+    let mut named = Vec::new();
+    // Most segments have none.
+    if memchr::memmem::find(&bytes, MARK).is_some() {
+        let mut walk = Walk::new(keys.to_vec());
+        walk.segment(segment, &bytes, |seen| {
+            if is_checkpoint(seen.payload) {
+                named.push((Place::Line(seen.line), seen.payload.to_vec()));
+            }
+        });
+    }
+    named.reverse();
+    Ok(named)
+}
+
+// === impl Place ===
+
+impl Place {
+    fn line(self, directory: &Path, segment: u32) -> io::Result<u64> {
+        match self {
+            Self::Line(line) => Ok(line),
+            Self::Offset(offset) => {
+                let file = File::open(segment_path(directory, segment))?;
+                let before = part(&file, 0, offset)?;
+                Ok(memchr::memchr_iter(b'\n', &before).count() as u64 + 1)
+            }
+        }
+    }
 }
 
 // === impl Found ===

@@ -16,7 +16,7 @@ use crate::journal::{Mac, hex, parse_mac};
 
 mod distrust;
 
-pub(crate) use distrust::{DENIES_ALL, Distrust};
+pub(crate) use distrust::{DENIES_ALL, Distrust, key_parts};
 
 /// Every table whose rows decide something. All of their columns are in a
 /// row's digest, so a new column needs nothing here; a new table does, and a
@@ -67,12 +67,20 @@ impl Expected {
     /// What is there now, believed as it stands: where the journal did not say
     /// so before.
     pub(crate) fn as_found(connection: &Connection, revision: u64) -> Result<Self, StoreError> {
+        let mut rows = BTreeMap::new();
+        each_row(connection, |key, digest| {
+            rows.insert(key.to_owned(), digest);
+        })?;
         Ok(Self {
             revision,
-            rows: all_rows(connection)?,
+            rows,
             pending: None,
             doubt: false,
         })
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.doubt
     }
 
     /// Entries are missing here, or cannot be used: one of them may have been a
@@ -147,15 +155,23 @@ impl Expected {
 
     /// The rows that are not what they have to be.
     pub(crate) fn differing(&self, connection: &Connection) -> Result<Vec<RowKey>, StoreError> {
-        let mut found = all_rows(connection)?;
         let mut differing = Vec::new();
-        for (key, digest) in &self.rows {
-            if found.remove(key) != Some(*digest) {
-                differing.push(key.clone());
+        let mut known = 0;
+        each_row(connection, |key, digest| {
+            let expected = self.rows.get(key);
+            known += usize::from(expected.is_some());
+            // One that nobody put there differs, too.
+            if expected != Some(&digest) {
+                differing.push(key.to_owned());
             }
+        })?;
+        if known < self.rows.len() {
+            let mut gone = self.rows.clone();
+            each_row(connection, |key, _| {
+                gone.remove(key);
+            })?;
+            differing.extend(gone.into_keys());
         }
-        // Rows that nobody put there.
-        differing.extend(found.into_keys());
         Ok(differing)
     }
 
@@ -238,20 +254,22 @@ pub(crate) fn touched(connection: &Connection) -> Result<Rows, StoreError> {
         .collect()
 }
 
-/// Every row there is.
-fn all_rows(connection: &Connection) -> Result<BTreeMap<RowKey, Hex>, StoreError> {
-    let mut found = BTreeMap::new();
+/// Shows every row there is: its key and its digest.
+fn each_row(connection: &Connection, mut show: impl FnMut(&str, Hex)) -> Result<(), StoreError> {
+    let mut place = String::new();
     for table in TABLES {
         let key = key_of(connection, table, "")?;
         let mut statement = connection.prepare(&format!("SELECT {key}, * FROM {table}"))?;
         let names = column_names(&statement);
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let key: String = row.get(0)?;
-            found.insert(format!("{table}{key}"), digest(table, &names, row)?);
+            place.clear();
+            place.push_str(table);
+            place.push_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
+            show(&place, digest(table, &names, row)?);
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn one_row(connection: &Connection, table: &str, key: &str) -> Result<Option<Hex>, StoreError> {

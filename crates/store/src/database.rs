@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("database/002-names-and-grants.sql"),
     include_str!("database/003-timelines.sql"),
     include_str!("database/004-counters-leave.sql"),
+    include_str!("database/005-what-changed.sql"),
 ];
 
 /// The newest schema this program knows.

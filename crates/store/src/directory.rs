@@ -1,32 +1,34 @@
 //! What the gateway needs to know of the control plane, at one moment.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use provost_policy::Text;
-use rusqlite::Connection;
+use rpds::HashTrieMapSync;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::control::DENIES_ALL;
-use crate::grants::{self, GrantRow};
-use crate::guard::read;
-use crate::servers::load_servers;
-use crate::{GrantId, Secret, ServerId, Store, StoreError};
+mod kept;
 
-/// A consistent snapshot of servers, grants and the policies in use.
+use crate::control::DENIES_ALL;
+use crate::{GrantId, Secret, ServerId};
+pub(crate) use kept::Kept;
+pub use kept::Touched;
+
+/// A consistent snapshot of servers, grants and the policies in use. Cheap to
+/// clone: clones share what is the same in them.
 ///
 /// Only grants that were not revoked are in it; an expired grant is, because
 /// time goes on while a snapshot stands still: ask [`Grant::live`].
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    /// The [`Store::generation`] it was read in; some of a later one may be in it.
+    /// The [`crate::Store::generation`] it is of.
     pub generation: u64,
-    pub(crate) servers: HashMap<ServerId, Arc<Server>>,
-    pub(crate) server_names: HashMap<Text, ServerId>,
-    pub(crate) grants: HashMap<GrantId, Arc<Grant>>,
-    pub(crate) tokens: HashMap<TokenHash, GrantId>,
+    servers: HashTrieMapSync<ServerId, Arc<Server>>,
+    server_names: HashTrieMapSync<Text, ServerId>,
+    grants: HashTrieMapSync<GrantId, Arc<Grant>>,
+    tokens: HashTrieMapSync<TokenHash, GrantId>,
 }
 
 /// SHA-256 of a token: enough, because tokens are 256 random bits.
@@ -160,6 +162,8 @@ pub struct Grant {
     pub expires: Option<u64>,
     /// When it was minted, unix time in microseconds.
     pub created: u64,
+    /// Nothing when what is stored is no hash: it then opens nothing.
+    pub(crate) token: Option<TokenHash>,
 }
 
 /// SHA-256 of a token.
@@ -227,14 +231,12 @@ impl Directory {
 
     /// The grants whose token is another one than in an earlier snapshot.
     pub fn rotated_since(&self, before: &Self) -> HashSet<GrantId> {
-        let new = self
-            .tokens
-            .iter()
-            .filter(|(token, _)| !before.tokens.contains_key(*token));
-        new.map(|(_, grant)| grant)
-            .filter(|grant| before.grants.contains_key(*grant))
-            .cloned()
-            .collect()
+        let rotated = self.grants().filter(|grant| {
+            before
+                .grant(&grant.id)
+                .is_some_and(|then| then.token != grant.token)
+        });
+        rotated.map(|grant| grant.id.clone()).collect()
     }
 
     /// Whether the grant and everything it was minted below are live.
@@ -278,61 +280,5 @@ impl Grant {
     /// Whether it has not expired at `wall` (unix time in microseconds).
     pub fn live(&self, wall: u64) -> bool {
         self.expires.is_none_or(|end| wall < end)
-    }
-}
-
-// === impl Store ===
-
-impl Store {
-    /// A consistent snapshot of servers, grants and policies.
-    pub fn directory(&self) -> Result<Directory, StoreError> {
-        // First: whatever becomes something else from here on has a later one.
-        let generation = self.generation();
-        let mut connection = self.0.database.reading();
-        // One transaction, so that everything is of the same moment.
-        let snapshot = connection.transaction()?;
-        self.read_directory(&snapshot, generation)
-    }
-
-    fn read_directory(
-        &self,
-        connection: &Connection,
-        generation: u64,
-    ) -> Result<Directory, StoreError> {
-        let mut directory = Directory {
-            generation,
-            ..Directory::default()
-        };
-        let distrust = read(&self.0.distrust);
-        for mut server in load_servers(connection, &self.0.keys, None)? {
-            let differs = distrust.has_server(server.id.as_str(), &server.name);
-            if differs && server.unreadable.is_empty() {
-                server.unreadable.push(Unreadable::Differs);
-            }
-            directory
-                .server_names
-                .insert(server.name.clone(), server.id.clone());
-            directory
-                .servers
-                .insert(server.id.clone(), Arc::new(server));
-        }
-        for GrantRow {
-            mut grant, token, ..
-        } in grants::load(connection, grants::Which::Live)?
-        {
-            if distrust.has_grant(grant.id.as_str()) {
-                continue;
-            }
-            for policy in [&mut grant.policy, &mut grant.shadow].into_iter().flatten() {
-                if distrust.has_policy(policy.server.as_str(), &policy.name) {
-                    *policy = Arc::new(policy.denying());
-                }
-            }
-            if let Some(token) = token {
-                directory.tokens.insert(token, grant.id.clone());
-            }
-            directory.grants.insert(grant.id.clone(), Arc::new(grant));
-        }
-        Ok(directory)
     }
 }

@@ -11,23 +11,26 @@ mod read;
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use provost_policy::ledger::{CounterState, Ledger};
+use provost_policy::ledger::Ledger;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::StoreError;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Tail};
 use crate::clock::Clock;
 use crate::control::Expected;
 use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
+use crate::follow::Progress;
 use crate::guard::lock;
 use crate::journal::{
-    End, Header, InlineCheckpoint, Journal, Mac, QuickReader, SEGMENT_BYTES, Unusable, first_entry,
+    End, Header, InlineCheckpoint, Journal, Mac, QuickReader, Unusable, first_entry,
 };
 
-/// How long entries may gather before they are folded.
-const GATHER: Duration = Duration::from_secs(2);
+/// A checkpoint is due when so much came after the last one.
+const DUE: u64 = 16 << 20;
+
+/// So much is read in no time: no checkpoint is worth it.
+const WORTH: u64 = 1 << 20;
 
 /// Folds. Shared by the thread that does it from time to time and by
 /// queries, which want it done now.
@@ -37,6 +40,8 @@ pub(crate) struct Folder {
     database: Arc<Database>,
     clock: Clock,
     state: Mutex<State>,
+    /// Tells those who follow.
+    progress: Arc<Progress>,
     /// Held by whoever needs the files beside the journal to stay.
     maintenance: Arc<Mutex<()>>,
 }
@@ -46,12 +51,15 @@ pub(crate) struct Folder {
 pub(crate) struct State {
     ledger: Ledger,
     control: Expected,
-    /// Up to where it was read.
+    /// Up to where it was read for rows.
     at: Folded,
     /// Up to where that is saved: it goes on from here when saving failed.
     saved: Folded,
-    /// Entries up to this one are in `ledger` and `control`.
-    counted: u64,
+    /// Up to where entries are in `ledger`, `control` and `tail`: after a start
+    /// further than the rows are.
+    counted: Folded,
+    /// What the last segment asks of the database, as far as it is counted.
+    tail: Option<Tail>,
     /// Entries up to this one are rows.
     rowed: u64,
     /// The journal goes on from the first number to the second, because its end
@@ -94,7 +102,7 @@ pub(crate) struct Folded {
 }
 
 /// The thread. It ends when the journal is closed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct FoldThread(Option<JoinHandle<()>>);
 
 // === impl Folder ===
@@ -115,21 +123,19 @@ impl Folder {
             cut,
             unusable,
         } = base;
-        let counted = checkpoint.place();
-        let rowed = folded.unwrap_or_else(Folded::nothing);
-        let at = if counted.end.number < rowed.end.number {
-            counted
-        } else {
-            rowed
+        let counted = Folded {
+            steady,
+            ..checkpoint.place()
         };
-        let at = Folded { steady, ..at };
+        let at = folded.unwrap_or_else(Folded::nothing);
         let state = State {
             ledger: Ledger::restore(checkpoint.counters),
             control: checkpoint.control,
             at,
             saved: at,
-            counted: counted.end.number,
-            rowed: rowed.end.number,
+            counted,
+            tail: checkpoint.tail,
+            rowed: at.end.number,
             cut,
             since: 0,
             size: 0,
@@ -142,6 +148,7 @@ impl Folder {
             database,
             clock,
             state: Mutex::new(state),
+            progress: Arc::default(),
             maintenance: Arc::default(),
         })
     }
@@ -151,37 +158,43 @@ impl Folder {
         &self.maintenance
     }
 
+    /// How far the records are, for those who follow.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
     /// Folds everything there is; returns how many entries that were.
     pub(crate) fn fold(&self) -> Result<u64, StoreError> {
         let mut state = lock(&self.state);
         self.fold_locked(&mut state)
     }
 
-    /// The counters as of the journal's end.
-    pub(crate) fn counters(&self) -> Result<Vec<CounterState>, StoreError> {
-        let mut state = lock(&self.state);
-        self.fold_locked(&mut state)?;
-        Ok(state.ledger.snapshot())
+    /// Counts everything there is, whether there are rows of it or not; returns
+    /// how many entries were added.
+    pub(crate) fn count(&self) -> Result<u64, StoreError> {
+        self.count_locked(&mut lock(&self.state))
     }
 
-    /// How far it is.
+    /// The counters as of the journal's end.
+    pub(crate) fn ledger(&self) -> Result<Ledger, StoreError> {
+        let mut state = lock(&self.state);
+        self.count_locked(&mut state)?;
+        Ok(state.ledger.clone())
+    }
+
+    /// How far the rows are.
     pub(crate) fn position(&self) -> End {
         lock(&self.state).at.end
     }
 
     /// What the control plane has to be, as of the journal's end.
-    pub(crate) fn expected(&self) -> Result<Expected, StoreError> {
+    pub(crate) fn expected<R>(
+        &self,
+        read: impl FnOnce(&mut Expected) -> R,
+    ) -> Result<R, StoreError> {
         let mut state = lock(&self.state);
-        self.fold_locked(&mut state)?;
-        Ok(state.control.clone())
-    }
-
-    /// Decides what is in doubt because entries are missing: it is not believed.
-    /// Tells whether anything was.
-    pub(crate) fn settle_doubt(&self) -> Result<bool, StoreError> {
-        let mut state = lock(&self.state);
-        self.fold_locked(&mut state)?;
-        Ok(state.control.settle_doubt())
+        self.count_locked(&mut state)?;
+        Ok(read(&mut state.control))
     }
 
     /// Believes the control plane as it stands, where the journal says nothing.
@@ -201,13 +214,14 @@ impl Folder {
             let mut state = lock(&self.state);
             self.fold_locked(&mut state)?;
             let checkpoint = Checkpoint {
-                up_to: state.at.end.number,
-                mac: crate::control::Hex(state.at.end.mac),
-                segment: state.at.end.segment,
-                offset: state.at.end.offset,
-                steady: state.at.steady,
+                up_to: state.counted.end.number,
+                mac: crate::control::Hex(state.counted.end.mac),
+                segment: state.counted.end.segment,
+                offset: state.counted.end.offset,
+                steady: state.counted.steady,
                 counters: state.ledger.snapshot(),
                 control: state.control.clone(),
+                tail: state.tail,
             };
             (checkpoint, state.since)
         };
@@ -230,12 +244,23 @@ impl Folder {
     fn checkpoint_if_due(&self) -> Result<(), StoreError> {
         let is_due = {
             let state = lock(&self.state);
-            state.since >= SEGMENT_BYTES.max(4 * state.size)
+            state.since >= DUE.max(4 * state.size)
         };
         // Somebody may be copying the files beside the journal.
         match self.maintenance.try_lock() {
             Ok(_alone) if is_due => self.checkpoint(None).map(drop),
             _ => Ok(()),
+        }
+    }
+
+    /// Writes a checkpoint at the end, unless the next start has read what came
+    /// after the last one before it has looked for a newer one.
+    pub(crate) fn checkpoint_at_the_end(&self) -> Result<(), StoreError> {
+        self.count()?;
+        let since = lock(&self.state).since;
+        match since >= WORTH {
+            true => self.checkpoint(None).map(drop),
+            false => Ok(()),
         }
     }
 
@@ -250,7 +275,33 @@ impl Folder {
         Ok(())
     }
 
+    fn count_locked(&self, state: &mut State) -> Result<u64, StoreError> {
+        if state.saved.end.number == state.counted.end.number {
+            // Rows and counts go together, so that all is read once.
+            return self.fold_locked(state);
+        }
+        let mut entries = 0;
+        let end = self.journal.end();
+        let failed = |error| StoreError::Read(Arc::new(error));
+        let directory = self.journal.directory();
+        while let Some(chunk) = read::chunk(directory, &state.counted.end, &end).map_err(failed)? {
+            let before = state.counted.end.number;
+            for line in chunk.lines() {
+                if !state.unusable.has(chunk.segment, line.offset) {
+                    batch::read(&line, state);
+                }
+            }
+            entries += state.counted.end.number - before;
+            state.since += chunk.bytes.len() as u64;
+            (state.counted.end.segment, state.counted.end.offset) = chunk.end();
+        }
+        Ok(entries)
+    }
+
     fn fold_locked(&self, state: &mut State) -> Result<u64, StoreError> {
+        if state.counted.end.number < state.saved.end.number {
+            self.count_locked(state)?;
+        }
         // Goes back to what was saved, if something was not.
         state.at = state.saved;
         let mut entries = 0;
@@ -269,17 +320,17 @@ impl Folder {
 
     fn fold_chunk(&self, state: &mut State, chunk: &read::Chunk) -> Result<u64, StoreError> {
         let mut batch = batch::Batch::for_bytes(chunk.bytes.len());
-        let counted = state.counted;
+        let counted = state.counted.end.number;
         for line in chunk.lines() {
             if !state.unusable.has(chunk.segment, line.offset) {
                 batch.add(&line, state);
             }
         }
-        if state.counted > counted {
+        (state.at.end.segment, state.at.end.offset) = chunk.end();
+        if state.counted.end.number > counted {
             state.since += chunk.bytes.len() as u64;
+            state.counted.end = state.at.end;
         }
-        state.at.end.segment = chunk.segment;
-        state.at.end.offset = chunk.offset + chunk.bytes.len() as u64;
         if state.at.end.number > state.rowed {
             let mut connection = self.database.writing();
             let transaction = begin(&mut connection, Commit::Repeatable)?;
@@ -290,6 +341,7 @@ impl Folder {
             // Not before: its row may be new, and goes when this is rolled back.
             state.timeline = timeline;
             state.rowed = state.at.end.number;
+            self.progress.reach(state.rowed);
         }
         state.saved = state.at;
         Ok(batch.entries())
@@ -396,6 +448,7 @@ pub(crate) fn counters_of_format_1(
         steady: at.steady,
         counters,
         control: Expected::default(),
+        tail: None,
     })
 }
 
@@ -460,10 +513,14 @@ pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String, StoreErro
 // === impl FoldThread ===
 
 impl FoldThread {
-    pub(crate) fn start(folder: &Arc<Folder>) -> std::io::Result<Self> {
-        let folder = Arc::clone(folder);
-        let thread = std::thread::Builder::new().name("journal-fold".to_owned()).spawn(move || {
-            while folder.journal.wait_for_fold(GATHER) {
+    /// `later` says that rows have to be made good first.
+    pub(crate) fn start(folder: Arc<Folder>, later: bool) -> std::io::Result<Self> {
+        let thread = std::thread::Builder::new().name("journal-fold".to_owned());
+        let thread = thread.spawn(move || {
+            if later {
+                folder.make_good_quietly();
+            }
+            while folder.journal.wait_for_fold() {
                 folder.expire();
                 if let Err(error) = folder.fold().and_then(|_| folder.checkpoint_if_due()) {
                     // Nothing is lost: the journal has it, and the next round tries again.

@@ -18,7 +18,7 @@ use crate::seal::Place;
 use crate::sealed::{self, TOKEN};
 use crate::servers::require_server_id;
 use crate::{Act, Actor, ChangeError, Grant, GrantId, Secret, ServerId, Store, StoreError};
-pub(crate) use rows::{GrantRow, Which, load};
+pub(crate) use rows::{GrantRow, Which, below, live_on, load, load_with, users_of};
 
 /// What a token begins with.
 const PREFIX: &str = "pv_";

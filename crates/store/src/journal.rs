@@ -34,8 +34,10 @@ pub(crate) use decode::{
 use disk::Disk;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
 pub(crate) use quick::QuickReader;
-pub(crate) use recover::{Recovered, Tail, recover};
-pub(crate) use segment::{first_entry, list as segments, path as segment_path};
+pub(crate) use recover::{Recovered, recover};
+pub(crate) use segment::{
+    blocks_from_the_end, first_entry, list as segments, part, path as segment_path,
+};
 pub(crate) use sync::Syncer;
 pub(crate) use unusable::Unusable;
 pub(crate) use walk::{Seen, Walk, split as split_line};
@@ -121,6 +123,8 @@ struct State {
     /// The first segment that may not be on the disk as it is.
     unsynced_from: u32,
     unfolded: bool,
+    /// How many wait for what is folded.
+    followers: u32,
     /// The disk refused to keep what the kernel took.
     sync_failed: Option<Arc<io::Error>>,
     /// Why the last batch was not written.
@@ -175,6 +179,7 @@ impl Journal {
             rolled: vec![Arc::new(File::open(directory)?)],
             unsynced: true,
             unfolded: false,
+            followers: 0,
             unsynced_from: found.end.segment,
             sync_failed: None,
             write_failed: None,
@@ -326,6 +331,11 @@ impl Journal {
         lock(&self.0.state).closed = true;
         self.0.to_sync.notify_all();
         self.0.to_fold.notify_all();
+    }
+
+    /// Whether nothing is accepted any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.0.state).closed
     }
 
     /// Waits until nobody writes, and takes the writer.

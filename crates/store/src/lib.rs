@@ -15,6 +15,7 @@ mod control;
 mod database;
 mod directory;
 mod fold;
+mod follow;
 mod grants;
 mod guard;
 mod ids;
@@ -39,9 +40,10 @@ pub use change::{Actor, ChangeError, StoreError};
 pub use clock::Clock;
 pub use continued::WentOn;
 pub use directory::{
-    Directory, Grant, PolicyVersion, Processes, Server, TokenHash, Transport, Unreadable,
+    Directory, Grant, PolicyVersion, Processes, Server, TokenHash, Touched, Transport, Unreadable,
     hash_token,
 };
+pub use follow::Following;
 pub use grants::{Attachment, GrantView, Minted, NewGrant};
 pub use ids::{CallId, GrantId, ServerId};
 pub use journal::{

@@ -8,11 +8,12 @@ use provost_policy::Moment;
 
 use crate::backup::remove_copy;
 use crate::change::read_revision;
-use crate::checkpoint::{self, Begin, Checkpoint};
+use crate::checkpoint::{self, Begin, Checkpoint, Tail};
 use crate::clock::{Boot, Clock, KeptLine, wall};
 use crate::control::Expected;
-use crate::database::{Database, SCHEMA, damage_in, database_path, meta, set_meta, uint};
+use crate::database::{Database, SCHEMA, damage_in, database_path, meta, set_meta};
 use crate::fold::{self, Base, FoldThread, Folder};
+use crate::guard::lock;
 use crate::ids::random_name;
 use crate::journal::{FORMAT, Journal, SEGMENT_BYTES, Syncer, first_entry, recover, segments};
 use crate::keys::{Keyring, create_private_dir, key_path, write_private};
@@ -20,6 +21,9 @@ use crate::lock::lock_directory;
 use crate::store::{Inner, Running};
 use crate::timeline::{Restored, Timeline};
 use crate::{Act, Actor, AdminAct, Damage, Entry, Store, StoreError};
+
+/// Rows of so much journal are made, and compared, in no time.
+const QUICK: u64 = 1 << 20;
 
 /// Where a store keeps its things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +40,10 @@ pub struct OpenReport {
     /// Bytes of an unfinished last entry that were cut off: the process or
     /// the machine stopped while writing it, nobody was told it was written.
     pub torn_bytes: u64,
-    /// Damaged places; what is intact around them is used.
+    /// Damaged places in what was read; what is intact around them is used.
     pub damage: Vec<Damage>,
     /// Entries read to bring the counters up to date.
     pub replayed: u64,
-    /// Intended calls whose end nobody knows, because the last process
-    /// stopped before it wrote one.
-    pub unknown: u64,
 }
 
 /// Why a store was not opened.
@@ -207,7 +208,7 @@ impl Store {
     pub fn open_with(locations: &Locations, segment_bytes: u64) -> Result<Store, OpenError> {
         let data = &locations.data;
         create_private_dir(data)?;
-        let lock = lock_directory(data)?;
+        let locked = lock_directory(data)?;
         remove_copy(data);
         let (id, keys) = open_keys(locations)?;
         let database = Arc::new(Database::open(data)?);
@@ -229,7 +230,10 @@ impl Store {
             None if kind == Begin::OfFormat1 => {
                 fold::counters_of_format_1(&database.reading(), begin.of_format_1.as_deref())?
             }
-            None if begin.reaches(0) => Checkpoint::default(),
+            None if begin.reaches(0) => Checkpoint {
+                tail: Some(Tail::after(0)),
+                ..Checkpoint::default()
+            },
             None => {
                 return Err(OpenError::HistoryMissing {
                     path: data.clone(),
@@ -237,8 +241,8 @@ impl Store {
                 });
             }
         };
-        let first = base.segment.min(folded.map_or(0, |at| at.end.segment));
-        let found = recover(&directory, &keys.chain(), first, folded.map(|at| at.end))
+        let known = base.place().end;
+        let found = recover(&directory, &keys.chain(), known, folded.map(|at| at.end))
             .map_err(in_journal)?;
         if let Some(place) = found.unknown() {
             return Err(OpenError::UnknownEntry {
@@ -279,13 +283,12 @@ impl Store {
         )?;
         let folder = Arc::new(folder);
         let maintenance = Arc::clone(folder.maintenance());
-        let replayed = folder.fold()?;
-        let unknown = count_unknown(&database).map_err(in_database)?;
+        let replayed = folder.count()?;
         let revision = read_revision(&database.reading()).map_err(in_database)?;
         let running = Running {
             syncer: Syncer::start(&journal).map_err(in_journal)?,
-            fold_thread: FoldThread::start(&folder).map_err(in_journal)?,
-            lock,
+            fold_thread: FoldThread::default(),
+            lock: locked,
         };
         let mut damage = begin.damage;
         damage.extend(found.damage);
@@ -293,7 +296,6 @@ impl Store {
             torn_bytes: found.torn_bytes,
             damage,
             replayed,
-            unknown,
         };
         let store = Store(Arc::new(Inner {
             locations: locations.clone(),
@@ -309,6 +311,7 @@ impl Store {
             changing: Mutex::new(()),
             maintenance,
             distrust: RwLock::default(),
+            kept: Mutex::default(),
             listeners: RwLock::new(Vec::new()),
             running: Mutex::new(Some(running)),
         }));
@@ -318,16 +321,12 @@ impl Store {
         if pruned > 0 {
             store.forget_rows(pruned)?;
         }
-        let folder = &store.0.folder;
-        let removed = folder.forget_rows_of_nothing()?;
-        if removed > 0 {
-            tracing::error!(
-                rows = removed,
-                "records of entries that the journal does not have stood in the database; they were removed"
-            );
-        }
-        if store.report().damage.is_empty() && !folder.has_rows_of(&found.tail)? {
-            folder.compare_records()?;
+        // Calls need no rows, so they do not wait for many of them. A journal that
+        // is damaged itself is no measure of its records.
+        let is_measure = store.report().damage.is_empty();
+        let later = is_measure && store.journal_bytes()? > QUICK;
+        if is_measure && !later {
+            store.0.folder.make_good()?;
         }
         store
             .0
@@ -348,6 +347,10 @@ impl Store {
         store.record_format()?;
         store.reseal_if_needed()?;
         store.log_report();
+        if let Some(running) = lock(&store.0.running).as_mut() {
+            let folder = Arc::clone(&store.0.folder);
+            running.fold_thread = FoldThread::start(folder, later).map_err(in_journal)?;
+        }
         Ok(store)
     }
 
@@ -367,21 +370,24 @@ impl Store {
                     .execute("DELETE FROM counters", [])?;
             }
             Begin::Known => {
-                if inner.folder.settle_doubt()? {
+                let (was_in_doubt, open, last) = inner.folder.expected(|expected| {
+                    let was_in_doubt = expected.settle_doubt();
+                    (was_in_doubt, expected.open_change(), expected.revision)
+                })?;
+                if was_in_doubt {
                     tracing::error!(
                         "entries of the journal that may have changed grants, servers or policies are missing: \
                          none of these is in force until it is made anew; or restore a backup"
                     );
                 }
-                let expected = inner.folder.expected()?;
-                if let Some(open) = expected.open_change().filter(|it| *it <= self.revision()) {
+                if let Some(open) = open.filter(|it| *it <= self.revision()) {
                     inner.journal.append_made(inner.clock.now(), open)?;
                 }
                 // A number is never used for two changes.
-                if expected.revision > self.revision() {
+                if last > self.revision() {
                     let writing = inner.database.writing();
-                    set_meta(&writing, "revision", &expected.revision.to_string())?;
-                    inner.revision.store(expected.revision, Ordering::Release);
+                    set_meta(&writing, "revision", &last.to_string())?;
+                    inner.revision.store(last, Ordering::Release);
                 }
             }
         }
@@ -576,14 +582,4 @@ fn resume_clock(
     set_meta(&connection, "boot", &keep.boot)?;
     set_meta(&connection, "steady_offset", &keep.offset.to_string())?;
     Ok(clock)
-}
-
-/// Calls that the last process intended and whose end it did not write.
-fn count_unknown(database: &Database) -> rusqlite::Result<u64> {
-    let count = "SELECT count(*) FROM records INDEXED BY open_calls WHERE status IS NULL AND decision = 'allow'
-        AND n > coalesce((SELECT max(n) FROM acts WHERE kind = 'start'), 0)";
-    database
-        .reading()
-        .query_row(count, [], |row| row.get(0))
-        .map(uint)
 }

@@ -28,6 +28,10 @@ pub struct Filter {
     /// Only entries with a higher number: where the last page ended, or
     /// where one follows.
     pub after: Option<u64>,
+    /// Only records that are new or have ended since this entry, in the order in
+    /// which that happened, whatever `order` says. [`Record::changed`] is where
+    /// to go on.
+    pub changed_after: Option<u64>,
     /// Only entries with a lower number.
     pub before: Option<u64>,
     /// In which order.
@@ -95,6 +99,10 @@ pub struct Record {
     pub latency_us: Option<u64>,
     /// What the shadow policy says.
     pub shadow: Option<ShadowRecord>,
+    /// The number of the entry that last said something of it: its first one, or
+    /// that of its outcome.
+    #[serde(skip)]
+    pub changed: u64,
 }
 
 /// How many calls there were, and how they were decided.
@@ -171,7 +179,8 @@ impl Store {
 
 pub(crate) const COLUMNS: &str = "n, call, at, grant_id, label, server, method, tool, policy, version, decision, \
     rule, message, keys, retry, status, http, latency, shadow, policy_grant, \
-    (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline)";
+    (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline), \
+    coalesce(changed, n)";
 
 /// Shows every record that matches, one at a time.
 pub(crate) fn each_record(
@@ -180,9 +189,10 @@ pub(crate) fn each_record(
     mut show: impl FnMut(Record) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (conditions, values) = filter.conditions();
-    let order = match filter.order {
-        Order::NewestFirst => "DESC",
-        Order::OldestFirst => "ASC",
+    let order = match (filter.changed_after, filter.order) {
+        (Some(_), _) => "changed",
+        (None, Order::NewestFirst) => "n DESC",
+        (None, Order::OldestFirst) => "n",
     };
     let limit = if filter.limit == 0 {
         -1
@@ -190,7 +200,7 @@ pub(crate) fn each_record(
         int(filter.limit as u64)
     };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY n {order} LIMIT {limit}"
+        "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY {order} LIMIT {limit}"
     ))?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
@@ -259,6 +269,7 @@ pub(crate) fn record_from(row: &Row<'_>) -> Result<Record, StoreError> {
             .map(|text| serde_json::from_str(&text))
             .transpose()
             .map_err(|_| odd("its shadow"))?,
+        changed: uint(row.get(22)?),
     })
 }
 
@@ -296,6 +307,7 @@ impl Filter {
             ("at >= ?", self.since),
             ("at < ?", self.until),
             ("n > ?", self.after),
+            ("changed > ?", self.changed_after),
             ("n < ?", self.before),
         ] {
             if let Some(bound) = bound {

@@ -205,6 +205,14 @@ pub(crate) fn load_servers(
     Ok(servers)
 }
 
+/// The name of a server that is there.
+pub(crate) fn name_of(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT name FROM names WHERE id = ?1 AND kind = 'server'")?
+        .query_row([id], |row| row.get(0))
+        .optional()?)
+}
+
 /// What of a server does not open stays its own fault: others are read on.
 fn server_from(
     connection: &Connection,

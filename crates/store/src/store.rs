@@ -10,6 +10,7 @@ use provost_policy::ledger::Ledger;
 use crate::clock::Clock;
 use crate::control::Distrust;
 use crate::database::Database;
+use crate::directory::Kept;
 use crate::fold::{FoldThread, Folder};
 use crate::guard::{lock, read, write};
 use crate::journal::{Journal, Syncer, segment_path, segments};
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) maintenance: Arc<Mutex<()>>,
     /// What the database holds and the journal does not say.
     pub(crate) distrust: RwLock<Distrust>,
+    /// What is in force. Taken after `changing`.
+    pub(crate) kept: Mutex<Kept>,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     pub(crate) running: Mutex<Option<Running>>,
 }
@@ -71,7 +74,7 @@ impl Store {
     /// The counters as of the journal's end: the snapshot and what came
     /// after it. Asked once, at start; nothing is in flight in it.
     pub fn ledger(&self) -> Result<Ledger, StoreError> {
-        Ok(Ledger::restore(self.0.folder.counters()?))
+        self.0.folder.ledger()
     }
 
     /// What opening found.
@@ -141,11 +144,6 @@ impl Store {
         Ok(alone)
     }
 
-    /// Something else is in force than before.
-    pub(crate) fn next_generation(&self) {
-        self.0.generation.fetch_add(1, Ordering::AcqRel);
-    }
-
     pub(crate) fn tell_change(&self) {
         for told in read(&self.0.listeners).iter() {
             told();
@@ -165,6 +163,10 @@ impl Inner {
         if let Err(error) = self.journal.pay() {
             tracing::warn!(error = %error, "a change that was not made could not be taken back; the next start does it");
         }
+        // The next start has little to read then.
+        if let Err(error) = self.folder.checkpoint_at_the_end() {
+            tracing::warn!(error = %error, "what the entries amount to was not written; the next start reads them");
+        }
         if let Err(error) = self
             .journal
             .append_stop(&self.clock, self.revision.load(Ordering::Acquire))
@@ -180,6 +182,7 @@ impl Inner {
         if let Err(error) = self.folder.fold() {
             tracing::warn!(error = %error, "the journal's end was not folded; the next start does it");
         }
+        self.folder.progress().close();
         // Whoever still holds a clone keeps the connections open; what they
         // wrote is in the file all the same.
         if let Err(error) = self.database.gather() {

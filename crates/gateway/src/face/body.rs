@@ -11,8 +11,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use crate::budget::Account;
-use crate::sse::Event;
+use crate::host::budget::Account;
+use crate::text::sse::Event;
 
 /// How often a silent stream shows that it is alive, so that neither side and
 /// no proxy between them takes it for dead.

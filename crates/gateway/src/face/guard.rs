@@ -4,8 +4,8 @@
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{StatusCode, Uri};
 
-use super::unidentified::Reason;
-use crate::settings::Listen;
+use crate::host::settings::Listen;
+use crate::host::unidentified::Reason;
 
 /// Names under which the listener may be addressed.
 #[derive(Debug, Clone)]

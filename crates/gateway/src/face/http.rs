@@ -1,7 +1,6 @@
 //! Streamable HTTP at `/mcp/{server}`: who is there, is the request in order,
 //! and then the walk of `path.rs`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,23 +13,27 @@ use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::body::Out;
 use super::guard::Guard;
+use super::recorded;
+use super::response::{
+    challenging, event_stream, explained, json, no_room, not_allowed, plain, refused, unauthorized,
+};
 use super::stream;
-use super::unidentified::{self, Reason, Why};
-use crate::answer::{Failure, RETRY_AFTER_MS};
-use crate::brief::{NAME, brief};
-use crate::budget::Account;
-use crate::budget::gather::Gathered;
-use crate::directory::Principal;
-use crate::modern::Claims;
-use crate::modern::claims::Header;
-use crate::outlet::{Outlet, Reply};
+use crate::agent::session::Session;
+use crate::exchange::outlet::{Outlet, Reply};
+use crate::host::budget::Account;
+use crate::host::budget::gather::Gathered;
+use crate::host::deadline;
+use crate::host::unidentified::Reason;
+use crate::message::answer::Failure;
+use crate::message::modern::Claims;
+use crate::message::modern::claims::Header;
+use crate::message::principal::Principal;
 use crate::path::{self, Agent};
-use crate::patience;
-use crate::present::{Claim, Present};
-use crate::protocol;
-use crate::session::Session;
-use crate::upstream::http::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
-use crate::worker::Worker;
+use crate::state::present::{Claim, Present};
+use crate::state::worker::Worker;
+use crate::text::brief::{NAME, brief};
+use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
+use crate::text::protocol;
 
 /// Answers one request of the agent listener.
 pub(crate) async fn serve(
@@ -52,7 +55,8 @@ async fn answer(
     guard
         .check(request.uri(), request.headers())
         .map_err(|(status, why)| {
-            counts.add(why, named(why, request.headers()));
+            let named = named(why, request.headers()).map(|named| brief(named, NAME));
+            counts.add(why, named.as_deref());
             refused(status, why.answer())
         })?;
     let name = request
@@ -87,10 +91,10 @@ async fn answer(
                 brief(name, NAME)
             ),
         );
-        return Err(unidentified::recorded(worker, &agent, &method, refusal));
+        return Err(recorded::recorded(worker, &agent, &method, refusal));
     }
     let admitted = admitted(worker, claim, request).await;
-    admitted.map_err(|refusal| unidentified::recorded(worker, &agent, &method, refusal))
+    admitted.map_err(|refusal| recorded::recorded(worker, &agent, &method, refusal))
 }
 
 /// A request of a known grant for its own server.
@@ -141,21 +145,6 @@ fn identify(worker: &Worker, headers: &HeaderMap) -> Result<Claim, Response<Out>
         shared.metrics.unidentified.add(Reason::Grant, None);
         unauthorized()
     })
-}
-
-/// Nobody with this token is known, or any more.
-pub(super) fn unauthorized() -> Response<Out> {
-    challenging(refused(StatusCode::UNAUTHORIZED, Reason::Grant.answer()))
-}
-
-/// A 401 says what would help.
-fn challenging(mut response: Response<Out>) -> Response<Out> {
-    if response.status() == StatusCode::UNAUTHORIZED {
-        let bearer = HeaderValue::from_static("Bearer");
-        let headers = response.headers_mut();
-        headers.insert(header::WWW_AUTHENTICATE, bearer);
-    }
-    response
 }
 
 /// The revision named in the header of a request without a body must be one
@@ -306,7 +295,7 @@ async fn read(
         }
         Ok(whole.done())
     };
-    match patience::within(worker.shared.settings.request_timeout, whole).await {
+    match deadline::within(worker.shared.settings.request_timeout, whole).await {
         Ok(read) => read,
         Err(_) => Err(refused(
             StatusCode::REQUEST_TIMEOUT,
@@ -364,13 +353,6 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     values.next().is_none().then_some(value)
 }
 
-/// There is no room for it; why is recorded.
-pub(super) fn no_room(failure: Failure) -> Response<Out> {
-    let mut response = json(failure.http, failure.body(None));
-    response.extensions_mut().insert(failure);
-    response
-}
-
 /// What a request names that is refused for it, for the log.
 fn named(why: Reason, headers: &HeaderMap) -> Option<&str> {
     let name = match why {
@@ -379,70 +361,6 @@ fn named(why: Reason, headers: &HeaderMap) -> Option<&str> {
         Reason::Path | Reason::Grant => return None,
     };
     headers.get(name)?.to_str().ok()
-}
-
-/// A refusal in words, for the sender and for the record.
-fn refused(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Response<Out> {
-    let why = why.into();
-    let mut response = Response::new(Out::Whole(Some(Bytes::from(format!("{why}\n")))));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    explained(response, why)
-}
-
-/// The same refusal with other words for the record: the operator may know more.
-fn explained(mut response: Response<Out>, why: impl Into<Cow<'static, str>>) -> Response<Out> {
-    response.extensions_mut().insert(Why(why.into()));
-    response
-}
-
-/// An HTTP method that does nothing here.
-fn not_allowed(allowed: &'static str) -> Response<Out> {
-    let why = format!("its HTTP method is not one of: {allowed}");
-    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, why);
-    let allow = HeaderValue::from_static(allowed);
-    response.headers_mut().insert(header::ALLOW, allow);
-    response
-}
-
-fn plain(status: StatusCode) -> Response<Out> {
-    let mut response = Response::new(Out::empty());
-    *response.status_mut() = status;
-    response
-}
-
-pub(super) fn json(status: u16, body: Bytes) -> Response<Out> {
-    let mut response = Response::new(Out::Whole(Some(body)));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let kind = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    if matches!(status, 429 | 503) {
-        let soon = HeaderValue::from(RETRY_AFTER_MS.div_ceil(1000));
-        response.headers_mut().insert(header::RETRY_AFTER, soon);
-    }
-    response
-}
-
-/// A response that is a stream of events.
-pub(super) fn event_stream(body: Out) -> Response<Out> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
-}
-
-/// A stream is open already.
-pub(super) fn conflict() -> Response<Out> {
-    refused(
-        StatusCode::CONFLICT,
-        "its session has a stream already, and a second one comes with `Last-Event-ID`",
-    )
 }
 
 #[cfg(test)]

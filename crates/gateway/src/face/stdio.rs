@@ -1,26 +1,30 @@
 //! The stdio face: one agent on one stream, a message on each line.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use provost_policy::Text;
+use provost_store::{GrantId, ServerId};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use super::unidentified::Reason;
-use crate::answer::Failure;
-use crate::budget::{Account, Full, Lane, SESSION};
-use crate::envelope::{self, Message};
-use crate::outlet::Outlet;
+use crate::agent::session::{Outbound, Session};
+use crate::agent::streams::OUTBOUND;
+use crate::exchange::outlet::Outlet;
+use crate::host::budget::{Account, Full, Lane, SESSION};
+use crate::host::unidentified::Reason;
+use crate::message::answer::Failure;
 use crate::path::{self, Agent};
-use crate::present::{self, Claim, Ended, Present};
-use crate::session::{OUTBOUND, Outbound, Session};
-use crate::splice;
+use crate::state::present::{self, Claim, Ended, Present};
+use crate::state::worker::Worker;
+use crate::text::envelope::{self, Message};
+use crate::text::lines::{End, Lines};
+use crate::text::splice;
 use crate::upstream::child::ChildSpec;
-use crate::upstream::line::{End, Lines};
-use crate::worker::Worker;
 
 /// With it an agent says that it is ready.
 const INITIALIZED: &[u8] = b"notifications/initialized";
@@ -31,11 +35,35 @@ const SPARE: usize = 64;
 /// Lines up to this length are copied, so that they are written in one go.
 const COPIED: usize = 16 * 1024;
 
+/// One agent on stdio, as the unix socket's hello described it.
+#[derive(Debug, Clone)]
+pub struct StdioAgent {
+    /// The grant it works under; authenticated by the caller.
+    pub grant: GrantId,
+    /// The server it speaks to.
+    pub server: ServerId,
+    /// With `provost run`: the agent's own child process.
+    pub child: Option<ChildOverride>,
+}
+
+/// What `provost run` starts for its agent, instead of the registered command.
+#[derive(Debug, Clone)]
+pub struct ChildOverride {
+    /// The program.
+    pub command: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its working directory.
+    pub directory: PathBuf,
+    /// Its whole environment.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
 /// Serves one agent until its stream ends.
 pub(crate) async fn serve<S>(
     worker: &Worker,
     stream: S,
-    agent: crate::StdioAgent,
+    agent: StdioAgent,
     number: Option<u64>,
     child: Option<ChildSpec>,
 ) where

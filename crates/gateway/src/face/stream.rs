@@ -1,90 +1,24 @@
-//! The stream of a session for what belongs to no answer: the GET stream of an
-//! agent over HTTP, where it also resumes answers it lost, and the one stream
-//! that a stdio agent has.
+//! The GET stream of an agent over HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::Response;
-use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, warn};
+use tokio::sync::oneshot;
 
 use super::body::{End, Out};
-use super::http::{conflict, event_stream, no_room, unauthorized};
-use crate::answer::Failure;
-use crate::budget::Lane;
-use crate::inbound::{self, Sorted};
-use crate::present::{Claim, Ended};
-use crate::protocol::Channel;
-use crate::route::Route;
-use crate::session::{OUTBOUND, Opened, Session};
-use crate::sse::{Event, Reader};
-use crate::upstream::{Fault, FaultKind, http};
-use crate::worker::Worker;
-
-/// Longest pause before the upstream's stream is opened again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use super::response::{conflict, event_stream, no_room, unauthorized};
+use crate::agent::session::Session;
+use crate::agent::streams::Opened;
+use crate::exchange::stream::{Resumes, carry};
+use crate::host::budget::Lane;
+use crate::message::answer::Failure;
+use crate::state::present::{Claim, Ended};
+use crate::state::worker::Worker;
 
 /// Longest wait for the upstream's stream before the agent's is answered. Some servers say nothing until they have
 /// something to say.
 const OPENING: Duration = Duration::from_secs(1);
-
-/// Who opens the upstream's stream again where it broke off.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Resumes {
-    /// The agent, who sees the upstream's event ids.
-    Agent,
-    /// The agent, and what comes is one answer.
-    AgentTheAnswer,
-    /// Nobody but us.
-    Us,
-}
-
-/// A stdio agent has no stream to open: the upstream's own flows into the one
-/// it has, once and for as long as the session lives.
-pub(crate) fn follow(worker: &Worker, route: &Route) {
-    let follows = route.session.lines().is_some() && route.has_streams();
-    if !follows {
-        return;
-    }
-    let place = match route.session.account().enter(Lane::Stream) {
-        Ok(place) => place,
-        Err(full) => {
-            let name = &route.site.server.name;
-            warn!(server.name = %name, ?full,
-                "The stream of server `{name}` is not opened for an agent: as many are open as there may be");
-            return;
-        }
-    };
-    if !route.session.starts_following() {
-        return;
-    }
-    let (worker, route) = (worker.clone(), route.clone());
-    let background = worker.shared.background.clone();
-    background.spawn(async move {
-        let _place = place;
-        let Some(lines) = route.session.lines() else {
-            return;
-        };
-        let (sender, mut events) = mpsc::channel::<Event>(OUTBOUND);
-        let deliver = async {
-            while let Some(event) = events.recv().await {
-                if let Some(message) = event.message
-                    && lines.send(message).await.is_err()
-                {
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            () = carry(&worker, &route, None, &sender, Resumes::Us, None) => {}
-            () = deliver => {}
-            () = route.session.ended.cancelled() => {}
-            () = worker.shared.stopping.cancelled() => {}
-        }
-    });
-}
 
 /// Opens the stream; the upstream's own stream, where it has one, flows into it.
 ///
@@ -102,12 +36,12 @@ pub(super) async fn open(
     let route = way.map_err(|Ended| unauthorized())?;
     let place = session.account().enter(Lane::Stream);
     let place = place.map_err(|full| no_room(Failure::too_many_streams(full)))?;
-    let of_an_answer = last_event.is_some_and(|id| session.is_answer_event(id));
+    let of_an_answer = last_event.is_some_and(|id| session.state().streams.is_answer_event(id));
     let (opened, beside) = if of_an_answer {
-        let (opened, beside) = session.open_beside().map_err(|_| conflict())?;
+        let (opened, beside) = session.state().streams.resume().map_err(|_| conflict())?;
         (opened, Some(beside))
     } else {
-        let opened = session.open_stream(last_event.is_some());
+        let opened = session.state().streams.open(last_event.is_some());
         (opened.map_err(|_| conflict())?, None)
     };
     let Opened {
@@ -145,104 +79,4 @@ pub(super) async fn open(
     // Whichever way it ended, there is nothing more to wait for.
     drop(tokio::time::timeout(OPENING, upstream_answered).await);
     Ok(response)
-}
-
-/// Carries the upstream's stream to the agent, and opens it again when it breaks.
-async fn carry(
-    worker: &Worker,
-    route: &Route,
-    mut last_event: Option<String>,
-    to: &mpsc::Sender<Event>,
-    resumes: Resumes,
-    mut announce: Option<oneshot::Sender<()>>,
-) {
-    let mut pause = Duration::from_secs(1);
-    loop {
-        let opened = route.stream(worker, last_event.as_deref()).await;
-        if let Some(announce) = announce.take() {
-            // Nobody waits any more: that is fine.
-            let _ = announce.send(());
-        }
-        match opened {
-            Ok(Some(answer)) => {
-                let before = last_event.clone();
-                relay(worker, route, answer, &mut last_event, to, resumes).await;
-                if last_event.is_some() && resumes != Resumes::Us {
-                    // It knows from where.
-                    return;
-                }
-                if before != last_event {
-                    pause = Duration::from_secs(1);
-                }
-            }
-            // The rest of an answer is gone: the agent's stream ends without it.
-            Ok(None) if resumes == Resumes::AgentTheAnswer => return,
-            // It does not know the event any more: then from now on.
-            Ok(None) if last_event.take().is_some() => continue,
-            // No stream upstream: ours stays open for what we have to say.
-            Ok(None) => return std::future::pending().await,
-            Err(Fault {
-                kind: FaultKind::SessionLost,
-                ..
-            }) => {
-                if let Err(fault) = route.restore(worker).await {
-                    debug!(?fault, "A lost upstream session was not opened again");
-                }
-            }
-            Err(fault) => debug!(?fault, "The stream of an upstream cannot be opened"),
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-async fn relay(
-    worker: &Worker,
-    route: &Route,
-    mut answer: http::Answer,
-    last_event: &mut Option<String>,
-    to: &mpsc::Sender<Event>,
-    resumes: Resumes,
-) {
-    let limit = worker.shared.settings.result_limit;
-    let mut reader = Reader::new(limit, route.session.account());
-    while let Some(chunk) = answer.next_whenever().await {
-        if reader.make_room(&chunk).await.is_err() {
-            // It begins again from the last event, when there is room.
-            return;
-        }
-        let Ok(events) = reader.feed(&chunk) else {
-            return;
-        };
-        for Event { id, retry, message } in events {
-            if let Some(id) = &id {
-                if resumes == Resumes::AgentTheAnswer {
-                    route.session.note_answer_event(id);
-                }
-                *last_event = Some(id.clone());
-            }
-            // A place first: nothing is sorted, and no question is open, that might
-            // not be handed over.
-            let Ok(place) = to.reserve().await else {
-                return;
-            };
-            let message = match message {
-                None => None,
-                Some(text) => match sorted(worker, route, resumes, text) {
-                    Sorted::Answer { answered, .. } => Some(answered.text),
-                    Sorted::Deliver(text) => Some(text),
-                    Sorted::Nothing | Sorted::Violation if id.is_none() => continue,
-                    Sorted::Nothing | Sorted::Violation => None,
-                },
-            };
-            place.send(Event { id, retry, message });
-        }
-    }
-}
-
-fn sorted(worker: &Worker, route: &Route, resumes: Resumes, text: Bytes) -> Sorted {
-    match resumes {
-        Resumes::AgentTheAnswer => inbound::sort_again(worker, route, text),
-        Resumes::Agent | Resumes::Us => inbound::sort(worker, route, Channel::Session, text),
-    }
 }

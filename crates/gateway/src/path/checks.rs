@@ -7,15 +7,19 @@ use provost_policy::method::{MethodKind, method_kind};
 use provost_policy::{Call, RuleId};
 use provost_store::Decision;
 
-use super::{Request, envelope_refusal};
-use crate::answer::Failure;
-use crate::brief::brief;
-use crate::outgoing::Modern;
-use crate::present::Present;
-use crate::protocol::{self, Era, RequestKind, TaskMethod};
-use crate::session::Session;
+use super::refusal::envelope_refusal;
+use super::request::{Agent, Request};
+use crate::agent::session::Session;
+use crate::message::answer::Failure;
+use crate::message::continuation::Continued;
+use crate::message::outgoing::Modern;
 use crate::stage::Stop;
-use crate::worker::Worker;
+use crate::state::present::Present;
+use crate::state::worker::Worker;
+use crate::text::asking::STATE;
+use crate::text::brief::brief;
+use crate::text::era::Era;
+use crate::text::protocol::{self, RequestKind, TaskMethod};
 
 /// Two requests with one id cannot be told apart, and a name that only looks
 /// like one of the server's tools must not be taken for it anywhere.
@@ -154,4 +158,41 @@ pub(super) fn own_task(
             retry_after_ms: None,
         },
     })
+}
+
+/// Checks the arguments of a tool that its calls repeat in headers.
+pub(super) fn repeats(
+    present: &Present<'_>,
+    agent: &Agent,
+    session: &Session,
+    call: &Call<'_>,
+) -> Result<(), Stop> {
+    let (Some(tool), Some(Era::Modern)) = (call.tool, session.era()) else {
+        return Ok(());
+    };
+    let Ok(headers) = present.site.eras.headers(tool) else {
+        return Err(Stop::Refused {
+            decision: Decision::Deny,
+            refusal: envelope_refusal(
+                "the definition of this tool is invalid, so it cannot be called",
+            ),
+        });
+    };
+    match (&agent.claims, headers) {
+        (Some(claims), Some(headers)) => claims
+            .repeat(&headers, call.arguments)
+            .map_err(Stop::Malformed),
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+/// A state that is not the seal of this very call continues nothing: a server
+/// must not take it for one of its own.
+pub(super) fn resumes(request: &Request<'_>, continued: Option<&Continued>) -> Result<(), Stop> {
+    let state = request.params.and_then(|params| params.get(STATE));
+    if state.is_none() || continued.is_some() {
+        return Ok(());
+    }
+    let problem = "`params.requestState` continues no call: it is changed, used, expired, or of another request";
+    Err(Stop::Malformed(Failure::invalid_params(problem)))
 }

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Cleared, Request};
-use crate::outgoing::{Modern, Outgoing};
-use crate::permit::Permit;
-use crate::present::Present;
-use crate::protocol::Housekeeping;
-use crate::relay::{Flight, Transform};
-use crate::session::{Arrangement, Session};
+use super::request::Request;
+use crate::agent::arrangements::Arrangement;
+use crate::agent::pending::Transform;
+use crate::agent::session::Session;
+use crate::exchange::relay::Flight;
+use crate::message::cleared::Cleared;
+use crate::message::outgoing::{Modern, Outgoing};
 use crate::stage::Stop;
+use crate::state::present::Present;
+use crate::text::protocol::Housekeeping;
+
+/// A request that may go, among those in flight already.
+pub(super) type Ready = (Flight, Cleared<Outgoing>);
 
 /// A housekeeping request on its way; lists are filtered on the way back.
 pub(super) fn flight(
@@ -18,7 +23,7 @@ pub(super) fn flight(
     request: &Request<'_>,
     kind: Housekeeping,
     modern: Option<Modern>,
-) -> Result<Cleared, Stop> {
+) -> Result<Ready, Stop> {
     let transform = match kind {
         Housekeeping::ListTools => Transform::Tools,
         Housekeeping::ListResources => Transform::List("resources/list", "resources"),
@@ -39,7 +44,7 @@ pub(super) fn flight(
     }
     let flight = Flight::new(present.route(session), &message, transform, None)?;
     arrange(session, request, &message);
-    Ok((flight, Permit::housekeeping(kind), message))
+    Ok((flight, Cleared::housekeeping(kind, message)))
 }
 
 /// Notes what a request in flight arranges for as long as its session lives. The

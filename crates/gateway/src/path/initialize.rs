@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use provost_policy::json::Value;
 
-use super::{Agent, Request, Room, ended, refuse, unjudged};
-use crate::answer::Failure;
-use crate::budget::SESSION;
-use crate::modern::Declared;
-use crate::outgoing::Outgoing;
-use crate::outlet::Outlet;
-use crate::permit::Permit;
-use crate::present::{Ended, Present};
-use crate::protocol::{Era, Housekeeping, RequestKind};
-use crate::relay::{Flight, Transform};
-use crate::session::Session;
+use super::refusal::{ended, refuse, unjudged};
+use super::request::{Agent, Request};
+use crate::agent::pending::Transform;
+use crate::agent::room::Room;
+use crate::agent::session::Session;
+use crate::exchange::outlet::Outlet;
+use crate::exchange::relay::Flight;
+use crate::host::budget::SESSION;
+use crate::message::answer::Failure;
+use crate::message::cleared::Cleared;
+use crate::message::modern::Declared;
+use crate::message::outgoing::Outgoing;
 use crate::stage::Stop;
-use crate::worker::Worker;
+use crate::state::present::{Ended, Present};
+use crate::state::worker::Worker;
+use crate::text::era::Era;
+use crate::text::protocol::{Housekeeping, RequestKind};
 
 /// Opens a session. Over stdio the connection already is one and is opened
 /// once; over HTTP each `initialize` without a session id makes one.
@@ -34,8 +38,8 @@ pub(super) async fn initialize(
     });
     match opening.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind))) {
         Ok((flight, message)) => {
-            let permit = Permit::housekeeping(Housekeeping::Initialize);
-            flight.go(worker, permit, message, outlet, room).await;
+            let message = Cleared::housekeeping(Housekeeping::Initialize, message);
+            flight.go(worker, message, outlet, room).await;
         }
         Err(stop) => refuse(Era::Legacy, stop, request, kind, outlet),
     }

@@ -8,27 +8,27 @@ use provost_policy::judge::{Refusal, Verdict};
 use provost_policy::{Call, RuleId};
 use provost_store::Decision;
 
-use super::{
-    Agent, Request, Room, caller, ended, envelope_refusal, govern, housekeeping, judged_as, lasts,
-    record_envelope, refuse, tool_call,
-};
-use crate::answer::Failure;
-use crate::asking::{self, Wanted, answers, subscribe};
-use crate::envelope;
-use crate::modern::claims::Header;
-use crate::modern::{self, Declared, ToolHeaders, meta};
-use crate::outgoing::{Modern, STATE};
-use crate::outlet::Outlet;
-use crate::present::{Ended, Present};
-use crate::protocol::{self, Era, Housekeeping, LEGACY, MODERN, RequestKind};
-use crate::relay::fault_ending;
-use crate::route::Route;
-use crate::session::{Coming, Session};
-use crate::stage::continuation::{self, Continued, Spent, Unusable};
+use super::refusal::envelope_refusal;
+use super::request::{Agent, Request, judged_as, tool_call};
+use crate::agent::session::{Coming, Session};
+use crate::exchange::outlet::Outlet;
+use crate::message::answer::Failure;
+use crate::message::continuation;
+use crate::message::fault::Fault;
+use crate::message::modern::claims::Header;
+use crate::message::modern::{self, Declared, ToolHeaders, declared};
+use crate::message::outgoing::Modern;
 use crate::stage::record::{self, Subject};
 use crate::stage::{Stop, judge};
-use crate::upstream::Fault;
-use crate::worker::{Shared, Worker};
+use crate::state::present::Present;
+use crate::state::route::Route;
+use crate::state::worker::Worker;
+use crate::text::asking::STATE;
+use crate::text::asking::{self, Wanted, answers, subscribe};
+use crate::text::envelope;
+use crate::text::era::Era;
+use crate::text::meta;
+use crate::text::protocol::{self, Housekeeping, LEGACY, MODERN, RequestKind};
 
 /// Whether a request is of the modern era: it says so, its headers do, or the
 /// connection it came on was opened so.
@@ -39,71 +39,61 @@ pub(super) fn is(agent: &Agent, request: &Request<'_>) -> bool {
         || meta::version(request.params).is_some()
 }
 
-/// A modern request, to its end.
-pub(super) async fn request(
+/// A request that was admitted, and what it says of itself.
+pub(super) struct Admitted {
+    pub(super) kind: RequestKind,
+    pub(super) session: Arc<Session>,
+    declared: Declared,
+    wanted: Wanted,
+}
+
+/// Checks what a request says of itself.
+pub(super) fn admitted(
     worker: &Worker,
     agent: &Agent,
     request: &Request<'_>,
-    mut outlet: Outlet,
-    room: Room,
-) {
-    let admitted = admit(agent, request)
-        .and_then(|declared| Ok((wanted(worker, agent, request, &declared)?, declared)));
-    let (wanted, declared) = match admitted {
-        Ok(admitted) => admitted,
-        Err(failure) => {
-            let recorded = record_envelope(worker, agent, &request.method, failure.message());
-            let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
-            return outlet.fail(&failure, Some(request.id.raw()));
-        }
-    };
-    let kind = kind(request, &wanted);
-    let session = session(agent);
+) -> Result<Admitted, Failure> {
+    let declared = admit(agent, request)?;
+    let wanted = wanted(worker, agent, request, &declared)?;
+    Ok(Admitted {
+        kind: kind(request, &wanted),
+        session: session(agent),
+        declared,
+        wanted,
+    })
+}
+
+/// Finds out what has to be known of the server first, unless the request is called
+/// off meanwhile: then it is judged all the same, so that there is a record, and
+/// does not go out.
+pub(super) async fn prepared(
+    worker: &Worker,
+    agent: &Agent,
+    request: &Request<'_>,
+    admitted: &Admitted,
+    outlet: &mut Outlet,
+) -> Result<Prepared, Stop> {
+    let (session, kind) = (&admitted.session, admitted.kind);
     // Over HTTP nothing but the end of its stream cancels it.
     let coming = session.is_stdio().then(|| session.expect(request.id.key()));
-    let prepared = tokio::select! {
+    let asked = tokio::select! {
         biased;
-        prepared = prepare(worker, agent, &session, request, kind) => prepared,
-        // Judged all the same, so that there is a record; it does not go out.
-        () = cancelled(coming.as_ref()) => Ok(None),
-        () = outlet.gone() => Ok(None),
-        () = session.ended.cancelled() => Ok(None),
+        asked = prepare(worker, agent, session, request, kind) => asked?,
+        () = cancelled(coming.as_ref()) => None,
+        () = outlet.gone() => None,
+        () = session.ended.cancelled() => None,
     };
-    let flight = match prepared {
-        Err(stop) => Err(stop),
-        // Judged with what holds now, whatever held before the server was asked.
-        Ok(asked) => {
-            let judged = worker.shared.judging(&agent.claim, |present| {
-                lasts(worker, agent, &session, request, kind)?;
-                same_server(worker, agent, (request, kind), present, asked.as_ref())?;
-                let modern = along(worker, present, request, declared, wanted);
-                match kind {
-                    RequestKind::Housekeeping(kind) => {
-                        housekeeping::flight(present, &session, request, kind, Some(modern))
-                    }
-                    RequestKind::CallTool
-                    | RequestKind::Method
-                    | RequestKind::Subscribe
-                    | RequestKind::Unknown
-                    | RequestKind::Task(_) => govern(
-                        worker,
-                        present,
-                        agent,
-                        &session,
-                        request,
-                        kind,
-                        Some(modern),
-                    ),
-                }
-            });
-            judged.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind)))
-        }
-    };
-    drop(coming);
-    match flight {
-        Ok((flight, permit, message)) => flight.go(worker, permit, message, outlet, room).await,
-        Err(stop) => refuse(Era::Modern, stop, request, kind, outlet),
-    }
+    Ok(Prepared {
+        asked,
+        _coming: coming,
+    })
+}
+
+/// What was found out for a request, which can be cancelled until it is judged.
+pub(super) struct Prepared {
+    /// The server that was asked, if one was.
+    asked: Option<Route>,
+    _coming: Option<Coming>,
 }
 
 /// Ends when the agent cancels what is coming.
@@ -124,7 +114,7 @@ fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
     if meta::version(request.params).is_none() {
         return Err(unclaimed(agent, request, stdio.is_some()));
     }
-    let declared = meta::declared(request.params)?;
+    let declared = declared::declared(request.params)?;
     let version = meta::version(request.params).and_then(Value::as_str);
     let version = version.unwrap_or_default();
     if stdio.is_none() {
@@ -238,7 +228,7 @@ async fn prepare(
         arguments,
     };
     let route = worker.shared.judging(&agent.claim, |present| {
-        let caller = caller(present, session);
+        let caller = present.caller(session);
         let worth = !governed || matches!(judge::judge(present, &caller, &call), Verdict::Allow(_));
         worth.then(|| present.route(session))
     });
@@ -267,14 +257,14 @@ async fn prepare(
             };
             match known {
                 Ok(()) => return Ok(Some(route)),
-                Err(fault) => fault_ending(fault, server).1,
+                Err(fault) => fault.ending(server).1,
             }
         }
         Ok(false) if discovers => Failure::no_discovery(server),
         Ok(false) => Failure::other_era(server, Era::Modern),
         // Some legacy servers end when they are asked; the agent may still choose.
         Err(fault) if discovers && fault == Fault::broken() => Failure::no_discovery(server),
-        Err(fault) => fault_ending(fault, server).1,
+        Err(fault) => fault.ending(server).1,
     };
     // A grant that ended, or a server that changed meanwhile, has words of its own.
     let stays = |present: &Present<'_>| Arc::ptr_eq(&present.site, &route.site);
@@ -317,13 +307,15 @@ fn of_the_server(
 
 /// What was found out about a server says nothing about another one that took
 /// its place meanwhile.
-fn same_server(
+pub(super) fn same_server(
     worker: &Worker,
     agent: &Agent,
-    (request, kind): (&Request<'_>, RequestKind),
+    request: &Request<'_>,
+    kind: RequestKind,
     present: &Present<'_>,
-    asked: Option<&Route>,
+    prepared: &Prepared,
 ) -> Result<(), Stop> {
+    let asked = prepared.asked.as_ref();
     if asked.is_none_or(|asked| Arc::ptr_eq(&asked.site, &present.site)) {
         return Ok(());
     }
@@ -331,67 +323,12 @@ fn same_server(
     Err(of_the_server(worker, agent, request, kind, failure))
 }
 
-/// Checks the arguments of a tool that its calls repeat in headers.
-pub(super) fn repeats(
-    present: &Present<'_>,
-    agent: &Agent,
-    session: &Session,
-    call: &Call<'_>,
-) -> Result<(), Stop> {
-    let (Some(tool), Some(Era::Modern)) = (call.tool, session.era()) else {
-        return Ok(());
-    };
-    let Ok(headers) = present.site.eras.headers(tool) else {
-        return Err(Stop::Refused {
-            decision: Decision::Deny,
-            refusal: envelope_refusal(
-                "the definition of this tool is invalid, so it cannot be called",
-            ),
-        });
-    };
-    match (&agent.claims, headers) {
-        (Some(claims), Some(headers)) => claims
-            .repeat(&headers, call.arguments)
-            .map_err(Stop::Malformed),
-        (Some(_) | None, _) => Ok(()),
-    }
-}
-
-/// A state that is not the seal of this very call continues nothing: a server
-/// must not take it for one of its own.
-pub(super) fn resumes(request: &Request<'_>, continued: Option<&Continued>) -> Result<(), Stop> {
-    let state = request.params.and_then(|params| params.get(STATE));
-    if state.is_none() || continued.is_some() {
-        return Ok(());
-    }
-    let problem = "`params.requestState` continues no call: it is changed, used, expired, or of another request";
-    Err(Stop::Malformed(Failure::invalid_params(problem)))
-}
-
-/// Uses the seal of a call up, so that it is continued once.
-pub(super) fn take_up(
-    shared: &Shared,
-    present: &Present<'_>,
-    continued: &Continued,
-) -> Result<Spent, Stop> {
-    let grant = &present.principal.grant.0;
-    let spent = shared.seals.spend(continued, grant, present.now.wall);
-    spent.map_err(|why| {
-        let problem = match why {
-            Unusable::Used => "`params.requestState` was used already",
-            Unusable::TooMany => "too many calls were continued of late; begin this one anew",
-        };
-        Stop::Malformed(Failure::invalid_params(problem))
-    })
-}
-
 /// What goes along with the request.
-fn along(
+pub(super) fn along(
     worker: &Worker,
     present: &Present<'_>,
     request: &Request<'_>,
-    declared: Declared,
-    wanted: Wanted,
+    admitted: Admitted,
 ) -> Modern {
     let print = continuation::fingerprint(&request.method, request.params);
     let state = request
@@ -414,10 +351,10 @@ fn along(
     };
     Modern {
         headers: modern::headers(&request.method, request.params, tool.as_deref()),
-        declared,
+        declared: admitted.declared,
         print,
         continued,
-        wanted,
+        wanted: admitted.wanted,
         carries: asking::carried_by(&request.method),
     }
 }

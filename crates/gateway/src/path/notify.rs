@@ -8,19 +8,21 @@ use provost_policy::json::Value;
 use provost_store::Status;
 use tracing::debug;
 
-use super::{Agent, ending, record_ended, record_envelope};
-use crate::answer::Failure;
-use crate::envelope::{self, Answer, Id, Message, id_key};
-use crate::face::stream;
-use crate::modern::meta;
-use crate::outlet::{Outlet, Reply};
-use crate::permit::Permit;
-use crate::present::{Ended, Present};
-use crate::protocol::{self, Era, KnownNotification};
-use crate::route::Route;
-use crate::session::Session;
+use super::refusal::{ending, record_ended, record_envelope};
+use super::request::Agent;
+use crate::agent::session::Session;
+use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::stream;
+use crate::message::answer::Failure;
+use crate::message::cleared::Cleared;
 use crate::stage::settle;
-use crate::worker::Worker;
+use crate::state::present::{Ended, Present};
+use crate::state::route::Route;
+use crate::state::worker::Worker;
+use crate::text::envelope::{self, Answer, Id, Message, id_key};
+use crate::text::era::Era;
+use crate::text::meta;
+use crate::text::protocol::{self, KnownNotification};
 
 /// A notification: passes if the era knows it from agents. A request without an
 /// id looks like one, and is never forwarded.
@@ -70,10 +72,10 @@ pub(super) async fn notification(
         Ok(route) => route,
         Err(failure) => return outlet.turn_away(&failure),
     };
-    let permit = Permit::notification(known);
+    let message = Cleared::notification(known, text.clone());
     let sent = match known {
         KnownNotification::Initialized => {
-            let sent = route.announce(worker, &permit, text.clone()).await;
+            let sent = route.announce(worker, message).await;
             stream::follow(worker, &route);
             sent
         }
@@ -91,7 +93,7 @@ pub(super) async fn notification(
         | KnownNotification::ResourceUpdated
         | KnownNotification::ListChanged
         | KnownNotification::ElicitationComplete
-        | KnownNotification::Acknowledged => route.notify(worker, &permit, text.clone()).await,
+        | KnownNotification::Acknowledged => route.notify(worker, message).await,
     };
     if let Err(fault) = sent {
         debug!(?fault, method, "A notification did not reach its upstream");
@@ -126,9 +128,8 @@ pub(super) async fn answer(
             Err(_) => outlet.turn_away(&Failure::record_unavailable()),
         };
     };
-    let sent = route
-        .notify(worker, &Permit::answer(&question), text.clone())
-        .await;
+    let message = Cleared::answer(&question, text.clone());
+    let sent = route.notify(worker, message).await;
     if let Some(kept) = &question.kept {
         let status = match (&sent, is_error(text)) {
             (Err(_), _) => Status::UpstreamDown,

@@ -2,22 +2,24 @@
 //! call: judge, reserve, record. What passes is put to the agent.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use provost_policy::json::Value;
-use provost_policy::judge::{Allowed, Refusal, Verdict};
-use provost_policy::{Call, Caller, RuleId};
+use provost_policy::judge::{Refusal, Verdict};
+use provost_policy::{Call, RuleId};
 use provost_store::{Decision, Status};
 
+use super::clear::{self, Reserved};
 use super::record::{self, Subject};
-use super::{Stop, judge, limits, settle};
-use crate::asking::{self, Misasked, Question};
-use crate::modern::Declared;
-use crate::permit::Permit;
-use crate::present::Present;
-use crate::protocol::Era;
-use crate::session::{Kept, Session};
-use crate::worker::Shared;
+use super::{Stop, judge, settle};
+use crate::agent::session::Session;
+use crate::message::call::Kept;
+use crate::message::cleared::Cleared;
+use crate::message::modern::Declared;
+use crate::message::outgoing::Outgoing;
+use crate::state::present::Present;
+use crate::state::worker::Shared;
+use crate::text::asking::{self, Misasked, Question};
+use crate::text::era::Era;
 
 /// The method in the record of what asks where nothing may ask.
 const MISASKED: &str = "(question)";
@@ -38,7 +40,7 @@ impl Asked<'_> {
     /// One question, by itself.
     pub(crate) fn one(&self, method: &str, params: Option<Value<'_>>) -> Result<Kept, Stop> {
         let verdict = self.judge(method, params);
-        self.walk(method, verdict).map(|(_, kept)| kept)
+        self.walk(method, verdict, |reserved| reserved.record_question())
     }
 
     /// All questions of a message, which passes only if all of them do: the first
@@ -47,7 +49,9 @@ impl Asked<'_> {
         for question in questions {
             let verdict = self.judge(&question.method, question.params);
             if !matches!(verdict, Verdict::Allow(_)) {
-                self.walk(&question.method, verdict)?;
+                self.walk(&question.method, verdict, |reserved| {
+                    reserved.record_question()
+                })?;
             }
         }
         let mut kept = Vec::new();
@@ -106,14 +110,6 @@ impl Asked<'_> {
         })
     }
 
-    fn caller(&self) -> Caller {
-        Caller {
-            grant: self.present.principal.grant.0.clone(),
-            server: self.present.principal.server.0.clone(),
-            session: self.session.counts_apart(),
-        }
-    }
-
     /// A question needs a method the era knows, a capability the agent declared,
     /// and a policy that lets it through.
     fn judge(&self, method: &str, params: Option<Value<'_>>) -> Verdict {
@@ -125,36 +121,36 @@ impl Asked<'_> {
         {
             return no(format!("the agent did not declare `{capability}`"));
         }
-        judge::judge(self.present, &self.caller(), &call(method))
+        judge::judge(
+            self.present,
+            &self.present.caller(self.session),
+            &call(method),
+        )
     }
 
     /// Reserve → record, for whatever was judged.
-    fn walk(&self, method: &str, verdict: Verdict) -> Result<(Permit, Kept), Stop> {
-        let now = self.present.now;
+    fn walk<R>(
+        &self,
+        method: &str,
+        verdict: Verdict,
+        record: impl FnOnce(Reserved<'_, '_>) -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        let (shared, present, now) = (self.shared, self.present, self.present.now);
+        let caller = present.caller(self.session);
+        let mut shadow = judge::shadow(shared, present, &caller, &call(method));
+        // A question of the upstream costs the shadow nothing.
+        if let Some(said) = &mut shadow {
+            said.charges.clear();
+        }
         let mut subject = Subject {
-            shadow: judge::shadow(self.shared, self.present, &self.caller(), &call(method)),
+            shadow,
             ..self.subject(method)?
         };
-        let walked = may(verdict).and_then(|allowed| {
-            limits::reserve(self.shared, &allowed.charges, now)?;
-            // A question of the upstream costs the shadow nothing.
-            if let Some(said) = &mut subject.shadow {
-                said.charges.clear();
-            }
-            let permit = record::intent(self.shared, &subject, &allowed, self.present)
-                .inspect_err(|_| settle::give_back(self.shared, &allowed.charges, now))?;
-            let kept = Kept {
-                call: subject.call,
-                charges: allowed.charges,
-                at: now,
-                started: Instant::now(),
-                counts: Arc::clone(&self.present.principal.counts),
-                seal: None,
-            };
-            Ok((permit, kept))
-        });
+        let walked = judge::allowed(shared, verdict, now)
+            .and_then(|allowed| clear::reserve(shared, present, &mut subject, allowed, None))
+            .and_then(record);
         if let Err(Stop::Refused { decision, refusal }) = &walked {
-            record::refusal(self.shared, &subject, *decision, refusal, now)?;
+            record::refusal(shared, &subject, *decision, refusal, now)?;
         }
         walked
     }
@@ -162,7 +158,11 @@ impl Asked<'_> {
 
 /// The walk of a subscription that is asked for again in the agent's place,
 /// because its server forgot it: judged by what holds now, and recorded.
-pub(crate) fn subscribe_again(shared: &Arc<Shared>, session: &Session) -> Option<(Permit, Kept)> {
+pub(crate) fn subscribe_again(
+    shared: &Arc<Shared>,
+    session: &Session,
+    message: Outgoing,
+) -> Option<(Cleared<Outgoing>, Kept)> {
     let again = |present: &Present<'_>| {
         let asked = Asked {
             shared,
@@ -172,9 +172,11 @@ pub(crate) fn subscribe_again(shared: &Arc<Shared>, session: &Session) -> Option
             declared: &Declared::default(),
         };
         let method = "resources/subscribe";
-        let verdict = judge::judge(present, &asked.caller(), &call(method));
+        let verdict = judge::judge(present, &present.caller(session), &call(method));
         // What refuses it has its record.
-        asked.walk(method, verdict).ok()
+        asked
+            .walk(method, verdict, |reserved| reserved.record(message))
+            .ok()
     };
     shared.present(&session.grant, again).ok().flatten()
 }
@@ -194,15 +196,4 @@ fn no(message: String) -> Verdict {
         message,
         retry_after_ms: None,
     })
-}
-
-fn may(verdict: Verdict) -> Result<Allowed, Stop> {
-    match verdict {
-        Verdict::Allow(allowed) => Ok(allowed),
-        Verdict::Deny(refusal) => Err(Stop::Refused {
-            decision: Decision::Deny,
-            refusal,
-        }),
-        Verdict::Ask(asked) => Err(judge::hold(asked)),
-    }
 }

@@ -6,10 +6,10 @@ use provost_policy::method::{MethodKind, method_kind};
 use provost_policy::{Call, Caller, Charge, Moment, RuleId};
 use provost_store::Decision;
 
-use super::Stop;
-use crate::directory::Rules;
-use crate::present::Present;
-use crate::worker::Shared;
+use super::{Stop, limits};
+use crate::state::directory::Rules;
+use crate::state::present::Present;
+use crate::state::worker::Shared;
 
 /// What a shadow policy said.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ pub(crate) fn shadow(
                 said.charges = allowed.charges;
             }
             Err(full) => {
-                let refusal = super::limits::refusal(&allowed.charges, &full);
+                let refusal = limits::refusal(&allowed.charges, &full);
                 said.decision = Some(Decision::Deny);
                 said.rule = Some(refusal.rule);
                 said.message = Some(refusal.message);
@@ -109,9 +109,12 @@ pub(crate) fn shadow(
 /// Charges the shadow's own counters for a call that goes. They may have filled
 /// up since they were looked at; then the shadow would have refused.
 pub(crate) fn reserve_shadow(shared: &Shared, said: &mut ShadowSaid, now: Moment) {
+    if said.charges.is_empty() {
+        return;
+    }
     let reserved = shared.ledger().reserve(&said.charges, now);
     if let Err(full) = reserved {
-        let refusal = super::limits::refusal(&said.charges, &full);
+        let refusal = limits::refusal(&said.charges, &full);
         said.decision = Some(Decision::Deny);
         said.rule = Some(refusal.rule);
         said.message = Some(refusal.message);
@@ -119,9 +122,25 @@ pub(crate) fn reserve_shadow(shared: &Shared, said: &mut ShadowSaid, now: Moment
     }
 }
 
+/// What a verdict lets through. A person is not bothered with what a limit refuses
+/// anyway.
+pub(crate) fn allowed(shared: &Shared, verdict: Verdict, now: Moment) -> Result<Allowed, Stop> {
+    match verdict {
+        Verdict::Allow(allowed) => Ok(allowed),
+        Verdict::Deny(refusal) => Err(Stop::Refused {
+            decision: Decision::Deny,
+            refusal,
+        }),
+        Verdict::Ask(asked) => {
+            limits::look(shared, &asked.charges, now)?;
+            Err(hold(asked))
+        }
+    }
+}
+
 /// Hold: a question for a person. Nobody can be asked yet, so the answer is no,
 /// and says so.
-pub(crate) fn hold(asked: Asked) -> Stop {
+fn hold(asked: Asked) -> Stop {
     let (rule, policy) = match asked.rules.into_iter().next() {
         Some((rule, policy)) => (rule, Some(policy)),
         None => (RuleId::APPROVAL, None),

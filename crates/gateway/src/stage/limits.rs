@@ -6,7 +6,7 @@ use provost_policy::{Charge, Moment, RuleId};
 use provost_store::Decision;
 
 use super::Stop;
-use crate::worker::Shared;
+use crate::state::worker::Shared;
 
 /// Looks whether there is room, and changes nothing.
 pub(crate) fn look(shared: &Shared, charges: &[Charge], now: Moment) -> Result<(), Stop> {

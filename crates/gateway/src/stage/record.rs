@@ -9,16 +9,17 @@ use std::sync::atomic::Ordering;
 use provost_policy::json::Value;
 use provost_policy::judge::{Allowed, Refusal};
 use provost_policy::{Charge, Moment};
-use provost_store::{CallId, Decision, Entry, Intent, Refused, Shadow};
+use provost_store::{CallId, Decision, Entry, Intent, JournalError, Refused, Shadow};
 use tracing::{error, info};
 
 use super::Stop;
 use super::judge::ShadowSaid;
-use crate::brief::{NAME, SENTENCE, brief};
-use crate::directory::Principal;
-use crate::permit::Permit;
-use crate::present::Present;
-use crate::worker::Shared;
+use crate::message::cleared::Cleared;
+use crate::message::outgoing::Outgoing;
+use crate::message::principal::Principal;
+use crate::state::present::Present;
+use crate::state::worker::Shared;
+use crate::text::brief::{NAME, SENTENCE, brief};
 
 /// Keys of arguments in one record; nobody reads more.
 const MOST_KEYS: usize = 256;
@@ -33,19 +34,45 @@ pub(crate) struct Subject<'c> {
     pub(crate) shadow: Option<ShadowSaid>,
 }
 
-/// Writes that an allowed call is about to go upstream. The permit this makes
-/// is the only way there.
-pub(crate) fn intent(
+/// Writes that an allowed call is about to go upstream: only that clears its message.
+pub(super) fn intent(
     shared: &Arc<Shared>,
     subject: &Subject<'_>,
     allowed: &Allowed,
     present: &Present<'_>,
-) -> Result<Permit, Stop> {
+    message: Outgoing,
+) -> Result<Cleared<Outgoing>, Stop> {
+    let (grounds, rule) = (present.grounds(shared), allowed.rule.clone());
+    let cleared = with_intent(subject, allowed, present.now, |intent| {
+        Cleared::by_intent(&shared.journal, intent, rule, grounds, message)
+    });
+    written(shared, cleared)
+}
+
+/// Writes that a question of a server is put to an agent.
+pub(super) fn question(
+    shared: &Shared,
+    subject: &Subject<'_>,
+    allowed: &Allowed,
+    now: Moment,
+) -> Result<(), Stop> {
+    let recorded = with_intent(subject, allowed, now, |intent| {
+        shared.journal.append(&Entry::Intent(intent))
+    });
+    written(shared, recorded).map(drop)
+}
+
+fn with_intent<R>(
+    subject: &Subject<'_>,
+    allowed: &Allowed,
+    at: Moment,
+    write: impl FnOnce(Intent<'_>) -> Result<R, JournalError>,
+) -> Result<R, JournalError> {
     let principal = subject.principal;
     let tool = subject.tool.map(|tool| brief(tool, NAME));
-    let entry = Entry::Intent(Intent {
+    let written = write(Intent {
         call: subject.call,
-        at: present.now,
+        at,
         grant: principal.grant.as_str(),
         grant_label: &principal.label,
         server: &principal.server_name,
@@ -57,11 +84,9 @@ pub(crate) fn intent(
         keys: &subject.keys,
         charges: &allowed.charges,
         shadow: subject.shadow.as_ref().and_then(shadow),
-    });
-    append(shared, &entry)?;
+    })?;
     principal.counts.decided(Decision::Allow);
-    let grounds = present.grounds(shared);
-    Ok(Permit::recorded(allowed.rule.clone(), grounds))
+    Ok(written)
 }
 
 /// Writes that a call was refused.
@@ -92,7 +117,7 @@ pub(crate) fn refusal(
         retry_after_ms: refusal.retry_after_ms,
         shadow: subject.shadow.as_ref().and_then(shadow),
     });
-    append(shared, &entry)?;
+    written(shared, shared.journal.append(&entry))?;
     principal.counts.decided(decision);
     let what = brief(subject.tool.unwrap_or(subject.method), NAME);
     let what = what.escape_debug();
@@ -101,15 +126,12 @@ pub(crate) fn refusal(
     Ok(())
 }
 
-fn append(shared: &Shared, entry: &Entry<'_>) -> Result<(), Stop> {
-    match shared.journal.append(entry) {
-        Ok(_) => Ok(()),
-        Err(problem) => {
-            shared.metrics.unrecorded.fetch_add(1, Ordering::Relaxed);
-            error!(error = %problem, "A call was refused because it cannot be recorded");
-            Err(Stop::Unrecorded)
-        }
-    }
+fn written<R>(shared: &Shared, written: Result<R, JournalError>) -> Result<R, Stop> {
+    written.map_err(|problem| {
+        shared.metrics.unrecorded.fetch_add(1, Ordering::Relaxed);
+        error!(error = %problem, "A call was refused because it cannot be recorded");
+        Stop::Unrecorded
+    })
 }
 
 fn shadow(said: &ShadowSaid) -> Option<Shadow<'_>> {

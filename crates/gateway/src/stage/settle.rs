@@ -6,8 +6,8 @@ use provost_policy::{Charge, Moment, RefundRule, Window};
 use provost_store::{Entry, Outcome, Refund, Status};
 use tracing::error;
 
-use crate::session::Kept;
-use crate::worker::Shared;
+use crate::message::call::Kept;
+use crate::state::worker::Shared;
 
 /// Settles the counters and writes the outcome. If it cannot be written the
 /// reply is still given: the intent without an outcome shows as unknown, and

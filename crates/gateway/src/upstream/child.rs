@@ -22,19 +22,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, trace};
 
 use self::users::Users;
-use super::Fault;
 use super::allowance::Allowance;
 use super::process::{Line, Program, Running};
 use super::starts::Starts;
-use crate::budget::Account;
-use crate::envelope::IdKey;
-use crate::outgoing::Outgoing;
-use crate::patience;
-use crate::permit::Permit;
-use crate::protocol::Era;
-use crate::session::{Kept, Session};
-use crate::settings::Wrapper;
-use crate::splice;
+use crate::agent::session::Session;
+use crate::host::budget::Account;
+use crate::host::deadline;
+use crate::host::settings::Wrapper;
+use crate::message::call::Kept;
+use crate::message::cleared::Cleared;
+use crate::message::fault::Fault;
+use crate::message::outgoing::Outgoing;
+use crate::text::envelope::IdKey;
+use crate::text::envelope::is_answer;
+use crate::text::era::Era;
 
 /// Messages that may wait for one request's reader.
 const WAITING: usize = 256;
@@ -74,7 +75,11 @@ pub(crate) trait Inbox: Send + Sync + 'static {
 
     /// Judges and records a subscription of the session that is asked for again;
     /// none when it may not be.
-    fn subscribe_again(&self, session: &Session) -> Option<(Permit, Kept)>;
+    fn subscribe_again(
+        &self,
+        session: &Session,
+        message: Outgoing,
+    ) -> Option<(Cleared<Outgoing>, Kept)>;
 
     /// How that ended.
     fn subscribed(&self, kept: &Kept, status: Status);
@@ -167,6 +172,16 @@ struct Entered<'c> {
     child: &'c Child,
     number: u64,
     begun: Arc<AtomicBool>,
+}
+
+/// The answer among the lines of one request.
+pub(super) async fn answer_in(lines: &mut mpsc::Receiver<Bytes>) -> Result<Bytes, Fault> {
+    while let Some(line) = lines.recv().await {
+        if is_answer(&line) {
+            return Ok(line);
+        }
+    }
+    Err(Fault::broken())
 }
 
 // === impl Entered ===
@@ -298,15 +313,14 @@ impl Child {
     pub(crate) async fn request(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
         if !self.is_ready() && self.era == Era::Modern {
             self.start().await?;
         } else if !self.is_ready() {
             self.reopen(session).await?;
         }
-        self.send(session, permit, message).await
+        self.send(session, message).await
     }
 
     fn is_ready(&self) -> bool {
@@ -318,15 +332,18 @@ impl Child {
     pub(crate) async fn notify(
         &self,
         session: &Session,
-        permit: &Permit,
-        message: Bytes,
+        message: Cleared<Bytes>,
     ) -> Result<(), Fault> {
-        let line = Line::said(splice::one_line(message), session.ended.clone());
-        self.tell(permit, line).await
+        let line = Line::said(message.one_line(), session.ended.clone());
+        self.tell(line).await
     }
 
-    async fn tell(&self, permit: &Permit, line: Line) -> Result<(), Fault> {
-        trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
+    async fn tell(&self, line: Line) -> Result<(), Fault> {
+        trace!(
+            "Writing to `{}`, allowed by {}",
+            self.spec.name,
+            line.permit()
+        );
         let input = self
             .state()
             .process
@@ -337,7 +354,7 @@ impl Child {
     }
 
     /// Tells the process that the agent cancelled a request.
-    pub(crate) async fn cancel(&self, permit: &Permit, session: &Session, key: &IdKey) {
+    pub(crate) async fn cancel(&self, session: &Session, key: &IdKey) {
         let (number, waiting) = {
             let mut state = self.state();
             let found = state.waiting.iter().find(|(_, waiting)| {
@@ -357,16 +374,21 @@ impl Child {
             r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number}}}}}"#
         );
         // A process that is gone has nothing left to cancel.
-        let _ = self.tell(permit, Line::ours(Bytes::from(message))).await;
+        let message = Cleared::own("the agent went away or cancelled", Bytes::from(message));
+        let _ = self.tell(Line::ours(message)).await;
     }
 
     async fn send(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        cleared: Cleared<Outgoing>,
     ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
-        trace!("Writing to `{}`, allowed by {permit}", self.spec.name);
+        trace!(
+            "Writing to `{}`, allowed by {}",
+            self.spec.name,
+            cleared.permit()
+        );
+        let message = cleared.message();
         let (sink, lines) = mpsc::channel(WAITING);
         let begun = Arc::<AtomicBool>::default();
         let (number, input) = {
@@ -396,10 +418,10 @@ impl Child {
             number,
             begun: Arc::clone(&begun),
         };
-        let text = message.numbered(number, session.account());
-        let (line, turn) = Line::request(text, permit.clone(), session.ended.clone(), begun);
+        let text = cleared.numbered(number, session.account());
+        let (line, turn) = Line::request(text, session.ended.clone(), begun);
         self.write(&input, line).await?;
-        let turn = patience::within(self.bounds.turn, turn.comes());
+        let turn = deadline::within(self.bounds.turn, turn.comes());
         turn.await.unwrap_or_else(|_| Err(Fault::not_sent()))?;
         Ok((number, lines))
     }

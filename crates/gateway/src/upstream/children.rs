@@ -2,6 +2,7 @@
 //! that nobody uses leaves.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use tracing::warn;
 
 use super::child::{Child, ChildBounds, ChildSpec, Holder, Inbox};
 use super::starts::Starts;
-use super::uses::Use;
-use super::{Fault, FaultKind, Room, Witness, process};
-use crate::budget::Account;
-use crate::protocol::Era;
-use crate::session::Session;
+use super::{Witness, process};
+use crate::agent::session::Session;
+use crate::host::budget::{Account, Full};
+use crate::message::fault::{Fault, FaultKind};
+use crate::text::era::Era;
 
 /// All child processes.
 pub(crate) struct Children {
@@ -34,6 +35,15 @@ struct Known {
     leaving: Vec<CancellationToken>,
     /// How the programs of registered servers fare, by the server's id.
     starts: HashMap<Text, (Arc<ChildSpec>, Arc<Starts>)>,
+}
+
+/// The use somebody makes of a process: it is counted from the moment the
+/// process was looked up until this value is dropped, so that nobody takes a
+/// process away that is about to be used, and nobody stays among its users.
+pub(crate) struct Use {
+    children: Arc<Children>,
+    child: Arc<Child>,
+    session: Arc<Session>,
 }
 
 /// A process speaks one era: one that was asked in both might mix them up.
@@ -85,7 +95,7 @@ impl Children {
         if let Some(gone) = gone {
             self.end(&gone);
         }
-        Ok(Use::new(Arc::clone(self), child, Arc::clone(session)))
+        Ok(self.used(child, session))
     }
 
     /// The process for this holder, if there is one, used in the same way. Whoever
@@ -105,7 +115,15 @@ impl Children {
             child.begin(session);
             child
         };
-        Some(Use::new(Arc::clone(self), child, Arc::clone(session)))
+        Some(self.used(child, session))
+    }
+
+    fn used(self: &Arc<Self>, child: Arc<Child>, session: &Arc<Session>) -> Use {
+        Use {
+            children: Arc::clone(self),
+            child,
+            session: Arc::clone(session),
+        }
     }
 
     fn child(
@@ -143,7 +161,7 @@ impl Children {
                 return unused.map(Some).ok_or_else(|| {
                     warn!(server.name = %spec.name, grant.id = %grant, processes = most,
                         "Server `{}` is not started: grant `{grant}` has {most} server processes, and `max_children_per_grant` allows no more", spec.name);
-                    Fault::not_started(FaultKind::NoProcess(Room::Grant))
+                    Fault::not_started(FaultKind::NoProcess(Full::Share))
                 });
             }
         }
@@ -154,13 +172,13 @@ impl Children {
         known.give_up(|_| true).map(Some).ok_or_else(|| {
             warn!(server.name = %spec.name, processes = most,
                 "Server `{}` is not started: there are {most} server processes, and `max_children` allows no more", spec.name);
-            Fault::not_started(FaultKind::NoProcess(Room::All))
+            Fault::not_started(FaultKind::NoProcess(Full::Whole))
         })
     }
 
     /// A use has ended. Who leaves a process of its own, or that of a grant that
     /// is gone, leaves it for good.
-    pub(super) fn release(&self, child: &Arc<Child>, session: &Session) {
+    fn release(&self, child: &Arc<Child>, session: &Session) {
         let over = {
             let mut known = self.known();
             child.end(session) && child.leaves_at_once() && known.remove(child)
@@ -288,6 +306,29 @@ impl Children {
     pub(crate) fn users(&self) -> usize {
         let known = self.known();
         known.by_key.values().map(|child| child.users()).sum()
+    }
+}
+
+// === impl Use ===
+
+impl Use {
+    /// Whose it is.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Deref for Use {
+    type Target = Arc<Child>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.child
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.children.release(&self.child, &self.session);
     }
 }
 

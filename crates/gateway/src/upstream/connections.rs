@@ -22,8 +22,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tracing::debug;
 
-use crate::socket;
-use crate::upstream::{Fault, Witness};
+use crate::host::socket;
+use crate::message::fault::Fault;
+use crate::upstream::Witness;
 
 /// Idle HTTP/1.1 connections kept for each worker.
 const MAX_IDLE: usize = 64;

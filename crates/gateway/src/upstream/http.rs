@@ -12,19 +12,14 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tracing::{debug, trace};
 
-use crate::budget::Account;
-use crate::budget::gather::Gathered;
-use crate::patience;
-use crate::permit::Permit;
+use crate::host::budget::Account;
+use crate::host::budget::gather::Gathered;
+use crate::host::deadline;
+use crate::message::cleared::{Permit, Sending};
+use crate::message::fault::Fault;
+use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
+use crate::upstream::Witness;
 use crate::upstream::connections::{Age, Connections, Sender, Target};
-use crate::upstream::{Fault, Witness};
-
-/// Carries the upstream's session id, towards upstreams and agents alike.
-pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-/// Carries the negotiated revision of the protocol.
-pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-/// Carries the id of the last event an agent saw.
-pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// One upstream reached by URL.
 pub(crate) struct HttpUpstream {
@@ -157,16 +152,16 @@ impl HttpUpstream {
     pub(crate) async fn post(
         self: &Arc<Self>,
         worker: usize,
-        permit: &Permit,
+        sending: Sending<'_>,
         with: SessionHeaders<'_>,
-        message: Bytes,
     ) -> Result<Answer, Fault> {
+        let Sending { permit, body } = sending;
         trace!(
-            bytes = message.len(),
+            bytes = body.len(),
             "Sending to `{}`, allowed by {permit}",
             self.connections.host()
         );
-        let mut request = self.request(Method::POST, with, Full::new(message));
+        let mut request = self.request(Method::POST, with, Full::new(body));
         let headers = request.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -183,14 +178,15 @@ impl HttpUpstream {
     pub(crate) async fn get(
         self: &Arc<Self>,
         worker: usize,
-        permit: &Permit,
+        sending: Sending<'_>,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
+        let Sending { permit, body } = sending;
         trace!(
             "Opening a stream of `{}`, allowed by {permit}",
             self.connections.host()
         );
-        let mut request = self.request(Method::GET, with, Full::default());
+        let mut request = self.request(Method::GET, with, Full::new(body));
         let accept = HeaderValue::from_static("text/event-stream");
         request.headers_mut().insert(header::ACCEPT, accept);
         self.exchange(worker, permit, request).await
@@ -200,14 +196,15 @@ impl HttpUpstream {
     pub(crate) async fn delete(
         self: &Arc<Self>,
         worker: usize,
-        permit: &Permit,
+        sending: Sending<'_>,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
+        let Sending { permit, body } = sending;
         trace!(
             "Ending a session of `{}`, allowed by {permit}",
             self.connections.host()
         );
-        let request = self.request(Method::DELETE, with, Full::default());
+        let request = self.request(Method::DELETE, with, Full::new(body));
         self.exchange(worker, permit, request).await
     }
 
@@ -251,7 +248,7 @@ impl HttpUpstream {
         loop {
             let (mut sender, age) = Box::pin(self.connections.take(worker)).await?;
             // One that was given back before it had sent everything may never be.
-            let ready = patience::within(self.timeouts.connect, sender.ready()).await;
+            let ready = deadline::within(self.timeouts.connect, sender.ready()).await;
             if !matches!(ready, Ok(Ok(()))) {
                 match age {
                     Age::Fresh => return Err(Fault::not_sent()),
@@ -354,7 +351,7 @@ impl Answer {
                 return Err(Fault::too_large());
             }
             let needs = whole.needs(piece.len());
-            let room = account.wait_for(&mut whole.held, needs, patience::ROOM);
+            let room = account.wait_for(&mut whole.held, needs, deadline::ROOM);
             room.await.map_err(Fault::no_room)?;
             whole.add(piece);
             if self.body.is_end_stream() {
@@ -392,7 +389,7 @@ impl Answer {
                 }
             }
         };
-        patience::within(self.wait, next)
+        deadline::within(self.wait, next)
             .await
             .map_err(|_| Fault::slow())?
     }

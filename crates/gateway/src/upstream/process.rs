@@ -16,9 +16,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Fault, Witness, stderr};
-use crate::permit::Permit;
-use crate::settings::Wrapper;
+use super::{Witness, stderr};
+use crate::host::settings::Wrapper;
+use crate::message::cleared::{Cleared, Permit};
+use crate::message::fault::Fault;
 
 /// What to start, and in which surroundings.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub(crate) struct Running {
 
 /// A line for a process, which waits until those before it are written.
 pub(crate) struct Line {
-    text: Bytes,
+    cleared: Cleared<Bytes>,
     what: What,
 }
 
@@ -77,7 +78,6 @@ enum What {
 
 /// A request that waits for its turn to be written.
 struct Request {
-    permit: Permit,
     /// Ends the session whose request it is.
     ended: CancellationToken,
     begun: Arc<AtomicBool>,
@@ -108,34 +108,33 @@ const USUAL_PATH: &str = "/bin:/usr/bin";
 
 impl Line {
     /// What is written whatever happens meanwhile.
-    pub(crate) fn ours(text: Bytes) -> Self {
+    pub(crate) fn ours(cleared: Cleared<Bytes>) -> Self {
         let what = What::Ours;
-        Self { text, what }
+        Self { cleared, what }
     }
 
     /// What a session says that is no request, unless it has `ended`.
-    pub(crate) fn said(text: Bytes, ended: CancellationToken) -> Self {
+    pub(crate) fn said(cleared: Cleared<Bytes>, ended: CancellationToken) -> Self {
         let what = What::Said(ended);
-        Self { text, what }
+        Self { cleared, what }
     }
 
     /// A request, which is skipped if it was called off, its session has ended or
     /// its permit does not stand any more when its turn comes. `begun` is set
     /// before its first byte is written.
     pub(crate) fn request(
-        text: Bytes,
-        permit: Permit,
+        cleared: Cleared<Bytes>,
         ended: CancellationToken,
         begun: Arc<AtomicBool>,
     ) -> (Self, Turn) {
         let (turn, come) = oneshot::channel();
-        let what = What::Request(Request {
-            permit,
-            ended,
-            begun,
-            turn,
-        });
-        (Self { text, what }, Turn(come))
+        let what = What::Request(Request { ended, begun, turn });
+        (Self { cleared, what }, Turn(come))
+    }
+
+    /// Why it may be written.
+    pub(crate) fn permit(&self) -> &Permit {
+        self.cleared.permit()
     }
 
     /// The text, if it is to be written now that its turn has come.
@@ -143,9 +142,9 @@ impl Line {
         let goes = match self.what {
             What::Ours => true,
             What::Said(ended) => !ended.is_cancelled(),
-            What::Request(request) => request.begins(),
+            What::Request(request) => request.begins(self.cleared.permit()),
         };
-        goes.then_some(self.text)
+        goes.then(|| self.cleared.into_bytes())
     }
 
     /// The same after the process was told to stop: a request would find nobody to
@@ -161,13 +160,13 @@ impl Line {
 // === impl Request ===
 
 impl Request {
-    fn begins(self) -> bool {
+    fn begins(self, permit: &Permit) -> bool {
         // First of all: whoever ends the session meanwhile either finds it begun,
         // and cancels it, or is found here.
         self.begun.store(true, Ordering::SeqCst);
         let may = match self.ended.is_cancelled() {
             true => Err(Fault::outdated()),
-            false => self.permit.stands(),
+            false => permit.stands(),
         };
         let begins = self.turn.send(may).is_ok() && may.is_ok();
         self.begun.store(begins, Ordering::SeqCst);

@@ -5,7 +5,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Fault, FaultKind, Witness};
+use super::Witness;
+use crate::message::fault::{Fault, FaultKind};
 
 /// A process that lived this long is no sign of a program that cannot run.
 const STEADY: Duration = Duration::from_secs(10);

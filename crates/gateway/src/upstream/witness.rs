@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::brief::brief;
+use crate::text::brief::brief;
 
 /// Lines of standard error that are kept.
 const LINES: usize = 8;

@@ -17,7 +17,7 @@ pub(super) const REMEMBERED: usize = 32;
 /// The wall clock may jump. Each window is known by its start and never takes
 /// more than the limit, however often the clock comes back to it; a window
 /// that is too old to be remembered counts as full.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Calendar {
     /// In the order of their starts, none twice.
     windows: VecDeque<(u64, Amount)>,

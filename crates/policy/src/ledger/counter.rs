@@ -10,7 +10,7 @@ use super::calendar::{Calendar, SavedCalendar};
 use super::sliding::{SavedSliding, Sliding};
 
 /// What a counter holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Counter {
     Sliding(Sliding),
     Calendar(Calendar),

@@ -8,6 +8,8 @@ use crate::amount::Amount;
 
 use super::counter::Room;
 
+mod saved_entries;
+
 /// Up to so many entries the count is exact.
 pub(super) const EXACT_ENTRIES: usize = 4_096;
 /// Into so many parts a window is divided when there are more entries.
@@ -18,7 +20,7 @@ pub(super) const SUB_WINDOWS: u64 = 1_024;
 /// When entry number 4,097 comes, entries of the same sub-window are merged
 /// into one that leaves with the youngest of them. Merging leaves at most
 /// 1,025 entries, so it happens at most once in 3,071 calls.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sliding {
     entries: VecDeque<Entry>,
     /// The sum of all entries, those that have left since included.
@@ -43,6 +45,7 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SavedSliding {
     seen: u64,
+    #[serde(with = "saved_entries")]
     entries: Vec<(u64, u64, Amount)>,
 }
 

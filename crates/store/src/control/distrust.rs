@@ -78,7 +78,7 @@ impl Distrust {
             if digest.is_none() || is_replaced || !self.keys.contains(key) {
                 continue;
             }
-            let (table, parts) = split(key);
+            let (table, parts) = key_parts(key);
             // What it may do goes with it.
             let is_revoked = matches!(table, "grants" | "grant_servers")
                 && connection
@@ -97,7 +97,7 @@ impl Distrust {
     }
 
     fn add(&mut self, connection: &Connection, key: &str) -> Result<(), StoreError> {
-        let (table, parts) = split(key);
+        let (table, parts) = key_parts(key);
         let first = text(&parts, 0);
         match table {
             "names" | "servers" => {
@@ -174,7 +174,7 @@ impl Distrust {
 }
 
 /// A key as table and values.
-fn split(key: &str) -> (&str, Vec<Value>) {
+pub(crate) fn key_parts(key: &str) -> (&str, Vec<Value>) {
     let at = key.find('[').unwrap_or(key.len());
     let (table, values) = key.split_at_checked(at).unwrap_or((key, ""));
     (table, serde_json::from_str(values).unwrap_or_default())

@@ -66,11 +66,8 @@ fn d87_whatever_writes_a_row_is_noticed_with_the_digest_it_leaves() {
             r#"servers["s-1"]"#,
         ]
     );
-    let all: Rows = all_rows(&connection)
-        .unwrap()
-        .into_iter()
-        .map(|(key, digest)| (key, Some(digest)))
-        .collect();
+    let all = Expected::as_found(&connection, 0).unwrap().rows;
+    let all: Rows = all.into_iter().map(|(key, it)| (key, Some(it))).collect();
     assert_eq!(first, all);
 
     run("INSERT OR REPLACE INTO secrets (owner, field, name, place, sealed) VALUES ('s-1', 'env', 'A\"b', 0, 'v1:y');

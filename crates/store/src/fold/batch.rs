@@ -8,9 +8,10 @@ use rusqlite::{Transaction, params};
 
 use super::State;
 use super::read::RawLine;
+use crate::checkpoint::Tail;
 use crate::control::Expected;
 use crate::database::int;
-use crate::journal::{Charged, Decision, Kind, Line, ShadowLine, Str, split_line};
+use crate::journal::{Charged, Decision, Kind, Line, Mac, ShadowLine, Str, split_line};
 use crate::{CallId, ShadowRecord, Status, StoreError};
 
 /// Rows that wait for the transaction.
@@ -58,42 +59,22 @@ impl<'a> Batch<'a> {
 
     /// Takes one entry: counts it and keeps its row.
     pub(super) fn add(&mut self, raw: &RawLine<'a>, state: &mut State) {
-        let State {
-            ledger,
-            control,
-            at,
-            counted,
-            rowed,
-            cut,
-            reader,
-            ..
-        } = state;
-        let Some((mut line, mac)) =
-            split_line(raw.text).and_then(|(payload, mac)| Some((reader.line(payload)?, mac)))
-        else {
-            tracing::warn!(
-                offset = raw.offset,
-                "an entry of the journal could not be read; it is left out of the records"
-            );
+        let Some((line, mac)) = read(raw, state) else {
             return;
         };
         self.entries += 1;
-        at.end.number = line.number;
-        at.end.mac = mac;
-        at.steady = at.steady.max(line.at.0);
-        if line.number > *counted {
-            let follows = line.number == *counted + 1;
-            if !follows && *cut != Some((*counted, line.number)) {
-                control.miss();
-            }
-            *counted = line.number;
-            count(&mut line, ledger, control);
-        }
-        if line.number <= *rowed {
+        state.at.end.number = line.number;
+        state.at.end.mac = mac;
+        state.at.steady = state.at.steady.max(line.at.0);
+        if line.number <= state.rowed {
             return;
         }
         match line.kind {
-            Kind::Intent | Kind::Refused => self.add_call(line),
+            Kind::Intent => self.add_call(line, Decision::Allow),
+            Kind::Refused => {
+                let decision = line.decision.unwrap_or(Decision::Deny);
+                self.add_call(line, decision);
+            }
             Kind::Outcome => self.add_outcome(&line),
             Kind::Start | Kind::Stop | Kind::Admin | Kind::Change | Kind::Undone => {
                 self.acts.push(line)
@@ -113,11 +94,7 @@ impl<'a> Batch<'a> {
         (self.calls.len() + self.acts.len()) as u64
     }
 
-    fn add_call(&mut self, line: Line<'a>) {
-        let decision = match line.kind {
-            Kind::Intent => Decision::Allow,
-            _ => line.decision.unwrap_or(Decision::Deny),
-        };
+    fn add_call(&mut self, line: Line<'a>, decision: Decision) {
         if let (Decision::Allow, Some(call)) = (decision, line.call) {
             self.open.insert(call, self.calls.len());
         }
@@ -156,8 +133,8 @@ impl<'a> Batch<'a> {
     ) -> Result<(), StoreError> {
         let mut insert = transaction.prepare_cached(
             "INSERT OR REPLACE INTO records (n, call, at, grant_id, label, server, method, tool, policy, version, decision,
-                 rule, message, keys, retry, status, http, latency, shadow, policy_grant, timeline)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+                 rule, message, keys, retry, status, http, latency, shadow, policy_grant, timeline, changed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
         )?;
         for row in &self.calls {
             let line = &row.line;
@@ -184,6 +161,7 @@ impl<'a> Batch<'a> {
                 shadow,
                 line.policy_grant.as_ref().map(Str::as_str),
                 timeline,
+                int(row.ending.map_or(line.number, |ending| ending.number)),
             ])?;
         }
         self.save_late(transaction)?;
@@ -194,7 +172,7 @@ impl<'a> Batch<'a> {
         // A call that goes on has several entries: the last one before it is
         // the one that ended, however the journal is read in pieces.
         let mut update = transaction.prepare_cached(
-            "UPDATE records SET status = ?2, http = ?3, latency = ?4 WHERE n = (SELECT max(n) FROM records
+            "UPDATE records SET status = ?2, http = ?3, latency = ?4, changed = ?5 WHERE n = (SELECT max(n) FROM records
                  WHERE call = ?1 AND status IS NULL AND decision = 'allow' AND n < ?5)",
         )?;
         for ending in &self.late {
@@ -242,6 +220,43 @@ impl<'a> Batch<'a> {
         }
         Ok(())
     }
+}
+
+/// Reads an entry, and counts it unless it is counted.
+pub(super) fn read<'a>(raw: &RawLine<'a>, state: &mut State) -> Option<(Line<'a>, Mac)> {
+    let State {
+        ledger,
+        control,
+        counted,
+        tail,
+        cut,
+        reader,
+        ..
+    } = state;
+    let found = split_line(raw.text).and_then(|(payload, mac)| Some((reader.line(payload)?, mac)));
+    let Some((mut line, mac)) = found else {
+        tracing::warn!(
+            offset = raw.offset,
+            "an entry of the journal could not be read; it is left out of the records"
+        );
+        return None;
+    };
+    let before = counted.end.number;
+    if line.number > before {
+        if line.number != before + 1 && *cut != Some((before, line.number)) {
+            control.miss();
+        }
+        counted.end.number = line.number;
+        counted.end.mac = mac;
+        counted.steady = counted.steady.max(line.at.0);
+        if line.kind == Kind::Segment {
+            *tail = Some(Tail::after(line.number - 1));
+        } else if let Some(tail) = tail {
+            tail.rows += u64::from(line.kind.has_row());
+        }
+        count(&mut line, ledger, control);
+    }
+    Some((line, mac))
 }
 
 /// Takes an entry into what all entries amount to.

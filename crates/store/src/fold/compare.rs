@@ -10,11 +10,12 @@ use provost_policy::ledger::Ledger;
 use rusqlite::Connection;
 
 use super::{Folded, FoldedTimeline, Folder, State, batch, forget_rows, read};
-use crate::StoreError;
+use crate::checkpoint::Tail;
 use crate::control::Expected;
 use crate::database::{Commit, begin, int, trust_no_schema, uint};
 use crate::guard::lock;
-use crate::journal::{End, QuickReader, Tail, first_entry, segments};
+use crate::journal::{End, QuickReader, first_entry, segments};
+use crate::{JournalError, StoreError};
 
 /// A row that nothing is added to any more.
 const CLOSED: &str = "(status IS NOT NULL OR decision <> 'allow')";
@@ -29,30 +30,57 @@ struct Comparison<'f> {
 // === impl Folder ===
 
 impl Folder {
-    /// Whether there are as many rows as the last segment asks for. That is
-    /// looked at with every start; what is in them is not.
-    pub(crate) fn has_rows_of(&self, tail: &Tail) -> Result<bool, StoreError> {
-        let sql = rows_between("");
-        let up_to = [int(tail.after), int(tail.up_to)];
-        let reading = self.database.reading();
-        let count: i64 = reading.query_row(&sql, up_to, |row| row.get(0))?;
-        Ok(uint(count) == tail.rows)
+    /// Makes sure that there are rows of all entries, as many as the last segment
+    /// asks for, and of nothing else. What is in them is not looked at.
+    pub(crate) fn make_good(&self) -> Result<(), StoreError> {
+        let is_complete = {
+            let mut state = lock(&self.state);
+            self.fold_locked(&mut state)?;
+            self.forget_rows_of_nothing(state.at.end.number)?;
+            match state.tail {
+                Some(Tail { after, rows }) => {
+                    let up_to = [int(after), int(state.at.end.number)];
+                    let reading = self.database.reading();
+                    let count: i64 =
+                        reading.query_row(&rows_between(""), up_to, |row| row.get(0))?;
+                    uint(count) == rows
+                }
+                None => true,
+            }
+        };
+        if !is_complete {
+            self.compare_records()?;
+        }
+        Ok(())
     }
 
-    /// Removes rows of entries that the journal does not have; returns how many
-    /// there were.
-    pub(crate) fn forget_rows_of_nothing(&self) -> Result<u64, StoreError> {
-        let mut state = lock(&self.state);
-        self.fold_locked(&mut state)?;
+    /// [`Folder::make_good`] beside calls, which do not wait for it.
+    pub(super) fn make_good_quietly(&self) {
+        // Files must stay where they are meanwhile.
+        let _alone = lock(&self.maintenance);
+        if let Err(error) = self.make_good() {
+            tracing::error!(error = %error, "records could not be held against the journal; `provost audit verify` does it");
+        }
+    }
+
+    /// Removes rows of entries that the journal, which ends with `last`, does not
+    /// have.
+    fn forget_rows_of_nothing(&self, last: u64) -> Result<(), StoreError> {
         let mut connection = self.database.writing();
         let transaction = begin(&mut connection, Commit::Repeatable)?;
         let mut removed = 0;
         for table in ["records", "acts"] {
             let sql = format!("DELETE FROM {table} WHERE n > ?1 OR n < 1");
-            removed += transaction.execute(&sql, [int(state.at.end.number)])? as u64;
+            removed += transaction.execute(&sql, [int(last)])?;
         }
         transaction.commit()?;
-        Ok(removed)
+        if removed > 0 {
+            tracing::error!(
+                rows = removed,
+                "records of entries that the journal does not have stood in the database; they were removed"
+            );
+        }
+        Ok(())
     }
 
     /// Holds records and acts against the journal. When some differ, all are
@@ -117,7 +145,14 @@ impl<'f> Comparison<'f> {
             },
             saved: Folded::nothing(),
             // Only rows are wanted here.
-            counted: u64::MAX,
+            counted: Folded {
+                end: End {
+                    number: u64::MAX,
+                    ..start
+                },
+                steady: 0,
+            },
+            tail: None,
             rowed: 0,
             cut: None,
             since: 0,
@@ -139,6 +174,10 @@ impl<'f> Comparison<'f> {
 
     fn read_up_to(&mut self, end: &End) -> Result<(), StoreError> {
         loop {
+            // Who closes the store does not wait for all of it.
+            if self.folder.journal.is_closed() {
+                return Err(JournalError::Closed.into());
+            }
             let directory = self.folder.journal.directory();
             let chunk = read::chunk(directory, &self.state.at.end, end)
                 .map_err(|error| StoreError::Read(Arc::new(error)))?;
@@ -152,8 +191,7 @@ impl<'f> Comparison<'f> {
                     batch.add(&line, &mut self.state);
                 }
             }
-            self.state.at.end.segment = chunk.segment;
-            self.state.at.end.offset = chunk.offset + chunk.bytes.len() as u64;
+            (self.state.at.end.segment, self.state.at.end.offset) = chunk.end();
             let transaction = self.fresh.transaction()?;
             let known = self.state.timeline;
             let timeline = self.folder.timeline(known, chunk.segment, &transaction)?;
@@ -176,11 +214,12 @@ impl<'f> Comparison<'f> {
 
     /// Counts rows that are not there as they should be, and forgets them.
     fn compare(&mut self, table: &str, which: &str) -> Result<(), StoreError> {
+        let columns = columns(&self.fresh, table)?;
         let differing: i64 = self.fresh.query_row(
             &format!(
                 "SELECT count(*) FROM (
-                     SELECT * FROM main.{table} WHERE {which}
-                     EXCEPT SELECT * FROM kept.{table}
+                     SELECT {columns} FROM main.{table} WHERE {which}
+                     EXCEPT SELECT {columns} FROM kept.{table}
                          WHERE n IN (SELECT n FROM main.{table} WHERE {which}))"
             ),
             [],
@@ -199,6 +238,16 @@ impl<'f> Comparison<'f> {
         let count: i64 = self.fresh.query_row(&sql, up_to, |row| row.get(0))?;
         Ok(uint(count))
     }
+}
+
+/// What a row of a table has to be. Rows of before do not have `changed`, and it
+/// decides nothing.
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<String> {
+    connection.query_row(
+        "SELECT group_concat(name) FROM pragma_table_info(?1, 'main') WHERE name <> 'changed'",
+        [table],
+        |row| row.get(0),
+    )
 }
 
 /// Counts rows for entries after one and up to another.

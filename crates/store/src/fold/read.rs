@@ -79,6 +79,11 @@ fn read(directory: &Path, segment: u32, offset: u64, end: &End) -> io::Result<Op
 // === impl Chunk ===
 
 impl Chunk {
+    /// The segment, and where in it the next chunk begins.
+    pub(super) fn end(&self) -> (u32, u64) {
+        (self.segment, self.offset + self.bytes.len() as u64)
+    }
+
     pub(super) fn lines(&self) -> impl Iterator<Item = RawLine<'_>> {
         let mut start = 0;
         memchr::memchr_iter(b'\n', &self.bytes).map(move |end| {

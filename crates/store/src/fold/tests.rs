@@ -38,8 +38,8 @@ fn a_checkpoint_that_could_not_be_written_stays_due() {
     // The thread that folds writes none meanwhile.
     let _alone = lock(folder.maintenance());
     folder.fold().unwrap();
-    let is_due = || lock(&folder.state).since >= SEGMENT_BYTES;
-    lock(&folder.state).since = SEGMENT_BYTES;
+    let is_due = || lock(&folder.state).since >= DUE;
+    lock(&folder.state).since = DUE;
     let name = format!("checkpoint-{:08}.json", folder.position().number);
     let in_its_way = folder.journal.directory().join(name);
     std::fs::create_dir(&in_its_way).unwrap();

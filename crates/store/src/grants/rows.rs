@@ -4,7 +4,6 @@ use provost_policy::Text;
 use rusqlite::{Connection, Row, Transaction};
 
 use crate::database::{int, uint};
-use crate::directory::TokenHash;
 use crate::policies::CurrentPolicies;
 use crate::{Grant, GrantId, ServerId, StoreError};
 
@@ -12,8 +11,6 @@ use crate::{Grant, GrantId, ServerId, StoreError};
 #[derive(Debug)]
 pub(crate) struct GrantRow {
     pub(crate) grant: Grant,
-    /// Nothing when it is not one: the grant then opens nothing.
-    pub(crate) token: Option<TokenHash>,
     pub(crate) revoked: Option<u64>,
 }
 
@@ -32,6 +29,15 @@ pub(crate) enum Which<'a> {
 
 /// Reads grants, oldest first.
 pub(crate) fn load(connection: &Connection, which: Which<'_>) -> Result<Vec<GrantRow>, StoreError> {
+    load_with(connection, which, &mut CurrentPolicies::new(connection))
+}
+
+/// [`load`] with what was read of policies before.
+pub(crate) fn load_with(
+    connection: &Connection,
+    which: Which<'_>,
+    policies: &mut CurrentPolicies<'_>,
+) -> Result<Vec<GrantRow>, StoreError> {
     let (filter, value) = match which {
         Which::Live => ("g.revoked IS NULL AND ?1 IS NULL", None),
         Which::All => ("?1 IS NULL", None),
@@ -44,11 +50,10 @@ pub(crate) fn load(connection: &Connection, which: Which<'_>) -> Result<Vec<Gran
          FROM grants g LEFT JOIN grant_servers s ON s.grant_id = g.id AND s.server = g.opens
          WHERE {filter} ORDER BY g.revoked IS NOT NULL, g.created, g.id"
     ))?;
-    let mut policies = CurrentPolicies::new(connection);
     let mut rows = statement.query([value])?;
     let mut grants = Vec::new();
     while let Some(row) = rows.next()? {
-        grants.push(grant_from(row, &mut policies)?);
+        grants.push(grant_from(row, policies)?);
     }
     Ok(grants)
 }
@@ -72,23 +77,29 @@ fn grant_from(row: &Row<'_>, policies: &mut CurrentPolicies<'_>) -> Result<Grant
             .map(|id| GrantId(Text::from(id))),
         expires: time(8)?,
         created: uint(row.get(9)?),
+        token: row.get::<_, Vec<u8>>(4)?.try_into().ok(),
     };
     Ok(GrantRow {
         grant,
-        token: row.get::<_, Vec<u8>>(4)?.try_into().ok(),
         revoked: time(10)?,
     })
 }
 
-/// Ids of live grants with this id or label, of one server or of all.
+/// Ids of live grants with this id or label, of one server or of all: none, one,
+/// or two of more.
 pub(crate) fn find_live(
     connection: &Connection,
     server: Option<&ServerId>,
     id_or_label: &str,
 ) -> Result<Vec<GrantId>, StoreError> {
+    // Labels have an index for each server only, so all servers are gone through;
+    // not all grants. One whose server is gone was revoked with it.
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM grants WHERE revoked IS NULL AND (id = ?1 OR label = ?1)
-             AND (?2 IS NULL OR opens = ?2) ORDER BY created, id LIMIT 2",
+        "SELECT g.id, g.created FROM names n CROSS JOIN grants g ON g.opens = n.id
+             WHERE g.label = ?1 AND g.revoked IS NULL AND (?2 IS NULL OR n.id = ?2)
+         UNION SELECT id, created FROM grants
+             WHERE id = ?1 AND revoked IS NULL AND (?2 IS NULL OR opens = ?2)
+         ORDER BY created, id LIMIT 2",
     )?;
     let ids = statement.query_map((id_or_label, server.map(ServerId::as_str)), id_from)?;
     Ok(ids.collect::<Result<_, _>>()?)
@@ -103,6 +114,27 @@ pub(crate) fn live_on(
         "SELECT id FROM grants WHERE revoked IS NULL AND opens = ?1 ORDER BY created, id",
     )?;
     let ids = statement.query_map([server.as_str()], id_from)?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// Whom a change of policies reaches: the grants that have one of them, live or not.
+pub(crate) fn users_of(connection: &Connection, policy: i64) -> Result<Vec<GrantId>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT grant_id FROM grant_servers WHERE policy = ?1 OR shadow = ?1")?;
+    let ids = statement.query_map([policy], id_from)?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// The live grants below one.
+pub(crate) fn below(connection: &Connection, top: &GrantId) -> Result<Vec<GrantId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE tree (id) AS (
+             SELECT id FROM grants WHERE parent = ?1
+             UNION SELECT grants.id FROM grants JOIN tree ON grants.parent = tree.id
+         )
+         SELECT grants.id FROM grants JOIN tree ON grants.id = tree.id WHERE grants.revoked IS NULL",
+    )?;
+    let ids = statement.query_map([top.as_str()], id_from)?;
     Ok(ids.collect::<Result<_, _>>()?)
 }
 

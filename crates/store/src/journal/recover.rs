@@ -1,30 +1,19 @@
 //! What is there when the journal is opened: its end, and what is damaged.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
 use provost_policy::Moment;
 
-use super::chain::ChainKey;
-use super::decode::{self, FORMAT, Header, Kind};
+use super::chain::{ChainKey, parse_mac};
+use super::decode::{self, FORMAT, Header};
 use super::segment;
 use super::unusable::Unusable;
 use super::walk::{Seen, Walk};
 use super::writer::End;
 use crate::timeline::{Restored, Timeline};
 use crate::{Damage, DamageKind};
-
-/// What the last segment asks of the database.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tail {
-    /// The entry before its first.
-    pub(crate) after: u64,
-    /// Its last.
-    pub(crate) up_to: u64,
-    /// How many records and acts that is.
-    pub(crate) rows: u64,
-}
 
 /// A journal as it was found.
 #[derive(Debug)]
@@ -43,7 +32,6 @@ pub(crate) struct Recovered {
     pub(crate) unusable: Unusable,
     /// The latest moment of an entry, by the steady line.
     pub(crate) last: Option<Moment>,
-    pub(crate) tail: Tail,
     /// Entries after the first of these numbers and before the second did not
     /// reach the disk, as far as the database tells.
     pub(crate) cut: Option<(u64, u64)>,
@@ -51,12 +39,16 @@ pub(crate) struct Recovered {
     pub(crate) is_other_history: bool,
 }
 
-/// Reads the journal from segment `first` to its end, and cuts off an entry
-/// that was never finished. `folded` is what the database knows.
+/// Reads the journal to its end, and cuts off an entry that was never finished.
+/// `known` is the entry that a checkpoint stands for, and `folded` what the
+/// database knows.
+///
+/// It reads what comes after the checkpoint. Where anything of that is odd, it
+/// begins with the whole segment instead, and says what is wrong with it.
 pub(crate) fn recover(
     directory: &Path,
     keys: &[ChainKey],
-    first: u32,
+    known: End,
     folded: Option<End>,
 ) -> io::Result<Recovered> {
     let mut segments = segment::list(directory)?;
@@ -79,11 +71,15 @@ pub(crate) fn recover(
         damage: Vec::new(),
         unusable: Unusable::default(),
         last: None,
-        tail: Tail::default(),
         cut: None,
         is_other_history: false,
     };
     found.cut_torn_end(directory, &mut segments)?;
+    if let Some(walk) = found.walk_behind(directory, keys, known, folded, &segments)? {
+        found.conclude(walk, folded);
+        return Ok(found);
+    }
+    let first = known.segment.min(folded.map_or(0, |at| at.segment));
     let mut start = first.min(segments.last().copied().unwrap_or(0));
     let walk = loop {
         let walk = found.walk(
@@ -100,19 +96,6 @@ pub(crate) fn recover(
     };
     found.conclude(walk, folded);
     Ok(found)
-}
-
-// === impl Tail ===
-
-impl Tail {
-    fn take(&mut self, seen: &Seen<'_>) {
-        if self.up_to == 0 {
-            self.after = seen.number - 1;
-        }
-        self.up_to = seen.number;
-        let kind = decode::kind_word(seen.payload).and_then(Kind::from_word);
-        self.rows += u64::from(kind.is_some_and(Kind::has_row));
-    }
 }
 
 // === impl Recovered ===
@@ -158,20 +141,54 @@ impl Recovered {
             return Ok(());
         };
         let path = segment::path(directory, last);
-        let bytes = std::fs::read(&path)?;
-        let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |newline| newline + 1);
-        self.torn_bytes = (bytes.len() - whole) as u64;
+        let file = File::open(&path)?;
+        let length = file.metadata()?.len();
+        let whole = segment::last_line_end(&file, length)?;
+        self.torn_bytes = length - whole;
         if whole == 0 {
             // The process stopped while it began this segment.
             std::fs::remove_file(path)?;
             segments.pop();
         } else if self.torn_bytes > 0 {
-            OpenOptions::new()
-                .write(true)
-                .open(&path)?
-                .set_len(whole as u64)?;
+            OpenOptions::new().write(true).open(&path)?.set_len(whole)?;
         }
         Ok(())
+    }
+
+    /// Walks from behind a known entry to the end; `None` where something is not
+    /// as it should be.
+    fn walk_behind(
+        &mut self,
+        directory: &Path,
+        keys: &[ChainKey],
+        known: End,
+        folded: Option<End>,
+        segments: &[u32],
+    ) -> io::Result<Option<Walk>> {
+        let is_there = segments.contains(&known.segment);
+        if !is_there || !folded.is_none_or(|folded| is_folded_here(directory, folded, known)) {
+            return Ok(None);
+        }
+        let header = segment::first_line(directory, known.segment)?;
+        let Some(mut walk) = Walk::behind(keys.to_vec(), &header, known.number, known.mac) else {
+            return Ok(None);
+        };
+        let (end, last) = (self.end, self.last);
+        for number in segments.iter().filter(|it| **it >= known.segment) {
+            if *number > known.segment {
+                walk.segments_missing(self.end.segment.saturating_add(1), *number);
+            }
+            let from = match *number == known.segment {
+                true => known.offset,
+                false => 0,
+            };
+            self.take(directory, *number, from, folded, &mut walk)?;
+        }
+        if walk.is_whole() && !self.is_other_history {
+            return Ok(Some(walk));
+        }
+        (self.end, self.last, self.is_other_history) = (end, last, false);
+        Ok(None)
     }
 
     fn walk(
@@ -186,30 +203,46 @@ impl Recovered {
         for number in segments {
             walk.segments_missing(expected.unwrap_or(number), number);
             expected = Some(number.saturating_add(1));
-            let bytes = std::fs::read(segment::path(directory, number))?;
-            let mut last = self.last;
-            let mut tail = Tail::default();
-            let mut is_other_history = self.is_other_history;
-            let torn = walk.segment(number, &bytes, |seen| {
-                let at = decode::moment(seen.payload);
-                last = last.into_iter().chain(at).max_by_key(|at| at.steady);
-                tail.take(&seen);
-                is_other_history |= folded
-                    .is_some_and(|folded| folded.number == seen.number && folded.mac != seen.mac);
-            });
-            self.tail = tail;
-            self.is_other_history = is_other_history;
-            self.last = last;
-            let whole = bytes.len() as u64 - torn;
-            if torn > 0 {
-                walk.torn(number, whole);
-            }
-            if number >= self.end.segment {
-                self.end.segment = number;
-                self.end.offset = whole;
-            }
+            self.take(directory, number, 0, folded, &mut walk)?;
         }
         Ok(walk)
+    }
+
+    /// Walks through one segment, or its end from an offset on.
+    fn take(
+        &mut self,
+        directory: &Path,
+        number: u32,
+        from: u64,
+        folded: Option<End>,
+        walk: &mut Walk,
+    ) -> io::Result<()> {
+        let file = File::open(segment::path(directory, number))?;
+        let length = file.metadata()?.len();
+        let bytes = segment::part(&file, from.min(length), length)?;
+        let mut last = self.last;
+        let mut is_other_history = self.is_other_history;
+        let mut show = |seen: Seen<'_>| {
+            let at = decode::moment(seen.payload);
+            last = last.into_iter().chain(at).max_by_key(|at| at.steady);
+            is_other_history |=
+                folded.is_some_and(|folded| folded.number == seen.number && folded.mac != seen.mac);
+        };
+        let torn = match from {
+            0 => walk.segment(number, &bytes, &mut show),
+            from => walk.lines(number, from, &bytes, &mut show),
+        };
+        self.is_other_history = is_other_history;
+        self.last = last;
+        let whole = from.min(length) + bytes.len() as u64 - torn;
+        if torn > 0 {
+            walk.torn(number, whole);
+        }
+        if number >= self.end.segment {
+            self.end.segment = number;
+            self.end.offset = whole;
+        }
+        Ok(())
     }
 
     fn conclude(&mut self, mut walk: Walk, folded: Option<End>) {
@@ -249,4 +282,19 @@ impl Recovered {
         self.damage = walk.damage;
         self.unusable = walk.unusable;
     }
+}
+
+/// Whether the entry that was folded last is the one that stands there, as far as
+/// that can be told before what comes after `known` is read.
+fn is_folded_here(directory: &Path, folded: End, known: End) -> bool {
+    if folded.number > known.number {
+        return true;
+    }
+    let its_mac = || {
+        let file = File::open(segment::path(directory, folded.segment)).ok()?;
+        let from = folded.offset.checked_sub(65)?;
+        segment::part(&file, from, folded.offset).ok()
+    };
+    let mac = its_mac().and_then(|text| parse_mac(text.strip_suffix(b"\n")?));
+    mac == Some(folded.mac) && (folded.number != known.number || folded.mac == known.mac)
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use provost_policy::Moment;
@@ -137,12 +137,46 @@ pub(super) fn push_link(out: &mut Vec<u8>, number: u64, mac: &Mac) {
     out.extend_from_slice(b"\"}");
 }
 
+/// So much is read at once where a file is read from its end.
+const BLOCK: u64 = 1 << 20;
+
+/// The first line of a segment, without its newline.
+pub(crate) fn first_line(directory: &Path, segment: u32) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    BufReader::new(File::open(path(directory, segment))?).read_until(b'\n', &mut text)?;
+    text.pop_if(|last| *last == b'\n');
+    Ok(text)
+}
+
+/// What stands in a file from one place to another.
+pub(crate) fn part(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, from)?;
+    Ok(bytes)
+}
+
+/// The blocks of a file, the last one first: where each begins and ends.
+pub(crate) fn blocks_from_the_end(length: u64) -> impl Iterator<Item = (u64, u64)> {
+    let ends = std::iter::successors(Some(length), |end| Some(end.saturating_sub(BLOCK)));
+    ends.take_while(|end| *end > 0)
+        .map(|end| (end.saturating_sub(BLOCK), end))
+}
+
+/// Where the last whole line of a file ends.
+pub(super) fn last_line_end(file: &File, length: u64) -> io::Result<u64> {
+    for (from, to) in blocks_from_the_end(length) {
+        if let Some(place) = memchr::memrchr(b'\n', &part(file, from, to)?) {
+            return Ok(from + place as u64 + 1);
+        }
+    }
+    Ok(0)
+}
+
 /// The header of a segment and when it was written; `None` if its first line
 /// is damaged. Whether its mac holds is for a walk to say.
 pub(crate) fn first_entry(directory: &Path, segment: u32) -> io::Result<Option<(Header, Moment)>> {
-    let mut text = Vec::new();
-    BufReader::new(File::open(path(directory, segment))?).read_until(b'\n', &mut text)?;
-    let text = text.strip_suffix(b"\n").unwrap_or(&text);
-    Ok(split(text)
+    let text = first_line(directory, segment)?;
+    Ok(split(&text)
         .and_then(|(payload, _)| Some((decode::header(payload)?, decode::moment(payload)?))))
 }

@@ -12,7 +12,7 @@
 
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Journal, segment};
 use crate::JournalError;
@@ -20,6 +20,12 @@ use crate::guard::lock;
 
 /// How long an entry may be in the kernel alone.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long entries may gather before they are folded.
+const GATHER: Duration = Duration::from_secs(2);
+
+/// The same when somebody follows.
+const FOLLOWED: Duration = Duration::from_millis(50);
 
 /// How long a disk is left alone after what it refused was refused again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -132,26 +138,42 @@ impl Journal {
         failed.map(|error| JournalError::Unavailable(Arc::clone(error)))
     }
 
-    /// Waits until something was appended, then lets more come for `gather`.
-    /// False when the journal is closed.
-    pub(crate) fn wait_for_fold(&self, gather: Duration) -> bool {
+    /// Waits until something was appended, then lets more come; not for long
+    /// when somebody follows. False when the journal is closed.
+    pub(crate) fn wait_for_fold(&self) -> bool {
+        let to_fold = &self.0.to_fold;
         let mut state = lock(&self.0.state);
         while !state.unfolded && !state.closed {
-            state = self
-                .0
-                .to_fold
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = to_fold.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if !state.closed {
-            (state, _) = self
-                .0
-                .to_fold
-                .wait_timeout_while(state, gather, |state| !state.closed)
+        let begun = Instant::now();
+        while !state.closed {
+            let gather = match state.followers {
+                0 => GATHER,
+                _ => FOLLOWED,
+            };
+            let Some(left) = gather.checked_sub(begun.elapsed()) else {
+                break;
+            };
+            // Woken early when somebody begins to follow.
+            (state, _) = to_fold
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
         state.unfolded = false;
         !state.closed
+    }
+
+    /// Somebody follows from here on.
+    pub(crate) fn be_followed(&self) {
+        lock(&self.0.state).followers += 1;
+        self.0.to_fold.notify_all();
+    }
+
+    /// Somebody follows no longer.
+    pub(crate) fn be_left(&self) {
+        let followers = &mut lock(&self.0.state).followers;
+        *followers = followers.saturating_sub(1);
     }
 
     fn wait_for_sync(&self) -> bool {

@@ -123,7 +123,52 @@ impl Walk {
     ) -> u64 {
         self.key = None;
         let ended_intact = std::mem::replace(&mut self.ends_intact, false);
-        let mut offset = 0;
+        if let Some(length) = memchr::memchr(b'\n', bytes) {
+            let text = bytes.get(..length).unwrap_or_default();
+            let place = Place {
+                segment,
+                line: 1,
+                offset: 0,
+                end: length as u64 + 1,
+            };
+            self.enter(place, text, ended_intact);
+        }
+        self.lines(segment, 0, bytes, &mut show)
+    }
+
+    /// Begins behind an entry that is known, in the middle of a segment whose
+    /// first line is this. `None` when that line is not what was written.
+    pub(crate) fn behind(
+        keys: Vec<ChainKey>,
+        first_line: &[u8],
+        number: u64,
+        mac: Mac,
+    ) -> Option<Self> {
+        let mut walk = Self::new(keys);
+        let (payload, its_mac) = split(first_line)?;
+        let header = decode::header(payload)?;
+        let key = walk.keys.iter().find(|key| key.version == header.key)?;
+        if key.link(&header.prev.mac, payload) != its_mac || header.format > FORMAT {
+            return None;
+        }
+        walk.key = Some(key.clone());
+        walk.header = Some(header);
+        walk.remember(mac);
+        walk.expected = Some(number.saturating_add(1));
+        walk.last = Some((number, mac));
+        walk.ends_intact = true;
+        Some(walk)
+    }
+
+    /// Walks through the rest of a segment, from an offset on. Lines are numbered
+    /// from there.
+    pub(crate) fn lines(
+        &mut self,
+        segment: u32,
+        mut offset: u64,
+        bytes: &[u8],
+        show: &mut impl FnMut(Seen<'_>),
+    ) -> u64 {
         let mut line = 0;
         let mut rest = bytes;
         while let Some(length) = memchr::memchr(b'\n', rest) {
@@ -135,10 +180,7 @@ impl Walk {
                 end: offset + length as u64 + 1,
             };
             let (text, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-            if line == 1 {
-                self.enter(place, text, ended_intact);
-            }
-            self.step(place, text, &mut show);
+            self.step(place, text, show);
             offset = place.end;
             rest = after.get(1..).unwrap_or_default();
         }
@@ -175,6 +217,11 @@ impl Walk {
             offset,
             kind: DamageKind::Torn,
         });
+    }
+
+    /// Whether everything so far is as it was written.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.damage.is_empty() && self.bad.is_empty() && self.unusable == Unusable::default()
     }
 
     /// Decides about what is still open at the end.

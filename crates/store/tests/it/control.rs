@@ -652,3 +652,109 @@ fn d41_transports_of_before_keep_their_meaning() {
         assert_eq!(read(&format!(r#""processes":{written}"#)), processes);
     }
 }
+
+/// Everything of a directory that decides something.
+fn all_of(directory: &provost_store::Directory) -> Vec<String> {
+    let policy = |policy: &Option<std::sync::Arc<provost_store::PolicyVersion>>| {
+        policy
+            .as_ref()
+            .map(|it| (it.name.clone(), it.version, it.text.clone()))
+    };
+    let grants = directory.grants().map(|grant| {
+        format!(
+            "{} {} {} {:?} {:?} {:?} {:?}",
+            grant.id,
+            grant.label,
+            grant.server_name,
+            grant.parent,
+            grant.expires,
+            policy(&grant.policy),
+            policy(&grant.shadow)
+        )
+    });
+    let servers = directory.servers().map(|server| format!("{server:?}"));
+    let mut all: Vec<_> = grants.chain(servers).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn d62_what_a_change_reaches_is_read_again_and_nothing_else() {
+    use provost_store::Touched;
+    let (scratch, store) = open();
+    let policy = |store: &Store, text: &str| {
+        store
+            .put_policy(&admin(), "github", "team", text, None)
+            .unwrap();
+    };
+    policy(&store, r#"{"version":"1","default":"deny"}"#);
+    store.add_server(&admin(), server("files")).unwrap();
+    let mut before = store.directory().unwrap();
+    // After each change: what is kept is what is read anew, and it is known who
+    // was reached.
+    let mut reached = |what: &str| -> Vec<String> {
+        let (now, touched) = store.directory_since(Some(before.generation)).unwrap();
+        let anew = scratch.copy().open();
+        assert_eq!(all_of(&now), all_of(&anew.directory().unwrap()), "{what}");
+        before = now;
+        match touched {
+            Touched::All => panic!("{what}: all"),
+            Touched::These { servers, grants } => {
+                let servers = servers.iter().map(|_| "server".to_owned());
+                let label = |id| {
+                    store
+                        .grants(None)
+                        .unwrap()
+                        .into_iter()
+                        .find(|it| &it.grant.id == id)
+                };
+                let grants = grants
+                    .iter()
+                    .map(|id| label(id).unwrap().grant.label.to_string());
+                let mut all: Vec<_> = servers.chain(grants).collect();
+                all.sort();
+                all
+            }
+        }
+    };
+    assert_eq!(reached("nothing"), [""; 0]);
+    let top = store.mint_grant(&admin(), grant("top")).unwrap();
+    assert_eq!(reached("mint"), ["top"]);
+    let child = store.mint_grant(&admin(), below("child", &top)).unwrap();
+    let other = store.mint_grant(&admin(), grant("other")).unwrap();
+    assert_eq!(reached("mint twice"), ["child", "other"]);
+    let team = with(Some("team"), None);
+    store.attach_policy(&admin(), &top.grant.id, team).unwrap();
+    assert_eq!(reached("attach"), ["child", "top"]);
+    policy(&store, r#"{"version":"1","default":"allow"}"#);
+    assert_eq!(reached("put"), ["child", "top"]);
+    let rotated = store.rotate_grant(&admin(), &other.grant.id).unwrap();
+    assert_eq!(reached("rotate"), ["other"]);
+    let now = store.clock().now().wall;
+    let directory = store.directory().unwrap();
+    assert!(directory.authenticate(other.token.expose(), now).is_none());
+    assert!(
+        directory
+            .authenticate(rotated.token.expose(), now)
+            .is_some()
+    );
+    let headers = Some(vec![("A".to_owned(), provost_store::Secret::new("b"))]);
+    let change = ServerChange {
+        headers,
+        ..ServerChange::default()
+    };
+    store.set_server(&admin(), "github", change).unwrap();
+    assert_eq!(reached("set"), ["child", "other", "server", "top"]);
+    store
+        .delete_policy(&admin(), "github", "team", Deletion::EvenIfUsed)
+        .unwrap();
+    assert_eq!(reached("delete"), ["child", "top"]);
+    store.revoke_grant(&admin(), &top.grant.id).unwrap();
+    assert_eq!(reached("revoke"), ["child", "top"]);
+    assert!(!store.directory().unwrap().live(&child.grant.id, now));
+    store.remove_server(&admin(), "github").unwrap();
+    assert_eq!(reached("remove"), ["other", "server"]);
+    // What is too long ago is not known one by one.
+    let (_, touched) = store.directory_since(None).unwrap();
+    assert_eq!(touched, Touched::All);
+}

@@ -30,7 +30,6 @@ fn lines(bytes: &[u8]) -> Vec<usize> {
 fn a_killed_process_loses_nothing_it_appended() {
     let scratch = killed_after_five();
     let store = scratch.open();
-    assert_eq!(store.report().unknown, 5);
     assert!(store.report().replayed >= 5);
     assert_eq!(used(&store), Amount::whole(5));
     assert_eq!(store.records(&Filter::default()).unwrap().len(), 5);
@@ -241,7 +240,6 @@ fn an_intent_without_an_outcome_stays_unknown() {
     let scratch = killed_after_five();
     drop(Store::open(&scratch.locations).unwrap());
     let store = scratch.open();
-    assert_eq!(store.report().unknown, 0, "told once");
     let records = store.records(&Filter::default()).unwrap();
     assert!(
         records

@@ -1,5 +1,5 @@
 use super::*;
-use crate::budget::{Bounds, Budget};
+use crate::host::budget::{Bounds, Budget};
 
 /// A policy engine that panics takes its task down, and nothing else.
 #[tokio::test]

@@ -9,17 +9,21 @@ use provost_store::Status;
 use tracing::{info, warn};
 
 use super::reading::last_words;
-use super::{Child, OpenedBy};
-use crate::envelope::{self, Message};
-use crate::outgoing::Outgoing;
-use crate::patience;
-use crate::permit::Permit;
-use crate::protocol::INITIALIZED;
-use crate::session::Session;
-use crate::splice::{self, Splice};
+use super::{Child, OpenedBy, answer_in};
+use crate::agent::session::Session;
+use crate::host::deadline;
+use crate::message::cleared::Cleared;
+use crate::message::fault::{Fault, FaultKind};
+use crate::message::outgoing::Outgoing;
+use crate::text::envelope::is_result;
+use crate::text::envelope::{self, Message};
+use crate::text::protocol::INITIALIZED;
+use crate::text::splice::{self, Splice};
+use crate::upstream::process;
 use crate::upstream::process::Line;
-use crate::upstream::{Fault, FaultKind, answer_in, is_result, process};
 
+/// Why a process is told what its agents told the one before it.
+const AGAIN: &str = "a server process is opened again";
 /// How long a process may outlive its output before it is stopped.
 const OWN_END: Duration = Duration::from_millis(500);
 
@@ -30,10 +34,12 @@ impl Child {
     pub(crate) async fn initialize(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        cleared: Cleared<Outgoing>,
     ) -> Result<Bytes, Fault> {
-        let opening = patience::turn(self.bounds.start, &self.opening).await?;
+        let message = cleared.message();
+        let opening = deadline::lock(self.bounds.start, &self.opening)
+            .await
+            .map_err(|_| Fault::no_turn())?;
         let (opened, used) = {
             let state = self.state();
             (state.opened.clone(), state.users.others_than(session))
@@ -69,11 +75,12 @@ impl Child {
         // The one that runs can do other things than this agent, or was left
         // half open.
         self.replace_process()?;
-        let answer = self.ask(session, permit, message).await?;
+        let message = message.clone();
+        let answer = self.ask(session, cleared).await?;
         if is_result(&answer) {
             let mut state = self.state();
             state.opened = Some(OpenedBy {
-                message: message.clone(),
+                message,
                 answer: answer.clone(),
                 announced: false,
             });
@@ -86,8 +93,7 @@ impl Child {
     pub(crate) async fn announce(
         &self,
         session: &Session,
-        permit: &Permit,
-        message: Bytes,
+        message: Cleared<Bytes>,
     ) -> Result<(), Fault> {
         let first = self
             .state()
@@ -95,7 +101,7 @@ impl Child {
             .as_mut()
             .is_some_and(|opened| !std::mem::replace(&mut opened.announced, true));
         if first {
-            self.notify(session, permit, message).await
+            self.notify(session, message).await
         } else {
             Ok(())
         }
@@ -103,7 +109,9 @@ impl Child {
 
     /// Starts a process of the modern era, which needs no opening.
     pub(super) async fn start(self: &Arc<Self>) -> Result<(), Fault> {
-        let _opening = patience::turn(self.bounds.start, &self.opening).await?;
+        let _opening = deadline::lock(self.bounds.start, &self.opening)
+            .await
+            .map_err(|_| Fault::no_turn())?;
         if self.is_ready() {
             return Ok(());
         }
@@ -124,7 +132,9 @@ impl Child {
     }
 
     async fn open_again(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
-        let _opening = patience::turn(self.bounds.start, &self.opening).await?;
+        let _opening = deadline::lock(self.bounds.start, &self.opening)
+            .await
+            .map_err(|_| Fault::no_turn())?;
         if self.is_ready() {
             return Ok(());
         }
@@ -143,23 +153,20 @@ impl Child {
             });
         };
         self.replace_process()?;
-        let permit = Permit::own("a server process is opened again");
-        let answer = self
-            .ask(session, &permit, &opening)
-            .await
-            .map_err(|fault| Fault {
-                // The agent's own message has not been sent.
-                sent: false,
-                ..fault
-            })?;
+        let message = Cleared::own(AGAIN, opening.clone());
+        let answer = self.ask(session, message).await.map_err(|fault| Fault {
+            // The agent's own message has not been sent.
+            sent: false,
+            ..fault
+        })?;
         if !is_result(&answer) {
             warn!(server.name = %self.spec.name,
                 "Server `{}` refuses to be opened again and is ended", self.spec.name);
             self.condemn();
             return Err(Fault::not_sent());
         }
-        let initialized = Line::ours(Bytes::from_static(INITIALIZED));
-        self.tell(&permit, initialized).await?;
+        let initialized = Cleared::own(AGAIN, Bytes::from_static(INITIALIZED));
+        self.tell(Line::ours(initialized)).await?;
         {
             let mut state = self.state();
             state.opened = Some(OpenedBy {
@@ -169,21 +176,23 @@ impl Child {
             });
             state.ready = true;
         }
-        self.repeat_standing(&permit).await;
+        self.repeat_standing().await;
         Ok(())
     }
 
     /// Repeats what the agents had arranged in the process that is gone.
-    pub(super) async fn repeat_standing(self: &Arc<Self>, permit: &Permit) {
+    pub(super) async fn repeat_standing(self: &Arc<Self>) {
         for session in self.sessions() {
-            if let Some(level) = session.standing_level() {
-                self.repeat(&session, permit, &level).await;
+            let level = session.state().arrangements.level();
+            if let Some(level) = level {
+                self.repeat(&session, Cleared::own(AGAIN, level)).await;
             }
-            for message in session.standing_subscriptions() {
-                let Some((permit, kept)) = self.inbox.subscribe_again(&session) else {
+            let subscriptions = session.state().arrangements.subscriptions();
+            for message in subscriptions {
+                let Some((message, kept)) = self.inbox.subscribe_again(&session, message) else {
                     break;
                 };
-                let status = self.repeat(&session, &permit, &message).await;
+                let status = self.repeat(&session, message).await;
                 self.inbox.subscribed(&kept, status);
             }
         }
@@ -194,10 +203,9 @@ impl Child {
     async fn repeat(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Status {
-        let Ok((number, mut lines)) = self.send(session, permit, message).await else {
+        let Ok((number, mut lines)) = self.send(session, message).await else {
             return Status::NotSent;
         };
         let answer = answer_in(&mut lines);
@@ -215,10 +223,9 @@ impl Child {
     pub(super) async fn ask(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        permit: &Permit,
-        message: &Outgoing,
+        message: Cleared<Outgoing>,
     ) -> Result<Bytes, Fault> {
-        let (_, mut lines) = self.send(session, permit, message).await?;
+        let (_, mut lines) = self.send(session, message).await?;
         let answer = answer_in(&mut lines);
         match tokio::time::timeout(self.bounds.start, answer).await {
             Ok(answer) => answer,

@@ -10,17 +10,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{Child, Holder};
-use crate::answer::{self, Failure};
-use crate::brief::{NAME, brief};
+use crate::message::answer::{self, Failure};
+use crate::text::brief::{NAME, brief};
 use provost_policy::json::Value;
 
-use crate::envelope::{self, Answer, Message};
-use crate::modern::meta;
-use crate::permit::Permit;
-use crate::protocol::Era;
-use crate::session::Session;
-use crate::splice::{self, Splice};
-use crate::upstream::line::{End, Lines};
+use crate::agent::session::Session;
+use crate::message::cleared::Cleared;
+use crate::text::envelope::{self, Answer, Message};
+use crate::text::era::Era;
+use crate::text::lines::{End, Lines};
+use crate::text::meta;
+use crate::text::splice::{self, Splice};
 use crate::upstream::process::Line;
 
 /// How long the output of a process that ended is read.
@@ -286,9 +286,9 @@ impl Child {
     fn say(self: &Arc<Self>, answer: Bytes) {
         let child = Arc::clone(self);
         self.runtime.spawn(async move {
-            let permit = Permit::own("a question of the upstream is answered by us");
+            let answer = Cleared::own("a question of the upstream is answered by us", answer);
             // A process that is gone needs no answer.
-            let _ = child.tell(&permit, Line::ours(answer)).await;
+            let _ = child.tell(Line::ours(answer)).await;
         });
     }
 

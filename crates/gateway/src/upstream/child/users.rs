@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use provost_policy::Text;
 
-use crate::session::Session;
+use crate::agent::session::Session;
 
 /// The sessions that use one process.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Arrows between the rooms, and walls: packages that a room must not contain.
 
-use crate::Finding;
+use crate::finding::Finding;
 use crate::tree::Tree;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! Dependencies: each has its reason in the workspace manifest, is used, and is versioned there only.
 
-use crate::Finding;
+use crate::finding::Finding;
 use crate::tree::{TextFile, Tree};
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
@@ -107,7 +107,7 @@ fn entries<'t>(file: &'t TextFile, tables: &[&str]) -> Vec<Entry<'t>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Severity;
+    use crate::finding::Severity;
     use serde_json::Value;
 
     #[test]

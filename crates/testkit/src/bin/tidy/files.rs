@@ -1,6 +1,6 @@
 //! Files: how long they are, what they are called, and that each says what it is for.
 
-use crate::Finding;
+use crate::finding::Finding;
 use crate::tree::Tree;
 
 /// From here on one should talk about it.
@@ -73,7 +73,7 @@ pub(crate) fn check_docs(tree: &Tree) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Severity;
+    use crate::finding::Severity;
     use serde_json::Value;
 
     #[test]

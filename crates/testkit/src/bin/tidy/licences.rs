@@ -1,6 +1,6 @@
 //! Licences: everything that is linked must be under a permissive licence.
 
-use crate::Finding;
+use crate::finding::Finding;
 use crate::tree::Tree;
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Links between Markdown files: the file must be there, and so must the heading.
 
-use crate::Finding;
+use crate::finding::Finding;
 use crate::tree::{TextFile, Tree};
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {

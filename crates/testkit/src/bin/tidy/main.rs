@@ -15,80 +15,17 @@
 mod arrows;
 mod dependencies;
 mod files;
+mod finding;
+mod layers;
 mod licences;
 mod links;
 mod negative;
 mod tree;
 mod words;
 
-use std::fmt;
+use finding::{Finding, Severity};
 use std::process::ExitCode;
 use tree::Tree;
-
-/// Whether a finding stops the commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Severity {
-    Warning,
-    Error,
-}
-
-/// Something that is not tidy.
-#[derive(Debug, PartialEq, Eq)]
-struct Finding {
-    severity: Severity,
-    /// The file, relative to the top of the checkout.
-    file: String,
-    /// Counted from one; zero is the file as a whole.
-    line: usize,
-    /// What is wrong.
-    problem: String,
-    /// What to do about it.
-    hint: String,
-}
-
-impl Finding {
-    fn error(
-        file: &str,
-        line: usize,
-        problem: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Finding {
-        let (problem, hint) = (problem.into(), hint.into());
-        Finding {
-            severity: Severity::Error,
-            file: file.to_owned(),
-            line,
-            problem,
-            hint,
-        }
-    }
-
-    fn warning(
-        file: &str,
-        line: usize,
-        problem: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Finding {
-        Finding {
-            severity: Severity::Warning,
-            ..Finding::error(file, line, problem, hint)
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self.severity {
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
-        write!(f, "{word}: {}", self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
-        }
-        write!(f, ": {}\n  hint: {}", self.problem, self.hint)
-    }
-}
 
 fn main() -> ExitCode {
     let tree = match Tree::read() {
@@ -101,6 +38,7 @@ fn main() -> ExitCode {
     let checks = [
         licences::check,
         arrows::check,
+        layers::check,
         dependencies::check,
         files::check_sizes,
         files::check_names,
@@ -118,6 +56,7 @@ fn main() -> ExitCode {
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
         .count();
+    print!("{}", layers::shown(&tree));
     println!(
         "tidy: {} files, {errors} errors, {} warnings",
         tree.files.len(),

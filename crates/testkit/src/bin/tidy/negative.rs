@@ -1,6 +1,6 @@
 //! The list of bad input: every item has a test with its number in its name, or an exception, and a row in the table.
 
-use crate::Finding;
+use crate::finding::Finding;
 use crate::tree::Tree;
 use provost_testkit::negative::{EXCEPTIONS, ITEMS, Item, items};
 

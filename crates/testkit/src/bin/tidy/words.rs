@@ -1,6 +1,6 @@
 //! Words that have no business in the project: places of one machine, hosts of one registry, work without an owner.
 
-use crate::Finding;
+use crate::finding::Finding;
 use crate::tree::{TextFile, Tree};
 
 /// A word, and what to write instead. The words are put together here, so that this file does not contain them.

@@ -1,0 +1,178 @@
+//! What reaches sessions without a request: messages of child processes, and
+//! what a changed directory means for those who are connected.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use provost_policy::Text;
+use provost_policy::json::{Folder, KnownNames, Value};
+use provost_store::{GrantId, ServerId, Status};
+use tracing::debug;
+
+use crate::agent::session::Session;
+use crate::exchange::inbound::{self, Sorted};
+use crate::message::call::Kept;
+use crate::message::cleared::Cleared;
+use crate::message::outgoing::Outgoing;
+use crate::stage::{ask, settle};
+use crate::state::directory::Directory;
+use crate::state::present::Present;
+use crate::state::worker::{Shared, Worker};
+use crate::text::envelope::{self, Message};
+use crate::text::era::Era;
+use crate::text::protocol::Channel;
+use crate::upstream::Upstream;
+use crate::upstream::child::{Child, Holder, Inbox};
+
+/// Puts messages of child processes to the sessions they are for.
+struct ToSessions {
+    worker: Worker,
+}
+
+/// The inbox of all child processes.
+pub(crate) fn new(worker: Worker) -> Arc<dyn Inbox> {
+    Arc::new(ToSessions { worker })
+}
+
+impl Inbox for ToSessions {
+    fn take(&self, child: &Arc<Child>, sessions: Vec<Arc<Session>>, message: Bytes) {
+        let worker = self.worker.clone();
+        let concerned = sessions
+            .into_iter()
+            .filter(|session| concerns(&worker, child, session, &message));
+        // On the way of a request that is in flight, its relay sorts the message
+        // and an agent over HTTP needs no GET stream to hear of it. Here and not
+        // later, because the answer may be the next line.
+        let rest: Vec<Arc<Session>> = concerned
+            .filter(|session| !child.deliver_with_request(session, &message))
+            .collect();
+        if rest.is_empty() {
+            return;
+        }
+        self.worker.shared.background.spawn(async move {
+            for session in rest {
+                put(&worker, &session, message.clone());
+            }
+        });
+    }
+
+    fn subscribe_again(
+        &self,
+        session: &Session,
+        message: Outgoing,
+    ) -> Option<(Cleared<Outgoing>, Kept)> {
+        ask::subscribe_again(&self.worker.shared, session, message)
+    }
+
+    fn subscribed(&self, kept: &Kept, status: Status) {
+        settle::settle(&self.worker.shared, kept, status);
+    }
+}
+
+fn put(worker: &Worker, session: &Arc<Session>, message: Bytes) {
+    let way = |present: &Present<'_>| present.route(session);
+    let Ok(route) = worker.shared.present(&session.grant, way) else {
+        worker.end_with_grant(session);
+        return;
+    };
+    let channel = match session.era() {
+        Some(Era::Modern) => Channel::Call,
+        Some(Era::Legacy) | None => Channel::Session,
+    };
+    if let Sorted::Deliver(message) = inbound::sort(worker, &route, channel, message)
+        && !session.deliver(message.clone())
+    {
+        debug!("An agent has no stream open for a message of its server");
+        inbound::undelivered(worker, &route, &message);
+    }
+}
+
+/// A resource that changed concerns those who subscribed to it, and a task of a
+/// process that several grants share concerns its owner.
+fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) -> bool {
+    let Ok(parsed) = envelope::parse_upstream(message) else {
+        return false;
+    };
+    match envelope::read(&parsed) {
+        Ok(Message::Notification { method, params })
+            if method == "notifications/resources/updated" =>
+        {
+            let uri = params
+                .and_then(|params| params.get("uri"))
+                .and_then(Value::as_str);
+            uri.is_some_and(|uri| session.state().arrangements.hears_of(&uri))
+        }
+        Ok(Message::Notification { method, params })
+            if child.is_shared() && method == "notifications/tasks/status" =>
+        {
+            let task = params
+                .and_then(|params| params.get("taskId"))
+                .and_then(Value::as_str);
+            task.is_some_and(|task| worker.shared.tasks.owns(&session.grant, &task))
+        }
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
+/// Sessions of grants that are gone end; agents that see another list are told.
+pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Directory) {
+    let worker = Worker::background(shared);
+    let wall = shared.clock.now().wall;
+    // A session was opened with a token: with a new one, it is opened again.
+    let rotated = after.source.rotated_since(&before.source);
+    let stale = |grant: &Text| rotated.contains(&GrantId(grant.clone()));
+    let gone = |grant: &Text| stale(grant) || after.holding(grant, wall).is_none();
+    // First what is not among the sessions, or not yet: requests of the modern era,
+    // and what opens a session. Whatever joins them from now on has ended.
+    for principal in before.principals() {
+        if gone(&principal.grant.0) {
+            principal.ended.cancel();
+        }
+    }
+    for session in shared.sessions.take_if(|session| gone(&session.grant)) {
+        worker.end_with_grant(&session);
+    }
+    for session in shared.all_sessions() {
+        let now = after.holding(&session.grant, wall);
+        let Some(now) = now.filter(|_| !stale(&session.grant)) else {
+            worker.end_with_grant(&session);
+            continue;
+        };
+        let Some(then) = before.holding(&session.grant, wall) else {
+            continue;
+        };
+        let mut folder = Folder::default();
+        let other =
+            |tool: &str| then.lists_tool(tool, &mut folder) != now.lists_tool(tool, &mut folder);
+        let differs = match session.era() {
+            Some(Era::Modern) => now.site.eras.any_tool(other),
+            Some(Era::Legacy) | None => {
+                let state = session.state();
+                let mut tools = state.tools.iter().flat_map(KnownNames::iter);
+                tools.any(other)
+            }
+        };
+        if differs {
+            session.tools_changed();
+        }
+    }
+    let holds = |grant: &Text| after.holding(grant, wall).is_some();
+    shared.questions.retain(holds);
+    shared.tasks.retain(holds);
+    let Some(children) = shared.children.get() else {
+        return;
+    };
+    let _background = shared.background.enter();
+    children.retain(|spec, holder| {
+        if matches!(holder, Holder::Agent(_)) {
+            // Brought along by an agent, and leaves with it.
+            return true;
+        }
+        let id = ServerId(spec.server.clone());
+        let site = after.site(&id).and_then(|site| site.upstream.as_ref());
+        matches!(site, Some(Upstream::Stdio(current)) if current == spec)
+    });
+    // One that still has a session hears of its end first, and leaves after it.
+    children.dismiss(|grant| after.holding(grant, wall).is_none());
+}

@@ -1,8 +1,0 @@
-//! Where agents connect: streamable HTTP and stdio.
-
-pub(crate) mod body;
-pub(crate) mod guard;
-pub(crate) mod http;
-pub(crate) mod stdio;
-pub(crate) mod stream;
-pub(crate) mod unidentified;

@@ -1,0 +1,276 @@
+//! Counts for Prometheus. Labels are names the operator gave, so their number
+//! is bounded whatever agents send.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use provost_policy::Text;
+use provost_store::{Decision, Status};
+
+use super::unidentified::Unidentified;
+use crate::host::budget::Standing;
+
+/// Upper bounds of the latency buckets, in microseconds.
+const BUCKETS: [u64; 10] = [
+    250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 10_000_000,
+];
+
+/// All counts.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    // A std mutex, never on the path of a call: that has its `Counts` already.
+    by_server: Mutex<BTreeMap<Text, Arc<Counts>>>,
+    pub(crate) unidentified: Unidentified,
+    pub(crate) malformed: AtomicU64,
+    pub(crate) unrecorded: AtomicU64,
+    /// Open connections of agents; a gauge.
+    pub(crate) connections: AtomicUsize,
+    /// Connections that were closed because there were too many.
+    pub(crate) turned_away: AtomicU64,
+}
+
+/// The counts of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    allowed: AtomicU64,
+    denied: AtomicU64,
+    asked: AtomicU64,
+    failed: AtomicU64,
+    latency: [AtomicU64; BUCKETS.len()],
+    latency_sum: AtomicU64,
+    latency_count: AtomicU64,
+}
+
+/// Counts that live elsewhere and are read when they are shown.
+pub(crate) struct Gauges {
+    pub(crate) sessions: usize,
+    pub(crate) children: usize,
+    pub(crate) child_users: usize,
+    pub(crate) budget: Standing,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// The counts of a server; looked up once for each of its definitions.
+    pub(crate) fn server(&self, server: &Text) -> Arc<Counts> {
+        let mut servers = self
+            .by_server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match servers.get(server) {
+            Some(counts) => Arc::clone(counts),
+            None => Arc::clone(servers.entry(server.clone()).or_default()),
+        }
+    }
+
+    /// The counts in Prometheus' text format.
+    pub(crate) fn render(&self, gauges: &Gauges) -> String {
+        let servers: Vec<(Text, Arc<Counts>)> = {
+            let servers = self
+                .by_server
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            servers
+                .iter()
+                .map(|(name, counts)| (name.clone(), Arc::clone(counts)))
+                .collect()
+        };
+        let mut out = String::new();
+        head(
+            &mut out,
+            "provost_calls_total",
+            "counter",
+            "Governed calls by decision.",
+        );
+        for (name, counts) in &servers {
+            let decisions = [
+                ("allow", &counts.allowed),
+                ("deny", &counts.denied),
+                ("ask", &counts.asked),
+            ];
+            for (decision, count) in decisions {
+                let count = count.load(Ordering::Relaxed);
+                line(
+                    &mut out,
+                    "provost_calls_total",
+                    name,
+                    &format!(",decision=\"{decision}\""),
+                    count,
+                );
+            }
+        }
+        head(
+            &mut out,
+            "provost_upstream_failures_total",
+            "counter",
+            "Calls without an answer of the server.",
+        );
+        for (name, counts) in &servers {
+            line(
+                &mut out,
+                "provost_upstream_failures_total",
+                name,
+                "",
+                counts.failed.load(Ordering::Relaxed),
+            );
+        }
+        head(
+            &mut out,
+            "provost_call_duration_microseconds",
+            "histogram",
+            "From intent to outcome.",
+        );
+        for (name, counts) in &servers {
+            let metric = "provost_call_duration_microseconds";
+            let mut below = 0;
+            for (bound, bucket) in BUCKETS.iter().zip(&counts.latency) {
+                below += bucket.load(Ordering::Relaxed);
+                line(
+                    &mut out,
+                    &format!("{metric}_bucket"),
+                    name,
+                    &format!(",le=\"{bound}\""),
+                    below,
+                );
+            }
+            let count = counts.latency_count.load(Ordering::Relaxed);
+            line(
+                &mut out,
+                &format!("{metric}_bucket"),
+                name,
+                ",le=\"+Inf\"",
+                count,
+            );
+            line(
+                &mut out,
+                &format!("{metric}_sum"),
+                name,
+                "",
+                counts.latency_sum.load(Ordering::Relaxed),
+            );
+            line(&mut out, &format!("{metric}_count"), name, "", count);
+        }
+        head(
+            &mut out,
+            "provost_unidentified_total",
+            "counter",
+            "Requests that were turned away before anybody was identified.",
+        );
+        for (reason, count) in self.unidentified.by_reason() {
+            let _ = writeln!(
+                out,
+                "provost_unidentified_total{{reason=\"{reason}\"}} {count}"
+            );
+        }
+        let plain = [
+            (
+                "provost_malformed_total",
+                "counter",
+                "Messages that could not be read.",
+                self.malformed.load(Ordering::Relaxed),
+            ),
+            (
+                "provost_unrecorded_total",
+                "counter",
+                "Calls refused because they could not be recorded.",
+                self.unrecorded.load(Ordering::Relaxed),
+            ),
+            (
+                "provost_connections",
+                "gauge",
+                "Open connections of agents over HTTP.",
+                self.connections.load(Ordering::Relaxed) as u64,
+            ),
+            (
+                "provost_connections_turned_away_total",
+                "counter",
+                "Connections closed because there were too many.",
+                self.turned_away.load(Ordering::Relaxed),
+            ),
+            (
+                "provost_sessions",
+                "gauge",
+                "Sessions of agents over HTTP.",
+                gauges.sessions as u64,
+            ),
+            (
+                "provost_server_processes",
+                "gauge",
+                "Server processes running.",
+                gauges.children as u64,
+            ),
+            (
+                "provost_server_process_users",
+                "gauge",
+                "Sessions and requests that use a server process.",
+                gauges.child_users as u64,
+            ),
+            (
+                "provost_memory_held_bytes",
+                "gauge",
+                "Memory held on behalf of agents and servers.",
+                gauges.budget.held as u64,
+            ),
+            (
+                "provost_memory_limit_bytes",
+                "gauge",
+                "The most of it there may be.",
+                gauges.budget.limit as u64,
+            ),
+            (
+                "provost_calls_in_flight",
+                "gauge",
+                "Calls and streams on their way.",
+                gauges.budget.calls as u64,
+            ),
+            (
+                "provost_no_room_total",
+                "counter",
+                "What was refused or made to wait because it did not fit.",
+                gauges.budget.refused,
+            ),
+        ];
+        for (name, kind, help, value) in plain {
+            head(&mut out, name, kind, help);
+            let _ = writeln!(out, "{name} {value}");
+        }
+        out
+    }
+}
+
+// === impl Counts ===
+
+impl Counts {
+    pub(crate) fn decided(&self, decision: Decision) {
+        let counter = match decision {
+            Decision::Allow => &self.allowed,
+            Decision::Deny => &self.denied,
+            Decision::Ask => &self.asked,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self, status: Status, latency_us: u64) {
+        if !matches!(status, Status::Ok | Status::ToolError | Status::RpcError) {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.latency_sum.fetch_add(latency_us, Ordering::Relaxed);
+        self.latency_count.fetch_add(1, Ordering::Relaxed);
+        let bucket = BUCKETS.iter().position(|bound| latency_us <= *bound);
+        if let Some(bucket) = bucket.and_then(|index| self.latency.get(index)) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// Server names are `[a-z0-9-]`, so they need no escaping.
+fn line(out: &mut String, metric: &str, server: &str, more: &str, value: u64) {
+    let _ = writeln!(out, "{metric}{{server=\"{server}\"{more}}} {value}");
+}

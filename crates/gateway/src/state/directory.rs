@@ -1,0 +1,469 @@
+//! Everything a call needs to know of servers, grants and policies, compiled,
+//! as it was at one moment.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use provost_policy::Text;
+use provost_policy::document::Policy;
+use provost_policy::json::Folder;
+use provost_policy::judge::Enforced;
+use provost_store::{GrantId, PolicyVersion, Secret, Server, ServerId, TokenHash, Transport};
+use tokio_rustls::TlsConnector;
+use tracing::error;
+
+use crate::host::budget::{Account, Budget};
+use crate::host::metrics::{Counts, Metrics};
+use crate::host::settings::Settings;
+use crate::message::principal::Principal;
+use crate::state::eras::Eras;
+use crate::upstream::Upstream;
+use crate::upstream::child::ChildSpec;
+use crate::upstream::http::{HttpUpstream, Timeouts};
+use crate::upstream::process::Program;
+
+/// How long a connection to a server is kept that nobody uses, at most.
+const IDLE_UPSTREAM: Duration = Duration::from_secs(30);
+
+/// The directory in force, which is replaced as a whole.
+///
+/// INVARIANT: it is only lent, to closures that cannot wait, and grants are in it
+/// by value. So nobody can keep what a grant may do while something is awaited.
+#[derive(Default)]
+pub(crate) struct CurrentDirectory(ArcSwap<Directory>);
+
+/// A compiled snapshot of the store's directory.
+#[derive(Default)]
+pub(crate) struct Directory {
+    pub(crate) source: provost_store::Directory,
+    servers: HashMap<ServerId, Arc<Site>>,
+    grants: HashMap<GrantId, Holding>,
+    policies: HashMap<PolicyKey, Compiled>,
+}
+
+type PolicyKey = (ServerId, Text, u32);
+
+/// A policy and the text it was compiled from.
+#[derive(Clone)]
+struct Compiled {
+    text: Arc<str>,
+    /// None when the text is no policy.
+    policy: Option<Arc<Policy>>,
+}
+
+/// One server and the way to it.
+pub(crate) struct Site {
+    pub(crate) server: Arc<Server>,
+    /// None when its settings cannot be used; each call is then refused.
+    pub(crate) upstream: Option<Upstream>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) eras: Eras,
+    /// What it sends to nobody in particular, and calls on their way to it.
+    pub(crate) account: Arc<Account>,
+}
+
+/// One grant and what it may do.
+pub(crate) struct Holding {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) site: Arc<Site>,
+    pub(crate) rules: Rules,
+    pub(crate) shadow: Option<Link>,
+    /// Another number as soon as other rules, or another server, are in force for
+    /// it. It opens nothing, so it may be kept.
+    pub(crate) edition: u64,
+}
+
+/// What is enforced for a grant.
+pub(crate) enum Rules {
+    /// Its own policy, then those of the grants it was minted below. Never
+    /// empty unless some grant of the chain has neither policy nor shadow.
+    Enforced(Vec<Link>),
+    /// Only observed, because its owner said so.
+    Observed,
+    /// A grant of the chain has nothing, or a policy that cannot be read.
+    Nothing,
+}
+
+/// One policy of a chain.
+pub(crate) struct Link {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) name: Text,
+    pub(crate) version: u32,
+    pub(crate) grant: Text,
+    pub(crate) server: Text,
+}
+
+// === impl CurrentDirectory ===
+
+impl CurrentDirectory {
+    /// Reads what is in force now.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Directory) -> R) -> R {
+        read(&self.0.load())
+    }
+
+    /// Puts another one in force; `make` gets the one before, and `then` both.
+    pub(crate) fn replace(
+        &self,
+        make: impl FnOnce(&Directory) -> Directory,
+        then: impl FnOnce(&Directory, &Directory),
+    ) {
+        let before = self.0.load_full();
+        let after = Arc::new(make(&before));
+        self.0.store(Arc::clone(&after));
+        then(&before, &after);
+    }
+}
+
+// === impl Directory ===
+
+impl Directory {
+    /// Compiles the store's directory. What did not change since `before` is
+    /// taken over as it is, connections included.
+    pub(crate) fn compile(
+        source: provost_store::Directory,
+        before: &Directory,
+        settings: &Settings,
+        metrics: &Metrics,
+        budget: &Budget,
+        tls: &dyn Fn() -> Option<TlsConnector>,
+    ) -> Self {
+        let mut next = Self {
+            source,
+            ..Self::default()
+        };
+        let servers: Vec<_> = next.source.servers().cloned().collect();
+        for server in servers {
+            let known = before
+                .servers
+                .get(&server.id)
+                .filter(|site| same(&site.server, &server));
+            let site = known.cloned().unwrap_or_else(|| {
+                Arc::new(Site {
+                    upstream: upstream(&server, settings, tls),
+                    counts: metrics.server(&server.name),
+                    server: server.clone(),
+                    eras: Eras::default(),
+                    account: budget.server(&server.id.0),
+                })
+            });
+            next.servers.insert(server.id.clone(), site);
+        }
+        let rotated = next.source.rotated_since(&before.source);
+        let grants: Vec<_> = next.source.grants().cloned().collect();
+        for grant in grants {
+            let Some(site) = next.servers.get(&grant.server).cloned() else {
+                continue;
+            };
+            let rules = next.rules(&grant.id, before);
+            let shadow = grant
+                .shadow
+                .as_ref()
+                .and_then(|version| next.link(version, &grant, before))
+                .map(Link::apart);
+            let known = before.grants.get(&grant.id);
+            let ended = known
+                .filter(|_| !rotated.contains(&grant.id))
+                .map(|holding| holding.principal.ended.clone())
+                // One that had expired may be live again.
+                .filter(|ended| !ended.is_cancelled())
+                .unwrap_or_default();
+            let edition = known
+                .filter(|known| Arc::ptr_eq(&known.site, &site) && known.rules.are(&rules))
+                .map_or(next.source.generation, |known| known.edition);
+            let principal = Arc::new(Principal {
+                grant: grant.id.clone(),
+                label: grant.label.clone(),
+                server: grant.server.clone(),
+                server_name: grant.server_name.clone(),
+                counts: Arc::clone(&site.counts),
+                account: budget.grant(&grant.id.0),
+                server_account: Arc::clone(&site.account),
+                ended,
+            });
+            let holding = Holding {
+                principal,
+                site,
+                rules,
+                shadow,
+                edition,
+            };
+            next.grants.insert(grant.id.clone(), holding);
+        }
+        next
+    }
+
+    /// The directory that opens nothing to anybody: what is in the store is
+    /// not known, so nobody is let through with what was there before.
+    pub(crate) fn closed(&self) -> Self {
+        Self {
+            servers: self.servers.clone(),
+            policies: self.policies.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Whom the token with this hash belongs to, if it is live.
+    pub(crate) fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Holding> {
+        self.grants.get(&self.source.opened_by(token, wall)?.id)
+    }
+
+    /// The grant with this id, if it is live.
+    pub(crate) fn holding(&self, id: &Text, wall: u64) -> Option<&Holding> {
+        let holding = self.grants.get(&GrantId(id.clone()))?;
+        let live = self.source.live(&holding.principal.grant, wall);
+        live.then_some(holding)
+    }
+
+    /// All grants, those included that have expired.
+    pub(crate) fn principals(&self) -> impl Iterator<Item = &Principal> {
+        self.grants.values().map(|holding| &*holding.principal)
+    }
+
+    /// The server with this id.
+    pub(crate) fn site(&self, id: &ServerId) -> Option<&Arc<Site>> {
+        self.servers.get(id)
+    }
+
+    fn rules(&mut self, id: &GrantId, before: &Directory) -> Rules {
+        let chain: Vec<_> = self.source.chain(id).cloned().collect();
+        let mut links = Vec::with_capacity(chain.len());
+        for grant in &chain {
+            match (&grant.policy, &grant.shadow) {
+                (Some(version), _) => match self.link(version, grant, before) {
+                    Some(link) => links.push(link),
+                    None => return Rules::Nothing,
+                },
+                (None, Some(_)) => {}
+                (None, None) => return Rules::Nothing,
+            }
+        }
+        if links.is_empty() {
+            Rules::Observed
+        } else {
+            Rules::Enforced(links)
+        }
+    }
+
+    fn link(
+        &mut self,
+        version: &Arc<PolicyVersion>,
+        grant: &provost_store::Grant,
+        before: &Directory,
+    ) -> Option<Link> {
+        let key = (
+            version.server.clone(),
+            version.name.clone(),
+            version.version,
+        );
+        let known = self
+            .policies
+            .get(&key)
+            .or_else(|| before.policies.get(&key))
+            // Another text stands for one that is not what was put.
+            .filter(|known| known.text == version.text);
+        let compiled = known.cloned().unwrap_or_else(|| compile(version));
+        let policy = compiled.policy.clone();
+        self.policies.insert(key, compiled);
+        Some(Link {
+            policy: policy?,
+            name: version.name.clone(),
+            version: version.version,
+            grant: grant.id.0.clone(),
+            server: version.server.0.clone(),
+        })
+    }
+}
+
+/// A text is compiled once for a version. One that does not compile (it was
+/// checked when it was put) denies every call.
+fn compile(version: &PolicyVersion) -> Compiled {
+    let policy = match Policy::parse(&version.text) {
+        Ok(policy) => Some(Arc::new(policy)),
+        Err(problems) => {
+            error!(policy.name = %version.name, policy.version = version.version,
+                problems = problems.len(),
+                "Policy `{}` cannot be read; its grants are denied everything", version.name);
+            None
+        }
+    };
+    Compiled {
+        text: Arc::clone(&version.text),
+        policy,
+    }
+}
+
+fn same(old: &Server, new: &Server) -> bool {
+    old.name == new.name
+        && old.transport == new.transport
+        && old.headers == new.headers
+        && old.query == new.query
+        && old.env == new.env
+        && old.unreadable == new.unreadable
+}
+
+fn upstream(
+    server: &Server,
+    settings: &Settings,
+    tls: &dyn Fn() -> Option<TlsConnector>,
+) -> Option<Upstream> {
+    for what in &server.unreadable {
+        error!(server.name = %server.name, "Server `{}` cannot be used: {what}", server.name);
+    }
+    if !server.unreadable.is_empty() {
+        return None;
+    }
+    match server.transport.as_ref()? {
+        Transport::Http { url } => {
+            let url = with_query(url, &server.query);
+            let headers = match headers(server) {
+                Ok(headers) => headers,
+                Err(name) => {
+                    error!(server.name = %server.name, header = %name, "A header cannot be sent");
+                    return None;
+                }
+            };
+            let timeouts = Timeouts {
+                connect: settings.connect_timeout,
+                answer: settings.call_timeout,
+                idle: settings.idle_connection.min(IDLE_UPSTREAM),
+                dead_peer: settings.dead_peer,
+            };
+            match HttpUpstream::new(&url, headers, settings.workers + 1, timeouts, tls) {
+                Ok(upstream) => Some(Upstream::Http(Arc::new(upstream))),
+                Err(error) => {
+                    error!(server.name = %server.name, %error, "A server cannot be used");
+                    None
+                }
+            }
+        }
+        Transport::Stdio {
+            command,
+            args,
+            cwd,
+            processes,
+        } => {
+            let mut environment = settings.base_environment.clone();
+            let own = server.env.iter();
+            environment.extend(own.map(|(k, v)| (OsString::from(k), v.expose().into())));
+            Some(Upstream::Stdio(Arc::new(ChildSpec {
+                server: server.id.0.clone(),
+                name: server.name.clone(),
+                program: Program {
+                    command: command.into(),
+                    args: args.iter().map(OsString::from).collect(),
+                    directory: cwd.clone(),
+                    environment,
+                },
+                processes: *processes,
+            })))
+        }
+    }
+}
+
+/// The URL with what the operator sealed for its query behind what it says in
+/// clear text. Characters that could mean something there are encoded.
+fn with_query(url: &str, query: &[(String, Secret)]) -> String {
+    let mut whole = url.to_owned();
+    for (name, value) in query {
+        whole.push(if whole.contains('?') { '&' } else { '?' });
+        encode(&mut whole, name);
+        whole.push('=');
+        encode(&mut whole, value.expose());
+    }
+    whole
+}
+
+fn encode(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            // Writing to a string does not fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+}
+
+fn headers(server: &Server) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, secret) in &server.headers {
+        let key: HeaderName = name.parse().map_err(|_| name.clone())?;
+        let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| name.clone())?;
+        value.set_sensitive(true);
+        headers.append(key, value);
+    }
+    Ok(headers)
+}
+
+// === impl Link ===
+
+impl Link {
+    /// The link of a shadow: its counters are its own, whatever their names.
+    fn apart(mut self) -> Self {
+        self.server = Text::from(format!("shadow:{}", self.server));
+        self.grant = Text::from(format!("shadow:{}", self.grant));
+        self
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.policy, &other.policy)
+            && (&self.name, self.version) == (&other.name, other.version)
+            && (&self.grant, &self.server) == (&other.grant, &other.server)
+    }
+
+    /// The link as the judge takes it.
+    pub(crate) fn enforced(&self) -> Enforced<'_> {
+        Enforced {
+            policy: &self.policy,
+            name: &self.name,
+            version: self.version,
+            grant: &self.grant,
+            server: &self.server,
+        }
+    }
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Whether they are the same ones, not only alike.
+    fn are(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::Enforced(these), Self::Enforced(those)) => {
+                these.len() == those.len() && these.iter().zip(those).all(|(a, b)| a.is(b))
+            }
+            (Self::Observed, Self::Observed) | (Self::Nothing, Self::Nothing) => true,
+            (Self::Enforced(_) | Self::Observed | Self::Nothing, _) => false,
+        }
+    }
+}
+
+// === impl Holding ===
+
+impl Holding {
+    /// Whether a tool is in the list this grant gets.
+    pub(crate) fn lists_tool(&self, tool: &str, folder: &mut Folder) -> bool {
+        match &self.rules {
+            Rules::Enforced(links) => links
+                .iter()
+                .all(|link| link.policy.tool_listed(tool, folder)),
+            Rules::Observed => true,
+            Rules::Nothing => false,
+        }
+    }
+
+    /// Whether a list of resources or prompts has anything in it for this grant.
+    pub(crate) fn lists_method(&self, method: &str) -> bool {
+        match &self.rules {
+            Rules::Enforced(links) => links.iter().all(|link| link.policy.method_listed(method)),
+            Rules::Observed => true,
+            Rules::Nothing => false,
+        }
+    }
+}

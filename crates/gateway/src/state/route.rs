@@ -1,0 +1,14 @@
+//! A session and the server it is with. What goes that way stands in
+//! `exchange/route.rs`.
+
+use std::sync::Arc;
+
+use super::directory::Site;
+use crate::agent::session::Session;
+
+/// A session and the server it is with.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) site: Arc<Site>,
+    pub(crate) session: Arc<Session>,
+}

@@ -1,0 +1,32 @@
+//! The servers behind the gateway. A closed set: HTTP, and child processes.
+
+mod allowance;
+pub(crate) mod child;
+pub(crate) mod children;
+mod connections;
+mod exchange;
+pub(crate) mod http;
+mod lines;
+pub(crate) mod process;
+mod starts;
+mod stderr;
+mod witness;
+
+use std::sync::Arc;
+
+pub(crate) use child::ChildSpec;
+pub(crate) use children::{Children, Use};
+pub(crate) use exchange::Exchange;
+pub(crate) use http::HttpUpstream;
+pub(crate) use lines::ChildLines;
+pub(crate) use starts::LONGEST_PAUSE;
+pub(crate) use witness::Witness;
+
+/// How one server is reached.
+#[derive(Clone)]
+pub(crate) enum Upstream {
+    /// Streamable HTTP.
+    Http(Arc<HttpUpstream>),
+    /// A child process that speaks over its standard input and output.
+    Stdio(Arc<ChildSpec>),
+}
