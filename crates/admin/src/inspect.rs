@@ -139,8 +139,7 @@ fn unused_limits(
             continue;
         }
         troubles.extend(
-            parsed
-                .uncharged(&tools)
+            provost_authoring::uncharged(&parsed, &tools)
                 .into_iter()
                 .map(|(counter, rule)| Trouble {
                     broken: false,

@@ -2,10 +2,11 @@
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use provost_admin::{Micros, Time, micros};
+use provost_policy::duration::{self, Unit};
 
 /// Reads a moment in the past: a length of time ago, a local date, or RFC 3339.
 pub(crate) fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
-    if let Some(length) = parse_length(text) {
+    if let Some(length) = duration::parse(text, UNITS) {
         return Ok(now.saturating_sub(length));
     }
     if let Ok(moment) = text.parse::<Timestamp>() {
@@ -22,7 +23,7 @@ pub(crate) fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
 
 /// Reads how long something shall live: `45m`, `12h`, `30d`, `2w`.
 pub(crate) fn parse_lifetime(text: &str) -> Result<Micros, String> {
-    parse_length(text)
+    duration::parse(text, UNITS)
         .filter(|length| *length > 0)
         .ok_or_else(|| "expected a length such as `45m`, `12h`, `30d` or `2w`".into())
 }
@@ -48,26 +49,14 @@ pub(crate) fn now() -> Micros {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn parse_length(text: &str) -> Option<Micros> {
-    let unit = text.chars().last()?;
-    let digits = text.strip_suffix(unit)?;
-    let seconds: u64 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 604_800,
-        _ => return None,
-    };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(seconds)?
-        .checked_mul(1_000_000)
-}
+/// The units of a length that is typed.
+const UNITS: &[Unit] = &[
+    Unit::Week,
+    Unit::Day,
+    Unit::Hour,
+    Unit::Minute,
+    Unit::Second,
+];
 
 #[cfg(test)]
 mod tests {

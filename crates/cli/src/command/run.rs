@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use clap::Args;
 use provost_admin::WireSecret;
-use provost_policy::document::Policy;
 use provost_store::Secret;
 
 use super::connect::{bridge, finish};
@@ -157,15 +156,17 @@ async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
 
 /// Reports everything that is wrong with a policy on stderr.
 fn check(path: &Path, text: &str) -> Result<(), ()> {
-    Policy::parse(text).map(drop).map_err(|problems| {
-        // Nothing can be done about a closed stderr.
-        drop(diagnostics::print(
-            &mut anstream::stderr().lock(),
-            &path.display().to_string(),
-            text,
-            &problems,
-        ));
-    })
+    provost_authoring::parse(text)
+        .map(drop)
+        .map_err(|problems| {
+            // Nothing can be done about a closed stderr.
+            drop(diagnostics::print(
+                &mut anstream::stderr().lock(),
+                &path.display().to_string(),
+                text,
+                &problems,
+            ));
+        })
 }
 
 fn absolute(path: &Path) -> Outcome<PathBuf> {

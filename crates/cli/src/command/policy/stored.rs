@@ -6,7 +6,6 @@ use provost_admin::{
     GrantName, GrantView, Observe, Paging, PolicyAttach, PolicyDelete, PolicyDetach, PolicyHistory,
     PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView, Request, Shadow,
 };
-use provost_policy::document::Policy;
 
 use super::{Attach, Detach, List, Name, Put, Version, read_file, shown};
 use crate::context::Context;
@@ -19,9 +18,9 @@ pub(super) fn put(context: &Context, put: Put) -> Outcome {
     let text = read_file(&put.file)?;
     let file = shown(&put.file);
     // The store checks too; here the places can be shown in the file.
-    match Policy::parse(&text) {
+    match provost_authoring::parse(&text) {
         Ok(policy) => {
-            let warnings = policy.warnings(None);
+            let warnings = provost_authoring::warnings(&policy, None);
             context
                 .output
                 .remark(|out| diagnostics::print(out, &file, &text, &warnings));

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `docs/decisions/`.
 const ARROWS: [(&str, &[&str]); 13] = [
     ("provost-policy", &[]),
+    ("provost-authoring", &["provost-policy"]),
     ("provost-catalog", &["provost-policy"]),
     ("provost-store", &["provost-policy"]),
-    ("provost-authoring", &["provost-policy"]),
     (
         "provost-admin",
         &["provost-store", "provost-authoring", "provost-policy"],
@@ -40,9 +40,9 @@ const ARROWS: [(&str, &[&str]); 13] = [
 /// `cli` wires all rooms together, and the test kit may start any of them.
 const EVERY_ROOM: &[&str] = &[
     "provost-policy",
+    "provost-authoring",
     "provost-catalog",
     "provost-store",
-    "provost-authoring",
     "provost-admin",
     "provost-demo",
     "provost-registry",
@@ -53,11 +53,21 @@ const EVERY_ROOM: &[&str] = &[
 ];
 
 /// What a room must not contain, directly or through others.
-const WALLS: [(&str, &[&str], &str); 2] = [
+const WALLS: [(&str, &[&str], &str); 4] = [
     (
         "provost-policy",
         IMPURE,
         "the room decides; time, counts and bytes come in as arguments",
+    ),
+    (
+        "provost-policy",
+        FOR_AUTHORS,
+        "what helps people write policies stands in `authoring`, off the way of a call",
+    ),
+    (
+        "provost-authoring",
+        IMPURE,
+        "the room reads and writes texts that are given to it",
     ),
     (
         "provost-catalog",
@@ -77,6 +87,8 @@ const IMPURE: &[&str] = &[
     "reqwest",
     "ureq",
 ];
+
+const FOR_AUTHORS: &[&str] = &["serde-saphyr", "schemars", "serde_json"];
 
 /// What only one room may ask for.
 const OWNERS: [(&str, &str); 1] = [("rusqlite", "provost-store")];
