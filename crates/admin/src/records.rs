@@ -89,6 +89,19 @@ pub struct RecordView {
     pub upstream_status: Option<u16>,
     /// How long the upstream took.
     pub latency_us: Option<u64>,
+    /// The entry that last said something of it; for whoever sends it to followers.
+    #[serde(skip)]
+    pub changed: u64,
+}
+
+/// What a follower is sent, one JSON document a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Followed {
+    /// A record that is new or has ended.
+    pub record: Option<RecordView>,
+    /// Where to go on when the connection is lost: a cursor of [`Sequence::AsTheyChange`].
+    pub cursor: Option<u64>,
 }
 
 /// What a draft says about a call.
@@ -168,6 +181,7 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
 
 fn view(record: Record) -> RecordView {
     RecordView {
+        changed: record.changed,
         number: record.number,
         node: record.node,
         epoch: record.epoch,

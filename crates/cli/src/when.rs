@@ -37,6 +37,22 @@ pub(crate) fn show_local(time: Time) -> String {
     )
 }
 
+/// Prints a moment of this year in local time, without the year; another one whole.
+pub(crate) fn show_short(time: Time) -> String {
+    let whole = show_local(time);
+    let year = show_local(Time(now())).split('-').next().map(str::to_owned);
+    match year.and_then(|year| whole.strip_prefix(&year)?.strip_prefix('-')) {
+        Some(rest) => rest.to_owned(),
+        None => whole,
+    }
+}
+
+/// What the local time is called, such as `UTC` or `CET`.
+pub(crate) fn zone() -> String {
+    let now = Time(now()).timestamp().unwrap_or_default();
+    now.to_zoned(TimeZone::system()).strftime("%Z").to_string()
+}
+
 /// The wall clock, for commands that need it without a store.
 #[expect(
     clippy::disallowed_methods,

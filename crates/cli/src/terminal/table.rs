@@ -9,7 +9,7 @@ use crate::environment::Environment;
 
 /// A table that knows its widths only when it is printed.
 pub(crate) struct Table {
-    head: Vec<&'static str>,
+    head: Vec<Cell>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -36,7 +36,17 @@ impl Cell {
         }
     }
 
-    fn width(&self) -> usize {
+    /// Leaves so many characters of it.
+    pub(crate) fn shorten(&mut self, most: usize) {
+        if let Some((end, _)) = self.text.char_indices().nth(most.saturating_sub(1))
+            && self.width() > most
+        {
+            self.text.truncate(end);
+            self.text.push('…');
+        }
+    }
+
+    pub(crate) fn width(&self) -> usize {
         self.text.chars().count()
     }
 
@@ -56,8 +66,14 @@ impl Cell {
 impl Table {
     /// An empty table with these headings.
     pub(crate) fn new(head: &[&'static str]) -> Self {
+        let head = head.iter().map(|head| Cell::styled(head, style::FAINT));
+        Table::with_head(head.collect())
+    }
+
+    /// An empty table with headings of its own.
+    pub(crate) fn with_head(head: Vec<Cell>) -> Self {
         Table {
-            head: head.to_vec(),
+            head,
             rows: Vec::new(),
         }
     }
@@ -84,15 +100,10 @@ impl Table {
                     .iter()
                     .filter_map(|row| row.get(column))
                     .map(Cell::width);
-                cells.max().unwrap_or(0).max(head.chars().count())
+                cells.max().unwrap_or(0).max(head.width())
             })
             .collect();
-        let head: Vec<Cell> = self
-            .head
-            .iter()
-            .map(|head| Cell::styled(head, style::FAINT))
-            .collect();
-        line(out, &head, &widths, within)?;
+        line(out, &self.head, &widths, within)?;
         self.rows
             .iter()
             .try_for_each(|row| line(out, row, &widths, within))
