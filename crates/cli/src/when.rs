@@ -1,11 +1,17 @@
 //! Times as people write them: `10m`, `2h`, `2026-11-20`, RFC 3339.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
-use provost_admin::{Micros, Time, micros};
+use provost_admin::{Failure, Micros, Outcome, Time, micros};
 use provost_policy::duration::{self, Unit};
 
+/// Reads what `--since` says.
+pub(crate) fn since(text: &str) -> Outcome<Micros> {
+    parse_since(text, now())
+        .map_err(|problem| Failure::usage(format!("`{text}` is not a time")).because(problem))
+}
+
 /// Reads a moment in the past: a length of time ago, a local date, or RFC 3339.
-pub(crate) fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
+fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
     if let Some(length) = duration::parse(text, UNITS) {
         return Ok(now.saturating_sub(length));
     }

@@ -277,7 +277,7 @@ pub(crate) fn record_from(row: &Row<'_>) -> Result<Record, StoreError> {
 
 impl Filter {
     /// The SQL of the conditions, and their values.
-    fn conditions(&self) -> (String, Vec<Value>) {
+    pub(crate) fn conditions(&self) -> (String, Vec<Value>) {
         let mut parts = vec!["TRUE".to_owned()];
         let mut values = Vec::new();
         let mut add = |condition: &str, value: Value| {

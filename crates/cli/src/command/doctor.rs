@@ -262,8 +262,10 @@ fn running(findings: &mut Findings, status: &DaemonStatus) {
     findings.ok(
         "daemon",
         format!(
-            "process {}, version {}, {} clients; {kind}",
-            status.pid, status.version, status.clients
+            "process {}, version {}, {}; {kind}",
+            status.pid,
+            status.version,
+            counted(status.clients, "client")
         ),
     );
     if status.version != env!("CARGO_PKG_VERSION") {
@@ -311,7 +313,7 @@ fn room(findings: &mut Findings, load: &Load) {
     findings.add(
         Health::Warning,
         "room",
-        format!("{message}; {} times there was none", load.no_room),
+        format!("{message}; {} found none", counted(load.no_room, "message")),
         "`provost log` names the grants, rule `(busy)`; `memory_limit`, `max_calls_per_grant` and `max_calls_per_server` are settings",
     );
 }

@@ -99,12 +99,7 @@ impl Log {
 
     /// What is asked for, and how many at most: without a limit from the oldest on.
     fn query(self) -> Outcome<(Query, Option<u32>)> {
-        let since = self.since.as_deref().map(|text| {
-            when::parse_since(text, when::now()).map_err(|problem| (text.to_owned(), problem))
-        });
-        let since = since.transpose().map_err(|(text, problem)| {
-            Failure::usage(format!("`{text}` is not a time")).because(problem)
-        })?;
+        let since = self.since.as_deref().map(when::since).transpose()?;
         let decision = self.decision.map(|decision| match decision {
             Decision::Allow => "allow".to_owned(),
             Decision::Deny => "deny".to_owned(),
