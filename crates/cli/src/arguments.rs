@@ -136,3 +136,6 @@ Examples:
         exit::HELP
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,14 @@ pub(crate) fn show_local(time: Time) -> String {
     )
 }
 
+/// Prints a moment in local time, to the minute.
+pub(crate) fn show_minute(time: Time) -> String {
+    let whole = show_local(time);
+    whole
+        .rsplit_once(':')
+        .map_or(whole.clone(), |(minute, _)| minute.to_owned())
+}
+
 /// Prints a moment of this year in local time, without the year; another one whole.
 pub(crate) fn show_short(time: Time) -> String {
     let whole = show_local(time);

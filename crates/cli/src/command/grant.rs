@@ -179,7 +179,7 @@ fn table(out: &mut dyn Write, grants: &[GrantView]) -> io::Result<()> {
             Cell::plain(
                 grant
                     .expires
-                    .map_or_else(|| "never".to_owned(), when::show_local),
+                    .map_or_else(|| "never".to_owned(), when::show_minute),
             ),
             Cell::styled(&grant.id, style::FAINT),
         ]);
