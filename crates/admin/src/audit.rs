@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use provost_store::{ExportFormat, Head, HeadError};
+use provost_store::{ExportFormat, Filter, Head, HeadError};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::store_failure;
-use crate::{Actor, Administration, Failure, Outcome};
+use crate::{Actor, Administration, Failure, Micros, Outcome};
 
 /// Verifies the chain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +44,15 @@ pub struct AuditHead {}
 pub struct AuditExport {
     /// In which format.
     pub format: AuditFormat,
+    /// Nothing older.
+    #[serde(default)]
+    pub since: Option<Micros>,
+    /// Only calls to this server.
+    #[serde(default)]
+    pub server: Option<String>,
+    /// Only calls of this grant, by label or id.
+    #[serde(default)]
+    pub grant: Option<String>,
 }
 
 /// The format of an export.
@@ -78,10 +87,12 @@ pub(crate) fn verify(wish: AuditVerify, to: &Administration<'_>, _: &Actor) -> O
             .map(|what| format!("the database `provost.db`: {what}")),
     );
     if verified.rebuilt > 0 {
-        damage.push(format!(
-            "{} records were not what the journal says; they were made again from it",
-            verified.rebuilt
-        ));
+        damage.push(match verified.rebuilt {
+            1 => "1 record was not what the journal says; it was made again from it".to_owned(),
+            many => format!(
+                "{many} records were not what the journal says; they were made again from it"
+            ),
+        });
     }
     Ok(AuditView {
         intact: verified.intact(),
@@ -107,8 +118,14 @@ pub(crate) fn export(
         AuditFormat::Jsonl => ExportFormat::Jsonl,
         AuditFormat::Csv => ExportFormat::Csv,
     };
+    let only = Filter {
+        server: what.server.clone(),
+        grant: what.grant.clone(),
+        since: what.since,
+        ..Filter::default()
+    };
     store
-        .audit_export(format, out)
+        .audit_export_only(format, &only, out)
         .map(drop)
         .map_err(|error| store_failure(&error))
 }

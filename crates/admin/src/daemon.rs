@@ -150,6 +150,9 @@ pub struct DaemonStatus {
     /// What is held and on its way; an older daemon does not say.
     #[serde(default)]
     pub load: Option<Load>,
+    /// Requests since it started whose token is unknown, expired or revoked: they have no records.
+    #[serde(default)]
+    pub without_grant: u64,
 }
 
 /// What a daemon holds for others, and calls on their way, with their bounds.

@@ -45,10 +45,10 @@ pub use policies::{
     PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,
     VersionView,
 };
-pub use records::{Log, RecordView, Sequence, ShadowView};
+pub use records::{Followed, Log, RecordView, Sequence, ShadowView};
 pub use refusal::{change_failure, no_daemon, store_failure};
 pub use request::{AnyRequest, Reply, Request, RequestKind};
-pub use restore::{Restoration, Restore, Restored, START_LOCK, restore};
+pub use restore::{Restoration, Restore, Restored, restore};
 pub use servers::{
     ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, stored_http,
 };

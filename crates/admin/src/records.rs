@@ -37,6 +37,9 @@ pub enum Sequence {
     NewestFirst,
     /// The oldest first.
     OldestFirst,
+    /// New ones, and those that ended, in the order in which that happened: a record comes again
+    /// when the outcome of its call does. The cursor goes on, also where there is nothing yet.
+    AsTheyChange,
 }
 
 /// One record.
@@ -86,6 +89,19 @@ pub struct RecordView {
     pub upstream_status: Option<u16>,
     /// How long the upstream took.
     pub latency_us: Option<u64>,
+    /// The entry that last said something of it; for whoever sends it to followers.
+    #[serde(skip)]
+    pub changed: u64,
+}
+
+/// What a follower is sent, one JSON document a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Followed {
+    /// A record that is new or has ended.
+    pub record: Option<RecordView>,
+    /// Where to go on when the connection is lost: a cursor of [`Sequence::AsTheyChange`].
+    pub cursor: Option<u64>,
 }
 
 /// What a draft says about a call.
@@ -122,31 +138,41 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
     let decision = query.decision.as_deref().map(str::parse).transpose();
     let decision =
         decision.map_err(|_| Failure::usage("decisions are `allow`, `ask` and `deny`"))?;
-    let cursor = query.page.cursor.as_deref().map(str::parse).transpose();
-    let cursor = cursor.map_err(|_| Failure::usage("a cursor is the number of a record"))?;
-    let (order, after, before) = match query.order {
-        Sequence::OldestFirst => (Order::OldestFirst, cursor, None),
-        Sequence::NewestFirst => (Order::NewestFirst, None, cursor),
-    };
+    let cursor: Option<u64> = query
+        .page
+        .cursor
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| {
+            Failure::usage("a cursor is the number of a record, from the answer before")
+        })?;
     let limit = query.page.limit();
-    let filter = Filter {
+    let mut filter = Filter {
         server: query.server.clone(),
         grant: query.grant.clone(),
         tool: query.tool.clone(),
         decision,
-        call: None,
         since: query.since,
-        until: None,
-        after,
-        before,
-        order,
         limit,
+        ..Filter::default()
     };
+    match query.order {
+        Sequence::NewestFirst => (filter.order, filter.before) = (Order::NewestFirst, cursor),
+        Sequence::OldestFirst => (filter.order, filter.after) = (Order::OldestFirst, cursor),
+        Sequence::AsTheyChange => filter.changed_after = cursor.or(Some(0)),
+    }
     let records = store
         .records(&filter)
         .map_err(|error| store_failure(&error))?;
-    let next = records.last().filter(|_| records.len() >= limit);
-    let next = next.map(|record| record.number.to_string());
+    let last = records.last();
+    let next = match query.order {
+        Sequence::NewestFirst | Sequence::OldestFirst => last
+            .filter(|_| records.len() >= limit)
+            .map(|record| record.number),
+        Sequence::AsTheyChange => last.map(|record| record.changed).or(cursor),
+    };
+    let next = next.map(|number| number.to_string());
     Ok(Page {
         items: records.into_iter().map(view).collect(),
         next,
@@ -155,6 +181,7 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
 
 fn view(record: Record) -> RecordView {
     RecordView {
+        changed: record.changed,
         number: record.number,
         node: record.node,
         epoch: record.epoch,

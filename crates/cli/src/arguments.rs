@@ -33,25 +33,29 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the gateway as a service, in the foreground
+    #[command(aliases = ["serve", "start"])]
     Up(command::up::Up),
     /// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
     Run(command::run::Run),
     /// Bridge stdio to a registered server
     Connect(command::connect::Connect),
     /// Show how the running daemon is, and what it looks after
+    #[command(alias = "ps")]
     Status(command::status::Status),
     /// End the running daemon: calls in flight finish first
+    #[command(alias = "down")]
     Stop(command::stop::Stop),
     /// Register and look after upstream servers
-    #[command(subcommand)]
+    #[command(subcommand, alias = "servers")]
     Server(command::server::Server),
     /// Write, check, explain and attach policies
     #[command(subcommand)]
     Policy(command::policy::Policy),
     /// Mint and look after grants
-    #[command(subcommand)]
+    #[command(subcommand, aliases = ["grants", "token"])]
     Grant(command::grant::Grant),
     /// Show what was decided
+    #[command(alias = "logs")]
     Log(command::log::Log),
     /// Prove that the history is complete and unchanged
     #[command(subcommand)]
@@ -132,3 +136,6 @@ Examples:
         exit::HELP
     )
 }
+
+#[cfg(test)]
+mod tests;

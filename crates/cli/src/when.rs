@@ -1,11 +1,17 @@
 //! Times as people write them: `10m`, `2h`, `2026-11-20`, RFC 3339.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
-use provost_admin::{Micros, Time, micros};
+use provost_admin::{Failure, Micros, Outcome, Time, micros};
 use provost_policy::duration::{self, Unit};
 
+/// Reads what `--since` says.
+pub(crate) fn since(text: &str) -> Outcome<Micros> {
+    parse_since(text, now())
+        .map_err(|problem| Failure::usage(format!("`{text}` is not a time")).because(problem))
+}
+
 /// Reads a moment in the past: a length of time ago, a local date, or RFC 3339.
-pub(crate) fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
+fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
     if let Some(length) = duration::parse(text, UNITS) {
         return Ok(now.saturating_sub(length));
     }
@@ -35,6 +41,30 @@ pub(crate) fn show_local(time: Time) -> String {
         || time.0.to_string(),
         |moment| local(moment).strftime("%Y-%m-%d %H:%M:%S").to_string(),
     )
+}
+
+/// Prints a moment in local time, to the minute.
+pub(crate) fn show_minute(time: Time) -> String {
+    let whole = show_local(time);
+    whole
+        .rsplit_once(':')
+        .map_or(whole.clone(), |(minute, _)| minute.to_owned())
+}
+
+/// Prints a moment of this year in local time, without the year; another one whole.
+pub(crate) fn show_short(time: Time) -> String {
+    let whole = show_local(time);
+    let year = show_local(Time(now())).split('-').next().map(str::to_owned);
+    match year.and_then(|year| whole.strip_prefix(&year)?.strip_prefix('-')) {
+        Some(rest) => rest.to_owned(),
+        None => whole,
+    }
+}
+
+/// What the local time is called, such as `UTC` or `CET`.
+pub(crate) fn zone() -> String {
+    let now = Time(now()).timestamp().unwrap_or_default();
+    now.to_zoned(TimeZone::system()).strftime("%Z").to_string()
 }
 
 /// The wall clock, for commands that need it without a store.

@@ -10,8 +10,6 @@ use provost_admin::{DaemonStatus, Failure, Outcome};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::story::parse;
-
 /// How long the daemon may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -218,4 +216,10 @@ fn private_directory(within: &Path) -> std::io::Result<PathBuf> {
         }
     }
     Err(std::io::ErrorKind::AlreadyExists.into())
+}
+
+/// An answer of a command with `--json`.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Outcome<T> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::internal("an answer is not understood").because(error))
 }

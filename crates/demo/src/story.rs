@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::agent::{Agent, Answer};
-use crate::stage::{Setting, Stage};
+use crate::stage::{Setting, Stage, parse};
 use crate::step::StepKind::{Allowed, Chapter, Command, Killed, Listed, Refused, Remark, Started};
 use crate::step::{Report, Step};
 
@@ -377,9 +377,4 @@ async fn recorded(report: &Report, stage: &Stage) -> Outcome {
         report.say(Remark, line).await;
     }
     Ok(())
-}
-
-pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Outcome<T> {
-    serde_json::from_str(text)
-        .map_err(|error| Failure::internal("an answer is not understood").because(error))
 }

@@ -243,7 +243,7 @@ pub(crate) fn as_time<S: serde::Serializer>(micros: &u64, to: S) -> Result<S::Ok
 
 impl Filter {
     /// The SQL of the conditions, and their values.
-    fn conditions(&self) -> (String, Vec<Value>) {
+    pub(crate) fn conditions(&self) -> (String, Vec<Value>) {
         let mut parts = vec!["TRUE".to_owned()];
         let mut values = Vec::new();
         let mut add = |condition: &str, value: Value| {

@@ -154,6 +154,9 @@ fn d63_what_somebody_does_is_recorded_in_their_name_and_what_they_may_not_do_is_
     assert_eq!(refused.unwrap_err().kind, FailureKind::Refused);
     let everything = AuditExport {
         format: AuditFormat::Jsonl,
+        since: None,
+        server: None,
+        grant: None,
     };
     let mut out = Vec::new();
     let refused = administration.export(&vera, &everything, &mut out);

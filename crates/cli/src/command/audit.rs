@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::runtime::block_on;
 use crate::terminal::{counted, escape, style};
+use crate::when::since;
 
 /// Prove that the history is complete and unchanged
 #[derive(Debug, Subcommand)]
@@ -23,7 +24,8 @@ pub(crate) enum Audit {
     #[command(after_help = "\
 Examples:
   provost audit verify
-  provost audit verify --head \"$(cat head.txt)\"
+  provost audit head > head.txt
+  provost audit verify --head @head.txt
 
 With a head that was printed earlier and kept elsewhere, it also proves that nothing before it was
 cut, and that the chain was not written anew by somebody who has the key. Without one, neither that
@@ -35,6 +37,7 @@ nor entries that were cut off the end can be noticed.")]
     #[command(after_help = "\
 Examples:
   provost audit export --format csv --output records.csv
+  provost audit export --since 2026-11-01 --server files
   provost audit export | jq 'select(.decision == \"deny\")'")]
     Export(Export),
 }
@@ -42,8 +45,8 @@ Examples:
 /// Read the whole journal and check every entry
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// A head that was printed earlier
-    #[arg(long)]
+    /// A head that was printed earlier, or `@FILE` with one
+    #[arg(long, value_name = "HEAD")]
     head: Option<String>,
 }
 
@@ -53,6 +56,15 @@ pub(crate) struct Export {
     /// The format
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
+    /// Nothing older: `10m`, `2h`, `2026-11-20`, or RFC 3339
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only calls to this server, and no changes
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// Only calls of this grant, by label or id, and no changes
+    #[arg(long, value_name = "GRANT")]
+    grant: Option<String>,
     /// The file to write; it must not exist [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -87,7 +99,12 @@ impl Audit {
 
 impl Verify {
     fn run(self, context: &Context) -> Outcome {
-        let audit = context.admin()?.ask(AuditVerify { head: self.head })?;
+        let head = self.head.map(|head| match head.strip_prefix('@') {
+            None => Ok(head),
+            Some(file) => head_in(file),
+        });
+        let head = head.transpose()?;
+        let audit = context.admin()?.ask(AuditVerify { head })?;
         context.output.show(&audit, |out| {
             let reset = anstyle::Reset;
             if audit.intact {
@@ -101,10 +118,10 @@ impl Verify {
             } else {
                 writeln!(
                     out,
-                    "{}damaged{reset}: {} places, {} entries are intact",
+                    "{}damaged{reset}: {}; {} intact",
                     style::ERROR,
-                    audit.damage.len(),
-                    audit.entries
+                    counted(audit.damage.len(), "place"),
+                    counted(audit.entries, "entry")
                 )?;
                 audit
                     .damage
@@ -129,6 +146,16 @@ impl Verify {
             })
         }
     }
+}
+
+/// The head in a file, as `audit head` or `audit head --json` printed it.
+fn head_in(file: &str) -> Outcome<String> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::unavailable(format!("cannot read file `{file}`")).because(error)
+    })?;
+    let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    let json = json.as_ref().and_then(|json| json.get("head")?.as_str());
+    Ok(json.unwrap_or_else(|| text.trim()).to_owned())
 }
 
 // === impl Format ===
@@ -164,8 +191,12 @@ impl Export {
 
     fn write(&self, admin: &Admin, out: impl Write) -> Outcome {
         let mut out = BufWriter::new(out);
+        let since = self.since.as_deref().map(since).transpose()?;
         let what = AuditExport {
             format: self.format.into(),
+            since,
+            server: self.server.clone(),
+            grant: self.grant.clone(),
         };
         let through_daemon = block_on(async {
             let Some(stream) = connect_admin(admin.places()).await? else {

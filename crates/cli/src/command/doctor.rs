@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::admin::Admin;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::terminal::{counted, escape, style};
+use crate::terminal::{Cell, counted, line, style, width};
 
 /// How long the listener may take to accept.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -70,12 +70,9 @@ impl Doctor {
             .0
             .iter()
             .any(|finding| finding.state == Health::Broken);
-        context.output.show(&findings.0, |out| {
-            findings
-                .0
-                .iter()
-                .try_for_each(|finding| print(out, finding))
-        })?;
+        context
+            .output
+            .show(&findings.0, |out| print(out, &findings.0))?;
         if broken {
             Err(Failure::reported())
         } else {
@@ -125,30 +122,37 @@ impl Findings {
     }
 }
 
-fn print(out: &mut dyn Write, finding: &Finding) -> std::io::Result<()> {
-    let (colour, word) = match finding.state {
-        Health::Ok => (style::GOOD, "ok"),
-        Health::Warning => (style::WARNING, "warning"),
-        Health::Broken => (style::ERROR, "broken"),
-    };
-    writeln!(
-        out,
-        "{colour}{word:<7}{}  {:<20}  {}",
-        anstyle::Reset,
-        escape(&finding.about),
-        escape(&finding.message)
-    )?;
-    match &finding.hint {
-        Some(hint) => writeln!(
-            out,
-            "{:33}{}hint{}: {}",
-            "",
-            style::HINT,
-            anstyle::Reset,
-            escape(hint)
-        ),
-        None => Ok(()),
+/// What things are called is no wider than this where there is room.
+const WIDEST: usize = 24;
+
+fn print(out: &mut dyn Write, findings: &[Finding]) -> std::io::Result<()> {
+    let abouts = findings.iter().map(|finding| finding.about.chars().count());
+    let widths = ["warning".len(), abouts.max().unwrap_or(0).min(WIDEST)];
+    let within = width();
+    for finding in findings {
+        let (colour, word) = match finding.state {
+            Health::Ok => (style::GOOD, "ok"),
+            Health::Warning => (style::WARNING, "warning"),
+            Health::Broken => (style::ERROR, "broken"),
+        };
+        let about = Cell::plain(&finding.about);
+        let cells = [
+            Cell::styled(word, colour),
+            about,
+            Cell::plain(&finding.message),
+        ];
+        line(out, &cells, &widths, within)?;
+        if let Some(hint) = &finding.hint {
+            let hint = Cell::styled(format!("hint: {hint}"), style::HINT);
+            line(
+                out,
+                &[Cell::plain(""), Cell::plain(""), hint],
+                &widths,
+                within,
+            )?;
+        }
     }
+    Ok(())
 }
 
 fn directories(findings: &mut Findings, admin: &Admin) {
@@ -262,8 +266,10 @@ fn running(findings: &mut Findings, status: &DaemonStatus) {
     findings.ok(
         "daemon",
         format!(
-            "process {}, version {}, {} clients; {kind}",
-            status.pid, status.version, status.clients
+            "process {}, version {}, {}; {kind}",
+            status.pid,
+            status.version,
+            counted(status.clients, "client")
         ),
     );
     if status.version != env!("CARGO_PKG_VERSION") {
@@ -311,7 +317,7 @@ fn room(findings: &mut Findings, load: &Load) {
     findings.add(
         Health::Warning,
         "room",
-        format!("{message}; {} times there was none", load.no_room),
+        format!("{message}; {} found none", counted(load.no_room, "message")),
         "`provost log` names the grants, rule `(busy)`; `memory_limit`, `max_calls_per_grant` and `max_calls_per_server` are settings",
     );
 }

@@ -26,14 +26,17 @@ Examples:
 
 A grant without a policy denies every call until one is attached. With `--observe` every call
 passes, and the policy is only judged and recorded.")]
+    #[command(aliases = ["create", "new", "add"])]
     Mint(Mint),
     /// List the grants
+    #[command(alias = "ls")]
     List(List),
     /// Give a grant a new token; the old one ends at once
     Rotate(Name),
     /// Print a grant's token again; that is recorded
     Reveal(Name),
     /// End a grant at once, and what was minted below it
+    #[command(aliases = ["rm", "remove", "delete"])]
     Revoke(Name),
 }
 
@@ -61,6 +64,14 @@ pub(crate) struct Mint {
 pub(crate) struct List {
     /// Only those of this server
     server: Option<String>,
+    /// The same, as other commands have it
+    #[arg(
+        long = "server",
+        value_name = "NAME",
+        hide = true,
+        conflicts_with = "server"
+    )]
+    on: Option<String>,
     /// Revoked and expired ones too
     #[arg(long)]
     all: bool,
@@ -129,7 +140,7 @@ impl Mint {
 impl List {
     fn run(self, context: &Context) -> Outcome {
         let mut grants = context.admin()?.list(GrantList {
-            server: self.server,
+            server: self.server.or(self.on),
             ..GrantList::default()
         })?;
         if !self.all {
@@ -168,7 +179,7 @@ fn table(out: &mut dyn Write, grants: &[GrantView]) -> io::Result<()> {
             Cell::plain(
                 grant
                     .expires
-                    .map_or_else(|| "never".to_owned(), when::show_local),
+                    .map_or_else(|| "never".to_owned(), when::show_minute),
             ),
             Cell::styled(&grant.id, style::FAINT),
         ]);

@@ -2,17 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use http_body_util::BodyExt;
-use provost_admin::{Log as Query, Paging, RecordView, Reply, Sequence, no_daemon};
+use provost_admin::{Followed, Log as Query, Paging, RecordView, Reply, Sequence};
+use tokio::net::UnixStream;
 
 use crate::admin::{connect_admin, send};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::locations::Places;
 use crate::runtime::block_on;
 use crate::terminal::{Cell, Output, Table, escape, escape_json, line, style, width};
 use crate::when;
+
+/// Between two looks for a daemon.
+const BREATH: Duration = Duration::from_millis(200);
 
 /// Show what was decided
 #[derive(Debug, Args)]
@@ -22,7 +28,11 @@ Examples:
   provost log --follow --decision deny
   provost log --server files --since 2h --json
 
-Times are local, in JSON UTC. Arguments are never recorded, only their top-level keys.")]
+Times are local, in JSON UTC. Arguments are never recorded, only their top-level keys.
+
+With `--follow`, a call that is still on its way has the status `unknown`, and comes again when it
+has ended; in JSON it is the same record then, with its status. A daemon that is not there, or goes
+away, is waited for.")]
 pub(crate) struct Log {
     /// Go on with new records as they come
     #[arg(short, long)]
@@ -66,7 +76,7 @@ impl Log {
         let (query, limit) = self.query()?;
         let admin = context.admin()?;
         if follow {
-            return block_on(follow_records(context.output, admin.places(), &query));
+            return block_on(follow_records(context.output, admin.places(), query));
         }
         let order = query.order;
         let mut records = admin.list_at_most(limit.unwrap_or(u32::MAX), query)?;
@@ -89,12 +99,7 @@ impl Log {
 
     /// What is asked for, and how many at most: without a limit from the oldest on.
     fn query(self) -> Outcome<(Query, Option<u32>)> {
-        let since = self.since.as_deref().map(|text| {
-            when::parse_since(text, when::now()).map_err(|problem| (text.to_owned(), problem))
-        });
-        let since = since.transpose().map_err(|(text, problem)| {
-            Failure::usage(format!("`{text}` is not a time")).because(problem)
-        })?;
+        let since = self.since.as_deref().map(when::since).transpose()?;
         let decision = self.decision.map(|decision| match decision {
             Decision::Allow => "allow".to_owned(),
             Decision::Deny => "deny".to_owned(),
@@ -125,88 +130,150 @@ fn json_line(out: &mut dyn Write, record: &RecordView) -> io::Result<()> {
     writeln!(out, "{}", escape_json(&serde_json::to_string(record)?))
 }
 
-async fn follow_records(
-    output: Output,
-    places: &crate::locations::Places,
-    query: &Query,
-) -> Outcome {
-    let stream = connect_admin(places)
-        .await?
-        .ok_or_else(|| no_daemon(&places.data))?;
-    let mut body = send(stream, "/v1/follow", query).await?.into_body();
-    let mut waiting = Vec::new();
-    let mut first = true;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { break };
-        let Ok(bytes) = frame.into_data() else {
-            continue;
+/// Shows what comes, for ever: a daemon that is not there, or goes away, is waited for.
+async fn follow_records(output: Output, places: &Places, mut query: Query) -> Outcome {
+    let mut stream = Stream::default();
+    loop {
+        let connection = match connect_admin(places).await? {
+            Some(connection) => connection,
+            None => {
+                let data = places.data.display();
+                remark(
+                    output,
+                    &format!("no daemon runs on `{data}`; waiting for one"),
+                );
+                let connection = wait_for_daemon(places).await?;
+                remark(output, "a daemon runs now");
+                connection
+            }
         };
-        waiting.extend_from_slice(&bytes);
-        while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = waiting.drain(..=end).collect();
-            let record = match serde_json::from_slice::<RecordView>(&line) {
-                Ok(record) => record,
-                Err(error) => {
-                    let reply = serde_json::from_slice::<Reply<()>>(&line);
-                    return reply
-                        .map_err(|_| {
-                            Failure::internal("a record is not understood").because(error)
-                        })?
-                        .into_result();
+        // Whatever ends the connection ends with the daemon, which is looked for again.
+        if let Ok(answer) = send(connection, "/v1/follow", &query).await {
+            let mut body = answer.into_body();
+            let mut waiting = Vec::new();
+            while let Some(Ok(frame)) = body.frame().await {
+                waiting.extend_from_slice(frame.data_ref().map_or(&[], |bytes| bytes));
+                let whole = waiting.iter().rposition(|byte| *byte == b'\n');
+                let lines: Vec<u8> = waiting.drain(..whole.map_or(0, |end| end + 1)).collect();
+                let records = read(&lines, &mut query)?;
+                stream.fit(&records);
+                for record in &records {
+                    output.show_line(record, |out| stream.print(out, record))?;
                 }
-            };
-            output.show_line(&record, |out| {
-                follow_line(out, &record, std::mem::take(&mut first))
-            })?;
+            }
         }
+        // One that ends takes its socket with it; whoever answers then is another one.
+        tokio::time::sleep(BREATH).await;
     }
-    Err(Failure::unavailable("the daemon ended"))
 }
 
-/// Widths of the columns of a stream: what comes later is not known.
-const STREAM: [usize; 5] = [19, 8, 10, 12, 20];
-
-/// One record of a stream.
-fn follow_line(out: &mut dyn Write, record: &RecordView, first: bool) -> io::Result<()> {
-    let within = width();
-    if first {
-        let head = ["TIME", "DECISION", "SERVER", "GRANT", "CALL", "DETAIL"];
-        let head = head.map(|head| Cell::styled(head, style::FAINT));
-        line(out, &head, &STREAM, within)?;
+async fn wait_for_daemon(places: &Places) -> Outcome<UnixStream> {
+    loop {
+        tokio::time::sleep(BREATH).await;
+        if let Some(connection) = connect_admin(places).await? {
+            return Ok(connection);
+        }
     }
+}
+
+fn remark(output: Output, text: &str) {
+    output.remark(|out| writeln!(out, "{}provost{}: {text}", style::HINT, anstyle::Reset));
+}
+
+/// The records of some lines; `query` goes on after them.
+fn read(lines: &[u8], query: &mut Query) -> Outcome<Vec<RecordView>> {
+    let mut records = Vec::new();
+    for line in lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let followed: Followed = serde_json::from_slice(line).or_else(|error| {
+            let refused = serde_json::from_slice::<Reply<Followed>>(line).map_err(|_| {
+                Failure::internal("a record is not understood")
+                    .because(error)
+                    .hint("command and daemon may be of different versions; restart the daemon")
+            });
+            refused?.into_result()
+        })?;
+        records.extend(followed.record);
+        if let Some(cursor) = followed.cursor {
+            query.order = Sequence::AsTheyChange;
+            query.page.cursor = Some(cursor.to_string());
+        }
+    }
+    Ok(records)
+}
+
+/// The columns of a stream, which keep their widths: they only grow, up to a bound.
+#[derive(Default)]
+struct Stream {
+    widths: [usize; HEAD.len()],
+    begun: bool,
+}
+
+/// Every column but the first, which says the time zone too.
+const HEAD: [&str; 8] = [
+    "TIME", "DECISION", "SERVER", "GRANT", "CALL", "STATUS", "MS", "DETAIL",
+];
+/// What is longer in a stream is shortened; `log` and `--json` have it whole.
+const WIDEST: usize = 20;
+
+// === impl Stream ===
+
+impl Stream {
+    /// Makes room for these records.
+    fn fit(&mut self, records: &[RecordView]) {
+        for cells in records.iter().map(row).chain([head()]) {
+            for (width, cell) in self.widths.iter_mut().zip(&cells) {
+                *width = cell.width().min(WIDEST).max(*width);
+            }
+        }
+    }
+
+    fn print(&mut self, out: &mut dyn Write, record: &RecordView) -> io::Result<()> {
+        let within = width();
+        if !std::mem::replace(&mut self.begun, true) {
+            line(out, &head(), &self.widths, within)?;
+        }
+        let mut cells = row(record);
+        if let Some((_, before)) = cells.split_last_mut() {
+            before.iter_mut().for_each(|cell| cell.shorten(WIDEST));
+        }
+        line(out, &cells, &self.widths, within)
+    }
+}
+
+fn head() -> [Cell; HEAD.len()] {
+    let zone = when::zone();
+    HEAD.map(|head| match head {
+        "TIME" => Cell::styled(format!("TIME ({zone})"), style::FAINT),
+        head => Cell::styled(head, style::FAINT),
+    })
+}
+
+fn table(out: &mut dyn Write, records: &[RecordView]) -> io::Result<()> {
+    let mut table = Table::with_head(head().to_vec());
+    records
+        .iter()
+        .for_each(|record| table.row(row(record).to_vec()));
+    table.print(out)
+}
+
+fn row(record: &RecordView) -> [Cell; HEAD.len()] {
     let (word, colour) = decision(record);
-    let cells = [
-        Cell::plain(when::show_local(record.at)),
+    let millis = record
+        .latency_us
+        .map_or_else(|| "-".to_owned(), |micros| Millis(micros).to_string());
+    [
+        Cell::plain(when::show_short(record.at)),
         Cell::styled(word, colour),
         Cell::plain(&record.server),
         Cell::plain(&record.grant_label),
         Cell::plain(call(record)),
+        Cell::plain(record.status.as_deref().unwrap_or("-")),
+        Cell::plain(millis),
         Cell::plain(detail(record)),
-    ];
-    line(out, &cells, &STREAM, within)
-}
-
-fn table(out: &mut dyn Write, records: &[RecordView]) -> io::Result<()> {
-    let mut table = Table::new(&[
-        "TIME", "DECISION", "SERVER", "GRANT", "CALL", "STATUS", "MS", "DETAIL",
-    ]);
-    for record in records {
-        let (word, colour) = decision(record);
-        let millis = record
-            .latency_us
-            .map_or_else(|| "-".to_owned(), |micros| Millis(micros).to_string());
-        table.row(vec![
-            Cell::plain(when::show_local(record.at)),
-            Cell::styled(word, colour),
-            Cell::plain(&record.server),
-            Cell::plain(&record.grant_label),
-            Cell::plain(call(record)),
-            Cell::plain(record.status.as_deref().unwrap_or("-")),
-            Cell::plain(millis),
-            Cell::plain(detail(record)),
-        ]);
-    }
-    table.print(out)
+    ]
 }
 
 /// Microseconds, printed as milliseconds with one digit.

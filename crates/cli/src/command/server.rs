@@ -16,7 +16,7 @@ use crate::failure::{Failure, Outcome};
 use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
-use crate::terminal::{Cell, Table, escape, style};
+use crate::terminal::{Cell, Table, counted, escape, style};
 
 /// Register and look after upstream servers
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,7 @@ Examples:
   provost server add db --env DATABASE_URL=@/etc/provost/db-url -- uvx mcp-server-postgres
 
 A child process starts with PATH, HOME, LANG and the like, and with what `--env` names; nothing else.")]
+    #[command(aliases = ["register", "create"])]
     Add(Add),
     /// Change a server; what is not named stays
     #[command(after_help = "\
@@ -36,12 +37,16 @@ Examples:
   provost server set github --header Authorization=@token.txt
   provost server set github --unset Authorization --url https://mcp.example.com/mcp
   provost server set files --processes grant")]
+    #[command(aliases = ["update", "edit"])]
     Set(Set),
     /// List the servers
+    #[command(alias = "ls")]
     List,
     /// Show a server; secrets by name only
+    #[command(alias = "get")]
     Show(Name),
     /// Remove a server with its policies, and revoke its grants
+    #[command(aliases = ["rm", "delete"])]
     Remove(Name),
     /// Connect to a server, initialise, list its tools and their arguments
     #[command(after_help = "\
@@ -332,9 +337,9 @@ fn remove(context: &Context, name: String) -> Outcome {
     context.output.show(&view, |out| {
         writeln!(
             out,
-            "server `{}` removed, {} grants revoked",
+            "server `{}` removed, {} revoked",
             escape(&view.name),
-            view.grants
+            counted(view.grants, "grant")
         )
     })
 }
@@ -453,9 +458,9 @@ fn test(context: &Context, name: String) -> Outcome {
         )?;
         writeln!(
             out,
-            "open after {} ms, {} tools listed in {} ms",
+            "open after {} ms, {} listed in {} ms",
             report.opened_ms,
-            report.tools.len(),
+            counted(report.tools.len(), "tool"),
             report.listed_ms
         )?;
         let names = report.tools.iter().map(|tool| tool.name.chars().count());

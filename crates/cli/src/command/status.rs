@@ -73,6 +73,13 @@ fn print(out: &mut dyn Write, overview: &OverviewView) -> io::Result<()> {
         minute.calls, minute.denied
     );
     line(out, "calls", &calls)?;
+    if daemon.without_grant > 0 {
+        let requests = counted(daemon.without_grant, "request");
+        let text = format!(
+            "{requests} since its start with no token, or one that is unknown, expired or revoked"
+        );
+        line(out, "refused", &text)?;
+    }
     let journal = &overview.journal;
     let state = match journal.intact_at_start {
         true => "intact at start",
@@ -105,7 +112,7 @@ fn room(out: &mut dyn Write, load: &Load) -> io::Result<()> {
     line(out, "memory", &memory)?;
     let mut way = format!("{} of {} calls on their way", load.calls, load.most_calls);
     if load.no_room > 0 {
-        way = format!("{way}; {} times there was no room", load.no_room);
+        way = format!("{way}; {} found no room", counted(load.no_room, "message"));
     }
     line(out, "room", &way)
 }

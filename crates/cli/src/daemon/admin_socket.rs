@@ -1,8 +1,8 @@
 //! `admin.sock`: requests of this user's own commands, health and metrics.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -10,7 +10,10 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::{get, post};
-use provost_admin::{Actor, AnyRequest, AuditExport, Failure, Log, Outcome, Reply, Sequence};
+use provost_admin::{
+    Actor, AnyRequest, AuditExport, Failure, Followed, Log, Outcome, PAGE, Page, RecordView, Reply,
+    Sequence,
+};
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -20,8 +23,6 @@ use super::peer::is_own_user;
 use super::running::Daemon;
 use crate::runtime::blocking;
 
-/// How often a follower looks whether the journal has grown. It asks memory, not the disk.
-const FOLLOW_TICK: Duration = Duration::from_millis(100);
 /// How much of an export waits for a slow reader.
 const EXPORT_CHUNKS: usize = 8;
 const CHUNK: usize = 64 * 1024;
@@ -108,53 +109,98 @@ async fn follow(State(daemon): Shared, body: Bytes) -> HttpResponse {
     streamed(receiver)
 }
 
+/// First what there is, as it was asked for; then what is new or ends, when the fold has written it.
 async fn send_records(
     daemon: &Arc<Daemon>,
     mut query: Log,
     sender: &mpsc::Sender<Result<Bytes, Infallible>>,
 ) -> Outcome {
-    let mut seen = None;
-    let mut tick = tokio::time::interval(FOLLOW_TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        if sender.is_closed() {
+    // In this order: what comes after the head is told of.
+    let mut following = daemon.store.follow();
+    let head = daemon.store.audit_head().number;
+    let mut shown = HashMap::new();
+    if query.order != Sequence::AsTheyChange {
+        let records = all_before(daemon, &mut query, head).await?;
+        // What has ended since the head is shown so already, and comes once more below.
+        let ended = records.iter().filter(|record| record.changed > head);
+        shown.extend(ended.map(|record| (record.number, record.changed)));
+        let lines = records.into_iter().map(|record| Followed {
+            record: Some(record),
+            cursor: None,
+        });
+        let begun = Followed {
+            record: None,
+            cursor: Some(head),
+        };
+        if send_lines(sender, lines.chain([begun])).await.is_err() {
             return Ok(());
         }
-        let head = daemon.store.audit_head().number;
-        if seen == Some(head) {
+        query.order = Sequence::AsTheyChange;
+        query.page.cursor = Some(head.to_string());
+    } else if let Some(Ok(cursor)) = query.page.cursor.as_deref().map(str::parse::<u64>) {
+        // A journal that was restored meanwhile may be shorter.
+        query.page.cursor = Some(cursor.min(head).to_string());
+    }
+    query.page.limit = None;
+    loop {
+        let page = select(daemon, &query).await?;
+        let full = page.items.len() >= PAGE as usize;
+        let new = page.items.into_iter();
+        let new = new.filter(|record| shown.remove(&record.number) != Some(record.changed));
+        let lines = new.map(|record| Followed {
+            cursor: Some(record.changed),
+            record: Some(record),
+        });
+        if send_lines(sender, lines).await.is_err() {
+            return Ok(());
+        }
+        query.page.cursor = page.next;
+        if full {
             continue;
         }
-        seen = Some(head);
-        loop {
-            let (at, asked) = (Arc::clone(daemon), query.clone());
-            let page = blocking(move || at.administration().follow(&Actor::local(), &asked));
-            let mut page = page.await?;
-            if query.order == Sequence::NewestFirst {
-                // The last few that there are; from there on, what comes.
-                page.items.reverse();
-                page.next = None;
-                query.order = Sequence::OldestFirst;
-                query.page.limit = None;
-            }
-            // A call without an outcome is shown once, as it is; later lines are later calls. What
-            // was looked at up to the head and not selected is never looked at again.
-            let shown = page.items.last().map_or(0, |record| record.number);
-            let reached = match page.next {
-                Some(_) => shown,
-                None => shown.max(head),
-            };
-            query.page.cursor = Some(reached.to_string());
-            if !page.items.is_empty() {
-                let text: Vec<u8> = page.items.iter().flat_map(line).collect();
-                if sender.send(Ok(Bytes::from(text))).await.is_err() {
-                    return Ok(());
-                }
-            }
-            if page.next.is_none() {
-                break;
-            }
+        tokio::select! {
+            more = following.changed() => if !more { return Ok(()) },
+            () = sender.closed() => return Ok(()),
         }
+    }
+}
+
+/// The records up to an entry, oldest first: the newest of them, or all, as was asked for.
+async fn all_before(daemon: &Arc<Daemon>, query: &mut Log, head: u64) -> Outcome<Vec<RecordView>> {
+    let newest = query.order == Sequence::NewestFirst;
+    let mut records = Vec::new();
+    loop {
+        let page = select(daemon, query).await?;
+        records.extend(
+            page.items
+                .into_iter()
+                .filter(|record| record.number <= head),
+        );
+        if newest || page.next.is_none() {
+            break;
+        }
+        query.page.cursor = page.next;
+    }
+    if newest {
+        records.reverse();
+    }
+    Ok(records)
+}
+
+async fn select(daemon: &Arc<Daemon>, query: &Log) -> Outcome<Page<RecordView>> {
+    let (at, query) = (Arc::clone(daemon), query.clone());
+    blocking(move || at.administration().follow(&Actor::local(), &query)).await
+}
+
+/// Fails when nobody reads any more.
+async fn send_lines(
+    sender: &mpsc::Sender<Result<Bytes, Infallible>>,
+    lines: impl Iterator<Item = Followed>,
+) -> Result<(), mpsc::error::SendError<Result<Bytes, Infallible>>> {
+    let text: Vec<u8> = lines.flat_map(|followed| line(&followed)).collect();
+    match text.is_empty() {
+        true => Ok(()),
+        false => sender.send(Ok(Bytes::from(text))).await,
     }
 }
 

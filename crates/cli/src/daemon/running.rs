@@ -129,6 +129,7 @@ impl provost_admin::Daemon for Daemon {
             clients: *self.clients.borrow(),
             trouble: self.engine.ready().err(),
             load: Some(self.engine.load()),
+            without_grant: self.engine.without_grant(),
         }
     }
 

@@ -30,6 +30,9 @@ pub(crate) struct ChildOverride {
     pub(crate) environment: Vec<(String, WireSecret)>,
 }
 
+/// The metric that counts requests without a live grant.
+const WITHOUT_GRANT: &str = "provost_unidentified_total{reason=\"grant\"} ";
+
 /// The gateway as the daemon uses it.
 #[derive(Clone)]
 pub(crate) struct Engine(Gateway);
@@ -112,6 +115,18 @@ impl Engine {
     /// Metrics in Prometheus' text format.
     pub(crate) fn metrics(&self) -> String {
         self.0.metrics()
+    }
+
+    /// Requests that brought no live grant. Nobody is known who could have a record, so they are
+    /// only counted.
+    pub(crate) fn without_grant(&self) -> u64 {
+        let metrics = self.metrics();
+        let count = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(WITHOUT_GRANT));
+        count
+            .and_then(|count| count.trim().parse().ok())
+            .unwrap_or(0)
     }
 
     /// Memory held for others and calls on their way, with their bounds.

@@ -9,7 +9,7 @@ use crate::environment::Environment;
 
 /// A table that knows its widths only when it is printed.
 pub(crate) struct Table {
-    head: Vec<&'static str>,
+    head: Vec<Cell>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -36,7 +36,17 @@ impl Cell {
         }
     }
 
-    fn width(&self) -> usize {
+    /// Leaves so many characters of it.
+    pub(crate) fn shorten(&mut self, most: usize) {
+        if let Some((end, _)) = self.text.char_indices().nth(most.saturating_sub(1))
+            && self.width() > most
+        {
+            self.text.truncate(end);
+            self.text.push('…');
+        }
+    }
+
+    pub(crate) fn width(&self) -> usize {
         self.text.chars().count()
     }
 
@@ -56,8 +66,14 @@ impl Cell {
 impl Table {
     /// An empty table with these headings.
     pub(crate) fn new(head: &[&'static str]) -> Self {
+        let head = head.iter().map(|head| Cell::styled(head, style::FAINT));
+        Table::with_head(head.collect())
+    }
+
+    /// An empty table with headings of its own.
+    pub(crate) fn with_head(head: Vec<Cell>) -> Self {
         Table {
-            head: head.to_vec(),
+            head,
             rows: Vec::new(),
         }
     }
@@ -74,28 +90,26 @@ impl Table {
     }
 
     fn print_within(&self, out: &mut dyn Write, within: Option<usize>) -> io::Result<()> {
-        let widths: Vec<usize> = self
-            .head
-            .iter()
-            .enumerate()
-            .map(|(column, head)| {
-                let cells = self
-                    .rows
-                    .iter()
-                    .filter_map(|row| row.get(column))
-                    .map(Cell::width);
-                cells.max().unwrap_or(0).max(head.chars().count())
-            })
-            .collect();
-        let head: Vec<Cell> = self
-            .head
-            .iter()
-            .map(|head| Cell::styled(head, style::FAINT))
-            .collect();
-        line(out, &head, &widths, within)?;
-        self.rows
-            .iter()
-            .try_for_each(|row| line(out, row, &widths, within))
+        let lines = || std::iter::once(&self.head).chain(&self.rows);
+        let widths = (0..self.head.len()).map(|column| {
+            let cells = lines().filter_map(|line| line.get(column));
+            cells.map(Cell::width).max().unwrap_or(0)
+        });
+        let widths: Vec<usize> = widths.collect();
+        let whole: usize = widths.iter().map(|width| width + GAP).sum();
+        let fits = within.is_none_or(|within| whole <= within + GAP);
+        // Where there is little room, none is spent on what says nothing.
+        let says = |column: usize| {
+            let mut cells = self.rows.iter().filter_map(|row| row.get(column));
+            fits || cells.any(|cell| !matches!(cell.text.as_str(), "" | "-"))
+        };
+        let shown: Vec<bool> = (0..self.head.len()).map(says).collect();
+        fn kept<T: Clone>(all: &[T], shown: &[bool]) -> Vec<T> {
+            let kept = all.iter().zip(shown).filter(|(_, shown)| **shown);
+            kept.map(|(cell, _)| cell.clone()).collect()
+        }
+        let widths = kept(&widths, &shown);
+        lines().try_for_each(|cells| line(out, &kept(cells, &shown), &widths, within))
     }
 }
 
@@ -229,6 +243,21 @@ mod tests {
             text,
             "NAME         URL\na-long-name  http://a\nb            c\\x1b\n"
         );
+    }
+
+    #[test]
+    fn d51_a_column_that_says_nothing_leaves_its_room_to_others() {
+        let mut table = Table::new(&["NAME", "DRAFT", "ID"]);
+        table.row(["a", "-", "g-0123456789"].map(Cell::plain).to_vec());
+        table.row(["b", "-", "g-9876543210"].map(Cell::plain).to_vec());
+        let printed = |within| {
+            let mut bytes = Vec::new();
+            table.print_within(&mut bytes, Some(within)).unwrap();
+            let text = String::from_utf8(bytes).unwrap();
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        assert!(printed(25).starts_with("NAME  DRAFT  ID\na     -      g-0"));
+        assert!(printed(24).starts_with("NAME  ID\na     g-0"));
     }
 
     #[test]

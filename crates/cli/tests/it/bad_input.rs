@@ -351,11 +351,6 @@ fn doctor_points_out_grants_that_only_observe_or_have_no_policy() {
 }
 
 #[test]
-fn following_needs_a_daemon() {
-    insta::assert_snapshot!(Place::new().story(&["log", "--follow"]));
-}
-
-#[test]
 fn l105_what_people_wrote_cannot_steer_the_terminal() {
     let place = Place::new();
     place.furnish();

@@ -28,6 +28,11 @@ fn operating_is_true() {
     run("docs/guides/operating.md");
 }
 
+#[test]
+fn evidence_is_true() {
+    run("docs/guides/evidence.md");
+}
+
 #[expect(clippy::print_stdout, reason = "a test that cannot run here says so")]
 fn run(page: &str) {
     if !cfg!(target_os = "linux") {

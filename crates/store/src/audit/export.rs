@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use provost_policy::invisible::{is_hidden, push_escaped};
-use rusqlite::{Connection, Row, Rows};
+use rusqlite::{Connection, Row, Rows, params_from_iter};
 use serde::Serialize;
 
 use super::ExportFormat;
-use crate::database::uint;
+use crate::database::{int, uint};
 use crate::records::{COLUMNS, Record, as_time, readable, record_from, time};
-use crate::{Store, StoreError};
+use crate::{Filter, Store, StoreError};
 
 /// An act as it is exported.
 #[derive(Debug, Serialize)]
@@ -69,10 +69,21 @@ impl Store {
         format: ExportFormat,
         out: &mut dyn Write,
     ) -> Result<u64, StoreError> {
+        self.audit_export_only(format, &Filter::default(), out)
+    }
+
+    /// The same for some of them. Changes are of no grant, server or tool, so where
+    /// one is asked for, there are only records.
+    pub fn audit_export_only(
+        &self,
+        format: ExportFormat,
+        only: &Filter,
+        out: &mut dyn Write,
+    ) -> Result<u64, StoreError> {
         self.0.folder.fold()?;
         let connection = self.0.database.reading_alone()?;
         match format {
-            ExportFormat::Jsonl => each(&connection, |line| {
+            ExportFormat::Jsonl => each(&connection, only, |line| {
                 let mut text = serde_json::to_string(&line).map_err(io::Error::other)?;
                 text.push('\n');
                 out.write_all(visible(&text).as_bytes())
@@ -82,7 +93,9 @@ impl Store {
                 table
                     .write_record(HEADER)
                     .map_err(|error| written(error.into()))?;
-                let count = each(&connection, |line| Ok(table.write_record(line.cells())?))?;
+                let count = each(&connection, only, |line| {
+                    Ok(table.write_record(line.cells())?)
+                })?;
                 table.flush().map_err(written)?;
                 Ok(count)
             }
@@ -97,14 +110,24 @@ fn written(error: io::Error) -> StoreError {
 /// Shows records and acts, merged by number.
 fn each(
     connection: &Connection,
+    only: &Filter,
     mut show: impl FnMut(Exported) -> io::Result<()>,
 ) -> Result<u64, StoreError> {
-    let mut calls = connection.prepare(&format!("SELECT {COLUMNS} FROM records ORDER BY n"))?;
+    let (conditions, values) = only.conditions();
+    let mut calls = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY n"
+    ))?;
+    let calls_only = only.server.is_some() || only.grant.is_some() || only.tool.is_some();
+    let since = match calls_only {
+        true => i64::MAX,
+        false => only.since.map_or(0, int),
+    };
     let mut acts =
         connection.prepare("SELECT n, at, who, what, target, detail,
              (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline)
-         FROM acts ORDER BY n")?;
-    let (mut calls, mut acts) = (calls.query([])?, acts.query([])?);
+         FROM acts WHERE at >= ?1 ORDER BY n")?;
+    let mut calls = calls.query(params_from_iter(values))?;
+    let mut acts = acts.query([since])?;
     let mut call = next(&mut calls, record_from)?;
     let mut act = next(&mut acts, act_from)?;
     let mut count = 0;

@@ -19,8 +19,8 @@ use crate::terminal::counted;
 
 /// How long one server may take; `server test` waits longer.
 const LONGEST: Duration = Duration::from_secs(5);
-/// So many are looked at in parallel.
-const AT_ONCE: usize = 16;
+/// So many are looked at in parallel: each may be a program that starts.
+const AT_ONCE: usize = 3;
 
 /// Who asks a server.
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use provost_admin::WireSecret;
 use sha2::{Digest, Sha256};
 
 use crate::bridge::RunUpstream;

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `docs/decisions/`.
 const ARROWS: [(&str, &[&str]); 13] = [
     ("provost-policy", &[]),
+    ("provost-authoring", &["provost-policy"]),
     ("provost-catalog", &["provost-policy"]),
     ("provost-store", &["provost-policy"]),
-    ("provost-authoring", &["provost-policy"]),
     (
         "provost-admin",
         &["provost-store", "provost-authoring", "provost-policy"],
@@ -40,9 +40,9 @@ const ARROWS: [(&str, &[&str]); 13] = [
 /// `cli` wires all rooms together, and the test kit may start any of them.
 const EVERY_ROOM: &[&str] = &[
     "provost-policy",
+    "provost-authoring",
     "provost-catalog",
     "provost-store",
-    "provost-authoring",
     "provost-admin",
     "provost-demo",
     "provost-registry",
