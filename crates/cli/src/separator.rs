@@ -6,7 +6,12 @@ use std::io::{self, Write};
 use crate::terminal::{escape, style};
 
 /// Commands that take the command of a server, as the words before it.
-const TAKING: [&[&str]; 3] = [&["run"], &["server", "add"], &["server", "set"]];
+const TAKING: [&[&str]; 4] = [
+    &["run"],
+    &["server", "add"],
+    &["server", "set"],
+    &["policy", "init"],
+];
 
 /// How the command line was probably meant; nothing when it has its `--`, or takes none.
 pub(crate) fn advice(words: &[OsString], unknown: &str) -> Option<String> {

@@ -299,6 +299,12 @@ pub(crate) struct Upstream {
     /// `legacy`, `modern`.
     pub(crate) eras: Vec<String>,
     pub(crate) tools: Vec<ToolView>,
+    /// The names of the capabilities it declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) capabilities: Vec<String>,
+    /// Its tools as it describes them; not shown, for whoever writes or checks a policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) definitions: Vec<serde_json::Value>,
     /// Until it was open, in milliseconds.
     pub(crate) opened_ms: u64,
     /// The list of tools, in milliseconds.
