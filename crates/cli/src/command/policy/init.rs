@@ -17,6 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::programs;
 use crate::runtime::block_on;
+use crate::separator;
 use crate::terminal::{counted, escape, style};
 use crate::when;
 
@@ -42,6 +43,11 @@ const NAME: &str = "server";
 /// `policy init`.
 pub(super) fn init(context: &Context, init: Init) -> Outcome {
     init.written.check()?;
+    let command: Vec<String> = init
+        .command
+        .iter()
+        .map(|word| separator::quoted(&word.into()))
+        .collect();
     let roots = init.roots.iter().map(|root| absolute(root));
     let roots = roots.collect::<Outcome<Vec<String>>>()?;
     let upstream = match &init.server {
@@ -49,6 +55,15 @@ pub(super) fn init(context: &Context, init: Init) -> Outcome {
         None => ask_command(context, init.command)?,
     };
     let called = format!("{} {}", upstream.name, upstream.version);
+    if upstream.definitions.is_empty() {
+        return Err(
+            Failure::refused(format!("`{}` lists no tools", called.trim()))
+                .because("a policy to begin with is made of a server's tools")
+                .hint(
+                    "`{ \"version\": \"1\", \"default\": \"deny\" }` refuses every call of a tool",
+                ),
+        );
+    }
     let described = Described {
         server: called.trim(),
         capabilities: &upstream.capabilities,
@@ -89,7 +104,8 @@ pub(super) fn init(context: &Context, init: Init) -> Outcome {
         ),
         None => writeln!(
             out,
-            "next: read it, then `{program} run --policy {file} -- CMD` in place of the command"
+            "next: read it, then start `{program} run --policy {file} -- {}` in place of the command",
+            escape(&command.join(" "))
         ),
     });
     Ok(())
@@ -122,9 +138,15 @@ fn summary(out: &mut dyn Write, server: &str, made: &Scaffold) -> io::Result<()>
         escape(server)
     )?;
     let groups = [
-        ("allowed, only read", &made.allowed),
-        ("allowed 30 times a minute, nothing is said", &made.limited),
-        ("refused until you have looked at them", &made.denied),
+        ("only reads, allowed", &made.allowed),
+        (
+            "may change things, allowed 30 times a minute",
+            &made.limited,
+        ),
+        (
+            "may destroy things, refused until you have looked at it",
+            &made.denied,
+        ),
     ];
     for (what, tools) in groups {
         if !tools.is_empty() {

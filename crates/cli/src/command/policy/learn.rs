@@ -42,7 +42,7 @@ pub(super) fn learn(context: &Context, learn: &Learn) -> Outcome {
     if learnt.tools.is_empty() {
         return Err(Failure::refused(format!("no call of {of} teaches anything"))
             .because(format!("{} were read, and no tool was called with success", counted_records(learnt.records)))
-            .hint("mint a grant that only observes, and let the agent work: `provost grant mint SERVER --label LABEL --shadow POLICY --observe`"));
+            .hint("mint a grant that only observes, and let the agent work: `provost grant mint SERVER --label LABEL --policy POLICY --observe`"));
     }
     learn.written.save(&learnt.policy_json)?;
     if output.is_json() {
