@@ -21,12 +21,12 @@ pub(crate) enum Policy {
     #[command(after_help = "\
 Examples:
   provost policy init --server files -o files.json
-  provost policy init --root /srv/work -o files.json -- npx -y @modelcontextprotocol/server-filesystem /srv/work
+  provost policy init --root /srv/work -- npx -y @modelcontextprotocol/server-filesystem /srv/work
 
-The server is asked for its tools. Those of which it says that they only read are allowed, those that
-may destroy something are refused until you have looked at them, the rest is allowed 30 times a
-minute. That is the server's own word: read the policy before you use it. With `--root`, arguments
-that look like paths have to be inside of that directory.")]
+The server is asked for its tools. Those of which it says that they only read are allowed, those
+that may destroy something are refused until you have looked at them, the rest is allowed 30 times
+a minute. That is the server's own word: read the policy before you use it. With `--root`,
+arguments that look like paths have to be inside of that directory.")]
     Init(init::Init),
     /// Write the smallest policy that allows what a grant did
     #[command(after_help = "\
@@ -34,9 +34,9 @@ Examples:
   provost policy learn --grant alice-laptop -o alice.json
   provost policy learn --grant alice-laptop --since 7d
 
-From the records of a grant, such as one that was minted with `--observe`: each tool that was called,
-with the arguments that every call had, and limits of twice what was seen. What was refused, or always
-failed, is named on stderr and not learnt.")]
+From the records of a grant, such as one that was minted with `--observe`: each tool that was
+called, with the arguments that every call had, and limits of twice what was seen. What was refused,
+or always failed, is named on stderr and not learnt.")]
     Learn(learn::Learn),
     /// Store a policy, or a new version of one, on a server
     #[command(after_help = "\
