@@ -95,7 +95,10 @@ impl Engine {
             name: tool.name,
             arguments: tool.arguments.into_iter().map(argument).collect(),
         };
+        let definition = |tool: &ToolReport| serde_json::from_str(&tool.definition).ok();
         Ok(Upstream {
+            definitions: report.tools.iter().filter_map(definition).collect(),
+            capabilities: report.capabilities,
             server: name.to_owned(),
             name: report.name,
             version: report.version,

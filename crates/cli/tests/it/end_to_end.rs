@@ -1,5 +1,6 @@
 //! The shipped binary between real clients and real servers.
 
+mod authoring;
 mod clients;
 mod crash;
 mod eras;
