@@ -10,6 +10,7 @@
 //! * [`mod@soak`]: mutated traffic against the shipped binary, for as long as one likes.
 //! * [`negative`]: the numbered list of bad input.
 //! * [`spec`]: what the published schemas of the protocol say about who may ask whom.
+//! * [`model`]: a model that follows the script in its prompt, for real agents.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
 //! Only tests, the checks and the bench depend on this room; nothing here is part of the product.
@@ -27,6 +28,7 @@ pub mod client;
 pub mod conformance;
 pub mod fixture;
 pub mod http;
+pub mod model;
 pub mod modern;
 pub mod negative;
 pub mod process;
