@@ -1,5 +1,6 @@
 //! What the tests, the checks and the bench of this project are made of.
 //!
+//! * [`agent`]: real agents, without a terminal and in one.
 //! * [`fixture`]: an MCP server that does what it is told, kindly or not, and remembers every byte it was sent.
 //! * [`http`], [`tcp`], [`client`]: clients that show the raw truth of an answer; [`sse`] reads event streams.
 //! * [`modern`]: what both sides must know about the modern era: names, headers, annotations.
@@ -23,6 +24,7 @@
     reason = "test support: when the ground gives way, the test should stop there, loudly"
 )]
 
+pub mod agent;
 pub mod bench;
 pub mod client;
 pub mod conformance;

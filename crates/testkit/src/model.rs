@@ -45,6 +45,8 @@ pub struct Exchange {
     pub client: String,
     /// The model that it asked for.
     pub model: String,
+    /// The prompt that is followed, without what the client says besides.
+    pub prompt: String,
     /// The tools that it offered, as it names them.
     pub tools: Vec<String>,
     /// What the calls of the prompt came to so far.
@@ -120,11 +122,38 @@ impl Model {
         self.log.lock().unwrap().clone()
     }
 
-    /// Whether it said these words by now.
-    pub fn said(&self, words: &str) -> bool {
+    /// Whether a prompt with these words has come.
+    pub fn heard(&self, prompt: &str) -> bool {
+        self.latest(prompt, |_| ()).is_some()
+    }
+
+    /// What was said when the script of this prompt had come to its end.
+    pub fn answer_to(&self, prompt: &str) -> Option<String> {
+        let answer = self.latest(prompt, |exchange| exchange.answer.clone())??;
+        answer.call.is_none().then_some(answer.text)
+    }
+
+    /// Whether whoever asked this had this tool of this MCP server.
+    pub fn offered(&self, prompt: &str, server: &str, tool: &str) -> bool {
+        let offered = |exchange: &Exchange| exchange.offers(server, tool);
+        self.latest(prompt, offered).unwrap_or_default()
+    }
+
+    fn latest<T>(&self, prompt: &str, read: impl Fn(&Exchange) -> T) -> Option<T> {
         let log = self.log.lock().unwrap();
-        let mut answers = log.iter().filter_map(|exchange| exchange.answer.as_ref());
-        answers.any(|answer| answer.text.contains(words))
+        let mut latest_first = log.iter().rev();
+        let found = latest_first.find(|exchange| exchange.prompt.contains(prompt));
+        found.map(read)
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    /// Whether this tool of this MCP server was offered, under whatever name.
+    pub fn offers(&self, server: &str, tool: &str) -> bool {
+        let mut tools = self.tools.iter();
+        tools.any(|own| conversation::is_tool_of(own, server, tool))
     }
 }
 

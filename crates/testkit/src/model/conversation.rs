@@ -93,13 +93,14 @@ impl Tool {
             None => self.name.clone(),
         }
     }
+}
 
-    /// Whether it is this tool of this MCP server. Clients say it with different signs between the words, and before them.
-    pub(super) fn is_of(&self, server: &str, tool: &str) -> bool {
-        let own = words(&self.full());
-        let wanted = words(&format!("{server}_{tool}"));
-        own.len() > wanted.len() && own.ends_with(&wanted)
-    }
+/// Whether a name in full is that of this tool of this MCP server. Clients put different signs between the words, and
+/// different words before them.
+pub(super) fn is_tool_of(full: &str, server: &str, tool: &str) -> bool {
+    let own = words(full);
+    let wanted = words(&format!("{server}_{tool}"));
+    own.len() > wanted.len() && own.ends_with(&wanted)
 }
 
 fn words(name: &str) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::conversation::{Call, Conversation, Said, Tool};
+use super::conversation::{Call, Conversation, Said, Tool, is_tool_of};
 
 /// The names that clients have for their shell, and for its command.
 const SHELLS: [(&str, &str); 3] = [
@@ -35,6 +35,8 @@ pub(super) enum Step {
 pub(super) struct Next {
     /// The steps up to the next call, with it.
     pub(super) steps: Vec<Step>,
+    /// The prompt that it stands in.
+    pub(super) prompt: String,
     /// What the calls before came to.
     pub(super) results: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Next {
     /// The latest prompt with a script counts, and what tools said since then.
     pub(super) fn of(conversation: &Conversation) -> Next {
         let mut script = Vec::new();
+        let mut prompt = String::new();
         let mut results = Vec::new();
         for said in &conversation.said {
             match said {
@@ -54,6 +57,7 @@ impl Next {
                     let steps: Vec<Step> = text.lines().filter_map(Step::read).collect();
                     if !steps.is_empty() {
                         script = steps;
+                        prompt.clone_from(text);
                         results.clear();
                     }
                 }
@@ -68,6 +72,7 @@ impl Next {
         });
         Next {
             steps: script,
+            prompt,
             results,
         }
     }
@@ -94,7 +99,7 @@ impl Next {
                 arguments,
             } => {
                 let what = format!("tool `{tool}` of `{server}`");
-                let tool = find(what, &|own| own.is_of(server, tool))?;
+                let tool = find(what, &|own| is_tool_of(&own.full(), server, tool))?;
                 (tool, self.fill_all(arguments))
             }
             Step::Use { tool, arguments } => {
@@ -224,12 +229,14 @@ mod tests {
             tool(None, "mcp_notes_get-sum"),
             tool(Some("mcp__notes"), "get_sum"),
         ] {
-            assert!(own.is_of("notes", "get-sum"), "{own:?}");
-            assert!(!own.is_of("otes", "get-sum"), "{own:?}");
-            assert!(!own.is_of("notes", "sum"), "{own:?}");
+            let own = own.full();
+            assert!(is_tool_of(&own, "notes", "get-sum"), "{own}");
+            assert!(!is_tool_of(&own, "otes", "get-sum"), "{own}");
+            assert!(!is_tool_of(&own, "notes", "sum"), "{own}");
         }
         let next = Next {
             steps: Vec::new(),
+            prompt: String::new(),
             results: vec!["\"x\"".to_owned(), "y".to_owned()],
         };
         let step = Step::read(r#"use A {"a": ["{{1}} {{last}}"]}"#).unwrap();

@@ -89,6 +89,7 @@ async fn answer(log: &Log, client: &str, conversation: &Conversation) -> Answer 
     let exchange = Exchange {
         client: client.to_owned(),
         model: conversation.model.clone(),
+        prompt: next.prompt.clone(),
         tools: tools.map(super::conversation::Tool::full).collect(),
         results: next.results.clone(),
         answer: None,
