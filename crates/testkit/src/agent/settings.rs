@@ -9,6 +9,12 @@ use super::Agent;
 /// No agent looks into it.
 const KEY: &str = "a-key";
 
+/// Nobody listens on port 9: what an agent still wants from the network is refused at once.
+const NO_NETWORK: [(&str, &str); 2] = [
+    ("HTTPS_PROXY", "http://127.0.0.1:9"),
+    ("NO_PROXY", "127.0.0.1,localhost"),
+];
+
 /// Writes the agent's own files.
 pub(super) fn write(agent: Agent, home: &Path, project: &Path, model: &str) {
     let put = |name: &str, text: String| {
@@ -40,9 +46,15 @@ model_provider = "script"
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
+# Otherwise it asks the model without the tools of a server that takes longer than a second.
+mcp_optional_startup_grace_ms = 0
 
 [analytics]
 enabled = false
+
+[features]
+apps = false
+plugins = false
 
 [model_providers.script]
 name = "script"
@@ -70,7 +82,7 @@ trust_level = "trusted"
 
 /// The agent's own variables.
 pub(super) fn variables(agent: Agent, model: &str) -> Vec<(&'static str, &str)> {
-    match agent {
+    let mut variables = match agent {
         Agent::Claude => vec![
             ("ANTHROPIC_BASE_URL", model),
             ("ANTHROPIC_AUTH_TOKEN", KEY),
@@ -93,7 +105,9 @@ pub(super) fn variables(agent: Agent, model: &str) -> Vec<(&'static str, &str)> 
             // Otherwise it starts itself a second time, with more memory.
             ("GEMINI_CLI_NO_RELAUNCH", "true"),
         ],
-    }
+    };
+    variables.extend(NO_NETWORK);
+    variables
 }
 
 /// How it is asked without a terminal.

@@ -150,8 +150,12 @@ async fn at_once(ways: [By; 3]) {
     let rows = String::from_utf8(output.stdout).unwrap();
     let rows = rows.lines().map(|row| serde_json::from_str(row).unwrap());
     let rows: Vec<Value> = rows.collect();
-    println!("{rows:#?}");
     assert_eq!(rows.len(), 6, "{rows:#?}");
+    for row in &rows {
+        let told = ["grant", "decision", "status"].map(|key| &row[key]);
+        let expected = [&rows[0]["grant"], &json!("allow"), &json!("ok")];
+        assert_eq!(told, expected, "{row:#}");
+    }
 }
 
 #[tokio::test]
