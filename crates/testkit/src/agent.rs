@@ -100,6 +100,7 @@ impl Desk {
         };
         std::fs::create_dir(desk.project()).expect("a fresh directory");
         std::fs::create_dir(desk.programs()).expect("a fresh directory");
+        std::fs::create_dir(desk.scraps()).expect("a fresh directory");
         std::os::unix::fs::symlink(&program, desk.programs().join(agent.name()))
             .expect("a fresh directory");
         settings::write(agent, desk.home(), &desk.project(), &desk.model);
@@ -130,6 +131,10 @@ impl Desk {
         self.home().join("project")
     }
 
+    fn scraps(&self) -> PathBuf {
+        self.home().join("scraps")
+    }
+
     fn programs(&self) -> PathBuf {
         self.home().join("programs")
     }
@@ -148,6 +153,7 @@ impl Desk {
             .env_clear()
             .env("PATH", path)
             .env("HOME", self.home())
+            .env("TMPDIR", self.scraps())
             .env("LANG", "C.UTF-8")
             .env("TERM", "xterm-256color")
             .envs(settings::variables(self.agent, &self.model))
