@@ -130,7 +130,8 @@ pub(super) fn ask(agent: Agent, prompt: &str) -> Vec<&str> {
 pub(super) fn sit(agent: Agent) -> &'static [&'static str] {
     match agent {
         Agent::Claude => &["--dangerously-skip-permissions"],
-        Agent::Codex => &[],
+        // Otherwise it leaves a server of its own behind.
+        Agent::Codex => &["--no-daemon"],
         Agent::Gemini => &["--approval-mode", "yolo", "-m", "gemini-2.5-flash"],
     }
 }

@@ -136,7 +136,23 @@ impl<'desk> Terminal<'desk> {
 
 impl Drop for Terminal<'_> {
     fn drop(&mut self) {
-        // What runs in it is hung up on. Gone already is as good.
+        // Gone already is as good.
+        let pane = self
+            .command()
+            .args(["list-panes", "-a", "-F", "#{pane_pid}"])
+            .output();
         drop(self.command().arg("kill-server").output());
+        // What runs in it is hung up on, but not every agent takes notice. It leads a process group.
+        let pane = pane.map(|pane| String::from_utf8_lossy(&pane.stdout).trim().to_owned());
+        let Ok(leader) = pane else { return };
+        if leader.parse::<u32>().is_ok() {
+            let group = format!("-{leader}");
+            drop(
+                self.desk
+                    .command("kill")
+                    .args(["-KILL", "--", &group])
+                    .output(),
+            );
+        }
     }
 }
