@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::model::Model;
@@ -53,6 +54,25 @@ impl Agent {
             Agent::Codex => "codex",
             Agent::Gemini => "gemini",
         }
+    }
+
+    /// What people call it, with the version that is installed.
+    ///
+    /// # Panics
+    /// When none is.
+    pub fn title(self) -> String {
+        let (title, package) = match self {
+            Agent::Claude => ("Claude Code", "@anthropic-ai/claude-code"),
+            Agent::Codex => ("Codex", "@openai/codex"),
+            Agent::Gemini => ("Gemini CLI", "@google/gemini-cli"),
+        };
+        let manifest = real::modules("agents").join(package).join("package.json");
+        let text = std::fs::read_to_string(manifest).expect("the agent is installed");
+        let manifest: Value = serde_json::from_str(&text).expect("a manifest is JSON");
+        format!(
+            "{title} {}",
+            manifest["version"].as_str().expect("a version")
+        )
     }
 
     fn program(self) -> PathBuf {

@@ -5,11 +5,11 @@ use std::path::Path;
 use provost_testkit::agent::{Agent, Desk};
 use provost_testkit::model::Model;
 use provost_testkit::process::root;
-use provost_testkit::real::{self, RealServer};
+use provost_testkit::real::{self, RealServer, table};
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
 
-use super::ways::ALLOW_ALL;
+use super::ways::{ALLOW_ALL, Way};
 use super::world::World;
 
 const SERVER: &str = "everything";
@@ -20,14 +20,7 @@ struct Scene {
     model: Model,
     printed: String,
     token: String,
-    _server: RealServer,
-}
-
-/// How an agent is connected.
-#[derive(Debug, Clone, Copy)]
-enum By {
-    Http,
-    Connect,
+    server: RealServer,
 }
 
 impl Scene {
@@ -50,12 +43,12 @@ impl Scene {
             model: Model::start(),
             printed,
             token,
-            _server: server,
+            server,
         }
     }
 
     /// A desk whose agent is connected as we say it should be.
-    async fn desk(&self, agent: Agent, by: By) -> Desk {
+    async fn desk(&self, agent: Agent, by: Way) -> Desk {
         let program = Path::new(env!("CARGO_BIN_EXE_provost"));
         let place = |name: &str| self.world.path().join(name).display().to_string();
         let desk = Desk::new(agent, &self.model)
@@ -63,39 +56,53 @@ impl Scene {
             .with_variable("PROVOST_GRANT", &self.token)
             .with_variable("PROVOST_DATA", &place("data"))
             .with_variable("PROVOST_CONFIG", &place("config"));
-        let file = place("grant");
-        let connect = format!("provost connect {SERVER} --grant-file {file}");
-        match (agent, by) {
-            (Agent::Claude, By::Connect) => {
-                let line = format!(
-                    "claude mcp add {}",
-                    after(&self.printed, "  claude mcp add ")
-                );
-                desk.shell(&line.replace("FILE", &file)).await;
-            }
-            (_, By::Http) => {
+        let grant = place("grant");
+        let command = match by {
+            Way::Http => {
                 desk.shell(&self.line_of_the_readme(agent)).await;
+                if agent == Agent::Claude {
+                    assert_eq!(read(&desk.project().join(".mcp.json")), self.entry());
+                }
+                return desk;
             }
-            (Agent::Codex, By::Connect) => {
-                // It hands its variables to nobody.
-                let envs = format!(
-                    "--env PROVOST_DATA={} --env PROVOST_CONFIG={}",
-                    place("data"),
-                    place("config")
+            Way::Connect => format!("provost connect {SERVER} --grant-file {grant}"),
+            Way::Run => {
+                let server = self.server.start.command_line().join(" ");
+                format!("provost run --policy {} -- {server}", place("policy.json"))
+            }
+        };
+        match agent {
+            Agent::Claude => {
+                let line = format!("claude mcp add {SERVER} -- {command}");
+                let printed = self.printed.replace("FILE", &grant);
+                assert!(by == Way::Run || printed.contains(&line), "{printed}");
+                desk.shell(&line).await;
+            }
+            Agent::Codex => {
+                // It hands few of its variables to anybody.
+                let (data, config) = (place("data"), place("config"));
+                let line = format!(
+                    "codex mcp add {SERVER} --env PROVOST_DATA={data} --env PROVOST_CONFIG={config} -- {command}"
                 );
-                desk.shell(&format!("codex mcp add {SERVER} {envs} -- {connect}"))
-                    .await;
+                desk.shell(&line).await;
             }
-            (Agent::Gemini, By::Connect) => {
-                let args: Vec<&str> = connect.split(' ').skip(1).collect();
-                let settings =
-                    json!({"mcpServers": {SERVER: {"command": "provost", "args": args}}});
+            Agent::Gemini => {
+                let words: Vec<&str> = command.split(' ').collect();
+                let entry = json!({"command": words[0], "args": words[1..]});
+                let settings = json!({"mcpServers": {SERVER: entry}});
                 std::fs::create_dir(desk.project().join(".gemini")).unwrap();
                 let file = desk.project().join(".gemini/settings.json");
                 std::fs::write(file, settings.to_string()).unwrap();
             }
         }
         desk
+    }
+
+    /// What was printed for `.mcp.json`.
+    fn entry(&self) -> Value {
+        let start = self.printed.find('{').unwrap();
+        let values = serde_json::Deserializer::from_str(&self.printed[start..]);
+        values.into_iter().next().unwrap().unwrap()
     }
 
     /// `… mcp add …`, with this server in the place of the one that is shown.
@@ -108,14 +115,31 @@ impl Scene {
     }
 }
 
+fn read(file: &Path) -> Value {
+    let text = std::fs::read_to_string(file).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 /// The rest of the first line that begins like this.
 fn after<'a>(text: &'a str, start: &str) -> &'a str {
     let mut lines = text.lines();
     lines.find_map(|line| line.strip_prefix(start)).unwrap()
 }
 
+fn confirm(agent: Agent, by: Way, how: &str) {
+    let title = agent.title();
+    let cells = [
+        &title,
+        by.title(),
+        SERVER,
+        how,
+        "listed; 2 calls, 2 answers",
+    ];
+    table::confirm("Agents", &cells, 4);
+}
+
 /// All three have called once before any of them calls again, and each of them says what came back.
-async fn at_once(ways: [By; 3]) {
+async fn at_once(ways: [Way; 3]) {
     let scene = Scene::new();
     let go = scene.world.path().join("go");
     let agents = Agent::ALL.iter().zip(ways);
@@ -133,6 +157,7 @@ async fn at_once(ways: [By; 3]) {
                 assert!(said.contains(&echo), "{name}, {by:?}: {said}");
             }
             assert!(scene.model.offered(&prompt, SERVER, "get-sum"), "{name}");
+            confirm(*agent, by, "three at once, with one grant");
         }
     });
     let [claude, codex, gemini] = <[_; 3]>::try_from(work.collect::<Vec<_>>()).ok().unwrap();
@@ -160,16 +185,16 @@ async fn at_once(ways: [By; 3]) {
 
 #[tokio::test]
 async fn d41_one_grant_serves_claude_codex_and_gemini_at_once() {
-    at_once([By::Connect, By::Http, By::Http]).await;
+    at_once([Way::Connect, Way::Http, Way::Http]).await;
 }
 
 #[tokio::test]
 async fn d41_one_grant_serves_claude_codex_and_gemini_at_once_the_other_way_round() {
-    at_once([By::Http, By::Connect, By::Connect]).await;
+    at_once([Way::Http, Way::Connect, Way::Connect]).await;
 }
 
 /// A person's way: the agent stays, and is asked again.
-async fn in_a_terminal(agent: Agent, by: By) {
+async fn in_a_terminal(agent: Agent, by: Way) {
     let scene = Scene::new();
     let desk = scene.desk(agent, by).await;
     let terminal = desk.sit().await;
@@ -182,19 +207,20 @@ async fn in_a_terminal(agent: Agent, by: By) {
         assert!(said.contains(&format!("Echo: the {turn}")), "{said}");
         terminal.shows(&format!(" was the {turn}")).await;
     }
+    confirm(agent, by, "in a terminal, in two turns");
 }
 
 #[tokio::test]
 async fn claude_in_a_terminal_calls_a_tool_in_two_turns() {
-    in_a_terminal(Agent::Claude, By::Connect).await;
+    in_a_terminal(Agent::Claude, Way::Connect).await;
 }
 
 #[tokio::test]
 async fn codex_in_a_terminal_calls_a_tool_in_two_turns() {
-    in_a_terminal(Agent::Codex, By::Http).await;
+    in_a_terminal(Agent::Codex, Way::Http).await;
 }
 
 #[tokio::test]
 async fn gemini_in_a_terminal_calls_a_tool_in_two_turns() {
-    in_a_terminal(Agent::Gemini, By::Connect).await;
+    in_a_terminal(Agent::Gemini, Way::Run).await;
 }
