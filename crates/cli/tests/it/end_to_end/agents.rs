@@ -1,11 +1,12 @@
 //! Real agents at the gateway, with the configurations that the product and its pages print, on a model that is a script.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use provost_testkit::agent::{Agent, Desk};
 use provost_testkit::model::Model;
 use provost_testkit::process::root;
 use provost_testkit::real::{self, RealServer, table};
+use provost_testkit::wait::wait_until_blocking;
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ use super::ways::{ALLOW_ALL, Way};
 use super::world::World;
 
 const SERVER: &str = "everything";
+const TWICE: &str = "listed; 2 calls, 2 answers";
+const MISHAPS: &str = "kill -9, upgrade, restore of the daemon";
 
 /// A daemon in front of a real server, one grant, and what was printed when it was minted.
 struct Scene {
@@ -21,6 +24,8 @@ struct Scene {
     printed: String,
     token: String,
     server: RealServer,
+    /// Where the agents find `provost`; a test may exchange it.
+    program: PathBuf,
 }
 
 impl Scene {
@@ -38,7 +43,11 @@ impl Scene {
         let printed = String::from_utf8(world.run(&mint).stdout).unwrap();
         let token = after(&printed, "token    ").to_owned();
         world.write("grant", &token);
+        let program = world.path().join("bin/provost");
+        std::fs::create_dir(world.path().join("bin")).unwrap();
+        install(&program);
         Scene {
+            program,
             world,
             model: Model::start(),
             printed,
@@ -49,10 +58,9 @@ impl Scene {
 
     /// A desk whose agent is connected as we say it should be.
     async fn desk(&self, agent: Agent, by: Way) -> Desk {
-        let program = Path::new(env!("CARGO_BIN_EXE_provost"));
         let place = |name: &str| self.world.path().join(name).display().to_string();
         let desk = Desk::new(agent, &self.model)
-            .with_programs(program.parent().unwrap())
+            .with_programs(self.program.parent().unwrap())
             .with_variable("PROVOST_GRANT", &self.token)
             .with_variable("PROVOST_DATA", &place("data"))
             .with_variable("PROVOST_CONFIG", &place("config"));
@@ -115,6 +123,13 @@ impl Scene {
     }
 }
 
+/// Puts the program there as installers do: a new file in the place of what there is.
+fn install(program: &Path) {
+    let fresh = program.with_extension("new");
+    std::fs::copy(env!("CARGO_BIN_EXE_provost"), &fresh).unwrap();
+    std::fs::rename(&fresh, program).unwrap();
+}
+
 fn read(file: &Path) -> Value {
     let text = std::fs::read_to_string(file).unwrap();
     serde_json::from_str(&text).unwrap()
@@ -126,15 +141,9 @@ fn after<'a>(text: &'a str, start: &str) -> &'a str {
     lines.find_map(|line| line.strip_prefix(start)).unwrap()
 }
 
-fn confirm(agent: Agent, by: Way, how: &str) {
+fn confirm(agent: Agent, by: Way, how: &str, result: &str) {
     let title = agent.title();
-    let cells = [
-        &title,
-        by.title(),
-        SERVER,
-        how,
-        "listed; 2 calls, 2 answers",
-    ];
+    let cells = [&title, by.title(), SERVER, how, result];
     table::confirm("Agents", &cells, 4);
 }
 
@@ -157,7 +166,7 @@ async fn at_once(ways: [Way; 3]) {
                 assert!(said.contains(&echo), "{name}, {by:?}: {said}");
             }
             assert!(scene.model.offered(&prompt, SERVER, "get-sum"), "{name}");
-            confirm(*agent, by, "three at once, with one grant");
+            confirm(*agent, by, "three at once, with one grant", TWICE);
         }
     });
     let [claude, codex, gemini] = <[_; 3]>::try_from(work.collect::<Vec<_>>()).ok().unwrap();
@@ -207,7 +216,7 @@ async fn in_a_terminal(agent: Agent, by: Way) {
         assert!(said.contains(&format!("Echo: the {turn}")), "{said}");
         terminal.shows(&format!(" was the {turn}")).await;
     }
-    confirm(agent, by, "in a terminal, in two turns");
+    confirm(agent, by, "in a terminal, in two turns", TWICE);
 }
 
 #[tokio::test]
@@ -223,4 +232,76 @@ async fn codex_in_a_terminal_calls_a_tool_in_two_turns() {
 #[tokio::test]
 async fn gemini_in_a_terminal_calls_a_tool_in_two_turns() {
     in_a_terminal(Agent::Gemini, Way::Run).await;
+}
+
+/// What happens to the daemon while the agent sits there.
+#[derive(Clone, Copy, Debug)]
+enum Mishap {
+    Killed,
+    Upgraded,
+    Restored,
+}
+
+impl Mishap {
+    fn happens(self, scene: &Scene) {
+        let pid = || scene.world.json(&["status"])["pid"].as_u64().unwrap();
+        let before = u32::try_from(pid()).unwrap();
+        match self {
+            Mishap::Killed => {
+                crate::place::send(before, rustix::process::Signal::KILL);
+                wait_until_blocking("the daemon is dead", || !crate::place::lives(before));
+            }
+            Mishap::Upgraded => {
+                install(&scene.program);
+                scene.world.json(&["stop"]);
+            }
+            Mishap::Restored => {
+                let archive = scene.world.path().join("all.backup");
+                drop(std::fs::remove_file(&archive));
+                let archive = archive.to_str().unwrap();
+                scene.world.json(&["backup", archive]);
+                scene.world.json(&["restore", archive, "--replace"]);
+            }
+        }
+    }
+}
+
+/// Nobody touches the agent: whatever happens to the daemon, its next call works, and the one after that.
+async fn keeps_its_tools(by: Way) {
+    let scene = Scene::new();
+    let desk = scene.desk(Agent::Claude, by).await;
+    let terminal = desk.sit().await;
+    terminal.offers(&scene.model, SERVER, "echo").await;
+    for mishap in [
+        Mishap::Killed,
+        Mishap::Upgraded,
+        Mishap::Restored,
+        Mishap::Killed,
+    ] {
+        mishap.happens(&scene);
+        for turn in ["first", "second"] {
+            let number = scene.model.log().len();
+            let prompt = format!(
+                "call {SERVER} echo {{\"message\": \"{mishap:?} {turn} {number}\"}}\nsay {{{{1}}}}"
+            );
+            let said = terminal.ask(&scene.model, &prompt).await;
+            let echo = format!("Echo: {mishap:?} {turn} {number}");
+            assert!(
+                said.contains(&echo),
+                "{by:?}: {said}\n{}",
+                terminal.screen()
+            );
+        }
+    }
+    confirm(Agent::Claude, by, MISHAPS, "listed; 8 calls, 8 answers");
+}
+
+#[tokio::test]
+async fn d40_claude_behind_connect_keeps_its_tools_over_kill_9_upgrade_and_restore() {
+    keeps_its_tools(Way::Connect).await;
+}
+
+#[tokio::test]
+async fn d40_claude_behind_run_keeps_its_tools_over_kill_9_upgrade_and_restore() {
+    keeps_its_tools(Way::Run).await;
 }
