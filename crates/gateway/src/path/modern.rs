@@ -112,7 +112,7 @@ fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
     if meta::version(request.params).is_none() {
         return Err(unclaimed(agent, request, stdio.is_some()));
     }
-    let declared = declared::declared(request.params)?;
+    let declared = declared::read(request.params)?;
     let version = meta::version(request.params).and_then(Value::as_str);
     let version = version.unwrap_or_default();
     if stdio.is_none() {
