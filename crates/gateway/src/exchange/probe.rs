@@ -16,10 +16,8 @@ use crate::message::outgoing::Outgoing;
 use crate::state::directory::Directory;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
-use crate::text::envelope;
 use crate::text::era::Era;
-use crate::text::meta;
-use crate::text::protocol;
+use crate::text::{envelope, meta, protocol};
 use crate::upstream::{Exchange, LONGEST_PAUSE};
 
 /// Pages of a list that are followed; an honest server has fewer.
