@@ -1,10 +1,11 @@
 //! The command line: global options and the list of commands. Each family has its own file.
 
-use std::path::PathBuf;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use clap::{ArgAction, Args, Parser, Subcommand};
-
-use crate::terminal::ColorWhen;
+use crate::context::{Context, Global};
+use crate::environment::Environment;
+use crate::failure::Outcome;
+use crate::terminal::Output;
 use crate::{command, environment, exit};
 
 /// Stands between AI agents and the MCP servers they call: every call is judged by a policy,
@@ -26,43 +27,6 @@ pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options of every command; they may stand before or after it.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Global {
-    /// Data directory [env: PROVOST_DATA]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        help_heading = "Global options"
-    )]
-    pub(crate) data: Option<PathBuf>,
-    /// Configuration directory, holds the key [env: PROVOST_CONFIG]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        help_heading = "Global options"
-    )]
-    pub(crate) config_dir: Option<PathBuf>,
-    /// Print JSON, on stdout the result and on stderr the error
-    #[arg(long, global = true, help_heading = "Global options")]
-    pub(crate) json: bool,
-    /// When to use colours [env: NO_COLOR, CLICOLOR_FORCE]
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        value_name = "WHEN",
-        default_value_t,
-        help_heading = "Global options"
-    )]
-    pub(crate) color: ColorWhen,
-    /// Say more; twice for still more [env: PROVOST_LOG]
-    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
-    pub(crate) verbose: u8,
 }
 
 /// The commands.
@@ -116,6 +80,38 @@ pub(crate) enum Command {
     /// A small MCP server over stdio, for demonstrations
     #[command(hide = true)]
     SampleServer(command::sample_server::SampleServer),
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: Arguments, environment: Environment) -> Outcome {
+    let output = Output::new(arguments.global.json);
+    let context = Context {
+        global: arguments.global,
+        environment,
+        output,
+    };
+    match arguments.command {
+        Command::Up(up) => up.run(&context),
+        Command::Run(run) => run.run(&context),
+        Command::Connect(connect) => connect.run(&context),
+        Command::Status(status) => status.run(&context),
+        Command::Stop(stop) => stop.run(&context),
+        Command::Server(server) => server.run(&context),
+        Command::Policy(policy) => policy.run(&context),
+        Command::Grant(grant) => grant.run(&context),
+        Command::Log(log) => log.run(&context),
+        Command::Audit(audit) => audit.run(&context),
+        Command::Backup(backup) => backup.run(&context),
+        Command::Restore(restore) => restore.run(&context),
+        Command::Key(key) => key.run(&context),
+        Command::Metrics(metrics) => metrics.run(&context),
+        Command::Doctor(doctor) => doctor.run(&context),
+        Command::Demo(demo) => demo.run(&context),
+        Command::Completions(completions) => completions.run(&context, Arguments::command()),
+        Command::Names(names) => names.run(&context, Arguments::command()),
+        Command::Daemon(daemon) => daemon.run(&context),
+        Command::SampleServer(server) => server.run(),
+    }
 }
 
 fn after_help() -> String {

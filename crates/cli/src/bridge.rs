@@ -1,11 +1,14 @@
 //! The agent's side of the agent socket: hello, then JSON-RPC lines in both directions.
 
+mod arrival;
+mod conversation;
 mod hello;
+mod lines;
 mod pump;
 mod session;
 mod watch;
 
 pub(crate) use hello::{Child, Hello, MAX_LINE, RunHello, RunUpstream, Welcome, read_line};
 pub(crate) use pump::{Ending, pump};
-pub(crate) use session::{open_session, send_policy};
+pub(crate) use session::Sessions;
 pub(crate) use watch::PolicyWatch;

@@ -1,52 +1,17 @@
 //! Exit codes: the one table that scripts may rely on.
 
-use serde::{Deserialize, Serialize};
+use provost_admin::FailureKind;
 
-/// What kind of ending a command had; scripts see it as the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    /// 1: the request was understood and refused, or a check failed.
-    Refused,
-    /// 2: the command line or the configuration is wrong.
-    Usage,
-    /// 3: a thing that was named does not exist.
-    NotFound,
-    /// 4: it exists already, or somebody else holds it.
-    Conflict,
-    /// 5: a daemon, a server, a disk or a file cannot be reached.
-    Unavailable,
-    /// 6: stored data is damaged.
-    Damaged,
-    /// 70: a defect of Provost itself.
-    Internal,
-}
-
-impl Kind {
-    /// The exit code of this kind.
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Kind::Refused => 1,
-            Kind::Usage => 2,
-            Kind::NotFound => 3,
-            Kind::Conflict => 4,
-            Kind::Unavailable => 5,
-            Kind::Damaged => 6,
-            Kind::Internal => 70,
-        }
-    }
-
-    /// The word for this kind in `--json` errors.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Kind::Refused => "refused",
-            Kind::Usage => "usage",
-            Kind::NotFound => "not_found",
-            Kind::Conflict => "conflict",
-            Kind::Unavailable => "unavailable",
-            Kind::Damaged => "damaged",
-            Kind::Internal => "internal",
-        }
+/// The exit code of this kind of failure.
+pub(crate) fn code(kind: FailureKind) -> u8 {
+    match kind {
+        FailureKind::Refused => 1,
+        FailureKind::Usage => 2,
+        FailureKind::NotFound => 3,
+        FailureKind::Conflict => 4,
+        FailureKind::Unavailable => 5,
+        FailureKind::Damaged => 6,
+        FailureKind::Internal => 70,
     }
 }
 

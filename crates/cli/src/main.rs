@@ -1,14 +1,14 @@
 //! The binary `provost`: main, arguments, environment, exit codes; wires the rooms together.
 //!
-//! Nothing here decides about a call. Commands turn into requests, requests are executed by the
-//! store (through the daemon when one runs), and answers are shown.
+//! Nothing here decides about a call. Commands turn into requests of `provost-admin`, which the
+//! daemon executes when one runs, and answers are shown.
 
 mod admin;
 mod arguments;
 mod bridge;
 mod command;
+mod context;
 mod daemon;
-mod demo;
 mod diagnostics;
 mod environment;
 mod exit;
@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use provost_admin::FailureKind;
 
 use crate::arguments::Arguments;
 use crate::environment::Environment;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     };
     arguments.global.color.install();
     let json = arguments.global.json;
-    match command::run(arguments, Environment::read()) {
+    match arguments::run(arguments, Environment::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure, json),
     }
@@ -52,8 +53,12 @@ fn main() -> ExitCode {
 
 fn report(failure: &Failure, json: bool) -> ExitCode {
     // Nobody is left to tell when stderr is closed.
-    drop(failure.print(&mut anstream::stderr().lock(), json));
-    ExitCode::from(failure.kind.code())
+    drop(failure::print(
+        failure,
+        &mut anstream::stderr().lock(),
+        json,
+    ));
+    ExitCode::from(exit::code(failure.kind))
 }
 
 /// Help and version go to stdout; a wrong command line goes to stderr, as JSON when asked for.
@@ -94,5 +99,5 @@ fn usage(error: &clap::Error) -> ExitCode {
         // Nobody is left to tell when stderr is closed.
         drop(separator::print(&mut anstream::stderr().lock(), &advice));
     }
-    ExitCode::from(exit::Kind::Usage.code())
+    ExitCode::from(exit::code(FailureKind::Usage))
 }

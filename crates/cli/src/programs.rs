@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::admin::Transport;
+use provost_admin::Transport;
 
 /// Where a program is: a path seen from `directory`, or a name looked up in `search`.
 pub(crate) fn find(program: &str, directory: &Path, search: Option<&OsStr>) -> Option<PathBuf> {

@@ -1,18 +1,12 @@
 //! Times as people write them: `10m`, `2h`, `2026-11-20`, RFC 3339.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-
-/// Microseconds since the Unix epoch.
-pub(crate) type Micros = u64;
-
-/// A moment, in JSON as RFC 3339 in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Time(pub(crate) Micros);
+use provost_admin::{Micros, Time, micros};
+use provost_policy::duration::{self, Unit};
 
 /// Reads a moment in the past: a length of time ago, a local date, or RFC 3339.
 pub(crate) fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
-    if let Some(length) = parse_length(text) {
+    if let Some(length) = duration::parse(text, UNITS) {
         return Ok(now.saturating_sub(length));
     }
     if let Ok(moment) = text.parse::<Timestamp>() {
@@ -29,16 +23,16 @@ pub(crate) fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
 
 /// Reads how long something shall live: `45m`, `12h`, `30d`, `2w`.
 pub(crate) fn parse_lifetime(text: &str) -> Result<Micros, String> {
-    parse_length(text)
+    duration::parse(text, UNITS)
         .filter(|length| *length > 0)
         .ok_or_else(|| "expected a length such as `45m`, `12h`, `30d` or `2w`".into())
 }
 
 /// Prints a moment in local time, to the second.
-pub(crate) fn show_local(Time(at): Time) -> String {
+pub(crate) fn show_local(time: Time) -> String {
     let local = |moment: Timestamp| moment.to_zoned(TimeZone::system());
-    timestamp(at).map_or_else(
-        || at.to_string(),
+    time.timestamp().map_or_else(
+        || time.0.to_string(),
         |moment| local(moment).strftime("%Y-%m-%d %H:%M:%S").to_string(),
     )
 }
@@ -55,53 +49,14 @@ pub(crate) fn now() -> Micros {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn timestamp(at: Micros) -> Option<Timestamp> {
-    Timestamp::from_microsecond(i64::try_from(at).ok()?).ok()
-}
-
-// === impl Time ===
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match timestamp(self.0) {
-            Some(moment) => to.collect_str(&moment),
-            None => Err(ser::Error::custom("a moment beyond the calendar")),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let moment: Timestamp = text.parse().map_err(de::Error::custom)?;
-        micros(moment).map(Time).map_err(de::Error::custom)
-    }
-}
-
-fn micros(moment: Timestamp) -> Result<Micros, String> {
-    u64::try_from(moment.as_microsecond()).map_err(|_| "that is before 1970".into())
-}
-
-fn parse_length(text: &str) -> Option<Micros> {
-    let unit = text.chars().last()?;
-    let digits = text.strip_suffix(unit)?;
-    let seconds: u64 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 604_800,
-        _ => return None,
-    };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(seconds)?
-        .checked_mul(1_000_000)
-}
+/// The units of a length that is typed.
+const UNITS: &[Unit] = &[
+    Unit::Week,
+    Unit::Day,
+    Unit::Hour,
+    Unit::Minute,
+    Unit::Second,
+];
 
 #[cfg(test)]
 mod tests {
@@ -148,13 +103,5 @@ mod tests {
         }
         assert!(parse_lifetime("0d").is_err());
         assert_eq!(parse_lifetime("30d").unwrap(), 30 * 86_400 * 1_000_000);
-    }
-
-    #[test]
-    fn d51_moments_in_json_are_rfc_3339_and_come_back_whole() {
-        let time = Time(1_795_168_800_123_456);
-        let text = serde_json::to_string(&time).unwrap();
-        assert_eq!(text, "\"2026-11-20T10:00:00.123456Z\"");
-        assert_eq!(serde_json::from_str::<Time>(&text).unwrap(), time);
     }
 }

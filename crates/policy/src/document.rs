@@ -1,28 +1,21 @@
-//! The policy language, version 1: reading, checking and printing documents.
+//! The policy language, version 1: its parts, and reading and checking documents.
 
 mod check;
 mod diagnostic;
-pub(crate) mod literal;
-mod not_json;
-mod offer;
-pub(crate) mod parts;
-pub(crate) mod place;
-mod print;
+mod literal;
+mod named_keys;
+pub mod parts;
+mod place;
 mod read;
 mod read_limits;
 pub(crate) mod rules;
-mod schema;
-mod shape;
-mod unused;
-mod warn;
 
-pub(crate) use diagnostic::did_you_mean;
-pub use diagnostic::{Diagnostic, Severity};
-pub use offer::Offer;
-pub(crate) use place::in_words;
-pub(crate) use read_limits::window_words;
+pub use diagnostic::{Diagnostic, Severity, did_you_mean};
+pub use literal::Literal;
+pub use place::{escape_pointer, in_words};
 
 use crate::json::Folder;
+use crate::limit::RuleId;
 use crate::method::{MethodKind, method_kind};
 use crate::text::Text;
 use parts::{Body, Posture};
@@ -49,26 +42,6 @@ impl Policy {
             body,
             rules,
         })
-    }
-
-    /// The document in its canonical form, with a line break at the end.
-    /// Reading it gives the same policy, and printing that the same text.
-    pub fn to_json(&self) -> String {
-        let mut text = print::document(&self.body).to_pretty();
-        text.push('\n');
-        text
-    }
-
-    /// The JSON Schema (draft 2020-12) of the language.
-    pub fn schema() -> serde_json::Value {
-        schema::schema()
-    }
-
-    /// What works, but perhaps not as meant: rules that an agent can get past,
-    /// that are never reached, or that name tools and arguments which the
-    /// server (given its `offer`) does not have.
-    pub fn warnings(&self, offer: Option<&Offer>) -> Vec<Diagnostic> {
-        warn::warnings(self, offer)
     }
 
     /// The document as it was written.
@@ -116,10 +89,39 @@ impl Policy {
     /// Whether a rule for the tool names this top-level key of the arguments.
     pub fn names_key(&self, tool: &str, key: &str) -> bool {
         let of_tool = match self.rules.standing(tool, &mut Folder::default()) {
-            Standing::Listed(block) => block.rules.shape.names_key(key),
+            Standing::Listed(block) => block.rules.named_keys.names_key(key),
             Standing::Hidden | Standing::Lookalike | Standing::Unlisted | Standing::Open => false,
         };
-        of_tool || self.rules.all_tools.shape.names_key(key)
+        of_tool || self.rules.all_tools.named_keys.names_key(key)
+    }
+
+    /// The document by its parts.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The key in `tools` that decides about calls of the tool.
+    pub fn deciding_key(&self, tool: &str, folder: &mut Folder) -> Option<&Text> {
+        match self.rules.standing(tool, folder) {
+            Standing::Listed(block) => Some(&block.key),
+            Standing::Hidden | Standing::Lookalike | Standing::Unlisted | Standing::Open => None,
+        }
+    }
+
+    /// The counters that a call of the tool charges, each with its limit.
+    pub fn counters_of(&self, tool: &str, folder: &mut Folder) -> Vec<(&Text, &RuleId)> {
+        let of_tool = match self.rules.standing(tool, folder) {
+            Standing::Listed(block) => block.rules.limits.as_slice(),
+            Standing::Open => &[],
+            Standing::Hidden | Standing::Lookalike | Standing::Unlisted => return Vec::new(),
+        };
+        let limits = of_tool.iter().chain(&self.rules.all_tools.limits);
+        limits.map(|limit| (&limit.counter, &limit.id)).collect()
+    }
+
+    /// All counters, each with every limit of it; those of tools first.
+    pub fn counters(&self) -> impl Iterator<Item = (&Text, &RuleId)> {
+        self.rules.limits().map(|limit| (&limit.counter, &limit.id))
     }
 
     pub(crate) fn rules(&self) -> &Rules {

@@ -5,7 +5,7 @@ use crate::text::Text;
 
 /// A pattern in which only `*` is special: it stands for any text, also none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob {
+pub struct Glob {
     text: Text,
     folded: Text,
     literals: usize,
@@ -13,7 +13,7 @@ pub(crate) struct Glob {
 
 /// A list of names and globs, ready to be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Names {
+pub struct Names {
     written: Vec<Text>,
     exact: std::collections::HashSet<Text>,
     globs: Vec<Glob>,
@@ -23,7 +23,7 @@ pub(crate) struct Names {
 
 impl Glob {
     /// `None` when the text has no `*` and so is a plain name.
-    pub(crate) fn new(text: &Text) -> Option<Self> {
+    pub fn new(text: &Text) -> Option<Self> {
         text.contains('*').then(|| Self {
             text: text.clone(),
             folded: Text::from(fold(text).as_ref()),
@@ -37,7 +37,7 @@ impl Glob {
     }
 
     /// Whether it covers the name.
-    pub(crate) fn matches(&self, name: &str) -> bool {
+    pub fn matches(&self, name: &str) -> bool {
         covers(self.text.as_bytes(), name.as_bytes())
     }
 
@@ -75,11 +75,12 @@ impl Names {
     }
 
     /// The list as it was written.
-    pub(crate) fn written(&self) -> &[Text] {
+    pub fn written(&self) -> &[Text] {
         &self.written
     }
 
-    pub(crate) fn matches(&self, name: &str) -> bool {
+    /// Whether the list has the name, or a glob that covers it.
+    pub fn matches(&self, name: &str) -> bool {
         self.exact.contains(name) || self.globs.iter().any(|glob| glob.matches(name))
     }
 

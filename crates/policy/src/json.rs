@@ -18,7 +18,7 @@ pub(crate) use fold::fold;
 pub use fold::{Folder, KeyProblem, TooMuchToFold};
 pub use known::KnownNames;
 pub use reader::read;
-pub(crate) use reader::read_collecting;
+pub use reader::read_collecting;
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

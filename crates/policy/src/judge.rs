@@ -10,7 +10,7 @@ use crate::amount::Amount;
 use crate::call::{Call, Caller};
 use crate::document::Policy;
 use crate::document::parts::{Action, Condition, Scope};
-use crate::document::rules::{Block, Increment, Limit, Rule, RuleSet, Rules, Standing};
+use crate::document::rules::{Block, Increment, LimitRule, Rule, RuleSet, Rules, Standing};
 use crate::json::{Kind, Value};
 use crate::lengths;
 use crate::limit::{Charge, CounterId, PolicyRef, RuleId};
@@ -19,8 +19,8 @@ use crate::path::{Outcome, Over};
 use crate::text::Text;
 use crate::work::Work;
 
-pub use trail::Finding;
-pub(crate) use trail::{Looked, Step, Trail};
+use trail::Trail;
+pub use trail::{Finding, Look, Looked, Step};
 
 /// A policy that binds a call: the caller's own, or an ancestor's.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +100,19 @@ pub fn judge_within(
     judge_with(chain, call, caller, work, &mut Trail::off())
 }
 
-pub(crate) fn judge_with(
+/// The same without a budget, with every rule that was looked at on the way:
+/// policy by policy, the caller's own first. The values of arguments are in it.
+pub fn judge_aloud(
+    chain: &[Enforced<'_>],
+    call: &Call<'_>,
+    caller: &Caller,
+) -> (Verdict, Vec<Looked>) {
+    let mut trail = Trail::on();
+    let verdict = judge_with(chain, call, caller, &mut Work::default(), &mut trail);
+    (verdict, trail.into_looked())
+}
+
+fn judge_with(
     chain: &[Enforced<'_>],
     call: &Call<'_>,
     caller: &Caller,
@@ -306,7 +318,7 @@ fn only_exact_keys<'r>(
     };
     let distinct = work.names.distinct_keys(arguments);
     distinct
-        .and_then(|()| sets.try_for_each(|set| set.shape.exact_keys(arguments, work)))
+        .and_then(|()| sets.try_for_each(|set| set.named_keys.exact_keys(arguments, work)))
         .map_err(|problem| No::new(&RuleId::ENVELOPE, message::keys(&problem)))
 }
 
@@ -388,7 +400,7 @@ fn first_that_fails<'r>(
 }
 
 fn charge(
-    limit: &Limit,
+    limit: &LimitRule,
     enforced: &Enforced<'_>,
     call: &Call<'_>,
     caller: &Caller,

@@ -36,7 +36,7 @@ pub fn is_tool_name(name: &str) -> bool {
 }
 
 /// Whether a text can be a part of the name of a tool.
-pub(crate) fn stands_in_tool_name(part: &str) -> bool {
+pub fn stands_in_tool_name(part: &str) -> bool {
     !part.contains("..") && !part.contains('/') && !part.contains(char::is_control)
 }
 

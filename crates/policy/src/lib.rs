@@ -2,12 +2,10 @@
 
 pub mod amount;
 pub mod call;
-pub mod cases;
 pub mod decimal;
 pub mod document;
-pub mod explain;
-mod glob;
-pub mod import;
+pub mod duration;
+pub mod glob;
 pub mod invisible;
 pub mod json;
 pub mod judge;
@@ -15,11 +13,11 @@ pub mod ledger;
 pub mod lengths;
 pub mod limit;
 pub mod method;
-mod operator;
-mod path;
+pub mod operator;
+pub mod path;
 pub mod text;
+pub mod words;
 mod work;
-mod yaml;
 
 pub use amount::Amount;
 pub use call::{Call, Caller, Moment};

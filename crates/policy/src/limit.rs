@@ -5,7 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use crate::amount::{Amount, AmountError};
+use crate::duration::Unit;
 use crate::text::Text;
+use crate::words::{Word, words};
 
 /// Which counter: editing a limit's `max` keeps its history, anything here
 /// starts a new one.
@@ -33,31 +35,51 @@ pub enum Window {
     Concurrent,
 }
 
-/// Where windows begin.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Alignment {
-    /// Never more than `max` in any interval of that length.
-    #[default]
-    Sliding,
-    /// UTC minutes, hours or days.
-    Calendar,
+words! {
+    /// The windows that have a name, and those that a calendar can align.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Period {
+        /// 60 seconds.
+        Minute = "minute",
+        /// 60 minutes.
+        Hour = "hour",
+        /// 24 hours, in a calendar those of UTC.
+        Day = "day",
+    }
 }
 
-/// When quota comes back.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum RefundRule {
-    /// Only when no byte of the call went upstream.
-    #[default]
-    NotSent,
-    /// Also when the upstream answered with an error.
-    Failed,
+words! {
+    /// Where windows begin.
+    #[derive(
+        Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+    )]
+    #[serde(rename_all = "snake_case")]
+    pub enum Alignment {
+        /// Never more than `max` in any interval of that length.
+        #[default]
+        Sliding = "sliding",
+        /// UTC minutes, hours or days.
+        Calendar = "calendar",
+    }
 }
+
+words! {
+    /// When quota comes back.
+    #[derive(
+        Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+    )]
+    #[serde(rename_all = "snake_case")]
+    pub enum RefundRule {
+        /// Only when no byte of the call went upstream.
+        #[default]
+        NotSent = "not_sent",
+        /// Also when the upstream answered with an error.
+        Failed = "failed",
+    }
+}
+
+/// The units in which a window's length may be written.
+pub const WINDOW_UNITS: &[Unit] = &[Unit::Second, Unit::Minute, Unit::Hour, Unit::Day];
 
 /// What one call uses of one counter. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +113,36 @@ pub struct PolicyRef {
     pub version: u32,
     /// The grant it is enforced for: the caller's, or an ancestor's.
     pub grant: Text,
+}
+
+// === impl Period ===
+
+impl Period {
+    /// How long it is.
+    ///
+    /// INVARIANT: a period is a plain length that divides the wall clock, and
+    /// its counter is known by that length alone (`CounterId`). That is right
+    /// for these three: `hour` and `60m` may share a counter, and both begin
+    /// with the hour. It is wrong for a week, which would begin on Thursdays,
+    /// as 1 January 1970 did, and share its counter with `7d`; and a month has
+    /// no length. Such a period needs a variant of [`Window`] of its own, so
+    /// that counters and journal tell it apart, and a start that
+    /// `ledger/calendar.rs` knows.
+    pub const fn micros(self) -> u64 {
+        match self {
+            Self::Minute => Unit::Minute.micros(),
+            Self::Hour => Unit::Hour.micros(),
+            Self::Day => Unit::Day.micros(),
+        }
+    }
+
+    /// The period of that length.
+    pub fn of(micros: u64) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|period| period.micros() == micros)
+    }
 }
 
 // === impl RuleId ===

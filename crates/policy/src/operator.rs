@@ -8,44 +8,82 @@ mod pattern;
 mod under;
 
 use crate::decimal::Decimal;
-use crate::document::literal::Literal;
+use crate::document::Literal;
 use crate::json::{Kind, Value};
 use crate::path::{Outcome, Reason};
+use crate::words::{Word, words};
 use crate::work::{Exhausted, TOO_MUCH, Work};
 
-pub(crate) use pattern::{Costly, Pattern};
+pub use pattern::Costly;
+pub(crate) use pattern::Pattern;
 
-/// The operators by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Operator {
-    Eq,
-    Neq,
-    In,
-    NotIn,
-    Lt,
-    Lte,
-    Gt,
-    Gte,
-    Regex,
-    Contains,
-    Exists,
-    Under,
-    HostIn,
-    ArgvIn,
+words! {
+    /// The operators.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum Operator {
+        /// Equal.
+        Eq = "eq",
+        /// Not equal.
+        Neq = "neq",
+        /// Equal to one of a list.
+        In = "in",
+        /// Equal to none of a list.
+        NotIn = "not_in",
+        /// Less.
+        Lt = "lt",
+        /// Less or equal.
+        Lte = "lte",
+        /// Greater.
+        Gt = "gt",
+        /// Greater or equal.
+        Gte = "gte",
+        /// A pattern is found anywhere in the text.
+        Regex = "regex",
+        /// Part of a text, or element of a list.
+        Contains = "contains",
+        /// Present and not null, or the opposite.
+        Exists = "exists",
+        /// A path inside one of these directories.
+        Under = "under",
+        /// A URL of one of these hosts.
+        HostIn = "host_in",
+        /// A command that begins with one of these.
+        ArgvIn = "argv_in",
+    }
+}
+
+/// What a policy gives an operator as its value. Reading, the schema and the
+/// warnings all go by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueForm {
+    /// Any JSON value.
+    Any,
+    /// A list of any values.
+    List,
+    /// A number.
+    Number,
+    /// Text with a pattern in it.
+    Pattern,
+    /// `true` or `false`.
+    Bool,
+    /// A list of texts.
+    Texts,
+    /// A list of commands, each as text or as a list of words.
+    Commands,
 }
 
 /// An operator with its value, ready to be asked.
 #[derive(Debug, Clone)]
-pub(crate) enum Test {
-    Equal(Literal),
-    NotEqual(Literal),
+pub(crate) enum Matcher {
+    Eq(Literal),
+    Neq(Literal),
     In(Vec<Literal>),
     NotIn(Vec<Literal>),
-    Less(String),
-    LessOrEqual(String),
-    Greater(String),
-    GreaterOrEqual(String),
-    Matches(Pattern),
+    Lt(String),
+    Lte(String),
+    Gt(String),
+    Gte(String),
+    Regex(Pattern),
     Contains(Literal),
     Exists(bool),
     Under(under::Roots),
@@ -75,54 +113,60 @@ pub(crate) type Asked = Result<Answer, Exhausted>;
 // === impl Operator ===
 
 impl Operator {
-    pub(crate) const ALL: [(Self, &'static str); 14] = [
-        (Self::Eq, "eq"),
-        (Self::Neq, "neq"),
-        (Self::In, "in"),
-        (Self::NotIn, "not_in"),
-        (Self::Lt, "lt"),
-        (Self::Lte, "lte"),
-        (Self::Gt, "gt"),
-        (Self::Gte, "gte"),
-        (Self::Regex, "regex"),
-        (Self::Contains, "contains"),
-        (Self::Exists, "exists"),
-        (Self::Under, "under"),
-        (Self::HostIn, "host_in"),
-        (Self::ArgvIn, "argv_in"),
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(operator, _)| *operator == self)
-            .map_or("", |(_, name)| name)
+    /// What form its value has.
+    pub fn value_form(self) -> ValueForm {
+        match self {
+            Self::Eq | Self::Neq | Self::Contains => ValueForm::Any,
+            Self::In | Self::NotIn => ValueForm::List,
+            Self::Lt | Self::Lte | Self::Gt | Self::Gte => ValueForm::Number,
+            Self::Regex => ValueForm::Pattern,
+            Self::Exists => ValueForm::Bool,
+            Self::Under | Self::HostIn => ValueForm::Texts,
+            Self::ArgvIn => ValueForm::Commands,
+        }
     }
 }
 
-// === impl Test ===
+// === impl ValueForm ===
 
-impl Test {
+impl ValueForm {
+    /// In words that follow "needs".
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Any => "a value",
+            Self::List => "a list",
+            Self::Number => "a number",
+            Self::Pattern => "a pattern as text",
+            Self::Bool => "`true` or `false`",
+            Self::Texts => "a list of texts",
+            Self::Commands => "a list of commands",
+        }
+    }
+}
+
+// === impl Matcher ===
+
+impl Matcher {
     /// Checks a policy's value and makes it ready.
     pub(crate) fn new(operator: Operator, value: &Literal) -> Result<Self, BadValue> {
         Ok(match operator {
-            Operator::Eq => Self::Equal(value.clone()),
-            Operator::Neq => Self::NotEqual(value.clone()),
+            Operator::Eq => Self::Eq(value.clone()),
+            Operator::Neq => Self::Neq(value.clone()),
             Operator::In => Self::In(list(operator, value)?),
             Operator::NotIn => Self::NotIn(list(operator, value)?),
-            Operator::Lt => Self::Less(number(operator, value)?),
-            Operator::Lte => Self::LessOrEqual(number(operator, value)?),
-            Operator::Gt => Self::Greater(number(operator, value)?),
-            Operator::Gte => Self::GreaterOrEqual(number(operator, value)?),
-            Operator::Regex => Self::Matches(regex(value)?),
+            Operator::Lt => Self::Lt(number(operator, value)?),
+            Operator::Lte => Self::Lte(number(operator, value)?),
+            Operator::Gt => Self::Gt(number(operator, value)?),
+            Operator::Gte => Self::Gte(number(operator, value)?),
+            Operator::Regex => Self::Regex(regex(operator, value)?),
             Operator::Contains => Self::Contains(value.clone()),
             Operator::Exists => match value {
                 Literal::Bool(wanted) => Self::Exists(*wanted),
-                _ => return Err(bad(operator, "`true` or `false`")),
+                _ => return Err(bad(operator)),
             },
             Operator::Under => Self::Under(under::Roots::new(&strings(operator, value)?)?),
             Operator::HostIn => Self::HostIn(host_in::Hosts::new(&strings(operator, value)?)?),
-            Operator::ArgvIn => Self::ArgvIn(argv_in::Prefixes::new(value)?),
+            Operator::ArgvIn => Self::ArgvIn(argv_in::Prefixes::new(operator, value)?),
         })
     }
 
@@ -152,17 +196,15 @@ impl Test {
 
     fn answer(&self, value: Value<'_>, work: &mut Work) -> Asked {
         match self {
-            Self::Equal(literal) => compare::equal(value, literal, work),
-            Self::NotEqual(literal) => compare::equal(value, literal, work).map(Answer::negated),
+            Self::Eq(literal) => compare::equal(value, literal, work),
+            Self::Neq(literal) => compare::equal(value, literal, work).map(Answer::negated),
             Self::In(list) => compare::among(value, list, work),
             Self::NotIn(list) => compare::among(value, list, work).map(Answer::negated),
-            Self::Less(limit) => compare::ordered(value, limit, |order| order.is_lt(), work),
-            Self::LessOrEqual(limit) => compare::ordered(value, limit, |order| order.is_le(), work),
-            Self::Greater(limit) => compare::ordered(value, limit, |order| order.is_gt(), work),
-            Self::GreaterOrEqual(limit) => {
-                compare::ordered(value, limit, |order| order.is_ge(), work)
-            }
-            Self::Matches(pattern) => on_text(value, work, |text, work| pattern.ask(text, work)),
+            Self::Lt(limit) => compare::ordered(value, limit, |order| order.is_lt(), work),
+            Self::Lte(limit) => compare::ordered(value, limit, |order| order.is_le(), work),
+            Self::Gt(limit) => compare::ordered(value, limit, |order| order.is_gt(), work),
+            Self::Gte(limit) => compare::ordered(value, limit, |order| order.is_ge(), work),
+            Self::Regex(pattern) => on_text(value, work, |text, work| pattern.ask(text, work)),
             Self::Contains(literal) => compare::contains(value, literal, work),
             Self::Exists(wanted) => Ok(yes_if(value.is_null() != *wanted)),
             Self::Under(roots) => on_text(value, work, |text, work| roots.ask(text, work)),
@@ -203,7 +245,11 @@ fn fold_cost(text: &str) -> usize {
     }
 }
 
-fn bad(operator: Operator, needed: &str) -> BadValue {
+fn bad(operator: Operator) -> BadValue {
+    needs(operator, operator.value_form().in_words())
+}
+
+fn needs(operator: Operator, needed: &str) -> BadValue {
     BadValue {
         message: format!("`{}` needs {needed}", operator.name()),
         hint: None,
@@ -213,40 +259,39 @@ fn bad(operator: Operator, needed: &str) -> BadValue {
 fn list(operator: Operator, value: &Literal) -> Result<Vec<Literal>, BadValue> {
     match value {
         Literal::Array(elements) => Ok(elements.clone()),
-        _ => Err(bad(operator, "a list")),
+        _ => Err(bad(operator)),
     }
 }
 
 fn number(operator: Operator, value: &Literal) -> Result<String, BadValue> {
     match value {
         Literal::Number(text) if Decimal::parse(text).is_some() => Ok(text.clone()),
-        Literal::Number(_) => Err(bad(operator, "a number with a smaller exponent")),
+        Literal::Number(_) => Err(needs(operator, "a number with a smaller exponent")),
         Literal::String(text) if Decimal::parse(text).is_some() => Err(BadValue {
             hint: Some("write the number without quotes"),
-            ..bad(operator, "a number")
+            ..bad(operator)
         }),
-        _ => Err(bad(operator, "a number")),
+        _ => Err(bad(operator)),
     }
 }
 
 fn strings(operator: Operator, value: &Literal) -> Result<Vec<String>, BadValue> {
-    let needed = || bad(operator, "a list of texts");
     let Literal::Array(elements) = value else {
-        return Err(needed());
+        return Err(bad(operator));
     };
     elements
         .iter()
         .map(|element| match element {
             Literal::String(text) => Ok(text.clone()),
-            _ => Err(needed()),
+            _ => Err(bad(operator)),
         })
         .collect()
 }
 
-fn regex(value: &Literal) -> Result<Pattern, BadValue> {
+fn regex(operator: Operator, value: &Literal) -> Result<Pattern, BadValue> {
     match value {
         Literal::String(pattern) => Pattern::new(pattern),
-        _ => Err(bad(Operator::Regex, "a pattern as text")),
+        _ => Err(bad(operator)),
     }
 }
 

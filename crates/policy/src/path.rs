@@ -8,16 +8,19 @@ use crate::work::{TOO_MUCH, Work};
 
 /// A path such as `args.items[*].price`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Path {
+pub struct Path {
     text: Text,
     steps: Vec<Step>,
 }
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
+    /// Into the member of that name.
     Key(Text),
+    /// Into the element at that place.
     Index(u32),
+    /// Into every element.
     Every,
 }
 
@@ -55,7 +58,7 @@ const MOST_STEPS: usize = 64;
 
 impl Path {
     /// Reads a path; an error says what is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         let rest = text
             .strip_prefix("args.")
             .ok_or("a path begins with `args.`")?;
@@ -80,15 +83,18 @@ impl Path {
         })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    pub(crate) fn steps(&self) -> &[Step] {
+    /// Its steps below `args`.
+    pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    pub(crate) fn has_every(&self) -> bool {
+    /// Whether a step of it is `[*]`.
+    pub fn has_every(&self) -> bool {
         self.steps.contains(&Step::Every)
     }
 

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use provost_admin::WireSecret;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use crate::admin::WireSecret;
 use crate::failure::{Failure, Outcome};
 
 /// The longest first line: an environment and a policy fit easily.
@@ -27,6 +27,8 @@ pub(crate) enum Hello {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunHello {
+    /// What the person calls it: then this keys the counters, and not the policy's path and the upstream.
+    pub(crate) name: Option<String>,
     /// Where the policy file is: with the upstream it keys the counters.
     pub(crate) policy_path: PathBuf,
     /// Its text.

@@ -1,12 +1,16 @@
-//! Opening a session with the daemon, which may just be starting or just be leaving.
+//! Opening a session with the daemon, which may just be starting or just be leaving, and opening
+//! it again when the daemon is gone.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use provost_admin::{Reply, WireSecret};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 
 use super::hello::{Hello, MAX_LINE, Welcome, read_line};
-use crate::admin::{Reply, connect};
+use crate::admin::connect;
 use crate::daemon::{Signals, connect_or_start, end_at_once};
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
@@ -16,51 +20,110 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// How long to try again when a daemon leaves at the very moment it is asked.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Connects to the daemon of these places, which is started when there is none, and says hello.
-/// A signal ends the process, as it would without us.
-pub(crate) async fn open_session(
-    places: &Places,
-    hello: &Hello,
-    signals: &mut Signals,
-) -> Outcome<(BufReader<UnixStream>, Welcome)> {
-    tokio::select! {
-        opened = try_open(places, hello) => opened,
-        signal = signals.next() => end_at_once(signal),
+/// A connection to the daemon on which the agent's messages are expected.
+pub(crate) type Session = BufReader<UnixStream>;
+
+/// Opens the sessions of one agent, one after another.
+pub(crate) struct Sessions {
+    pub(crate) places: Places,
+    /// Who the agent is; the policy of a run is the one that was saved last. A std mutex: never
+    /// held across an await.
+    hello: Mutex<Hello>,
+    /// What allows to send a changed policy to the daemon that serves now.
+    run: watch::Sender<Option<WireSecret>>,
+}
+
+// === impl Sessions ===
+
+impl Sessions {
+    pub(crate) fn new(places: Places, hello: Hello) -> Self {
+        Sessions {
+            places,
+            hello: Mutex::new(hello),
+            run: watch::Sender::new(None),
+        }
+    }
+
+    /// The first session. A signal ends the process, as it would without us.
+    pub(crate) async fn first(&self, signals: &mut Signals) -> Outcome<Session> {
+        tokio::select! {
+            opened = self.open(tokio::time::Instant::now()) => opened,
+            signal = signals.next() => end_at_once(signal),
+        }
+    }
+
+    /// Connects to the daemon of these places, which is started when there is none, and says hello.
+    pub(super) async fn open(&self, not_before: tokio::time::Instant) -> Outcome<Session> {
+        tokio::time::sleep_until(not_before).await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stream = connect_or_start(&self.places, deadline).await?;
+            if let Some(session) = self.greet(stream).await? {
+                return Ok(session);
+            }
+            if Instant::now() >= deadline {
+                return Err(
+                    Failure::unavailable("the daemon went away again and again").hint(format!(
+                        "its log is `{}`",
+                        self.places.daemon_log().display()
+                    )),
+                );
+            }
+        }
+    }
+
+    /// The same, if there is a daemon.
+    pub(super) async fn open_if_there(
+        &self,
+        not_before: tokio::time::Instant,
+    ) -> Outcome<Option<Session>> {
+        tokio::time::sleep_until(not_before).await;
+        match connect(&self.places.agent_socket()).await? {
+            Some(stream) => self.greet(stream).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn greet(&self, stream: UnixStream) -> Outcome<Option<Session>> {
+        let line = line(&*self.hello.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let Some((session, welcome)) = greet(stream, &line).await? else {
+            return Ok(None);
+        };
+        self.run.send_replace(welcome.run);
+        Ok(Some(session))
+    }
+
+    /// A changed policy of a run: it goes to the daemon that serves the run, and to all that come
+    /// after it. Returns its version.
+    pub(crate) async fn change_policy(&self, text: String) -> Outcome<u32> {
+        if let Hello::Run(hello) = &mut *self.hello.lock().unwrap_or_else(PoisonError::into_inner) {
+            hello.policy.clone_from(&text);
+        }
+        let gone = || {
+            Failure::unavailable("there is no daemon at the moment")
+                .because("the changed policy takes effect as soon as there is one")
+        };
+        let run = self.run.borrow().clone().ok_or_else(gone)?;
+        let stream = connect(&self.places.agent_socket())
+            .await?
+            .ok_or_else(gone)?;
+        let hello = line(&Hello::Policy { run, text })?;
+        let (_, welcome) = greet(stream, &hello).await?.ok_or_else(gone)?;
+        Ok(welcome.version.unwrap_or_default())
     }
 }
 
-async fn try_open(places: &Places, hello: &Hello) -> Outcome<(BufReader<UnixStream>, Welcome)> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let stream = connect_or_start(places, deadline).await?;
-        if let Some(session) = greet(stream, hello).await? {
-            return Ok(session);
-        }
-        if Instant::now() >= deadline {
-            return Err(Failure::unavailable("the daemon went away again and again")
-                .hint(format!("its log is `{}`", places.daemon_log().display())));
-        }
-    }
-}
-
-/// Sends a changed policy of a run to the daemon that serves it.
-pub(crate) async fn send_policy(places: &Places, hello: &Hello) -> Outcome<Welcome> {
-    let gone =
-        || Failure::unavailable("the daemon went away; the changed policy was not taken over");
-    let stream = connect(&places.agent_socket()).await?.ok_or_else(gone)?;
-    Ok(greet(stream, hello).await?.ok_or_else(gone)?.1)
-}
-
-/// `None` when the daemon closed the connection without an answer: it was just leaving.
-async fn greet(
-    stream: UnixStream,
-    hello: &Hello,
-) -> Outcome<Option<(BufReader<UnixStream>, Welcome)>> {
+fn line(hello: &Hello) -> Outcome<Vec<u8>> {
     let mut line = serde_json::to_vec(hello)
         .map_err(|error| Failure::internal("cannot write the hello").because(error))?;
     line.push(b'\n');
+    Ok(line)
+}
+
+/// `None` when the daemon closed the connection without an answer: it was just leaving.
+async fn greet(stream: UnixStream, line: &[u8]) -> Outcome<Option<(Session, Welcome)>> {
     let mut stream = BufReader::new(stream);
-    if stream.write_all(&line).await.is_err() {
+    if stream.write_all(line).await.is_err() {
         return Ok(None);
     }
     let answer = tokio::time::timeout(ANSWER, read_line(&mut stream, MAX_LINE)).await;

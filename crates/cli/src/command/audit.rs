@@ -5,16 +5,13 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use provost_admin::{AuditExport, AuditFormat, AuditHead, AuditVerify, FailureKind as Kind, Reply};
 
-use super::{Context, unexpected};
-use crate::admin::{
-    Admin, AuditFormat, Reply, Request, Response, connect_admin, send, store_failure,
-};
-use crate::daemon::export_format;
-use crate::exit::Kind;
+use crate::admin::{Admin, connect_admin, here_export, send};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::runtime::block_on;
 use crate::terminal::{counted, escape, style};
@@ -55,10 +52,19 @@ pub(crate) struct Verify {
 pub(crate) struct Export {
     /// The format
     #[arg(long, value_enum, default_value = "jsonl")]
-    format: AuditFormat,
+    format: Format,
     /// The file to write; it must not exist [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+/// The format of an export
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// One JSON document per line
+    Jsonl,
+    /// Comma-separated values with a heading
+    Csv,
 }
 
 // === impl Audit ===
@@ -67,14 +73,11 @@ impl Audit {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         match self {
             Audit::Verify(verify) => verify.run(context),
-            Audit::Head => match context.admin()?.ask(Request::AuditHead)? {
-                Response::Head(head) => context
-                    .output
-                    .show(&serde_json::json!({ "head": head }), |out| {
-                        writeln!(out, "{head}")
-                    }),
-                other => Err(unexpected(&other)),
-            },
+            Audit::Head => {
+                let head = context.admin()?.ask(AuditHead {})?;
+                let body = serde_json::json!({ "head": head });
+                context.output.show(&body, |out| writeln!(out, "{head}"))
+            }
             Audit::Export(export) => export.run(context),
         }
     }
@@ -84,13 +87,7 @@ impl Audit {
 
 impl Verify {
     fn run(self, context: &Context) -> Outcome {
-        let audit = match context
-            .admin()?
-            .ask(Request::AuditVerify { head: self.head })?
-        {
-            Response::Audit(audit) => audit,
-            other => return Err(unexpected(&other)),
-        };
+        let audit = context.admin()?.ask(AuditVerify { head: self.head })?;
         context.output.show(&audit, |out| {
             let reset = anstyle::Reset;
             if audit.intact {
@@ -134,6 +131,17 @@ impl Verify {
     }
 }
 
+// === impl Format ===
+
+impl From<Format> for AuditFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Jsonl => AuditFormat::Jsonl,
+            Format::Csv => AuditFormat::Csv,
+        }
+    }
+}
+
 // === impl Export ===
 
 impl Export {
@@ -156,11 +164,14 @@ impl Export {
 
     fn write(&self, admin: &Admin, out: impl Write) -> Outcome {
         let mut out = BufWriter::new(out);
+        let what = AuditExport {
+            format: self.format.into(),
+        };
         let through_daemon = block_on(async {
             let Some(stream) = connect_admin(admin.places()).await? else {
                 return Ok(false);
             };
-            let answer = send(stream, "/v1/export", &self.format).await?;
+            let answer = send(stream, "/v1/export", &what).await?;
             let mut body = whole_or_failure(answer).await?;
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| {
@@ -174,10 +185,7 @@ impl Export {
             Ok(true)
         })?;
         if !through_daemon {
-            let store = admin.open()?;
-            store
-                .audit_export(export_format(self.format), &mut out)
-                .map_err(|error| store_failure(&error))?;
+            here_export(&admin.open()?, &what, &mut out)?;
         }
         out.flush().map_err(cannot_write)
     }

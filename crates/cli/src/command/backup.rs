@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use provost_store::Trust;
+use provost_admin::{
+    Actor, Backup as WriteArchive, Restoration, Restore as ReadArchive, Restored, restore,
+};
 
-use super::{Context, unexpected};
-use crate::admin::{Control, Request, Response, Restoration, Restored, restore};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::escape;
+use crate::when;
 
 /// Write everything into one archive
 #[derive(Debug, Args)]
@@ -55,14 +57,10 @@ pub(crate) struct Restore {
 
 impl Backup {
     pub(crate) fn run(self, context: &Context) -> Outcome {
-        let request = Request::Backup {
+        let view = context.admin()?.ask(WriteArchive {
             archive: absolute(&self.archive)?,
             with_key: self.with_key,
-        };
-        let view = match context.admin()?.ask(request)? {
-            Response::Backup(view) => view,
-            other => return Err(unexpected(&other)),
-        };
+        })?;
         context.output.show(&view, |out| {
             writeln!(
                 out,
@@ -86,24 +84,19 @@ impl Backup {
 impl Restore {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         let admin = context.admin()?;
-        let archive = absolute(&self.archive)?;
+        let wish = ReadArchive {
+            archive: absolute(&self.archive)?,
+            unverified: self.unverified,
+        };
         let restored: Restored = if !admin.daemon_runs()? {
-            let trust = if self.unverified {
-                Trust::Unverified
-            } else {
-                Trust::Verified
-            };
             let how = Restoration {
-                archive,
+                restore: wish,
                 replace: self.replace,
-                trust,
+                now: when::now(),
             };
-            restore(admin.places(), &how)?
+            restore(&Actor::local(), &admin.places().store(), &how)?
         } else if self.replace {
-            admin.control(&Control::Restore {
-                archive,
-                unverified: self.unverified,
-            })?
+            admin.ask(wish)?
         } else {
             return Err(Failure::conflict("a daemon works on this data directory")
                 .hint("`--replace` replaces what it works on"));

@@ -2,11 +2,10 @@
 
 mod names;
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::Shell;
 
-use super::Context;
-use crate::arguments::Arguments;
+use crate::context::Context;
 use crate::failure::Outcome;
 
 pub(crate) use names::Names;
@@ -62,9 +61,9 @@ complete -c provost -f -a "(provost names -- (commandline -opc)[2..] (commandlin
 // === impl Completions ===
 
 impl Completions {
-    pub(crate) fn run(self, context: &Context) -> Outcome {
+    pub(crate) fn run(self, context: &Context, whole: Command) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut visible(), "provost", &mut script);
+        clap_complete::generate(self.shell, &mut visible(&whole), "provost", &mut script);
         let names = match self.shell {
             Shell::Bash => BASH,
             Shell::Zsh => ZSH,
@@ -77,8 +76,7 @@ impl Completions {
 }
 
 /// The command line without what is hidden: it is not for people.
-fn visible() -> Command {
-    let whole = Arguments::command();
+fn visible(whole: &Command) -> Command {
     let shown = whole
         .get_subcommands()
         .filter(|command| !command.is_hide_set());

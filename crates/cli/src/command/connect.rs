@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use provost_admin::WireSecret;
 
-use super::Context;
-use crate::admin::WireSecret;
-use crate::bridge::{Ending, Hello, open_session, pump};
+use crate::bridge::{Ending, Hello, Sessions, pump};
+use crate::context::Context;
 use crate::daemon::Signals;
 use crate::environment::{self, Environment};
 use crate::failure::{Failure, Outcome};
@@ -37,20 +37,8 @@ impl Connect {
             token: WireSecret(self.token()?),
             server: self.server,
         };
-        let places = context.places()?;
-        block_on(async {
-            let mut signals = Signals::listen()?;
-            let (stream, _) = open_session(&places, &hello, &mut signals).await?;
-            finish(
-                pump(
-                    tokio::io::stdin(),
-                    tokio::io::stdout(),
-                    stream,
-                    &mut signals,
-                )
-                .await,
-            )
-        })
+        let sessions = Sessions::new(context.places()?, hello);
+        block_on(async { finish(bridge(&sessions).await?) })
     }
 
     fn token(&self) -> Outcome<provost_store::Secret> {
@@ -75,13 +63,18 @@ impl Connect {
     }
 }
 
+/// Serves the agent on stdin and stdout to its end.
+pub(super) async fn bridge(sessions: &Sessions) -> Outcome<Ending> {
+    let mut signals = Signals::listen()?;
+    let session = sessions.first(&mut signals).await?;
+    let (agent_in, agent_out) = (tokio::io::stdin(), tokio::io::stdout());
+    pump(agent_in, agent_out, session, sessions, &mut signals).await
+}
+
 /// What the end of a bridge means for the exit code.
 pub(super) fn finish(ending: Ending) -> Outcome {
     match ending {
         Ending::StdinEnded | Ending::StdoutClosed => Ok(()),
-        Ending::DaemonEnded => Err(Failure::unavailable("the daemon ended the session").hint(
-            "the server may have been removed or the grant revoked; `provost log` may say more",
-        )),
         Ending::Signal(signal) => crate::daemon::end_at_once(signal),
     }
 }

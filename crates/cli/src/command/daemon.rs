@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use clap::Args;
+use provost_admin::open_now;
 
-use super::Context;
+use crate::context::Context;
 use crate::daemon::{self, Beginning, Started, config};
 use crate::failure::Outcome;
 use crate::runtime::block_on;
@@ -34,7 +35,7 @@ impl Daemon {
         let limits = config::File::default().limits(&config::variable)?;
         // No patience here: whoever started this looks whether another daemon has come up meanwhile.
         let beginning = Beginning {
-            store: daemon::try_open_store(&places)?,
+            store: open_now(&places.store())?,
             places,
             limits,
             listen: None,

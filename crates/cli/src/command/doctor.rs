@@ -9,10 +9,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use provost_admin::{DaemonStatus, Inspect, Load, Status};
 use serde::Serialize;
 
-use super::{Context, unexpected};
-use crate::admin::{Admin, Control, DaemonStatus, Inspection, Load, Request, Response};
+use crate::admin::Admin;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{counted, escape, style};
 
@@ -240,7 +241,7 @@ fn daemon(findings: &mut Findings, admin: &Admin) -> Option<DaemonStatus> {
             };
             findings.ok("daemon", format!("none runs here{stale}"));
         }
-        Ok(true) => match admin.control::<DaemonStatus>(&Control::Status) {
+        Ok(true) => match admin.ask(Status {}) {
             Err(failure) => findings.failure("daemon", failure),
             Ok(status) => {
                 running(findings, &status);
@@ -360,13 +361,7 @@ fn sockets(findings: &mut Findings, admin: &Admin) {
 }
 
 fn store(findings: &mut Findings, admin: &Admin, daemon_runs: bool) {
-    let inspected = admin
-        .ask(Request::Inspect)
-        .and_then(|response| match response {
-            Response::Inspection(inspection) => Ok(inspection),
-            other => Err(unexpected(&other)),
-        });
-    let inspection: Inspection = match inspected {
+    let inspection = match admin.ask(Inspect {}) {
         Ok(inspection) => inspection,
         Err(failure) => return findings.failure("store", failure),
     };

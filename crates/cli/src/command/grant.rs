@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
-
-use super::{Context, unexpected};
-use crate::admin::{
-    Control, DaemonStatus, GrantName, GrantState, GrantView, Minted, Request, Response, Shadow,
+use provost_admin::{
+    GrantList, GrantMint, GrantName, GrantReveal, GrantRevoke, GrantRotate, GrantState, GrantView,
+    Listener, Micros, Minted, Request, Shadow, Status,
 };
+
+use crate::context::Context;
 use crate::daemon::config;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::terminal::{Cell, Table, escape, style};
 use crate::when;
 
@@ -52,7 +53,7 @@ pub(crate) struct Mint {
     observe: bool,
     /// How long it lives, such as `30d` [default: until it is revoked]
     #[arg(long, value_name = "LENGTH", value_parser = when::parse_lifetime)]
-    expires: Option<when::Micros>,
+    expires: Option<Micros>,
 }
 
 /// List the grants
@@ -83,7 +84,7 @@ impl Grant {
         match self {
             Grant::Mint(mint) => mint.run(context),
             Grant::List(list) => list.run(context),
-            Grant::Rotate(name) => show_token(context, Request::GrantRotate { grant: name.into() }),
+            Grant::Rotate(name) => show_token(context, GrantRotate { grant: name.into() }),
             Grant::Reveal(name) => reveal(context, name),
             Grant::Revoke(name) => revoke(context, name),
         }
@@ -112,7 +113,7 @@ impl Mint {
         };
         show_token(
             context,
-            Request::GrantMint {
+            GrantMint {
                 server: self.server,
                 label: self.label,
                 policy: self.policy,
@@ -127,9 +128,10 @@ impl Mint {
 
 impl List {
     fn run(self, context: &Context) -> Outcome {
-        let mut grants = grants(context.admin()?.ask(Request::GrantList {
+        let mut grants = context.admin()?.list(GrantList {
             server: self.server,
-        })?)?;
+            ..GrantList::default()
+        })?;
         if !self.all {
             grants.retain(|grant| grant.state == GrantState::Active);
         }
@@ -191,11 +193,7 @@ fn warnings(out: &mut dyn Write, grants: &[GrantView]) -> io::Result<()> {
 }
 
 fn reveal(context: &Context, name: Name) -> Outcome {
-    let minted = minted(
-        context
-            .admin()?
-            .ask(Request::GrantReveal { grant: name.into() })?,
-    )?;
+    let minted = context.admin()?.ask(GrantReveal { grant: name.into() })?;
     let body = serde_json::json!({ "token": minted.token, "grant": minted.grant });
     context
         .output
@@ -203,11 +201,7 @@ fn reveal(context: &Context, name: Name) -> Outcome {
 }
 
 fn revoke(context: &Context, name: Name) -> Outcome {
-    let grants = grants(
-        context
-            .admin()?
-            .ask(Request::GrantRevoke { grant: name.into() })?,
-    )?;
+    let grants = context.admin()?.ask(GrantRevoke { grant: name.into() })?;
     context.output.show(&grants, |out| {
         grants.iter().try_for_each(|grant| {
             writeln!(
@@ -221,11 +215,11 @@ fn revoke(context: &Context, name: Name) -> Outcome {
 }
 
 /// Prints a token, once, with what a client needs beside it.
-fn show_token(context: &Context, request: Request) -> Outcome {
+fn show_token(context: &Context, request: impl Request<Answer = Minted>) -> Outcome {
     let admin = context.admin()?;
     // Before the change: afterwards nothing may come between the token and its only printing.
     let base = endpoint(&admin);
-    let minted = minted(admin.ask(request)?)?;
+    let minted = admin.ask(request)?;
     let url = format!("{base}/mcp/{}", minted.grant.server);
     let body = serde_json::json!({ "token": minted.token, "url": url, "grant": minted.grant });
     context.output.show(&body, |out| print(out, &minted, &url))
@@ -236,7 +230,7 @@ fn show_token(context: &Context, request: Request) -> Outcome {
 fn endpoint(admin: &crate::admin::Admin) -> String {
     // A daemon that cannot say it, or none, is no reason not to mint.
     let running = match admin.daemon_runs() {
-        Ok(true) => admin.control::<DaemonStatus>(&Control::Status).ok(),
+        Ok(true) => admin.ask(Status {}).ok(),
         Ok(false) | Err(_) => None,
     };
     let variable = config::variable("PROVOST_LISTEN");
@@ -251,7 +245,7 @@ fn endpoint(admin: &crate::admin::Admin) -> String {
             let listen =
                 config::File::default().listen(&config::Flags::default(), &config::variable);
             listen
-                .map(|listen| listen.url(listen.address))
+                .map(|listener: Listener| listener.url(listener.address))
                 .unwrap_or_else(|_| format!("http://{}", config::DEFAULT_LISTEN))
         })
 }
@@ -293,18 +287,4 @@ fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
         out,
         "  claude mcp add {server} -- provost connect {server} --grant-file FILE"
     )
-}
-
-fn minted(response: Response) -> Outcome<Minted> {
-    match response {
-        Response::Minted(minted) => Ok(minted),
-        other => Err(unexpected(&other)),
-    }
-}
-
-fn grants(response: Response) -> Outcome<Vec<GrantView>> {
-    match response {
-        Response::Grants(grants) => Ok(grants),
-        other => Err::<_, Failure>(unexpected(&other)),
-    }
 }

@@ -1,7 +1,8 @@
 //! `provost key`.
 
-use super::Context;
-use crate::admin::{Request, Response};
+use provost_admin::KeyRotate;
+
+use crate::context::Context;
 use crate::failure::Outcome;
 
 /// Look after the key that seals secrets
@@ -21,12 +22,12 @@ Back up the key file afterwards: what is sealed with the new key cannot be read 
 impl Key {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         match self {
-            Key::Rotate => match context.admin()?.ask(Request::KeyRotate)? {
-                Response::Key(key) => context.output.show(&key, |out| {
+            Key::Rotate => {
+                let key = context.admin()?.ask(KeyRotate {})?;
+                context.output.show(&key, |out| {
                     writeln!(out, "key version {} seals from now on", key.version)
-                }),
-                other => Err(super::unexpected(&other)),
-            },
+                })
+            }
         }
     }
 }

@@ -5,12 +5,10 @@ use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use http_body_util::BodyExt;
+use provost_admin::{Log as Query, Paging, RecordView, Reply, Sequence, no_daemon};
 
-use super::{Context, unexpected};
-use crate::admin::{
-    Admin, LogQuery, PAGE, RecordView, Reply, Request, Response, connect_admin, send,
-};
-use crate::daemon;
+use crate::admin::{connect_admin, send};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::runtime::block_on;
 use crate::terminal::{Cell, Output, Table, escape, escape_json, line, style, width};
@@ -65,12 +63,16 @@ enum Decision {
 impl Log {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         let follow = self.follow;
-        let query = self.query()?;
+        let (query, limit) = self.query()?;
         let admin = context.admin()?;
         if follow {
             return block_on(follow_records(context.output, admin.places(), &query));
         }
-        let records = all(&admin, query)?;
+        let order = query.order;
+        let mut records = admin.list_at_most(limit.unwrap_or(u32::MAX), query)?;
+        if order == Sequence::NewestFirst {
+            records.reverse();
+        }
         if context.output.is_json() {
             return context
                 .output
@@ -85,7 +87,8 @@ impl Log {
         })
     }
 
-    fn query(self) -> Outcome<LogQuery> {
+    /// What is asked for, and how many at most: without a limit from the oldest on.
+    fn query(self) -> Outcome<(Query, Option<u32>)> {
         let since = self.since.as_deref().map(|text| {
             when::parse_since(text, when::now()).map_err(|problem| (text.to_owned(), problem))
         });
@@ -98,51 +101,24 @@ impl Log {
             Decision::Ask => "ask".to_owned(),
         });
         let limit = self.limit.or_else(|| since.is_none().then_some(50));
-        Ok(LogQuery {
+        let order = match limit {
+            Some(_) => Sequence::NewestFirst,
+            None => Sequence::OldestFirst,
+        };
+        let query = Query {
             server: self.server,
             grant: self.grant,
             tool: self.tool,
             decision,
             since,
-            after: None,
-            before: None,
-            limit,
-        })
-    }
-}
-
-/// Everything a query selects, oldest first, asked for page by page: without a limit from the oldest
-/// on, with one from the newest back.
-fn all(admin: &Admin, mut query: LogQuery) -> Outcome<Vec<RecordView>> {
-    let mut store = None;
-    let mut left = query.limit;
-    if left.is_none() {
-        query.after = Some(0);
-    }
-    let mut pages = Vec::new();
-    loop {
-        let asked = left.map_or(PAGE, |left| left.min(PAGE));
-        query.limit = Some(asked);
-        let page = match admin.ask_keeping(&mut store, Request::Log(query.clone()))? {
-            Response::Records(page) => page,
-            other => return Err(unexpected(&other)),
+            order,
+            page: Paging {
+                cursor: None,
+                limit,
+            },
         };
-        left = left.map(|left| left.saturating_sub(asked));
-        let last = page.len() < asked as usize || left == Some(0);
-        if left.is_none() {
-            query.after = page.last().map(|record| record.number);
-        } else {
-            query.before = page.first().map(|record| record.number);
-        }
-        pages.push(page);
-        if last {
-            break;
-        }
+        Ok((query, limit))
     }
-    if left.is_some() {
-        pages.reverse();
-    }
-    Ok(pages.into_iter().flatten().collect())
 }
 
 fn json_line(out: &mut dyn Write, record: &RecordView) -> io::Result<()> {
@@ -152,11 +128,11 @@ fn json_line(out: &mut dyn Write, record: &RecordView) -> io::Result<()> {
 async fn follow_records(
     output: Output,
     places: &crate::locations::Places,
-    query: &LogQuery,
+    query: &Query,
 ) -> Outcome {
     let stream = connect_admin(places)
         .await?
-        .ok_or_else(|| daemon::none_runs(places))?;
+        .ok_or_else(|| no_daemon(&places.data))?;
     let mut body = send(stream, "/v1/follow", query).await?.into_body();
     let mut waiting = Vec::new();
     let mut first = true;

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use provost_admin::Metrics as Read;
 use serde::Serialize;
 
-use super::Context;
-use crate::admin::{connect_admin, get};
-use crate::daemon;
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::runtime::block_on;
 use crate::terminal::escape_block;
 
 /// Print the metrics of the running daemon, as Prometheus reads them
@@ -34,13 +32,7 @@ struct Sample<'m> {
 
 impl Metrics {
     pub(crate) fn run(self, context: &Context) -> Outcome {
-        let places = context.places()?;
-        let text = block_on(async {
-            let stream = connect_admin(&places)
-                .await?
-                .ok_or_else(|| daemon::none_runs(&places))?;
-            get(stream, "/metrics").await
-        })?;
+        let text = context.admin()?.ask(Read {})?;
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let samples = samples.map(|line| {
             Sample::read(line).ok_or_else(|| {

@@ -2,22 +2,18 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use provost_policy::document::Policy;
+use provost_admin::WireSecret;
 use provost_store::Secret;
 
-use super::Context;
-use super::connect::finish;
-use crate::admin::WireSecret;
-use crate::bridge::{
-    Child, Hello, PolicyWatch, RunHello, RunUpstream, open_session, pump, send_policy,
-};
-use crate::daemon::Signals;
+use super::connect::{bridge, finish};
+use crate::bridge::{Child, Hello, PolicyWatch, RunHello, RunUpstream, Sessions};
+use crate::context::Context;
 use crate::diagnostics;
 use crate::environment::Environment;
-use crate::failure::{Failure, Outcome};
-use crate::locations::Places;
+use crate::failure::{self, Failure, Outcome};
 use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
@@ -34,12 +30,16 @@ In `.mcp.json`, put the words before the command that stands there:
   { \"command\": \"provost\", \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
 
 The command runs in this directory with this environment, less PROVOST_*. Counters belong to the
-policy's path and the command (or the URL and its headers), and survive restarts. A saved policy holds from the next call on;
+policy's path and the command (or the URL and its headers), or to `--name`, and survive restarts. A saved policy holds from the next call on;
 one with errors is reported on stderr, and the last good one stays in force.")]
 pub(crate) struct Run {
     /// The policy
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
+    /// What this is called in `provost log` and everywhere else; its counters belong to the name
+    /// [default: made of the command, `run-server-filesystem-54a7c0`]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// The MCP endpoint to govern
     #[arg(long, conflicts_with = "command", required_unless_present = "command")]
     url: Option<String>,
@@ -64,29 +64,20 @@ impl Run {
         };
         check(&self.policy, &text).map_err(refused)?;
         let places = context.places()?;
+        let name = self.name.clone();
         let upstream = self.upstream(context)?;
         let hello = Hello::Run(RunHello {
+            name,
             policy_path: path.clone(),
             policy: text.clone(),
             upstream,
         });
+        let sessions = Arc::new(Sessions::new(places, hello));
         block_on(async {
-            let mut signals = Signals::listen()?;
-            let (stream, welcome) = open_session(&places, &hello, &mut signals).await?;
-            let watching = welcome
-                .run
-                .map(|run| tokio::spawn(watch(places, path, text, run)));
-            let ending = pump(
-                tokio::io::stdin(),
-                tokio::io::stdout(),
-                stream,
-                &mut signals,
-            )
-            .await;
-            if let Some(watching) = watching {
-                watching.abort();
-            }
-            finish(ending)
+            let watching = tokio::spawn(watch(Arc::clone(&sessions), path, text));
+            let ending = bridge(&sessions).await;
+            watching.abort();
+            finish(ending?)
         })
     }
 
@@ -137,7 +128,7 @@ impl Run {
 }
 
 /// Hands changed policies to the daemon; an invalid one is reported and changes nothing.
-async fn watch(places: Places, path: PathBuf, text: String, run: WireSecret) {
+async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
     let mut watch = match PolicyWatch::start(&path, text) {
         Ok(watch) => watch,
         Err(failure) => {
@@ -151,18 +142,9 @@ async fn watch(places: Places, path: PathBuf, text: String, run: WireSecret) {
             remark("the changed policy was refused; the last good one stays in force");
             continue;
         }
-        match send_policy(
-            &places,
-            &Hello::Policy {
-                run: run.clone(),
-                text,
-            },
-        )
-        .await
-        {
-            Ok(welcome) => remark(&format!(
-                "the changed policy is in force as version {}",
-                welcome.version.unwrap_or_default()
+        match sessions.change_policy(text).await {
+            Ok(version) => remark(&format!(
+                "the changed policy is in force as version {version}"
             )),
             Err(failure) => {
                 watch.not_taken();
@@ -174,15 +156,17 @@ async fn watch(places: Places, path: PathBuf, text: String, run: WireSecret) {
 
 /// Reports everything that is wrong with a policy on stderr.
 fn check(path: &Path, text: &str) -> Result<(), ()> {
-    Policy::parse(text).map(drop).map_err(|problems| {
-        // Nothing can be done about a closed stderr.
-        drop(diagnostics::print(
-            &mut anstream::stderr().lock(),
-            &path.display().to_string(),
-            text,
-            &problems,
-        ));
-    })
+    provost_authoring::parse(text)
+        .map(drop)
+        .map_err(|problems| {
+            // Nothing can be done about a closed stderr.
+            drop(diagnostics::print(
+                &mut anstream::stderr().lock(),
+                &path.display().to_string(),
+                text,
+                &problems,
+            ));
+        })
 }
 
 fn absolute(path: &Path) -> Outcome<PathBuf> {
@@ -196,7 +180,11 @@ fn read(path: &Path) -> Outcome<String> {
 }
 
 fn report(failure: &Failure) {
-    drop(failure.print(&mut anstream::stderr().lock(), false));
+    drop(failure::print(
+        failure,
+        &mut anstream::stderr().lock(),
+        false,
+    ));
 }
 
 fn remark(text: &str) {

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use provost_admin::{
+    Request, ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, TestServer,
+    ToolView, Transport, Upstream, WireSecret,
+};
 use provost_store::Processes;
 
-use super::{Context, unexpected};
-use crate::admin::{
-    Control, Request, Response, ServerView, ToolView, Transport, Upstream, WireSecret,
-};
+use crate::context::Context;
 use crate::daemon::{Engine, config};
 use crate::failure::{Failure, Outcome};
 use crate::programs;
@@ -142,7 +143,7 @@ impl Server {
             Server::Add(add) => add.run(context),
             Server::Set(set) => set.run(context),
             Server::List => list(context),
-            Server::Show(Name { name }) => show(context, Request::ServerShow { name }),
+            Server::Show(Name { name }) => show(context, ServerShow { name }),
             Server::Remove(Name { name }) => remove(context, name),
             Server::Test(Name { name }) => test(context, name),
         }
@@ -163,13 +164,13 @@ impl Add {
             check_program(context, &transport, &environment)?;
         }
         let name = self.name;
-        let view = server(context.admin()?.ask(Request::ServerAdd {
+        let view = context.admin()?.ask(ServerAdd {
             name,
             transport,
             headers,
             query,
             environment,
-        })?)?;
+        })?;
         warn(context, &view);
         context.output.show(&view, |out| {
             let name = escape(&view.name);
@@ -187,7 +188,7 @@ impl Set {
         let [headers, query, environment] =
             secrets([&self.headers, &self.query, &self.environment])?;
         let known = self.place.known(context, &self.name)?;
-        let request = Request::ServerSet {
+        let request = ServerSet {
             name: self.name,
             transport: self.place.transport(known)?,
             headers,
@@ -208,7 +209,7 @@ impl Place {
             return Ok(None);
         }
         let name = name.to_owned();
-        let view = server(context.admin()?.ask(Request::ServerShow { name })?)?;
+        let view = context.admin()?.ask(ServerShow { name })?;
         Ok(view.transport)
     }
 
@@ -320,21 +321,14 @@ fn warn(context: &Context, view: &ServerView) {
     }
 }
 
-fn server(response: Response) -> Outcome<ServerView> {
-    match response {
-        Response::Server(view) => Ok(view),
-        other => Err(unexpected(&other)),
-    }
-}
-
-fn show(context: &Context, request: Request) -> Outcome {
-    let view = server(context.admin()?.ask(request)?)?;
+fn show(context: &Context, request: impl Request<Answer = ServerView>) -> Outcome {
+    let view = context.admin()?.ask(request)?;
     warn(context, &view);
     context.output.show(&view, |out| print(out, &view))
 }
 
 fn remove(context: &Context, name: String) -> Outcome {
-    let view = server(context.admin()?.ask(Request::ServerRemove { name })?)?;
+    let view = context.admin()?.ask(ServerRemove { name })?;
     context.output.show(&view, |out| {
         writeln!(
             out,
@@ -346,10 +340,7 @@ fn remove(context: &Context, name: String) -> Outcome {
 }
 
 fn list(context: &Context) -> Outcome {
-    let servers = match context.admin()?.ask(Request::ServerList)? {
-        Response::Servers(servers) => servers,
-        other => return Err(unexpected(&other)),
-    };
+    let servers = context.admin()?.list(ServerList::default())?;
     context.output.show(&servers, |out| {
         if servers.is_empty() {
             return writeln!(out, "no servers; `provost server add` registers one");
@@ -439,7 +430,7 @@ fn print(out: &mut dyn Write, view: &ServerView) -> io::Result<()> {
 pub(super) fn ask(context: &Context, name: String) -> Outcome<Upstream> {
     let admin = context.admin()?;
     if admin.daemon_runs()? {
-        return admin.control(&Control::TestServer { name });
+        return admin.ask(TestServer { name });
     }
     let limits = config::File::default().limits(&config::variable)?;
     let engine = Engine::start(admin.open()?, &limits)?;

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use provost_admin::{Load, Overview, OverviewView, ServerStanding};
 
-use super::Context;
-use crate::admin::{Control, Load, Overview, ServerStanding};
+use crate::context::Context;
 use crate::failure::Outcome;
 use crate::terminal::{counted, escape, style};
 
@@ -23,12 +23,12 @@ pub(crate) struct Status {}
 
 impl Status {
     pub(crate) fn run(self, context: &Context) -> Outcome {
-        let overview: Overview = context.admin()?.control(&Control::Overview)?;
+        let overview = context.admin()?.ask(Overview {})?;
         context.output.show(&overview, |out| print(out, &overview))
     }
 }
 
-fn print(out: &mut dyn Write, overview: &Overview) -> io::Result<()> {
+fn print(out: &mut dyn Write, overview: &OverviewView) -> io::Result<()> {
     let daemon = &overview.daemon;
     let how = match daemon.self_started {
         true => ", leaves with its last client",

@@ -2,11 +2,11 @@
 
 use clap::Args;
 use http_body_util::BodyExt;
+use provost_admin::{Stop as End, no_daemon};
 use serde::Serialize;
 
-use super::Context;
-use crate::admin::{Control, DaemonStatus, connect_admin, post, send};
-use crate::daemon;
+use crate::admin::{ask, connect_admin, send};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::runtime::block_on;
@@ -50,12 +50,12 @@ impl Stop {
 /// Asks the daemon to end and follows it to its end. How long that takes is bounded by the daemon's
 /// own deadlines, and a process that dies closes the connection.
 async fn stop(places: &Places) -> Outcome<Stopped> {
-    let none = || daemon::none_runs(places);
+    let none = || no_daemon(&places.data);
     // First, because the sockets are removed when it begins to stop.
     let stream = connect_admin(places).await?.ok_or_else(none)?;
     let mut attached = send(stream, "/v1/attached", &()).await?.into_body();
     let stream = connect_admin(places).await?.ok_or_else(none)?;
-    let status: DaemonStatus = post(stream, "/v1/control", &Control::Stop).await?;
+    let status = ask(stream, End {}).await?;
     while let Some(frame) = attached.frame().await {
         // The body ends in order only when the daemon has.
         frame.map_err(|_| {

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use http_body_util::BodyExt;
+use provost_admin::{
+    Daemon as _, DaemonStatus, FailureKind, Limits, Listen, Listener, PATIENCE, Status, Stop,
+    open_now,
+};
 use provost_store::Store;
 
-use super::Context;
-use crate::admin::{Control, DaemonStatus, connect_admin, post, send};
-use crate::daemon::{self, Beginning, Listen, PATIENCE, Signals, config};
-use crate::exit::Kind;
+use crate::admin::{ask, connect_admin, send};
+use crate::context::Context;
+use crate::daemon::{self, Beginning, Signals, config};
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::runtime::{block_on, blocking};
@@ -144,9 +147,9 @@ async fn begin(places: &Places) -> Outcome<Start> {
             return Ok(Start::Follow(status));
         }
         let at = places.clone();
-        match blocking(move || daemon::try_open_store(&at)).await {
+        match blocking(move || open_now(&at.store())).await {
             Ok(store) => return Ok(Start::Serve(store)),
-            Err(failure) if failure.kind == Kind::Conflict && Instant::now() < deadline => {
+            Err(failure) if failure.kind == FailureKind::Conflict && Instant::now() < deadline => {
                 tokio::time::sleep(BREATH).await;
             }
             Err(failure) => return Err(failure),
@@ -158,7 +161,7 @@ async fn running(places: &Places) -> Outcome<Option<DaemonStatus>> {
     let Some(stream) = connect_admin(places).await? else {
         return Ok(None);
     };
-    let asked = post::<DaemonStatus>(stream, "/v1/control", &Control::Status);
+    let asked = ask(stream, Status {});
     let Ok(status) = tokio::time::timeout(ANSWER, asked).await else {
         return Err(
             Failure::unavailable("the daemon that runs here does not answer")
@@ -168,7 +171,7 @@ async fn running(places: &Places) -> Outcome<Option<DaemonStatus>> {
     match status {
         Ok(status) => Ok(Some(status)),
         // It was just leaving; opening the store waits for it.
-        Err(failure) if failure.kind == Kind::Unavailable => Ok(None),
+        Err(failure) if failure.kind == FailureKind::Unavailable => Ok(None),
         Err(failure) => Err(failure),
     }
 }
@@ -177,8 +180,8 @@ async fn running(places: &Places) -> Outcome<Option<DaemonStatus>> {
 async fn take_over(
     places: &Places,
     status: &DaemonStatus,
-    listen: Listen,
-    limits: config::Limits,
+    listener: Listener,
+    limits: Limits,
 ) -> Outcome {
     if let Some(url) = &status.listen {
         return Err(daemon::already_up(places, status.pid, url));
@@ -186,22 +189,21 @@ async fn take_over(
     let mut signals = Signals::listen()?;
     let gone =
         || Failure::unavailable("the daemon that was to be followed ended").hint("try again");
-    let wish = Control::Listen {
-        // The other process has another directory, so paths must not depend on it.
-        tls: listen
-            .tls
-            .map(|(cert, key)| Ok((absolute(&cert)?, absolute(&key)?)))
-            .transpose()?,
-        address: listen.address.to_string(),
-        behind_proxy: listen.behind_proxy,
-        allowed_hosts: listen.allowed_hosts,
-        allowed_origins: listen.allowed_origins,
+    let wish = Listen {
+        listener: Listener {
+            // The other process has another directory, so paths must not depend on it.
+            tls: listener
+                .tls
+                .map(|(cert, key)| Ok((absolute(&cert)?, absolute(&key)?)))
+                .transpose()?,
+            ..listener
+        },
         limits: Box::new(limits),
     };
     let stream = connect_admin(places).await?.ok_or_else(gone)?;
     let mut attached = send(stream, "/v1/attached", &()).await?.into_body();
     let stream = connect_admin(places).await?.ok_or_else(gone)?;
-    let status: DaemonStatus = post(stream, "/v1/control", &wish).await?;
+    let status = ask(stream, wish).await?;
     note(&format!(
         "a daemon that started itself (process {}) works here already; it opened the listener and stays",
         status.pid
@@ -218,7 +220,7 @@ async fn take_over(
             signal = signals.next() => {
                 if let Some(stream) = connect_admin(places).await? {
                     note(&format!("stopping the daemon on signal {signal}; a second one ends only this command"));
-                    let _stopping: DaemonStatus = post(stream, "/v1/control", &Control::Stop).await?;
+                    ask(stream, Stop {}).await?;
                     tokio::select! {
                         _ = async { while attached.frame().await.is_some_and(|frame| frame.is_ok()) {} } => return Ok(()),
                         signal = signals.next() => daemon::end_at_once(signal),

@@ -29,7 +29,11 @@ pub(crate) fn asked_for(mut words: impl Iterator<Item = OsString>) -> Option<u8>
     Some(provost_wrapper::run(&wrapped).unwrap_or_else(|error| {
         let failure = crate::failure::Failure::unavailable(error.to_string()).because_of(&error);
         // It is in the log of the daemon that somebody may look for it.
-        drop(failure.print(&mut anstream::stderr().lock(), false));
+        drop(crate::failure::print(
+            &failure,
+            &mut anstream::stderr().lock(),
+            false,
+        ));
         error.exit_code()
     }))
 }

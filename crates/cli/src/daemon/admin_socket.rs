@@ -10,18 +10,14 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::{get, post};
-use provost_store::{Act, Actor, ExportFormat, Store, Trust};
+use provost_admin::{Actor, AnyRequest, AuditExport, Failure, Log, Outcome, Reply, Sequence};
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::lifecycle::{Daemon, Restoring, wanted};
-use super::overview;
-use crate::admin::{
-    AuditFormat, Control, LogQuery, PAGE, Reply, Request, Response, execute, select,
-};
-use crate::failure::{Failure, Outcome};
+use super::peer::is_own_user;
+use super::running::Daemon;
 use crate::runtime::blocking;
 
 /// How often a follower looks whether the journal has grown. It asks memory, not the disk.
@@ -42,7 +38,6 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>) {
     let ended = daemon.ended.clone();
     let router = axum::Router::new()
         .route("/v1/command", post(command))
-        .route("/v1/control", post(control))
         .route("/v1/follow", post(follow))
         .route("/v1/export", post(export))
         .route("/v1/attached", post(attached))
@@ -62,116 +57,23 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>) {
 }
 
 async fn command(State(daemon): Shared, body: Bytes) -> HttpResponse {
-    // A task of the daemon's, not of the connection: whoever asked may go away in the middle.
-    let tasks = daemon.tasks.clone();
-    let executed = tasks.spawn(async move { run_command(&daemon, &body).await });
+    let request: AnyRequest = match parse(&body) {
+        Ok(request) => request,
+        Err(failure) => return reply::<()>(Err(failure)),
+    };
+    // A task of the daemon's, not of the connection: whoever asked may go away in the middle. What
+    // ends the daemon must not be waited for by its end.
+    let ends = request.kind().needs_daemon();
+    let at = Arc::clone(&daemon);
+    let work = blocking(move || at.administration().answer_any(&Actor::local(), request));
+    let done = match ends {
+        true => tokio::spawn(work),
+        false => daemon.tasks.spawn(work),
+    };
     reply(
-        executed
-            .await
+        done.await
             .unwrap_or_else(|error| Err(Failure::internal("the request broke off").because(error))),
     )
-}
-
-async fn run_command(daemon: &Daemon, body: &[u8]) -> Outcome<Response> {
-    let request: Request = parse(body)?;
-    let changes = request.changes_calls();
-    let store = daemon.store.clone();
-    let response = blocking(move || execute(&store, request)).await?;
-    if changes {
-        // Before the answer: what the person was told is in force holds for the next message.
-        reload(daemon).await?;
-    }
-    Ok(response)
-}
-
-/// Makes sure that what the store holds is in force.
-pub(super) async fn reload(daemon: &Daemon) -> Outcome {
-    let engine = daemon.engine.clone();
-    blocking(move || engine.reload()).await
-}
-
-async fn control(State(daemon): Shared, body: Bytes) -> HttpResponse {
-    match parse::<Control>(&body) {
-        Err(failure) => reply::<()>(Err(failure)),
-        Ok(Control::Status) => reply(Ok(daemon.status())),
-        Ok(Control::Overview) => reply(blocking(move || overview::overview(&daemon)).await),
-        Ok(Control::Stop) => reply(Ok(stop(&daemon).await)),
-        Ok(Control::TestServer { name }) => reply(daemon.engine.test_server(&name).await),
-        Ok(Control::Restore {
-            archive,
-            unverified,
-        }) => {
-            let trust = if unverified {
-                Trust::Unverified
-            } else {
-                Trust::Verified
-            };
-            reply(restore(&daemon, archive, trust).await)
-        }
-        Ok(listen @ Control::Listen { .. }) => {
-            reply(blocking(move || open_listener(&daemon, listen)).await)
-        }
-    }
-}
-
-/// Who asks over the administration socket.
-fn admin() -> Actor {
-    Actor::new("admin")
-}
-
-/// Records that the daemon is told to end, and begins with it.
-async fn stop(daemon: &Arc<Daemon>) -> crate::admin::DaemonStatus {
-    record_end(daemon, "asked to stop".to_owned()).await;
-    daemon.stop.cancel();
-    daemon.status()
-}
-
-async fn record_end(daemon: &Arc<Daemon>, why: String) {
-    let at = Arc::clone(daemon);
-    let recorded = blocking(move || {
-        at.record(&admin(), Act::DaemonEnd, Some(&why));
-        Ok(())
-    });
-    // A thread that broke off has said so in the log.
-    drop(recorded.await);
-}
-
-fn open_listener(daemon: &Daemon, control: Control) -> Outcome<crate::admin::DaemonStatus> {
-    if let Control::Listen { limits, .. } = &control {
-        daemon.check_limits(limits)?;
-    }
-    if let Some(listen) = wanted(control)? {
-        daemon.listen(&admin(), &listen)?;
-    }
-    Ok(daemon.status())
-}
-
-/// The daemon stops, restores, answers, and starts again.
-async fn restore(
-    daemon: &Arc<Daemon>,
-    archive: std::path::PathBuf,
-    trust: Trust,
-) -> Outcome<crate::admin::Restored> {
-    if !archive.is_file() {
-        return Err(Failure::not_found(format!(
-            "there is no archive `{}`",
-            archive.display()
-        )));
-    }
-    record_end(daemon, format!("to restore {}", archive.display())).await;
-    let (told, result) = tokio::sync::oneshot::channel();
-    *daemon
-        .restore
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Restoring {
-        archive,
-        trust,
-        told,
-    });
-    daemon.stop.cancel();
-    result
-        .await
-        .map_err(|_| Failure::conflict("the daemon is stopping already"))?
 }
 
 /// A body that ends when the daemon does: `up` follows a daemon it has taken over.
@@ -187,7 +89,7 @@ async fn attached(State(daemon): Shared) -> HttpResponse {
 
 /// Records as they come, one JSON line each.
 async fn follow(State(daemon): Shared, body: Bytes) -> HttpResponse {
-    let query: LogQuery = match parse(&body) {
+    let query: Log = match parse(&body) {
         Ok(query) => query,
         Err(failure) => return reply::<()>(Err(failure)),
     };
@@ -196,7 +98,7 @@ async fn follow(State(daemon): Shared, body: Bytes) -> HttpResponse {
         let stop = daemon.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
-            result = send_records(&daemon.store, query, &sender) => {
+            result = send_records(&daemon, query, &sender) => {
                 if let Err(failure) = result {
                     drop(sender.send(Ok(line(&Reply::<()>::Error(failure)))).await);
                 }
@@ -207,15 +109,11 @@ async fn follow(State(daemon): Shared, body: Bytes) -> HttpResponse {
 }
 
 async fn send_records(
-    store: &Store,
-    mut query: LogQuery,
+    daemon: &Arc<Daemon>,
+    mut query: Log,
     sender: &mpsc::Sender<Result<Bytes, Infallible>>,
 ) -> Outcome {
     let mut seen = None;
-    if query.limit.is_none() {
-        // Everything: from the oldest on, page by page.
-        query.after = query.after.or(Some(0));
-    }
     let mut tick = tokio::time::interval(FOLLOW_TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -223,28 +121,37 @@ async fn send_records(
         if sender.is_closed() {
             return Ok(());
         }
-        let head = store.audit_head().number;
+        let head = daemon.store.audit_head().number;
         if seen == Some(head) {
             continue;
         }
         seen = Some(head);
         loop {
-            let (at, asked) = (store.clone(), query.clone());
-            let records = blocking(move || select(&at, &asked)).await?;
-            let more = records.len() >= PAGE as usize;
+            let (at, asked) = (Arc::clone(daemon), query.clone());
+            let page = blocking(move || at.administration().follow(&Actor::local(), &asked));
+            let mut page = page.await?;
+            if query.order == Sequence::NewestFirst {
+                // The last few that there are; from there on, what comes.
+                page.items.reverse();
+                page.next = None;
+                query.order = Sequence::OldestFirst;
+                query.page.limit = None;
+            }
             // A call without an outcome is shown once, as it is; later lines are later calls. What
             // was looked at up to the head and not selected is never looked at again.
-            let shown = records.last().map_or(0, |record| record.number);
-            let reached = if more { shown } else { shown.max(head) };
-            query.after = Some(reached.max(query.after.unwrap_or(0)));
-            query.limit = None;
-            if !records.is_empty() {
-                let text: Vec<u8> = records.iter().flat_map(line).collect();
+            let shown = page.items.last().map_or(0, |record| record.number);
+            let reached = match page.next {
+                Some(_) => shown,
+                None => shown.max(head),
+            };
+            query.page.cursor = Some(reached.to_string());
+            if !page.items.is_empty() {
+                let text: Vec<u8> = page.items.iter().flat_map(line).collect();
                 if sender.send(Ok(Bytes::from(text))).await.is_err() {
                     return Ok(());
                 }
             }
-            if !more {
+            if page.next.is_none() {
                 break;
             }
         }
@@ -252,30 +159,22 @@ async fn send_records(
 }
 
 async fn export(State(daemon): Shared, body: Bytes) -> HttpResponse {
-    let format: AuditFormat = match parse(&body) {
-        Ok(format) => format,
+    let what: AuditExport = match parse(&body) {
+        Ok(what) => what,
         Err(failure) => return reply::<()>(Err(failure)),
     };
     let (sender, receiver) = mpsc::channel(EXPORT_CHUNKS);
-    let store = daemon.store.clone();
     tokio::task::spawn_blocking(move || {
         let mut out = std::io::BufWriter::with_capacity(CHUNK, Pieces(sender));
-        if let Err(error) = store.audit_export(export_format(format), &mut out) {
+        let administration = daemon.administration();
+        if let Err(failure) = administration.export(&Actor::local(), &what, &mut out) {
             // The reader sees a body without its end, and says that the export is not whole.
-            warn!("An export broke off: {error}");
+            warn!("An export broke off: {}", failure.message);
             let (mut pieces, _) = out.into_parts();
             pieces.abort();
         }
     });
     streamed(receiver)
-}
-
-/// The store's name of a format.
-pub(crate) fn export_format(format: AuditFormat) -> ExportFormat {
-    match format {
-        AuditFormat::Jsonl => ExportFormat::Jsonl,
-        AuditFormat::Csv => ExportFormat::Csv,
-    }
 }
 
 /// Sends what is written as pieces of a body.
@@ -372,25 +271,5 @@ impl axum::serve::Listener for OwnUser {
 
     fn local_addr(&self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-/// Whether the peer runs as the user of this daemon. The mode of the socket says the same; this
-/// holds even if somebody changed it.
-pub(super) fn is_own_user(stream: &UnixStream) -> bool {
-    let own = rustix::process::getuid().as_raw();
-    match stream.peer_cred() {
-        Ok(peer) if peer.uid() == own => true,
-        Ok(peer) => {
-            warn!(
-                peer.uid = peer.uid(),
-                "Refused a socket connection of another user"
-            );
-            false
-        }
-        Err(error) => {
-            warn!("Refused a socket connection of an unknown user: {error}");
-            false
-        }
     }
 }

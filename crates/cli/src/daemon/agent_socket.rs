@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use provost_admin::{Reply, WireSecret, store_failure};
 use provost_store::Store;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::admin_socket::{is_own_user, reload};
-use super::lifecycle::Daemon;
 use super::local_run;
+use super::peer::is_own_user;
+use super::running::{Daemon, reload};
 use super::serve::StdioAgent;
-use crate::admin::{Reply, WireSecret};
 use crate::bridge::{Hello, MAX_LINE, RunHello, Welcome, read_line};
 use crate::failure::{Failure, Outcome};
 use crate::runtime::blocking;
@@ -157,9 +157,7 @@ async fn begin_run(daemon: &Arc<Daemon>, hello: RunHello) -> Outcome<Greeted> {
 
 /// Who brings a token may use the server it is for; both mistakes get the same words.
 fn connect(store: &Store, server: &str, token: &WireSecret) -> Outcome<StdioAgent> {
-    let directory = store
-        .directory()
-        .map_err(|error| crate::admin::store_failure(&error))?;
+    let directory = store.directory().map_err(|error| store_failure(&error))?;
     let now = store.clock().now().wall;
     let found = directory.server_named(server).or_else(|| {
         directory

@@ -5,11 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use provost_admin::{Failure, Limits, Listener, Outcome};
+use serde::Deserialize;
 
-use super::serve::Listen;
 use crate::environment::Environment;
-use crate::failure::{Failure, Outcome};
 
 /// Where agents are served when nothing else is said.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7300";
@@ -90,29 +89,6 @@ pub(crate) struct Flags {
     pub(crate) tls_key: Option<PathBuf>,
 }
 
-/// Limits of the gateway; `None` leaves the gateway's own default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
-    pub(crate) body: Option<usize>,
-    pub(crate) result: Option<usize>,
-    pub(crate) call_timeout: Option<Duration>,
-    pub(crate) connect_timeout: Option<Duration>,
-    pub(crate) idle_child: Option<Duration>,
-    pub(crate) idle_session: Option<Duration>,
-    pub(crate) max_children: Option<usize>,
-    pub(crate) max_children_per_grant: Option<usize>,
-    pub(crate) max_connections: Option<usize>,
-    pub(crate) memory: Option<usize>,
-    pub(crate) max_calls_per_grant: Option<usize>,
-    pub(crate) max_calls_per_server: Option<usize>,
-    pub(crate) upstream_ca: Option<PathBuf>,
-    pub(crate) workers: Option<usize>,
-    pub(crate) stop_deadline: Option<Duration>,
-    /// How old records become; `None` keeps everything.
-    pub(crate) retention: Option<Duration>,
-}
-
 /// How a setting is looked up in the environment; tests pass their own.
 type Lookup<'l> = &'l dyn Fn(&str) -> Outcome<Option<String>>;
 
@@ -147,7 +123,7 @@ impl File {
     }
 
     /// Where agents are served: flags, then variables, then this file, then the default.
-    pub(crate) fn listen(&self, flags: &Flags, variable: Lookup<'_>) -> Outcome<Listen> {
+    pub(crate) fn listen(&self, flags: &Flags, variable: Lookup<'_>) -> Outcome<Listener> {
         let text = flags
             .listen
             .clone()
@@ -192,15 +168,15 @@ impl File {
             });
             Ok(given.or_else(|| file.clone()).unwrap_or_default())
         };
-        let listen = Listen {
+        let listener = Listener {
             address,
             tls,
             behind_proxy,
             allowed_hosts: list("PROVOST_ALLOWED_HOSTS", &self.allowed_hosts)?,
             allowed_origins: list("PROVOST_ALLOWED_ORIGINS", &self.allowed_origins)?,
         };
-        listen.check()?;
-        Ok(listen)
+        listener.check()?;
+        Ok(listener)
     }
 
     /// The limits: variables, then this file.
@@ -230,8 +206,8 @@ impl File {
                 .transpose()
         };
         Ok(Limits {
-            body: size("PROVOST_BODY_LIMIT", &self.body_limit)?,
-            result: size("PROVOST_RESULT_LIMIT", &self.result_limit)?,
+            body_limit: size("PROVOST_BODY_LIMIT", &self.body_limit)?,
+            result_limit: size("PROVOST_RESULT_LIMIT", &self.result_limit)?,
             call_timeout: length("PROVOST_CALL_TIMEOUT", &self.call_timeout)?,
             connect_timeout: length("PROVOST_CONNECT_TIMEOUT", &self.connect_timeout)?,
             idle_child: length("PROVOST_IDLE_CHILD", &self.idle_child)?,
@@ -242,7 +218,7 @@ impl File {
                 self.max_children_per_grant,
             )?,
             max_connections: count("PROVOST_MAX_CONNECTIONS", self.max_connections)?,
-            memory: size("PROVOST_MEMORY_LIMIT", &self.memory_limit)?,
+            memory_limit: size("PROVOST_MEMORY_LIMIT", &self.memory_limit)?,
             max_calls_per_grant: count("PROVOST_MAX_CALLS_PER_GRANT", self.max_calls_per_grant)?,
             max_calls_per_server: count("PROVOST_MAX_CALLS_PER_SERVER", self.max_calls_per_server)?,
             upstream_ca: variable("PROVOST_UPSTREAM_CA")?
@@ -252,70 +228,6 @@ impl File {
             stop_deadline: length("PROVOST_STOP_DEADLINE", &self.stop_deadline)?,
             retention: length("PROVOST_RETENTION", &self.retention)?,
         })
-    }
-}
-
-// === impl Limits ===
-
-impl Limits {
-    /// The settings given here that `running` does not have, by their keys in the file.
-    pub(crate) fn missing_in(&self, running: &Limits) -> Vec<&'static str> {
-        fn missing<T: PartialEq>(wish: &Option<T>, has: &Option<T>) -> bool {
-            wish.is_some() && wish != has
-        }
-        let settings = [
-            ("body_limit", missing(&self.body, &running.body)),
-            ("result_limit", missing(&self.result, &running.result)),
-            (
-                "call_timeout",
-                missing(&self.call_timeout, &running.call_timeout),
-            ),
-            (
-                "connect_timeout",
-                missing(&self.connect_timeout, &running.connect_timeout),
-            ),
-            ("idle_child", missing(&self.idle_child, &running.idle_child)),
-            (
-                "idle_session",
-                missing(&self.idle_session, &running.idle_session),
-            ),
-            (
-                "max_children",
-                missing(&self.max_children, &running.max_children),
-            ),
-            (
-                "max_children_per_grant",
-                missing(
-                    &self.max_children_per_grant,
-                    &running.max_children_per_grant,
-                ),
-            ),
-            (
-                "max_connections",
-                missing(&self.max_connections, &running.max_connections),
-            ),
-            ("memory_limit", missing(&self.memory, &running.memory)),
-            (
-                "max_calls_per_grant",
-                missing(&self.max_calls_per_grant, &running.max_calls_per_grant),
-            ),
-            (
-                "max_calls_per_server",
-                missing(&self.max_calls_per_server, &running.max_calls_per_server),
-            ),
-            (
-                "upstream_ca",
-                missing(&self.upstream_ca, &running.upstream_ca),
-            ),
-            ("workers", missing(&self.workers, &running.workers)),
-            (
-                "stop_deadline",
-                missing(&self.stop_deadline, &running.stop_deadline),
-            ),
-            ("retention", missing(&self.retention, &running.retention)),
-        ];
-        let missing = settings.into_iter().filter(|(_, missing)| *missing);
-        missing.map(|(key, _)| key).collect()
     }
 }
 

@@ -1,33 +1,45 @@
 //! What stands behind `provost run`: a server, a policy and a grant of its own, kept in the
 //! store under a name made of policy path and command, so that counters survive restarts.
 
+mod name;
+
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
 use provost_store::{
     Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Processes, Secret, ServerChange,
     ServerId, Store, Transport,
 };
-use sha2::{Digest, Sha256};
 use tracing::warn;
 
+use self::name::{digest, policy_label, word};
 use super::serve::{ChildOverride, StdioAgent};
-use crate::admin::{WireSecret, change_failure, store_failure, stored_http};
 use crate::bridge::{RunHello, RunUpstream};
 use crate::failure::{Failure, Outcome};
 
-/// Labels of what a run keeps in the store.
-const POLICY: &str = "policy";
+/// The label of a run's grant.
 const GRANT: &str = "run";
+/// What the store says a run's server is; its policy's path follows.
+const DESCRIPTION: &str = "provost run --policy ";
 
 /// The runs that are connected now: which policy each may change.
 #[derive(Default)]
 pub(crate) struct LocalRuns {
-    /// From the key of a run to its server. A std mutex: never held across an await.
-    servers: Mutex<HashMap<String, (ServerId, String)>>,
+    /// From the key of a run to what it is. A std mutex: never held across an await.
+    servers: Mutex<HashMap<String, Connected>>,
     /// Two runs of the same policy and command must not both create what is missing.
     creating: Mutex<()>,
+}
+
+/// A run that is connected.
+struct Connected {
+    id: ServerId,
+    name: String,
+    /// The label of its policy.
+    policy: String,
+    /// What its policy file and command come to.
+    digest: String,
 }
 
 /// What an upstream comes to: transport, headers, and the agent's own child process.
@@ -44,10 +56,15 @@ pub(super) struct Begun {
 pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome<Begun> {
     let _one_at_a_time = runs.creating.lock().unwrap_or_else(PoisonError::into_inner);
     let who = Actor::new("run");
-    let name = server_name(&hello.policy_path, &hello.upstream);
+    let digest = digest(&hello.policy_path, &hello.upstream);
+    let name = match hello.name {
+        Some(name) => runs.take_name(store, name, &digest)?,
+        None => format!("run-{}{digest}", word(&hello.upstream)),
+    };
+    let policy = policy_label(&hello.policy_path);
     let (transport, headers, child) = parts(hello.upstream)?;
     // Before anything is changed: what a person has decided about this run stays.
-    let known = known_grant(store, &name)?;
+    let known = known_grant(store, &name, &policy)?;
     let server = match store.server(&name) {
         Ok(found)
             if found.transport.as_ref() == Some(&transport)
@@ -67,10 +84,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
                 .map_err(change_failure)?
         }
         Err(ChangeError::NoServer { .. }) => {
-            let description = Some(format!(
-                "provost run --policy {}",
-                hello.policy_path.display()
-            ));
+            let description = Some(format!("{DESCRIPTION}{}", hello.policy_path.display()));
             let server = NewServer {
                 name: name.clone(),
                 transport,
@@ -87,15 +101,20 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
         .note_run(&server.id)
         .map_err(|error| store_failure(&error))?;
     let put = store
-        .put_policy(&who, &name, POLICY, &hello.policy, None)
+        .put_policy(&who, &name, &policy, &hello.policy, None)
         .map_err(change_failure)?;
     let grant = match known {
         Some(grant) => grant,
-        None => mint(store, &who, &name)?,
+        None => mint(store, &who, &name, &policy)?,
     };
     let run = random_key()?;
-    runs.connected()
-        .insert(run.clone(), (server.id.clone(), name));
+    let connected = Connected {
+        id: server.id.clone(),
+        name,
+        policy,
+        digest,
+    };
+    runs.connected().insert(run.clone(), connected);
     let agent = StdioAgent {
         grant: grant.id.clone(),
         server: server.id,
@@ -110,7 +129,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
 
 /// The grant of a run that was here before, if its policy is the one that is enforced. A run whose
 /// grant a person has revoked, or given another policy, is refused.
-fn known_grant(store: &Store, server: &str) -> Outcome<Option<Arc<Grant>>> {
+fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<Grant>>> {
     let grants = match store.grants(Some(server)) {
         Ok(grants) => grants,
         Err(ChangeError::NoServer { .. }) => return Ok(None),
@@ -125,7 +144,7 @@ fn known_grant(store: &Store, server: &str) -> Outcome<Option<Arc<Grant>>> {
                     "grant `{GRANT}` on server `{server}`, which stands for this policy file and command, was revoked, and stays so"
                 ))
                 .hint(format!(
-                    "to allow it again: `provost grant mint {server} --label {GRANT} --policy {POLICY}`"
+                    "to allow it again: `provost grant mint {server} --label {GRANT} --policy {policy}`"
                 ))),
         };
     };
@@ -134,12 +153,12 @@ fn known_grant(store: &Store, server: &str) -> Outcome<Option<Arc<Grant>>> {
             Failure::refused("the policy of this run is not the one that is enforced")
                 .because(why)
                 .hint(format!(
-                    "to enforce the file again: `provost policy attach {GRANT} {POLICY} --server {server}`"
+                    "to enforce the file again: `provost policy attach {GRANT} {policy} --server {server}`"
                 )),
         )
     };
     match &live.grant.policy {
-        Some(policy) if policy.name == *POLICY => Ok(Some(Arc::clone(&live.grant))),
+        Some(attached) if attached.name == *policy => Ok(Some(Arc::clone(&live.grant))),
         Some(other) => refused(format!(
             "somebody attached policy `{}` to grant `{GRANT}` on server `{server}`",
             other.name
@@ -151,12 +170,12 @@ fn known_grant(store: &Store, server: &str) -> Outcome<Option<Arc<Grant>>> {
 }
 
 /// The local grant, with the policy of the run enforced.
-fn mint(store: &Store, who: &Actor, server: &str) -> Outcome<Arc<Grant>> {
+fn mint(store: &Store, who: &Actor, server: &str, policy: &str) -> Outcome<Arc<Grant>> {
     let wish = NewGrant {
         server: server.to_owned(),
         label: GRANT.to_owned(),
         attachment: Attachment {
-            policy: Some(POLICY.to_owned()),
+            policy: Some(policy.to_owned()),
             shadow: None,
         },
         ..NewGrant::default()
@@ -201,64 +220,6 @@ fn parts(upstream: RunUpstream) -> Outcome<Parts> {
     }
 }
 
-/// A name that is the same for the same policy path and the same upstream with the same headers:
-/// two runs with different credentials must not share a server.
-fn server_name(policy: &Path, upstream: &RunUpstream) -> String {
-    let (word, parts): (&str, Vec<Vec<u8>>) = match upstream {
-        RunUpstream::Child(child) => {
-            let command = child.command.first().map_or("", String::as_str);
-            let word = Path::new(command)
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or("");
-            let words = child.command.iter();
-            (word, words.map(|word| word.clone().into_bytes()).collect())
-        }
-        RunUpstream::Http { url, headers } => ("http", http_parts(url, headers)),
-    };
-    let mut hash = Sha256::new();
-    hash.update(policy.as_os_str().as_encoded_bytes());
-    for part in parts {
-        // Lengths keep ["a b"] and ["a", "b"] apart.
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    let digest: String = hash
-        .finalize()
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let word: String = word
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(20)
-        .collect::<String>()
-        .to_ascii_lowercase();
-    if word.is_empty() {
-        format!("run-{digest}")
-    } else {
-        format!("run-{word}-{digest}")
-    }
-}
-
-/// What tells one endpoint from another. Of a header's value only a hash takes part; the order and
-/// the case of the headers' names say nothing.
-fn http_parts(url: &str, headers: &[(String, WireSecret)]) -> Vec<Vec<u8>> {
-    let mut hashed: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| {
-            let value = Sha256::digest(value.0.expose());
-            (name.to_ascii_lowercase().into_bytes(), value.to_vec())
-        })
-        .collect();
-    hashed.sort();
-    let headers = hashed.into_iter().flat_map(|(name, value)| [name, value]);
-    std::iter::once(url.as_bytes().to_vec())
-        .chain(headers)
-        .collect()
-}
-
 fn random_key() -> Outcome<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
@@ -271,23 +232,53 @@ fn random_key() -> Outcome<String> {
 impl LocalRuns {
     /// Puts a new version of a run's policy; an invalid text changes nothing.
     pub(super) fn change_policy(&self, store: &Store, run: &str, text: &str) -> Outcome<u32> {
-        let server = self.connected().get(run).map(|(_, name)| name.clone());
-        let server =
-            server.ok_or_else(|| Failure::not_found("this run is not connected any more"))?;
+        let named = |run: &Connected| (run.name.clone(), run.policy.clone());
+        let named = self.connected().get(run).map(named);
+        let (server, policy) =
+            named.ok_or_else(|| Failure::not_found("this run is not connected any more"))?;
         // A server that was removed meanwhile is an error of `put_policy`.
         let put = store
-            .put_policy(&Actor::new("run"), &server, POLICY, text, None)
+            .put_policy(&Actor::new("run"), &server, &policy, text, None)
             .map_err(change_failure)?;
         Ok(put.current.version)
+    }
+
+    /// A name that a person gave: it must not be that of a registered server, nor of another run
+    /// that is connected now.
+    fn take_name(&self, store: &Store, name: String, digest: &str) -> Outcome<String> {
+        let taken = |why: &str| {
+            Err(Failure::conflict(format!("the name `{name}` is taken"))
+                .because(why)
+                .hint("choose another one with `--name`"))
+        };
+        let other = |run: &Connected| run.name == name && run.digest != digest;
+        if self.connected().values().any(other) {
+            return taken(
+                "another `provost run` with another policy or command is connected under it",
+            );
+        }
+        match store.server(&name) {
+            Err(ChangeError::NoServer { .. }) => Ok(name),
+            Err(error) => Err(change_failure(error)),
+            Ok(server) => {
+                let description = server.description.as_deref().unwrap_or_default();
+                match description.starts_with(DESCRIPTION) {
+                    true => Ok(name),
+                    false => taken(
+                        "it is a registered server, which agents reach with `provost connect`",
+                    ),
+                }
+            }
+        }
     }
 
     /// Forgets a run whose connection has ended.
     pub(super) fn forget(&self, store: &Store, run: &str) {
         let forgotten = self.connected().remove(run);
-        if let Some((server, name)) = forgotten
-            && let Err(error) = store.note_run(&server)
+        if let Some(run) = forgotten
+            && let Err(error) = store.note_run(&run.id)
         {
-            warn!(server.name = %name, %error, "When this run was last used could not be noted");
+            warn!(server.name = %run.name, %error, "When this run was last used could not be noted");
         }
     }
 
@@ -297,65 +288,14 @@ impl LocalRuns {
         let in_use: Vec<_> = self
             .connected()
             .values()
-            .map(|(id, _)| id.clone())
+            .map(|run| run.id.clone())
             .collect();
         store
             .clear_runs(&Actor::new("upkeep"), &in_use)
             .map_err(change_failure)
     }
 
-    fn connected(&self) -> MutexGuard<'_, HashMap<String, (ServerId, String)>> {
+    fn connected(&self) -> MutexGuard<'_, HashMap<String, Connected>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bridge::Child;
-
-    fn child(command: &[&str]) -> RunUpstream {
-        let command = command.iter().map(|word| (*word).to_owned()).collect();
-        RunUpstream::Child(Child {
-            command,
-            directory: "/".into(),
-            environment: Vec::new(),
-        })
-    }
-
-    #[test]
-    fn the_name_depends_on_policy_path_and_command_only() {
-        let name = |policy: &str, command: &[&str]| server_name(Path::new(policy), &child(command));
-        assert_eq!(name("/p", &["npx", "a"]), name("/p", &["npx", "a"]));
-        assert_ne!(name("/p", &["npx", "a"]), name("/q", &["npx", "a"]));
-        assert_ne!(name("/p", &["npx", "a b"]), name("/p", &["npx", "a", "b"]));
-    }
-
-    #[test]
-    fn runs_with_different_headers_have_servers_of_their_own() {
-        let name = |headers: &[(&str, &str)]| {
-            let headers = headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), WireSecret(Secret::new(*value))))
-                .collect();
-            let url = "https://mcp.example.com/mcp".to_owned();
-            server_name(Path::new("/p"), &RunUpstream::Http { url, headers })
-        };
-        let alice = name(&[("Authorization", "alice"), ("x-a", "1")]);
-        assert_eq!(alice, name(&[("X-A", "1"), ("authorization", "alice")]));
-        assert_ne!(alice, name(&[("Authorization", "bob"), ("x-a", "1")]));
-        assert_ne!(alice, name(&[]));
-    }
-
-    #[test]
-    fn the_name_is_one_the_store_takes() {
-        for command in ["/usr/bin/My Server.py", "npx", "日本", ""] {
-            let name = server_name(Path::new("/p"), &child(&[command]));
-            assert!(
-                name.bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
-                "{name}"
-            );
-        }
     }
 }

@@ -4,27 +4,16 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use provost_admin::{
+    ArgumentView, Failure, Limits, Listener, Load, Outcome, ToolView, Upstream, WireSecret,
+};
 use provost_gateway::{
     ArgumentReport, Gateway, ListenError, ServerFailed, ServerFault, Settings, TlsFiles, ToolReport,
 };
 use provost_store::{GrantId, ServerId, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::config::Limits;
-use crate::admin::{ArgumentView, Load, ToolView, Upstream, WireSecret};
 use crate::environment::Environment;
-use crate::failure::{Failure, Outcome};
-
-/// Where agents are served over TCP.
-#[derive(Clone, Debug)]
-pub(crate) struct Listen {
-    pub(crate) address: SocketAddr,
-    /// Certificate chain and private key.
-    pub(crate) tls: Option<(PathBuf, PathBuf)>,
-    pub(crate) behind_proxy: bool,
-    pub(crate) allowed_hosts: Vec<String>,
-    pub(crate) allowed_origins: Vec<String>,
-}
 
 /// The agent at the other end of a stdio bridge.
 pub(crate) struct StdioAgent {
@@ -45,73 +34,6 @@ pub(crate) struct ChildOverride {
 #[derive(Clone)]
 pub(crate) struct Engine(Gateway);
 
-// === impl Listen ===
-
-impl Listen {
-    /// Refuses an address that others can reach without TLS.
-    pub(crate) fn check(&self) -> Outcome {
-        if self.address.ip().is_loopback() || self.tls.is_some() || self.behind_proxy {
-            return Ok(());
-        }
-        Err(Failure::usage(format!(
-            "`{}` can be reached from other machines",
-            self.address
-        ))
-        .because("tokens and arguments would cross the network readable")
-        .hint(
-            "`--tls-cert FILE --tls-key FILE`, or `--behind-proxy` when a proxy in front ends TLS",
-        ))
-    }
-
-    /// How agents' tokens are kept from others on the way, in the record of its opening.
-    pub(crate) fn describe(&self) -> &'static str {
-        match (&self.tls, self.behind_proxy) {
-            (Some(_), _) => "TLS",
-            (None, true) => "behind a proxy",
-            (None, false) => "loopback",
-        }
-    }
-
-    /// The arguments of `up` that open this listener.
-    pub(crate) fn arguments(&self) -> Vec<std::ffi::OsString> {
-        let mut arguments = vec!["--listen".into(), self.address.to_string().into()];
-        if let Some((cert, key)) = &self.tls {
-            arguments.extend([
-                "--tls-cert".into(),
-                cert.into(),
-                "--tls-key".into(),
-                key.into(),
-            ]);
-        }
-        if self.behind_proxy {
-            arguments.push("--behind-proxy".into());
-        }
-        arguments
-    }
-
-    /// What no argument of `up` says, as variables.
-    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
-        [
-            ("PROVOST_ALLOWED_HOSTS", self.allowed_hosts.join(",")),
-            ("PROVOST_ALLOWED_ORIGINS", self.allowed_origins.join(",")),
-        ]
-    }
-
-    /// The URL of this listener, with the address it really has.
-    pub(crate) fn url(&self, address: SocketAddr) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        if !address.ip().is_unspecified() {
-            return format!("{scheme}://{address}");
-        }
-        // Nobody can connect to 0.0.0.0; the first name agents may use is the best guess.
-        let host = self
-            .allowed_hosts
-            .first()
-            .map_or("127.0.0.1", String::as_str);
-        format!("{scheme}://{host}:{}", address.port())
-    }
-}
-
 // === impl Engine ===
 
 impl Engine {
@@ -124,7 +46,7 @@ impl Engine {
     }
 
     /// Opens the agents' listener.
-    pub(crate) fn listen(&self, listen: &Listen) -> Outcome<SocketAddr> {
+    pub(crate) fn listen(&self, listen: &Listener) -> Outcome<SocketAddr> {
         let wish = provost_gateway::Listen {
             address: listen.address,
             tls: listen.tls.clone().map(|(cert, key)| TlsFiles { cert, key }),
@@ -194,13 +116,13 @@ impl Engine {
 
     /// Memory held for others and calls on their way, with their bounds.
     pub(crate) fn load(&self) -> Load {
-        let standing = self.0.standing();
+        let usage = self.0.usage();
         Load {
-            memory_held: standing.held,
-            memory_limit: standing.limit,
-            calls: standing.calls,
-            most_calls: standing.most_calls,
-            no_room: standing.refused,
+            memory_held: usage.held,
+            memory_limit: usage.limit,
+            calls: usage.calls,
+            most_calls: usage.most_calls,
+            no_room: usage.refused,
         }
     }
 
@@ -219,8 +141,8 @@ fn settings(limits: &Limits) -> Settings {
     let default = Settings::default();
     let os = |(name, value): (String, String)| (OsString::from(name), OsString::from(value));
     Settings {
-        body_limit: limits.body.unwrap_or(default.body_limit),
-        result_limit: limits.result.unwrap_or(default.result_limit),
+        body_limit: limits.body_limit.unwrap_or(default.body_limit),
+        result_limit: limits.result_limit.unwrap_or(default.result_limit),
         call_timeout: limits.call_timeout.unwrap_or(default.call_timeout),
         connect_timeout: limits.connect_timeout.unwrap_or(default.connect_timeout),
         idle_child: limits.idle_child.unwrap_or(default.idle_child),
@@ -231,7 +153,7 @@ fn settings(limits: &Limits) -> Settings {
             .unwrap_or(default.max_children_per_grant),
         wrapper: crate::command::wrap::of_this_program(),
         max_connections: limits.max_connections.unwrap_or(default.max_connections),
-        memory_limit: limits.memory.unwrap_or(default.memory_limit),
+        memory_limit: limits.memory_limit.unwrap_or(default.memory_limit),
         max_calls_per_grant: limits
             .max_calls_per_grant
             .unwrap_or(default.max_calls_per_grant),

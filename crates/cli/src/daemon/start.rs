@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use provost_admin::{Failure, FailureKind, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
@@ -13,8 +15,6 @@ use tokio::process::Command;
 use super::log_file;
 use crate::admin::connect;
 use crate::environment::Environment;
-use crate::exit::Kind;
-use crate::failure::{Failure, Outcome};
 use crate::locations::{Places, own_directory};
 use crate::runtime::blocking;
 
@@ -40,15 +40,14 @@ pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outc
         }
         own_directory(&places.data)?;
         // Whoever has the lock starts the daemon; everybody else finds it running afterwards.
-        let lock_path = places.start_lock();
-        let lock = blocking(move || lock(&lock_path)).await?;
+        let lock = hold_start(places).await?;
         if let Some(stream) = connect(&places.agent_socket()).await? {
             return Ok(stream);
         }
         match start(places).await? {
             Started::Ready => {}
             Started::Failed(failure)
-                if failure.kind == Kind::Conflict && Instant::now() < deadline =>
+                if failure.kind == FailureKind::Conflict && Instant::now() < deadline =>
             {
                 tokio::time::sleep(BREATH).await
             }
@@ -60,6 +59,22 @@ pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outc
                 .hint(format!("its log is `{}`", places.daemon_log().display())));
         }
     }
+}
+
+/// Waits until nobody else starts a daemon, and keeps others from it.
+pub(super) async fn hold_start(places: &Places) -> Outcome<File> {
+    let path = places.start_lock();
+    blocking(move || lock(&path)).await
+}
+
+/// The program of this process. After an upgrade that is what was put in its place: the file that
+/// runs here is gone, which Linux says at the end of its name.
+pub(crate) fn own_program() -> std::io::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let replaced = program
+        .to_str()
+        .and_then(|path| path.strip_suffix(" (deleted)"));
+    Ok(replaced.map_or(program.clone(), PathBuf::from))
 }
 
 fn lock(path: &std::path::Path) -> Outcome<File> {
@@ -82,7 +97,7 @@ async fn start(places: &Places) -> Outcome<Started> {
     let fail = |error: std::io::Error| Failure::unavailable("cannot start a daemon").because(error);
     let log_path = places.daemon_log();
     let log = log_file::open(&log_path).map_err(fail)?;
-    let program = std::env::current_exe().map_err(fail)?;
+    let program = own_program().map_err(fail)?;
     let mut child = Command::new(program)
         .arg("--data")
         .arg(&places.data)

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use provost_admin::{Outcome, change_failure, store_failure};
 use provost_store::Actor;
 use tracing::{info, warn};
 
-use super::lifecycle::Daemon;
-use crate::admin::{change_failure, store_failure};
-use crate::failure::Outcome;
+use super::running::Daemon;
 use crate::runtime::blocking;
 
 const EVERY: Duration = Duration::from_secs(3_600);

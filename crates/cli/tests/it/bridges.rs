@@ -331,3 +331,61 @@ async fn runs_from_different_directories_do_not_disturb_each_other() {
         &call(&second, "add", json!({ "a": 1, "b": 2 })).await
     ));
 }
+
+#[tokio::test]
+async fn d48_a_run_has_a_name_that_says_what_it_is() {
+    let place = Place::new();
+    place.furnish();
+    place.file("team notes.json", POLICY);
+    let fixture = fixture_program();
+    let start = |name: &[&str], command: &[&str]| {
+        let words = [
+            &["run", "--policy", "team notes.json"],
+            name,
+            &["--"],
+            command,
+        ]
+        .concat();
+        Client::stdio(&place.start(&words))
+    };
+    let fixture = [fixture.to_str().unwrap(), "stdio"];
+    let unnamed = start(&[], &fixture);
+    let named = start(&["--name", "notes"], &fixture);
+    for client in [&unnamed, &named] {
+        client.connect().await;
+        call(client, "echo", json!({ "text": "x" })).await;
+    }
+    let records = place.ok(&["log", "--tool", "echo", "--json"]);
+    let of = |line: &str| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let word = |name: &str| record[name].as_str().unwrap().to_owned();
+        (
+            word("server"),
+            word("grant_label"),
+            record["policy"].clone(),
+        )
+    };
+    let mut seen: Vec<_> = records.lines().map(of).collect();
+    seen.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(
+        seen[0],
+        ("notes".to_owned(), "run".to_owned(), json!("team-notes"))
+    );
+    assert!(seen[1].0.starts_with("run-provost-fixture-"), "{seen:?}");
+    // A name belongs to one thing at a time.
+    let refused = |name: &str, command: &[&str]| {
+        let words = [
+            &["run", "--policy", "team notes.json", "--name", name, "--"],
+            command,
+        ]
+        .concat();
+        let ran = place.run(&words);
+        assert_eq!(ran.code, 4, "{}", ran.stderr);
+        ran.stderr
+    };
+    let other = [&fixture[..], &["--generated-tools", "1"]].concat();
+    assert!(
+        refused("notes", &other).contains("another `provost run` with another policy or command")
+    );
+    assert!(refused("files", &fixture).contains("it is a registered server"));
+}

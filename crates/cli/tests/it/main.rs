@@ -19,6 +19,7 @@ mod end_to_end;
 mod guides;
 mod help;
 mod negative;
+mod outliving;
 mod place;
 mod policies;
 mod processes;

@@ -24,8 +24,8 @@ use crate::host::metrics::{Counts, Metrics};
 use crate::host::settings::Settings;
 use crate::message::principal::Principal;
 use crate::state::eras::Eras;
+use crate::upstream::ChildSpec;
 use crate::upstream::Upstream;
-use crate::upstream::child::ChildSpec;
 use crate::upstream::http::{HttpUpstream, Timeouts};
 use crate::upstream::process::Program;
 
@@ -46,8 +46,8 @@ pub(crate) struct Directory {
     pub(crate) source: provost_store::Directory,
     /// The generation of `source`; none as long as it was not read.
     generation: Option<u64>,
-    servers: HashTrieMapSync<ServerId, Arc<Site>>,
-    grants: HashTrieMapSync<GrantId, Arc<Holding>>,
+    servers: HashTrieMapSync<ServerId, Arc<Backend>>,
+    grants: HashTrieMapSync<GrantId, Arc<Rights>>,
     policies: HashTrieMapSync<PolicyKey, Compiled>,
 }
 
@@ -72,7 +72,7 @@ struct Compiled {
 }
 
 /// One server and the way to it.
-pub(crate) struct Site {
+pub(crate) struct Backend {
     pub(crate) server: Arc<Server>,
     /// None when its settings cannot be used; each call is then refused.
     pub(crate) upstream: Option<Upstream>,
@@ -83,10 +83,10 @@ pub(crate) struct Site {
 }
 
 /// One grant and what it may do.
-pub(crate) struct Holding {
+pub(crate) struct Rights {
     pub(crate) principal: Arc<Principal>,
-    pub(crate) site: Arc<Site>,
-    pub(crate) rules: Rules,
+    pub(crate) backend: Arc<Backend>,
+    pub(crate) enforcement: Enforcement,
     pub(crate) shadow: Option<Link>,
     /// Another number as soon as other rules, or another server, are in force for
     /// it. It opens nothing, so it may be kept.
@@ -96,12 +96,12 @@ pub(crate) struct Holding {
 }
 
 /// What is enforced for a grant.
-pub(crate) enum Rules {
+pub(crate) enum Enforcement {
     /// Its own policy, then those of the grants it was minted below. Never
     /// empty unless some grant of the chain has neither policy nor shadow.
-    Enforced(Vec<Link>),
+    Policies(Vec<Link>),
     /// Only observed, because its owner said so.
-    Observed,
+    ObserveOnly,
     /// A grant of the chain has nothing, or a policy that cannot be read.
     Nothing,
 }
@@ -185,9 +185,9 @@ impl Directory {
         let known = before
             .servers
             .get(id)
-            .filter(|site| same(&site.server, &server));
-        let site = known.cloned().unwrap_or_else(|| {
-            Arc::new(Site {
+            .filter(|backend| same(&backend.server, &server));
+        let backend = known.cloned().unwrap_or_else(|| {
+            Arc::new(Backend {
                 upstream: upstream(&server, means.settings, means.tls),
                 counts: means.metrics.server(&server.name),
                 eras: Eras::default(),
@@ -195,20 +195,20 @@ impl Directory {
                 server,
             })
         });
-        self.servers.insert_mut(id.clone(), site);
+        self.servers.insert_mut(id.clone(), backend);
     }
 
     fn take_grant(&mut self, id: &GrantId, before: &Directory, means: &Means<'_>) {
         let grant = self.source.grant(id).cloned();
         let found = grant.and_then(|grant| {
-            let site = self.servers.get(&grant.server).cloned()?;
-            Some((grant, site))
+            let backend = self.servers.get(&grant.server).cloned()?;
+            Some((grant, backend))
         });
-        let Some((grant, site)) = found else {
+        let Some((grant, backend)) = found else {
             self.grants.remove_mut(id);
             return;
         };
-        let rules = self.rules(id, before);
+        let enforcement = self.enforcement(id, before);
         let shadow = grant
             .shadow
             .as_ref()
@@ -217,32 +217,32 @@ impl Directory {
         let known = before.grants.get(id);
         let ended = known
             .filter(|_| !self.source.is_rotated_since(&before.source, &id.0))
-            .map(|holding| holding.principal.ended.clone())
+            .map(|rights| rights.principal.ended.clone())
             // One that had expired may be live again.
             .filter(|ended| !ended.is_cancelled())
             .unwrap_or_default();
         let edition = known
-            .filter(|known| Arc::ptr_eq(&known.site, &site) && known.rules.are(&rules))
+            .filter(|known| Arc::ptr_eq(&known.backend, &backend) && known.enforcement.are(&enforcement))
             .map_or(self.source.generation, |known| known.edition);
         let principal = Arc::new(Principal {
             grant: grant.id.clone(),
             label: grant.label.clone(),
             server: grant.server.clone(),
             server_name: grant.server_name.clone(),
-            counts: Arc::clone(&site.counts),
+            counts: Arc::clone(&backend.counts),
             account: means.budget.grant(&grant.id.0),
-            server_account: Arc::clone(&site.account),
+            server_account: Arc::clone(&backend.account),
             ended,
         });
-        let holding = Holding {
+        let rights = Rights {
             principal,
-            site,
-            rules,
+            backend,
+            enforcement,
             shadow,
             edition,
             end: self.source.end(id),
         };
-        self.grants.insert_mut(grant.id.clone(), Arc::new(holding));
+        self.grants.insert_mut(grant.id.clone(), Arc::new(rights));
     }
 
     /// The directory that opens nothing to anybody: what is in the store is
@@ -261,15 +261,15 @@ impl Directory {
     }
 
     /// Whom the token with this hash belongs to, if it is live.
-    pub(crate) fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Holding> {
-        self.holding(&self.source.holder(token)?.0, wall)
+    pub(crate) fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Rights> {
+        self.rights(&self.source.holder(token)?.0, wall)
     }
 
     /// The grant with this id, if it is live.
-    pub(crate) fn holding(&self, id: &Text, wall: u64) -> Option<&Holding> {
-        let holding = self.grants.get(id)?;
-        let live = holding.end.is_none_or(|end| wall < end);
-        live.then_some(&**holding)
+    pub(crate) fn rights(&self, id: &Text, wall: u64) -> Option<&Rights> {
+        let rights = self.grants.get(id)?;
+        let live = rights.end.is_none_or(|end| wall < end);
+        live.then_some(&**rights)
     }
 
     /// The grants that a change may have reached, those included that have
@@ -278,7 +278,7 @@ impl Directory {
         &'d self,
         touched: &'d Touched,
     ) -> Box<dyn Iterator<Item = &'d Principal> + 'd> {
-        let principal = |holding: &'d Arc<Holding>| &*holding.principal;
+        let principal = |rights: &'d Arc<Rights>| &*rights.principal;
         match touched {
             Touched::All => Box::new(self.grants.values().map(principal)),
             Touched::These { grants, .. } => {
@@ -290,33 +290,33 @@ impl Directory {
 
     /// Ends what was opened with grants that have expired since.
     pub(crate) fn end_expired(&self, wall: u64) {
-        let expired = |holding: &&Arc<Holding>| holding.end.is_some_and(|end| end <= wall);
+        let expired = |rights: &&Arc<Rights>| rights.end.is_some_and(|end| end <= wall);
         let expired = self.grants.values().filter(expired);
-        expired.for_each(|holding| holding.principal.ended.cancel());
+        expired.for_each(|rights| rights.principal.ended.cancel());
     }
 
     /// The server with this id.
-    pub(crate) fn site(&self, id: &ServerId) -> Option<&Arc<Site>> {
+    pub(crate) fn backend(&self, id: &ServerId) -> Option<&Arc<Backend>> {
         self.servers.get(id)
     }
 
-    fn rules(&mut self, id: &GrantId, before: &Directory) -> Rules {
+    fn enforcement(&mut self, id: &GrantId, before: &Directory) -> Enforcement {
         let chain: Vec<_> = self.source.chain(id).cloned().collect();
         let mut links = Vec::with_capacity(chain.len());
         for grant in &chain {
             match (&grant.policy, &grant.shadow) {
                 (Some(version), _) => match self.link(version, grant, before) {
                     Some(link) => links.push(link),
-                    None => return Rules::Nothing,
+                    None => return Enforcement::Nothing,
                 },
                 (None, Some(_)) => {}
-                (None, None) => return Rules::Nothing,
+                (None, None) => return Enforcement::Nothing,
             }
         }
         if links.is_empty() {
-            Rules::Observed
+            Enforcement::ObserveOnly
         } else {
-            Rules::Enforced(links)
+            Enforcement::Policies(links)
         }
     }
 
@@ -496,41 +496,43 @@ impl Link {
     }
 }
 
-// === impl Rules ===
+// === impl Enforcement ===
 
-impl Rules {
+impl Enforcement {
     /// Whether they are the same ones, not only alike.
     fn are(&self, others: &Self) -> bool {
         match (self, others) {
-            (Self::Enforced(these), Self::Enforced(those)) => {
+            (Self::Policies(these), Self::Policies(those)) => {
                 these.len() == those.len() && these.iter().zip(those).all(|(a, b)| a.is(b))
             }
-            (Self::Observed, Self::Observed) | (Self::Nothing, Self::Nothing) => true,
-            (Self::Enforced(_) | Self::Observed | Self::Nothing, _) => false,
+            (Self::ObserveOnly, Self::ObserveOnly) | (Self::Nothing, Self::Nothing) => true,
+            (Self::Policies(_) | Self::ObserveOnly | Self::Nothing, _) => false,
         }
     }
 }
 
-// === impl Holding ===
+// === impl Rights ===
 
-impl Holding {
+impl Rights {
     /// Whether a tool is in the list this grant gets.
     pub(crate) fn lists_tool(&self, tool: &str, folder: &mut Folder) -> bool {
-        match &self.rules {
-            Rules::Enforced(links) => links
+        match &self.enforcement {
+            Enforcement::Policies(links) => links
                 .iter()
                 .all(|link| link.policy.tool_listed(tool, folder)),
-            Rules::Observed => true,
-            Rules::Nothing => false,
+            Enforcement::ObserveOnly => true,
+            Enforcement::Nothing => false,
         }
     }
 
     /// Whether a list of resources or prompts has anything in it for this grant.
     pub(crate) fn lists_method(&self, method: &str) -> bool {
-        match &self.rules {
-            Rules::Enforced(links) => links.iter().all(|link| link.policy.method_listed(method)),
-            Rules::Observed => true,
-            Rules::Nothing => false,
+        match &self.enforcement {
+            Enforcement::Policies(links) => {
+                links.iter().all(|link| link.policy.method_listed(method))
+            }
+            Enforcement::ObserveOnly => true,
+            Enforcement::Nothing => false,
         }
     }
 }

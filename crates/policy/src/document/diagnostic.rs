@@ -53,10 +53,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// The name among `known` that was probably meant.
-pub(crate) fn did_you_mean<'k>(
-    written: &str,
-    known: impl Iterator<Item = &'k str>,
-) -> Option<&'k str> {
+pub fn did_you_mean<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let allowed = (written.chars().count() / 3).clamp(1, 3);
     known
         .map(|name| {

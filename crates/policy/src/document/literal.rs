@@ -6,31 +6,38 @@ use crate::json::{Kind, Value};
 
 /// A JSON value that owns its text. Numbers stay as they were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Literal {
+pub enum Literal {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number, as it was written.
     Number(String),
+    /// Text.
     String(String),
+    /// A list.
     Array(Vec<Literal>),
+    /// An object, its members in order.
     Object(Vec<(String, Literal)>),
 }
 
 // === impl Literal ===
 
 impl Literal {
-    pub(crate) fn text(text: &str) -> Self {
+    /// Text.
+    pub fn text(text: &str) -> Self {
         Self::String(text.to_owned())
     }
 
     /// Text as people read it: in two-space indentation, empty lists on a line.
-    pub(crate) fn to_pretty(&self) -> String {
+    pub fn to_pretty(&self) -> String {
         let mut out = String::new();
         self.write(&mut out, Some(0));
         out
     }
 
     /// Text on one line.
-    pub(crate) fn to_line(&self) -> String {
+    pub fn to_line(&self) -> String {
         let mut out = String::new();
         self.write(&mut out, None);
         out

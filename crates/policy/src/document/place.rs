@@ -3,6 +3,7 @@
 
 use crate::json::{Kind, Value, line_column};
 use crate::text::Text;
+use crate::words::{self, Word};
 
 use super::diagnostic::{Diagnostic, Severity, did_you_mean};
 
@@ -163,20 +164,11 @@ impl<'t> Problems<'t> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        place: &Place<'_>,
-        what: &str,
-        words: &[(T, &str)],
-    ) -> Option<T> {
+    pub(super) fn word<T: Word>(&mut self, place: &Place<'_>, what: &str) -> Option<T> {
         let text = self.string(place)?;
-        let found = words
-            .iter()
-            .find(|(_, word)| *word == text.as_str())
-            .map(|(meaning, _)| *meaning);
+        let found = words::named(&text);
         if found.is_none() {
-            let known: Vec<_> = words.iter().map(|(_, word)| *word).collect();
-            let hint = suggestion(&text, &known);
+            let hint = suggestion(&text, &words::names::<T>());
             self.error(
                 place,
                 format!("unknown {what} `{}`", text.escape_debug()),
@@ -206,7 +198,7 @@ impl<'t> Problems<'t> {
 }
 
 /// A segment of a JSON pointer, escaped (RFC 6901).
-pub(crate) fn escape_pointer(segment: &str) -> String {
+pub fn escape_pointer(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
@@ -218,7 +210,7 @@ fn suggestion(written: &str, known: &[&str]) -> String {
 }
 
 /// "`a`, `b` and `c`".
-pub(crate) fn in_words(words: &[&str]) -> String {
+pub fn in_words(words: &[&str]) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

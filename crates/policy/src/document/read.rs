@@ -2,14 +2,15 @@
 
 use super::diagnostic::Diagnostic;
 use super::literal::Literal;
-use super::parts::{Action, AllTools, Body, Condition, Methods, Posture, Predicate, Tool, Version};
+use super::parts::{AllTools, Body, Condition, Methods, Posture, Predicate, Tool, Version};
 use super::place::{Place, Problems};
-use super::{check, not_json, read_limits};
+use super::{check, read_limits};
 use crate::glob::Names;
 use crate::json::{self, Bounds, Kind};
-use crate::operator::{Operator, Test};
+use crate::operator::{Matcher, Operator};
 use crate::path::Path;
 use crate::text::Text;
+use crate::words::Word;
 
 /// The parts of a document, or everything that is wrong with it.
 pub(super) fn body(text: &str) -> Result<Body, Vec<Diagnostic>> {
@@ -17,8 +18,7 @@ pub(super) fn body(text: &str) -> Result<Body, Vec<Diagnostic>> {
     let (document, duplicates) = match json::read_collecting(text.as_bytes(), Bounds::default()) {
         Ok(read) => read,
         Err(error) => {
-            let slip = not_json::slip(text, &error);
-            problems.error_at(slip.offset, "", slip.message, slip.hint);
+            problems.error_at(error.offset, "", error.problem.to_string(), None);
             return Err(problems.into_found());
         }
     };
@@ -43,25 +43,14 @@ pub(super) fn body(text: &str) -> Result<Body, Vec<Diagnostic>> {
     }
 }
 
-const FIELDS: &[&str] = &[
-    "version",
-    "default",
-    "description",
-    "hide",
-    "methods",
-    "all_tools",
-    "tools",
-    "$schema",
-];
-
 /// `None` only where a part is missing that nothing can stand in for.
 fn document_body(problems: &mut Problems<'_>, root: &Place<'_>) -> Option<Body> {
-    if !problems.object(root, FIELDS) {
+    if !problems.object(root, Body::FIELDS) {
         return None;
     }
     let version = problems.required(root, "version");
     let version = version.and_then(|place| {
-        if place.value.is_str("1") {
+        if place.value.is_str(Version::One.name()) {
             return Some(Version::One);
         }
         let hint = "the version is `\"1\"`, as text".to_owned();
@@ -73,8 +62,7 @@ fn document_body(problems: &mut Problems<'_>, root: &Place<'_>) -> Option<Body> 
         None
     });
     let posture = problems.required(root, "default");
-    let words = [(Posture::Allow, "allow"), (Posture::Deny, "deny")];
-    let posture = posture.and_then(|place| problems.word(&place, "default", &words));
+    let posture = posture.and_then(|place| problems.word(&place, "default"));
     Some(Body {
         schema: root
             .get("$schema")
@@ -133,7 +121,7 @@ fn names(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Names {
 }
 
 fn methods(problems: &mut Problems<'_>, place: &Place<'_>) -> Methods {
-    if !problems.object(place, &["allow", "deny"]) {
+    if !problems.object(place, Methods::FIELDS) {
         return Methods::default();
     }
     Methods {
@@ -160,7 +148,7 @@ fn method_names(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Names 
 }
 
 fn all_tools(problems: &mut Problems<'_>, place: &Place<'_>) -> AllTools {
-    if !problems.object(place, &["require", "deny_if", "approve_if", "limits"]) {
+    if !problems.object(place, AllTools::FIELDS) {
         return AllTools::default();
     }
     AllTools {
@@ -183,29 +171,17 @@ fn tools(problems: &mut Problems<'_>, place: &Place<'_>) -> Vec<(Text, Tool)> {
         .collect()
 }
 
-const TOOL_FIELDS: &[&str] = &[
-    "action",
-    "reason",
-    "require",
-    "deny_if",
-    "approve_if",
-    "rate_limit",
-    "limits",
-];
-
 fn tool(problems: &mut Problems<'_>, place: &Place<'_>) -> Tool {
-    if !problems.object(place, TOOL_FIELDS) {
+    if !problems.object(place, Tool::FIELDS) {
         return Tool::default();
     }
-    let actions = [
-        (Action::Allow, "allow"),
-        (Action::Deny, "deny"),
-        (Action::RequireApproval, "require_approval"),
-    ];
     Tool {
+        description: place
+            .get("description")
+            .and_then(|place| problems.string(&place)),
         action: place
             .get("action")
-            .and_then(|place| problems.word(&place, "action", &actions)),
+            .and_then(|place| problems.word(&place, "action")),
         reason: place
             .get("reason")
             .and_then(|place| problems.string(&place)),
@@ -223,7 +199,7 @@ fn tool(problems: &mut Problems<'_>, place: &Place<'_>) -> Tool {
 
 fn predicates(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Vec<Predicate> {
     problems.list(place, |problems, place| {
-        if !problems.object(&place, &["conditions", "on_deny"]) {
+        if !problems.object(&place, Predicate::FIELDS) {
             return None;
         }
         let conditions = problems.required(&place, "conditions");
@@ -237,22 +213,22 @@ fn predicates(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Vec<Pred
 }
 
 fn condition(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Condition> {
-    if !problems.object(place, &["path", "op", "value"]) {
+    if !problems.object(place, Condition::FIELDS) {
         return None;
     }
     let path_place = problems.required(place, "path");
     let op_place = problems.required(place, "op");
     let value_place = problems.required(place, "value");
     let path = path_place.and_then(|place| path(problems, &place));
-    let op = op_place.and_then(|place| problems.word(&place, "operator", &Operator::ALL));
+    let op = op_place.and_then(|place| problems.word::<Operator>(&place, "operator"));
     let value_place = value_place?;
     let (op, value) = (op?, Literal::from(value_place.value));
-    match Test::new(op, &value) {
-        Ok(test) => Some(Condition {
+    match Matcher::new(op, &value) {
+        Ok(matcher) => Some(Condition {
             path: path?,
             op,
             value,
-            test,
+            matcher,
         }),
         Err(bad) => {
             problems.error(&value_place, bad.message, bad.hint.map(str::to_owned));

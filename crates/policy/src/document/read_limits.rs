@@ -1,30 +1,17 @@
 //! Reads limits.
 
 use super::parts::{ConcurrentLimit, Length, Limit, RateLimit, Scope, WindowLimit};
-use super::place::{Place, Problems};
+use super::place::{Place, Problems, in_words};
 use super::read;
 use crate::amount::{Amount, AmountError};
+use crate::duration::{self, Unit};
 use crate::json::Kind;
-use crate::limit::{Alignment, RefundRule};
+use crate::limit::{Alignment, Period, WINDOW_UNITS};
 use crate::text::Text;
+use crate::words::{named, names};
 
-const SECOND: u64 = 1_000_000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-const LONGEST: u64 = 31 * DAY;
-
-const WINDOW_FIELDS: &[&str] = &[
-    "counter",
-    "window",
-    "max",
-    "scope",
-    "increment",
-    "increment_from",
-    "alignment",
-    "refund",
-];
-const CONCURRENT_FIELDS: &[&str] = &["counter", "concurrent", "scope"];
+/// The longest window.
+const LONGEST: u64 = 31 * Unit::Day.micros();
 
 pub(super) fn limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Limit> {
     match place.get("concurrent") {
@@ -46,7 +33,7 @@ pub(super) fn limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Li
 
 /// `{max, window}` in seconds.
 pub(super) fn rate_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<RateLimit> {
-    if !problems.object(place, &["max", "window"]) {
+    if !problems.object(place, RateLimit::FIELDS) {
         return None;
     }
     let max = problems
@@ -57,7 +44,8 @@ pub(super) fn rate_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Opti
             .value
             .as_number()
             .and_then(|text| text.parse::<u32>().ok());
-        let fits = seconds.filter(|seconds| (1..=LONGEST / SECOND).contains(&u64::from(*seconds)));
+        let fits = seconds
+            .filter(|seconds| (1..=LONGEST / Unit::Second.micros()).contains(&u64::from(*seconds)));
         if fits.is_none() {
             let hint = "such as 60; `limits` takes `minute` and lengths such as `90s`".to_owned();
             problems.error(
@@ -75,7 +63,7 @@ pub(super) fn rate_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Opti
 }
 
 fn window_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<WindowLimit> {
-    if !problems.object(place, WINDOW_FIELDS) {
+    if !problems.object(place, WindowLimit::FIELDS) {
         return None;
     }
     let counter = problems
@@ -108,29 +96,21 @@ fn window_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Window
             None,
         );
     }
-    let alignments = [
-        (Alignment::Sliding, "sliding"),
-        (Alignment::Calendar, "calendar"),
-    ];
     let alignment_place = place.get("alignment");
     let alignment = alignment_place
         .as_ref()
-        .and_then(|place| problems.word(place, "alignment", &alignments));
+        .and_then(|place| problems.word(place, "alignment"));
     if let (Some(Alignment::Calendar), Some(place), Some(window)) =
         (alignment, &alignment_place, &window)
-        && ![MINUTE, HOUR, DAY].contains(&window.micros)
+        && Period::of(window.micros).is_none()
     {
         let message = format!("a window of `{}` has no calendar", window.written);
-        let hint = "`calendar` goes with `minute`, `hour` and `day`".to_owned();
+        let hint = format!("`calendar` goes with {}", in_words(&names::<Period>()));
         problems.error(place, message, Some(hint));
     }
-    let refunds = [
-        (RefundRule::NotSent, "not_sent"),
-        (RefundRule::Failed, "failed"),
-    ];
     let refund = place
         .get("refund")
-        .and_then(|place| problems.word(&place, "refund", &refunds));
+        .and_then(|place| problems.word(&place, "refund"));
     let (counter, window, max) = (counter?, window?, max?);
     Some(WindowLimit {
         counter,
@@ -149,7 +129,7 @@ fn concurrent_limit(
     place: &Place<'_>,
     concurrent: &Place<'_>,
 ) -> Option<ConcurrentLimit> {
-    if !problems.object(place, CONCURRENT_FIELDS) {
+    if !problems.object(place, ConcurrentLimit::FIELDS) {
         return None;
     }
     let counter = problems
@@ -171,14 +151,9 @@ fn concurrent_limit(
 }
 
 fn scope(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Scope> {
-    let scopes = [
-        (Scope::Grant, "grant"),
-        (Scope::Server, "server"),
-        (Scope::Session, "session"),
-    ];
     place
         .get("scope")
-        .and_then(|place| problems.word(&place, "scope", &scopes))
+        .and_then(|place| problems.word(&place, "scope"))
 }
 
 fn amount(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Amount> {
@@ -206,17 +181,26 @@ fn amount(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Amount> {
 }
 
 fn window(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Length> {
-    let hint = "windows are `minute`, `hour`, `day`, or a length such as `90s`, up to 31 days";
+    let unknown = |problems: &mut Problems<'_>, written: &str| {
+        let periods: Vec<_> = names::<Period>()
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let hint = format!(
+            "windows are {}, or a length such as `90s`, up to 31 days",
+            periods.join(", ")
+        );
+        problems.error(place, format!("unknown window `{written}`"), Some(hint));
+    };
     if place.value.kind() == Kind::Number {
-        let message = format!("unknown window `{}`", place.value.raw());
-        problems.error(place, message, Some(hint.to_owned()));
+        unknown(problems, place.value.raw());
         return None;
     }
     let written = problems.string(place)?;
-    let micros = micros(&written).filter(|micros| (SECOND..=LONGEST).contains(micros));
+    let lengths = Unit::Second.micros()..=LONGEST;
+    let micros = micros(&written).filter(|micros| lengths.contains(micros));
     if micros.is_none() {
-        let message = format!("unknown window `{}`", written.escape_debug());
-        problems.error(place, message, Some(hint.to_owned()));
+        unknown(problems, &written.escape_debug().to_string());
     }
     Some(Length {
         micros: micros?,
@@ -225,42 +209,10 @@ fn window(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Length> {
 }
 
 fn micros(written: &Text) -> Option<u64> {
-    let unit = match written.as_str() {
-        "minute" => return Some(MINUTE),
-        "hour" => return Some(HOUR),
-        "day" => return Some(DAY),
-        other => match other.as_bytes().last()? {
-            b's' => SECOND,
-            b'm' => MINUTE,
-            b'h' => HOUR,
-            b'd' => DAY,
-            _ => return None,
-        },
-    };
-    let count = written.strip_suffix(['s', 'm', 'h', 'd'])?;
-    if count.starts_with('0') || !count.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    count.parse::<u64>().ok()?.checked_mul(unit)
-}
-
-/// A window's length in words, such as `minute` or `90 seconds`.
-pub(crate) fn window_words(micros: u64) -> String {
-    let units = [
-        (DAY, "day"),
-        (HOUR, "hour"),
-        (MINUTE, "minute"),
-        (SECOND, "second"),
-    ];
-    let (count, unit) = units
-        .into_iter()
-        .find(|(length, _)| micros.is_multiple_of(*length))
-        .map_or((micros / SECOND, "second"), |(length, unit)| {
-            (micros / length, unit)
-        });
-    if count == 1 {
-        unit.to_owned()
-    } else {
-        format!("{count} {unit}s")
+    match named::<Period>(written) {
+        Some(period) => Some(period.micros()),
+        // One way to write a length: it stands in the document as it was written.
+        None if written.starts_with('0') => None,
+        None => duration::parse(written, WINDOW_UNITS),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::parts::{Action, AllTools, Body, Limit as Written, Posture, Predicate, Scope, Tool};
+use super::named_keys::NamedKeys;
+use super::parts::{Action, AllTools, Body, Limit, Posture, Predicate, Scope, Tool};
 use super::place::escape_pointer;
-use super::shape::Shape;
 use crate::amount::Amount;
 use crate::glob::{Glob, Names};
 use crate::json::{Folder, fold};
@@ -12,6 +12,7 @@ use crate::lengths;
 use crate::limit::{Alignment, RefundRule, RuleId, Window};
 use crate::path::Path;
 use crate::text::Text;
+use crate::words::Word;
 
 /// Everything a call is judged by.
 #[derive(Debug, Clone)]
@@ -43,9 +44,9 @@ pub(crate) struct RuleSet {
     pub(crate) require: Vec<Rule>,
     pub(crate) deny_if: Vec<Rule>,
     pub(crate) approve_if: Vec<Rule>,
-    pub(crate) limits: Vec<Limit>,
+    pub(crate) limits: Vec<LimitRule>,
     /// The argument keys that the rules name.
-    pub(crate) shape: Shape,
+    pub(crate) named_keys: NamedKeys,
 }
 
 /// A predicate and its id.
@@ -57,7 +58,7 @@ pub(crate) struct Rule {
 
 /// A limit and its id.
 #[derive(Debug, Clone)]
-pub(crate) struct Limit {
+pub(crate) struct LimitRule {
     pub(crate) id: RuleId,
     pub(crate) counter: Text,
     pub(crate) window: Window,
@@ -178,7 +179,7 @@ impl Rules {
     }
 
     /// All limits, those of tools first.
-    pub(crate) fn limits(&self) -> impl Iterator<Item = &Limit> {
+    pub(crate) fn limits(&self) -> impl Iterator<Item = &LimitRule> {
         let of_tools = self.blocks.iter().flat_map(|block| &block.rules.limits);
         of_tools.chain(&self.all_tools.limits)
     }
@@ -206,7 +207,7 @@ impl Block {
             // `rate_limit` stands before `limits` in a printed document.
             rules.limits.insert(
                 0,
-                Limit {
+                LimitRule {
                     id: RuleId(id.into()),
                     counter,
                     window: Window::Micros(u64::from(rate.window) * 1_000_000),
@@ -239,11 +240,11 @@ impl RuleSet {
         )
     }
 
-    fn new(pointer: &str, lists: [&Vec<Predicate>; 3], limits: &[Written]) -> Self {
-        let mut shape = Shape::default();
+    fn new(pointer: &str, lists: [&Vec<Predicate>; 3], limits: &[Limit]) -> Self {
+        let mut named_keys = NamedKeys::default();
         for predicate in lists.into_iter().flatten() {
             for condition in &predicate.conditions {
-                shape.add(&condition.path);
+                named_keys.add(&condition.path);
             }
         }
         let [require, deny_if, approve_if] = lists;
@@ -260,12 +261,12 @@ impl RuleSet {
                     Some(1) => escape_pointer(counter),
                     _ => index.to_string(),
                 };
-                Limit::new(RuleId(format!("{pointer}/limits/{last}").into()), limit)
+                LimitRule::new(RuleId(format!("{pointer}/limits/{last}").into()), limit)
             })
             .collect();
         for limit in &limits {
             if let Increment::From(path) = &limit.increment {
-                shape.add(path);
+                named_keys.add(path);
             }
         }
         Self {
@@ -273,7 +274,7 @@ impl RuleSet {
             deny_if: rules(&format!("{pointer}/deny_if"), deny_if),
             approve_if: rules(&format!("{pointer}/approve_if"), approve_if),
             limits,
-            shape,
+            named_keys,
         }
     }
 }
@@ -304,14 +305,14 @@ fn rules(pointer: &str, predicates: &[Predicate]) -> Vec<Rule> {
         .collect()
 }
 
-// === impl Limit ===
+// === impl LimitRule ===
 
-impl Limit {
-    fn new(id: RuleId, limit: &Written) -> Self {
+impl LimitRule {
+    fn new(id: RuleId, limit: &Limit) -> Self {
         let counter = limit.counter().clone();
         let scope = limit.scope();
         match limit {
-            Written::Concurrent(limit) => Self {
+            Limit::Concurrent(limit) => Self {
                 id,
                 counter,
                 window: Window::Concurrent,
@@ -321,7 +322,7 @@ impl Limit {
                 scope,
                 increment: Increment::Fixed(Amount::ONE),
             },
-            Written::Window(limit) => Self {
+            Limit::Window(limit) => Self {
                 id,
                 counter,
                 window: Window::Micros(limit.window.micros),

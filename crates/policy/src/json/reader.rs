@@ -17,7 +17,7 @@ pub fn read(text: &[u8], bounds: Bounds) -> Result<Document<'_>, JsonError> {
 
 /// Like [`read`], but hands out duplicate keys beside the document, for
 /// readers that want to name everything that is wrong at once.
-pub(crate) fn read_collecting(
+pub fn read_collecting(
     text: &[u8],
     bounds: Bounds,
 ) -> Result<(Document<'_>, Vec<JsonError>), JsonError> {

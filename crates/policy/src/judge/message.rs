@@ -1,15 +1,17 @@
 //! What an agent is told: what was refused, and what may be done instead.
 
 use crate::call::Call;
-use crate::document::literal::Literal;
+use crate::document::Literal;
 use crate::document::parts::Condition;
-use crate::document::rules::{Limit, Rule};
-use crate::document::window_words;
+use crate::document::rules::{LimitRule, Rule};
+use crate::duration;
+use crate::invisible::is_hidden;
 use crate::json::KeyProblem;
 use crate::lengths;
 use crate::limit::{Charge, Window};
 use crate::operator::Operator;
 use crate::text::Text;
+use crate::words::Word;
 
 /// Names and values are shown up to this many characters.
 const SHOWN: usize = 120;
@@ -134,7 +136,7 @@ pub(super) fn cannot_tell(rule: &Rule, condition: &Condition, why: &str) -> Stri
     }
 }
 
-pub(super) fn amount(limit: &Limit, why: &str) -> String {
+pub(super) fn amount(limit: &LimitRule, why: &str) -> String {
     let path = match &limit.increment {
         crate::document::rules::Increment::From(path) => path.to_string(),
         crate::document::rules::Increment::Fixed(amount) => amount.to_string(),
@@ -177,7 +179,7 @@ pub(super) fn limit_reached(charge: &Charge, retry_after_ms: Option<u64>) -> Str
             });
             format!(
                 "the limit `{name}` of {max} per {} is reached{again}",
-                window_words(micros)
+                duration::in_words(micros)
             )
         }
     }
@@ -244,8 +246,7 @@ fn shown(text: &str) -> String {
 }
 
 fn visible(character: char) -> impl Iterator<Item = char> {
-    // Quotes and backslashes are harmless here and read better as they are.
-    let keep = matches!(character, '"' | '\'' | '\\').then_some(character);
-    let escaped = keep.is_none().then(|| character.escape_debug());
-    keep.into_iter().chain(escaped.into_iter().flatten())
+    let hidden = is_hidden(character).then(|| character.escape_default());
+    let plain = hidden.is_none().then_some(character);
+    plain.into_iter().chain(hidden.into_iter().flatten())
 }

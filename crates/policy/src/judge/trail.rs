@@ -1,9 +1,11 @@
 //! What was looked at while a call was judged; empty unless somebody asks.
 
+use serde::Serialize;
+
 use super::Enforced;
 use crate::amount::Amount;
 use crate::call::Call;
-use crate::document::rules::{Increment, Limit, Rule, Standing};
+use crate::document::rules::{Increment, LimitRule, Rule, Standing};
 use crate::limit::{PolicyRef, RuleId};
 use crate::path::{Outcome, Over};
 use crate::work::Work;
@@ -11,22 +13,32 @@ use crate::work::Work;
 /// Collects steps, or nothing at no cost.
 pub(crate) struct Trail(Option<Vec<Looked>>);
 
-/// What was looked at in one policy.
-pub(crate) struct Looked {
-    pub(crate) policy: PolicyRef,
-    pub(crate) standing: Option<String>,
-    pub(crate) steps: Vec<Step>,
+/// What one policy said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Looked {
+    /// The policy.
+    pub policy: PolicyRef,
+    /// How it stands to the tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<String>,
+    /// The rules that were looked at, in order.
+    pub steps: Vec<Step>,
 }
 
 /// One rule that was looked at.
-pub(crate) struct Step {
-    pub(crate) rule: RuleId,
-    pub(crate) finding: Finding,
-    pub(crate) looks: Vec<Look>,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The rule.
+    pub rule: RuleId,
+    /// What it came to.
+    pub finding: Finding,
+    /// Its conditions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Look>,
 }
 
 /// What a rule came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// It has nothing against the call.
@@ -41,11 +53,15 @@ pub enum Finding {
     CannotTell,
 }
 
-/// One condition, and what it saw.
-pub(crate) struct Look {
-    pub(crate) asked: String,
-    pub(crate) seen: String,
-    pub(crate) outcome: &'static str,
+/// One condition, or what a limit counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Look {
+    /// What was asked.
+    pub asked: String,
+    /// The values that were there, shortened.
+    pub seen: String,
+    /// What came of it.
+    pub outcome: &'static str,
 }
 
 /// Values are shown up to this many characters.
@@ -114,14 +130,14 @@ impl Step {
         Self {
             rule,
             finding,
-            looks: Vec::new(),
+            conditions: Vec::new(),
         }
     }
 
     pub(super) fn rule(rule: &Rule, call: &Call<'_>, over: Over, finding: Finding) -> Self {
         // Explaining costs nobody else anything.
         let work = &mut Work::default();
-        let looks = rule.predicate.conditions.iter().map(|condition| {
+        let conditions = rule.predicate.conditions.iter().map(|condition| {
             let mut seen = Vec::new();
             condition.path.look(
                 call.arguments,
@@ -152,11 +168,15 @@ impl Step {
         Self {
             rule: rule.id.clone(),
             finding,
-            looks: looks.collect(),
+            conditions: conditions.collect(),
         }
     }
 
-    pub(super) fn limit(limit: &Limit, call: &Call<'_>, amount: &Result<Amount, String>) -> Self {
+    pub(super) fn limit(
+        limit: &LimitRule,
+        call: &Call<'_>,
+        amount: &Result<Amount, String>,
+    ) -> Self {
         let seen = match &limit.increment {
             Increment::Fixed(amount) => amount.to_string(),
             Increment::From(path) => path
@@ -176,7 +196,7 @@ impl Step {
         Self {
             rule: limit.id.clone(),
             finding,
-            looks: vec![Look {
+            conditions: vec![Look {
                 asked,
                 seen,
                 outcome,
@@ -190,19 +210,5 @@ fn shorten(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
-    }
-}
-
-// === impl Finding ===
-
-impl Finding {
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Refused => "refused",
-            Self::Asks => "asks",
-            Self::Charges => "charges",
-            Self::CannotTell => "cannot tell",
-        }
     }
 }

@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
-use super::{Answer, Asked, BadValue, fold_cost};
-use crate::document::literal::Literal;
+use super::{Answer, Asked, BadValue, Operator, bad, fold_cost};
+use crate::document::Literal;
 use crate::json::{Kind, Value, fold};
 use crate::work::{Exhausted, Work};
 
@@ -51,10 +51,10 @@ const LISTED: usize = 4;
 
 impl Prefixes {
     /// Each prefix is a list of words, or one text with spaces between them.
-    pub(super) fn new(value: &Literal) -> Result<Self, BadValue> {
+    pub(super) fn new(operator: Operator, value: &Literal) -> Result<Self, BadValue> {
         let needed = || BadValue {
-            message: "`argv_in` needs a list of commands".to_owned(),
             hint: Some("a command is a list of words, such as `[\"git\", \"status\"]`"),
+            ..bad(operator)
         };
         let Literal::Array(commands) = value else {
             return Err(needed());

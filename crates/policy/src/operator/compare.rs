@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::number::{Number, UNREADABLE};
 use super::{Answer, Asked, is_composite, yes_if};
 use crate::decimal::NoDecimal;
-use crate::document::literal::Literal;
+use crate::document::Literal;
 use crate::json::{Kind, Value};
 use crate::work::{Exhausted, Words, Work};
 

@@ -33,7 +33,7 @@ struct Compiled {
 
 /// What a text can do to a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Costly {
+pub enum Costly {
     /// Text that is not ASCII can be searched up to so many bytes only.
     NotAscii(usize),
     /// There are texts for which too many states have to be built.

@@ -6,18 +6,14 @@ use crate::json::{Bounds, read};
 
 /// Asks one operator about one value; both as JSON text.
 fn ask(operator: &str, value: &str, actual: &str) -> Outcome {
-    let operator = Operator::ALL
-        .iter()
-        .find(|(_, name)| *name == operator)
-        .unwrap()
-        .0;
+    let operator = crate::words::named(operator).unwrap();
     let value = read(value.as_bytes(), Bounds::default()).unwrap();
-    let test = Test::new(operator, &Literal::from(value.root())).unwrap();
+    let matcher = Matcher::new(operator, &Literal::from(value.root())).unwrap();
     if actual == "absent" {
-        return test.ask(None, &mut Work::default());
+        return matcher.ask(None, &mut Work::default());
     }
     let actual = read(actual.as_bytes(), Bounds::default()).unwrap();
-    test.ask(Some(actual.root()), &mut Work::default())
+    matcher.ask(Some(actual.root()), &mut Work::default())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -525,13 +521,9 @@ fn item_84_argv_in_takes_plain_words_only() {
 #[test]
 fn refuses_values_an_operator_cannot_use() {
     let refused = |operator: &str, value: &str| {
-        let operator = Operator::ALL
-            .iter()
-            .find(|(_, name)| *name == operator)
-            .unwrap()
-            .0;
+        let operator = crate::words::named(operator).unwrap();
         let value = read(value.as_bytes(), Bounds::default()).unwrap();
-        Test::new(operator, &Literal::from(value.root())).unwrap_err()
+        Matcher::new(operator, &Literal::from(value.root())).unwrap_err()
     };
     assert_eq!(refused("in", r#""a""#).message, "`in` needs a list");
     assert_eq!(

@@ -8,20 +8,7 @@
     reason = "a test that is wrong may panic"
 )]
 
-mod documents;
-mod fuzz;
 mod generate;
 mod hostile;
 mod properties;
 mod readers;
-
-#[test]
-fn nothing_panics_on_mutated_policies_and_calls() {
-    // `cargo run -p provost-policy --example fuzz -- 600` goes on for longer.
-    fuzz::Fuzzer::new(7).rounds(500);
-}
-
-#[test]
-fn long_texts_take_linear_time() {
-    fuzz::long_texts();
-}

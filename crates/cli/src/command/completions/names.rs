@@ -1,11 +1,10 @@
 //! Which names can stand at a place of a command line.
 
-use clap::{Arg, ArgAction, Command, CommandFactory};
+use clap::{Arg, ArgAction, Command};
+use provost_admin::{GrantList, GrantState, Listing, ServerList, open_now};
 
-use crate::admin::{GrantState, GrantView, Request, Response, execute};
-use crate::arguments::Arguments;
-use crate::command::{Context, unexpected};
-use crate::daemon;
+use crate::admin::{Admin, here};
+use crate::context::Context;
 use crate::failure::Outcome;
 
 /// Names that can stand at the end of a command line; for completion
@@ -26,8 +25,7 @@ enum Kind {
 // === impl Names ===
 
 impl Names {
-    pub(crate) fn run(self, context: &Context) -> Outcome {
-        let mut root = Arguments::command();
+    pub(crate) fn run(self, context: &Context, mut root: Command) -> Outcome {
         // Gives positional arguments their numbers.
         root.build();
         let Some(kind) = wanted(&root, &self.words) else {
@@ -54,23 +52,25 @@ fn names(context: &Context, kind: Kind) -> Outcome<Vec<String>> {
     if !admin.places().data.exists() {
         return Ok(Vec::new());
     }
-    let request = match kind {
-        Kind::Server => Request::ServerList,
-        Kind::Grant => Request::GrantList { server: None },
-    };
-    let response = match admin.daemon_runs()? {
-        true => admin.ask(request)?,
-        // Whoever waits for a completion does not wait for somebody else's command.
-        false => execute(&daemon::try_open_store(admin.places())?, request)?,
-    };
-    match response {
-        Response::Servers(servers) => Ok(servers.into_iter().map(|server| server.name).collect()),
-        Response::Grants(grants) => {
-            let active = |grant: &GrantView| grant.state == GrantState::Active;
-            let active = grants.into_iter().filter(active);
+    match kind {
+        Kind::Server => {
+            let servers = all(&admin, ServerList::default())?;
+            Ok(servers.into_iter().map(|server| server.name).collect())
+        }
+        Kind::Grant => {
+            let grants = all(&admin, GrantList::default())?.into_iter();
+            let active = grants.filter(|grant| grant.state == GrantState::Active);
             Ok(active.map(|grant| grant.label).collect())
         }
-        other => Err(unexpected(&other)),
+    }
+}
+
+/// What is listed, or its first page where nobody has the store open yet: whoever waits for a
+/// completion does not wait for somebody else's command.
+fn all<L: Listing>(admin: &Admin, listing: L) -> Outcome<Vec<L::Item>> {
+    match admin.daemon_runs()? {
+        true => admin.list(listing),
+        false => Ok(here(&open_now(&admin.places().store())?, listing)?.items),
     }
 }
 
@@ -136,7 +136,10 @@ fn kind(path: &[&str], argument: &Arg) -> Option<Kind> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::arguments::Arguments;
 
     #[test]
     fn d51_places_of_servers_and_grants_are_known() {

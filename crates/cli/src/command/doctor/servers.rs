@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use provost_admin::{
+    FailureKind, ServerList, ServerView, TestServer, Transport, Upstream, no_daemon,
+};
 use tokio::task::JoinSet;
 
 use super::{Findings, Health};
-use crate::admin::{
-    Admin, Control, Request, Response, ServerView, Transport, Upstream, connect_admin, post,
-};
-use crate::command::{Context, unexpected};
-use crate::daemon::{self, Engine, config};
-use crate::exit::Kind;
+use crate::admin::{Admin, ask, connect_admin};
+use crate::context::Context;
+use crate::daemon::{Engine, config};
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::programs;
@@ -36,11 +36,9 @@ type Looked = Option<Outcome<Upstream>>;
 
 /// Looks at every server.
 pub(super) fn look(findings: &mut Findings, context: &Context, admin: &Admin, daemon_runs: bool) {
-    let servers = match admin.ask(Request::ServerList) {
-        Ok(Response::Servers(servers)) => servers,
-        Ok(other) => return findings.failure("servers", unexpected(&other)),
-        // Why the store does not open was said already.
-        Err(_) => return,
+    // Why the store does not open was said already.
+    let Ok(servers) = admin.list(ServerList::default()) else {
+        return;
     };
     // What cannot be read was said already, too.
     let readable = |server: &&ServerView| server.unreadable.is_empty() && !is_run(server);
@@ -154,7 +152,7 @@ fn tell(findings: &mut Findings, name: &str, looked: Looked) {
 /// A server that does not work, in the words of `server test`.
 fn broken(findings: &mut Findings, about: &str, failure: Failure) {
     let causes = failure.causes.join("; ");
-    let message = match failure.kind == Kind::Unavailable && !causes.is_empty() {
+    let message = match failure.kind == FailureKind::Unavailable && !causes.is_empty() {
         true => causes,
         false => failure.message,
     };
@@ -174,9 +172,9 @@ impl Tester {
             Tester::Own(engine) => engine.test_server(name).await,
             Tester::Daemon(places) => {
                 let stream = connect_admin(places).await?;
-                let stream = stream.ok_or_else(|| daemon::none_runs(places))?;
+                let stream = stream.ok_or_else(|| no_daemon(&places.data))?;
                 let name = name.to_owned();
-                post(stream, "/v1/control", &Control::TestServer { name }).await
+                ask(stream, TestServer { name }).await
             }
         }
     }

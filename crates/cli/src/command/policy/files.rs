@@ -3,14 +3,15 @@
 use std::io::Write;
 use std::path::Path;
 
-use provost_policy::document::{Diagnostic, Offer, Policy, Severity};
-use provost_policy::explain::Decision;
-use provost_policy::import::{self, NotImported, Unclear};
-use provost_policy::{Call, Caller, Enforced, Text, json};
+use provost_authoring::explain::Decision;
+use provost_authoring::import::{self, NotImported, Unclear};
+use provost_authoring::{Offer, cases, warnings};
+use provost_policy::{Call, Caller, Diagnostic, Enforced, Policy, Severity, Text, json};
 use serde::Serialize;
 
 use super::{Check, Explain, Import, Test, read_file, shown};
-use crate::command::{Context, server};
+use crate::command::server;
+use crate::context::Context;
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Output, counted, escape, escape_block, style};
@@ -35,8 +36,8 @@ pub(super) fn check(context: &Context, check: &Check) -> Outcome {
     let mut texts = Vec::new();
     for path in &check.files {
         let text = read_file(path)?;
-        let findings = match Policy::parse(&text) {
-            Ok(policy) => policy.warnings(offer.as_ref()),
+        let findings = match provost_authoring::parse(&text) {
+            Ok(policy) => warnings(&policy, offer.as_ref()),
             Err(problems) => problems,
         };
         let fatal = |finding: &Diagnostic| check.strict || finding.severity == Severity::Error;
@@ -116,7 +117,7 @@ fn ask_server(context: &Context, name: &str) -> Outcome<Offer> {
 /// Reads and parses a policy, or reports all that is wrong with it.
 fn parse(output: Output, path: &Path) -> Outcome<Policy> {
     let text = read_file(path)?;
-    Policy::parse(&text).map_err(|problems| {
+    provost_authoring::parse(&text).map_err(|problems| {
         let refused = Failure::refused(format!("policy file `{}` was refused", shown(path)));
         if output.is_json() {
             return problems.iter().fold(refused, Failure::because);
@@ -128,7 +129,7 @@ fn parse(output: Output, path: &Path) -> Outcome<Policy> {
 
 /// `policy schema`.
 pub(super) fn schema(output: Output) -> Outcome {
-    let schema = Policy::schema();
+    let schema = provost_authoring::schema();
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| Failure::internal("cannot print the schema").because(error))?;
     output.write(|out| writeln!(out, "{text}"))
@@ -236,7 +237,7 @@ pub(super) fn explain(output: Output, explain: &Explain) -> Outcome {
         tool: explain.tool.as_deref(),
         arguments: document.as_ref().map(|document| document.root()),
     };
-    let explanation = provost_policy::explain::explain(&enforced, &call, &caller);
+    let explanation = provost_authoring::explain::explain(&enforced, &call, &caller);
     output.show(&explanation, |out| {
         let (word, colour) = match explanation.decision {
             Decision::Allow => ("allow", style::GOOD),
@@ -290,8 +291,8 @@ fn words(kind: json::Kind) -> &'static str {
 /// `policy test`.
 pub(super) fn test(output: Output, test: &Test) -> Outcome {
     let policy = parse(output, &test.file)?;
-    let cases = read_file(&test.cases)?;
-    let report = provost_policy::cases::run(&policy, &cases).map_err(|problems| {
+    let text = read_file(&test.cases)?;
+    let report = cases::run(&policy, &text).map_err(|problems| {
         let refused = Failure::refused(format!(
             "file of cases `{}` was refused",
             shown(&test.cases)

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 
-use provost_policy::document::Policy;
+use provost_admin::{
+    GrantName, GrantView, Observe, Paging, PolicyAttach, PolicyDelete, PolicyDetach, PolicyHistory,
+    PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView, Request, Shadow,
+};
 
 use super::{Attach, Detach, List, Name, Put, Version, read_file, shown};
-use crate::admin::{GrantName, GrantView, Observe, PolicyView, Request, Response, Shadow};
-use crate::command::{Context, unexpected};
+use crate::context::Context;
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Cell, Table, counted, escape, style};
@@ -16,9 +18,9 @@ pub(super) fn put(context: &Context, put: Put) -> Outcome {
     let text = read_file(&put.file)?;
     let file = shown(&put.file);
     // The store checks too; here the places can be shown in the file.
-    match Policy::parse(&text) {
+    match provost_authoring::parse(&text) {
         Ok(policy) => {
-            let warnings = policy.warnings(None);
+            let warnings = provost_authoring::warnings(&policy, None);
             context
                 .output
                 .remark(|out| diagnostics::print(out, &file, &text, &warnings));
@@ -37,23 +39,20 @@ pub(super) fn put(context: &Context, put: Put) -> Outcome {
             );
         }
     }
-    let request = Request::PolicyPut {
+    let view = context.admin()?.ask(PolicyPut {
         server: put.server,
         name: put.name,
         text,
         description: put.description,
-    };
-    let view = policy(context.admin()?.ask(request)?)?;
+    })?;
     context.output.show(&view, |out| changed(out, &view))
 }
 
 pub(super) fn list(context: &Context, list: List) -> Outcome {
-    let policies = match context.admin()?.ask(Request::PolicyList {
+    let policies = context.admin()?.list(PolicyList {
         server: list.server,
-    })? {
-        Response::Policies(policies) => policies,
-        other => return Err(unexpected(&other)),
-    };
+        ..PolicyList::default()
+    })?;
     context.output.show(&policies, |out| {
         if policies.is_empty() {
             return writeln!(out, "no policies; `provost policy put` stores one");
@@ -81,12 +80,11 @@ pub(super) fn list(context: &Context, list: List) -> Outcome {
 }
 
 pub(super) fn show(context: &Context, version: Version) -> Outcome {
-    let request = Request::PolicyShow {
+    let view = context.admin()?.ask(PolicyShow {
         server: version.server,
         name: version.name,
         version: version.version,
-    };
-    let view = policy(context.admin()?.ask(request)?)?;
+    })?;
     context.output.show(&view, |out| {
         let text = view.text.as_deref().unwrap_or_default();
         writeln!(out, "{}", crate::terminal::escape_block(text.trim_end()))
@@ -94,13 +92,11 @@ pub(super) fn show(context: &Context, version: Version) -> Outcome {
 }
 
 pub(super) fn history(context: &Context, name: Name) -> Outcome {
-    let versions = match context.admin()?.ask(Request::PolicyHistory {
+    let versions = context.admin()?.list(PolicyHistory {
         server: name.server,
         name: name.name,
-    })? {
-        Response::Versions(versions) => versions,
-        other => return Err(unexpected(&other)),
-    };
+        page: Paging::default(),
+    })?;
     context.output.show(&versions, |out| {
         let mut table = Table::new(&["VERSION", "PUT", "BY", "BYTES", ""]);
         for version in &versions {
@@ -117,12 +113,11 @@ pub(super) fn history(context: &Context, name: Name) -> Outcome {
 }
 
 pub(super) fn roll_back(context: &Context, version: Version) -> Outcome {
-    let request = Request::PolicyRollback {
+    let view = context.admin()?.ask(PolicyRollback {
         server: version.server,
         name: version.name,
         version: version.version,
-    };
-    let view = policy(context.admin()?.ask(request)?)?;
+    })?;
     context.output.show(&view, |out| changed(out, &view))
 }
 
@@ -133,13 +128,11 @@ pub(super) fn delete(context: &Context, name: Name) -> Outcome {
         escape(&name.server)
     );
     let body = serde_json::json!({ "server": name.server, "name": name.name, "deleted": true });
-    match context.admin()?.ask(Request::PolicyDelete {
+    context.admin()?.ask(PolicyDelete {
         server: name.server,
         name: name.name,
-    })? {
-        Response::Done => context.output.show(&body, |out| writeln!(out, "{shown}")),
-        other => Err(unexpected(&other)),
-    }
+    })?;
+    context.output.show(&body, |out| writeln!(out, "{shown}"))
 }
 
 pub(super) fn attach(context: &Context, attach: Attach) -> Outcome {
@@ -147,7 +140,7 @@ pub(super) fn attach(context: &Context, attach: Attach) -> Outcome {
         name: attach.grant,
         server: attach.server,
     };
-    let request = Request::PolicyAttach {
+    let request = PolicyAttach {
         grant,
         policy: attach.policy,
         shadow: shadow(attach.shadow),
@@ -163,7 +156,7 @@ pub(super) fn detach(context: &Context, detach: Detach) -> Outcome {
     };
     attached(
         context,
-        Request::PolicyDetach {
+        PolicyDetach {
             grant,
             shadow: shadow(detach.shadow),
             observe: observe(detach.observe),
@@ -171,11 +164,8 @@ pub(super) fn detach(context: &Context, detach: Detach) -> Outcome {
     )
 }
 
-fn attached(context: &Context, request: Request) -> Outcome {
-    let grant: GrantView = match context.admin()?.ask(request)? {
-        Response::Grant(grant) => grant,
-        other => return Err(unexpected(&other)),
-    };
+fn attached(context: &Context, request: impl Request<Answer = GrantView>) -> Outcome {
+    let grant = context.admin()?.ask(request)?;
     context.output.show(&grant, |out| {
         let (label, server) = (escape(&grant.label), escape(&grant.server));
         let policy = grant.policy.as_deref().unwrap_or("none");
@@ -224,13 +214,6 @@ fn changed(out: &mut dyn Write, view: &PolicyView) -> std::io::Result<()> {
         writeln!(out, "enforced on {}", escape(&view.enforced_on.join(", ")))?;
     }
     Ok(())
-}
-
-fn policy(response: Response) -> Outcome<PolicyView> {
-    match response {
-        Response::Policy(view) => Ok(view),
-        other => Err(unexpected(&other)),
-    }
 }
 
 fn or_dash(labels: &[String]) -> String {

@@ -58,7 +58,7 @@ fn sizes_and_lengths_have_units() {
     let limits = file("body_limit = \"2MiB\"\ncall_timeout = \"90s\"\nmax_children = 3")
         .limits(&none)
         .unwrap();
-    assert_eq!(limits.body, Some(2 << 20));
+    assert_eq!(limits.body_limit, Some(2 << 20));
     assert_eq!(limits.call_timeout, Some(Duration::from_secs(90)));
     assert_eq!(limits.max_children, Some(3));
     assert_eq!(File::default().limits(&none).unwrap(), Limits::default());

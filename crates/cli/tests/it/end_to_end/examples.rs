@@ -124,7 +124,7 @@ async fn d49_a_server_that_asks_for_the_roots_is_not_refused() {
     let policies = [
         policy_of("README.md"),
         example("filesystem-sandbox"),
-        include_str!("../../../src/demo/files.json").replace("ROOT", "/srv/work"),
+        include_str!("../../../../demo/src/files.json").replace("ROOT", "/srv/work"),
     ];
     for policy in policies {
         let mut world = World::new();

@@ -4,20 +4,16 @@ use super::*;
 
 /// What a condition costs, and what it comes to.
 fn cost(operator: &str, value: &str, actual: &str) -> (Outcome, u64) {
-    let operator = Operator::ALL
-        .iter()
-        .find(|(_, name)| *name == operator)
-        .unwrap()
-        .0;
+    let operator = crate::words::named(operator).unwrap();
     let value = read(value.as_bytes(), Bounds::default()).unwrap();
-    let test = Test::new(operator, &Literal::from(value.root())).unwrap();
+    let matcher = Matcher::new(operator, &Literal::from(value.root())).unwrap();
     let bounds = Bounds {
         depth: 10,
         nodes: 3_000_000,
     };
     let actual = read(actual.as_bytes(), bounds).unwrap();
     let mut work = Work::default();
-    let outcome = test.ask(Some(actual.root()), &mut work);
+    let outcome = matcher.ask(Some(actual.root()), &mut work);
     (outcome, Work::OF_A_CALL - work.left())
 }
 
@@ -82,7 +78,7 @@ fn d84_what_exceeds_the_budget_cannot_be_told() {
 #[test]
 fn d84_the_size_of_a_pattern_is_bounded_when_it_is_read() {
     let pattern = Literal::text(r"(\w{100}){100}");
-    let refused = Test::new(Operator::Regex, &pattern).unwrap_err();
+    let refused = Matcher::new(Operator::Regex, &pattern).unwrap_err();
     assert_eq!(
         refused.message,
         r"the pattern `(\w{100}){100}` is too large: compiled, it has more than 1 MiB"

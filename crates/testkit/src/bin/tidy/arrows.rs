@@ -7,10 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Who may know whom. A room that is not here is not known yet; adding it is a decision with a note in
 /// `docs/decisions/`.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("provost-policy", &[]),
     ("provost-catalog", &["provost-policy"]),
     ("provost-store", &["provost-policy"]),
+    ("provost-authoring", &["provost-policy"]),
+    (
+        "provost-admin",
+        &["provost-store", "provost-authoring", "provost-policy"],
+    ),
+    ("provost-demo", &["provost-admin"]),
     ("provost-registry", &["provost-store", "provost-catalog"]),
     (
         "provost-gateway",
@@ -20,7 +26,12 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("provost-fleet", &["provost-store"]),
     (
         "provost-console",
-        &["provost-gateway", "provost-fleet", "provost-registry"],
+        &[
+            "provost-admin",
+            "provost-gateway",
+            "provost-fleet",
+            "provost-registry",
+        ],
     ),
     ("provost", EVERY_ROOM),
     ("provost-testkit", EVERY_ROOM),
@@ -31,6 +42,9 @@ const EVERY_ROOM: &[&str] = &[
     "provost-policy",
     "provost-catalog",
     "provost-store",
+    "provost-authoring",
+    "provost-admin",
+    "provost-demo",
     "provost-registry",
     "provost-gateway",
     "provost-wrapper",
@@ -39,11 +53,21 @@ const EVERY_ROOM: &[&str] = &[
 ];
 
 /// What a room must not contain, directly or through others.
-const WALLS: [(&str, &[&str], &str); 2] = [
+const WALLS: [(&str, &[&str], &str); 4] = [
     (
         "provost-policy",
         IMPURE,
         "the room decides; time, counts and bytes come in as arguments",
+    ),
+    (
+        "provost-policy",
+        FOR_AUTHORS,
+        "what helps people write policies stands in `authoring`, off the way of a call",
+    ),
+    (
+        "provost-authoring",
+        IMPURE,
+        "the room reads and writes texts that are given to it",
     ),
     (
         "provost-catalog",
@@ -63,6 +87,8 @@ const IMPURE: &[&str] = &[
     "reqwest",
     "ureq",
 ];
+
+const FOR_AUTHORS: &[&str] = &["serde-saphyr", "schemars", "serde_json"];
 
 /// What only one room may ask for.
 const OWNERS: [(&str, &str); 1] = [("rusqlite", "provost-store")];

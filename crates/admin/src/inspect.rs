@@ -1,0 +1,230 @@
+//! What `doctor` looks at inside the store.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use provost_store::{GrantView, PolicyVersion, Server, Store, Unreadable};
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::{change_failure, store_failure};
+use crate::{Actor, Administration, GrantState, Outcome, grants, servers};
+
+/// What is wrong, or deserves a look, inside the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inspect {}
+
+/// What `doctor` looks at inside the store.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Inspection {
+    /// How many servers there are.
+    pub servers: usize,
+    /// How many policies.
+    pub policies: usize,
+    /// How many grants that work.
+    pub grants: usize,
+    /// The number of the journal's last entry.
+    pub journal_entries: u64,
+    /// What was found.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Something `doctor` points out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Whether it is broken, or only deserves a look.
+    pub broken: bool,
+    /// What it is about.
+    pub about: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome<Inspection> {
+    let store = to.store;
+    let now = store.clock().now().wall;
+    let policies = store.policies(None).map_err(change_failure)?;
+    let all = store.grants(None).map_err(change_failure)?;
+    let mut troubles = journal(store);
+    for policy in &policies {
+        if let Err(problems) = provost_policy::document::Policy::parse(&policy.text) {
+            let first = problems
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            troubles.push(Trouble {
+                broken: true,
+                about: format!("policy {}/{}", policy.server_name, policy.name),
+                message: format!(
+                    "version {} cannot be used, so its grants deny everything: {first}",
+                    policy.version
+                ),
+                hint: format!(
+                    "`provost policy rollback {} {}`, or put a repaired version",
+                    policy.server_name, policy.name
+                ),
+            });
+        }
+    }
+    let servers = store.servers().map_err(|error| store_failure(&error))?;
+    troubles.extend(servers.iter().flat_map(of_server));
+    let views = all
+        .iter()
+        .map(|found| grants::view(&found.grant, found.revoked, now));
+    let active: Vec<_> = views
+        .filter(|grant| grant.state == GrantState::Active)
+        .collect();
+    for grant in &active {
+        if let Some(warning) = &grant.warning {
+            troubles.push(Trouble {
+                broken: false,
+                about: format!("grant {}/{}", grant.server, grant.label),
+                message: warning.clone(),
+                hint: format!(
+                    "`provost policy attach {} POLICY --server {}`",
+                    grant.label, grant.server
+                ),
+            });
+        }
+    }
+    // While the journal cannot be read, nobody knows what was called.
+    if store.journal().trouble().is_none() {
+        troubles.extend(unused_limits(store, &policies, &all)?);
+    }
+    Ok(Inspection {
+        servers: servers.len(),
+        policies: policies.len(),
+        grants: active.len(),
+        journal_entries: store.audit_head().number,
+        troubles,
+    })
+}
+
+/// Limits that were never charged although their policy has let calls through: they may stand on
+/// another tool than was meant.
+fn unused_limits(
+    store: &Store,
+    policies: &[Arc<PolicyVersion>],
+    grants: &[GrantView],
+) -> Outcome<Vec<Trouble>> {
+    let mut troubles = Vec::new();
+    let mut called: HashMap<&str, Vec<(String, String)>> = HashMap::new();
+    for policy in policies {
+        let enforces = |found: &GrantView| {
+            let enforced = found.grant.policy.as_ref();
+            found.revoked.is_none() && enforced.is_some_and(|enforced| same(enforced, policy))
+        };
+        let Ok(parsed) = provost_policy::document::Policy::parse(&policy.text) else {
+            continue;
+        };
+        if !grants.iter().any(enforces) {
+            continue;
+        }
+        let server = policy.server_name.as_str();
+        let called = match called.entry(server) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(
+                store
+                    .tools_called(server)
+                    .map_err(|error| store_failure(&error))?,
+            ),
+        };
+        let of_policy = called.iter().filter(|(name, _)| *name == *policy.name);
+        let tools: Vec<String> = of_policy.map(|(_, tool)| tool.clone()).collect();
+        // Before the first call there is nothing to be said.
+        if tools.is_empty() {
+            continue;
+        }
+        troubles.extend(
+            provost_authoring::uncharged(&parsed, &tools)
+                .into_iter()
+                .map(|(counter, rule)| Trouble {
+                    broken: false,
+                    about: format!("policy {server}/{}", policy.name),
+                    message: format!(
+                        "limit `{counter}` was never charged by the calls that are recorded"
+                    ),
+                    hint: format!(
+                        "`{rule}` limits no tool that was called; does it name the right one?"
+                    ),
+                }),
+        );
+    }
+    Ok(troubles)
+}
+
+fn same(one: &PolicyVersion, other: &PolicyVersion) -> bool {
+    (&one.server, &one.name) == (&other.server, &other.name)
+}
+
+fn of_server(server: &Server) -> Vec<Trouble> {
+    let name = &server.name;
+    let mut troubles: Vec<_> = server
+        .unreadable
+        .iter()
+        .map(|what| Trouble {
+            broken: true,
+            about: format!("server {name}"),
+            message: format!("its calls are refused: {what}"),
+            hint: match what {
+                Unreadable::Sealed { name: value, .. } => {
+                    format!("give `{value}` anew with `provost server set {name}`")
+                }
+                Unreadable::Transport { .. } => {
+                    format!("`provost server set {name}` with `--url` or a command")
+                }
+                Unreadable::Differs => {
+                    format!("`provost server remove {name}`, and add it anew")
+                }
+            },
+        })
+        .collect();
+    troubles.extend(servers::warning(server).map(|message| Trouble {
+        broken: false,
+        about: format!("server {name}"),
+        message,
+        hint: "whoever can read the database or a backup can read it there".to_owned(),
+    }));
+    troubles
+}
+
+fn journal(store: &Store) -> Vec<Trouble> {
+    let report = store.report();
+    let mut troubles: Vec<_> = report
+        .damage
+        .iter()
+        .map(|damage| Trouble {
+            broken: true,
+            about: "journal".into(),
+            message: damage.to_string(),
+            hint: "what is intact is used; compare with a backup, `provost audit verify` tells all"
+                .into(),
+        })
+        .collect();
+    troubles.extend(store.journal().trouble().map(|error| Trouble {
+        broken: true,
+        about: "journal".into(),
+        message: error.to_string(),
+        hint: "calls are refused with 1503 and nothing is changed until it can; is the disk full, is its file where it was? \
+               make room, put it back, or restart the daemon"
+            .into(),
+    }));
+    troubles.extend(store.refused().into_iter().map(|refused| Trouble {
+        broken: true,
+        about: "database".into(),
+        message: format!("{refused} is not what the journal says it is; it is not in force"),
+        hint: "somebody changed the database; remove or revoke it and make it anew".into(),
+    }));
+    if report.torn_bytes > 0 {
+        troubles.push(Trouble {
+            broken: false,
+            about: "journal".into(),
+            message: format!("an unfinished last entry of {} bytes was cut off at start", report.torn_bytes),
+            hint: "the machine or the process stopped while writing; nobody had been told that it was written".into(),
+        });
+    }
+    troubles
+}

@@ -1,0 +1,56 @@
+//! Administration: every act is defined, allowed, executed and recorded here, whoever asks.
+//!
+//! A request is a struct whose [`Request::Answer`] is the type of its answer; [`Administration`]
+//! holds it against the role of the [`Actor`] and executes it on the store. What only a running
+//! daemon can do goes through the trait [`Daemon`]. Nothing here listens, prints or reads the
+//! environment, and everything may block: whoever asks gives it a thread.
+
+mod actor;
+mod administration;
+mod audit;
+mod daemon;
+mod failure;
+mod grants;
+mod inspect;
+mod keeping;
+mod opening;
+mod page;
+mod policies;
+mod records;
+mod refusal;
+mod request;
+mod restore;
+mod servers;
+mod time;
+mod wire_secret;
+
+pub use actor::{Actor, ActorKind, Role};
+pub use administration::Administration;
+pub use audit::{AuditExport, AuditFormat, AuditHead, AuditVerify, AuditView};
+pub use daemon::{
+    ArgumentView, Daemon, DaemonStatus, JournalStanding, LastMinute, Limits, Listen, Listener,
+    Load, Metrics, Overview, OverviewView, ServerStanding, Status, Stop, TestServer, ToolView,
+    Upstream,
+};
+pub use failure::{Failure, FailureKind, Outcome};
+pub use grants::{
+    GrantList, GrantMint, GrantName, GrantReveal, GrantRevoke, GrantRotate, GrantState, GrantView,
+    Minted, Observe, PolicyAttach, PolicyDetach, Shadow,
+};
+pub use inspect::{Inspect, Inspection, Trouble};
+pub use keeping::{Backup, BackupView, KeyRotate, KeyView};
+pub use opening::{PATIENCE, open, open_now, wait_a_moment};
+pub use page::{Listing, PAGE, Page, Paging};
+pub use policies::{
+    PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,
+    VersionView,
+};
+pub use records::{Log, RecordView, Sequence, ShadowView};
+pub use refusal::{change_failure, no_daemon, store_failure};
+pub use request::{AnyRequest, Reply, Request, RequestKind};
+pub use restore::{Restoration, Restore, Restored, START_LOCK, restore};
+pub use servers::{
+    ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, stored_http,
+};
+pub use time::{Micros, Time, micros};
+pub use wire_secret::WireSecret;

@@ -1,0 +1,47 @@
+//! Opening the store, which one process at a time has.
+
+use std::time::{Duration, Instant};
+
+use provost_store::{Locations, Store};
+
+use crate::refusal::open_failure;
+use crate::{FailureKind, Outcome};
+
+/// How long a command waits for whoever has the store open without a socket: another short command,
+/// or a daemon that finishes the calls in flight.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Opens the store; waits a moment when another short command has it.
+///
+/// # Errors
+///
+/// It cannot be opened.
+pub fn open(locations: &Locations) -> Outcome<Store> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match open_now(locations) {
+            Err(failure) if failure.kind == FailureKind::Conflict && Instant::now() < deadline => {
+                wait_a_moment();
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Opens the store, if nobody has it.
+///
+/// # Errors
+///
+/// It cannot be opened, or somebody has it.
+pub fn open_now(locations: &Locations) -> Outcome<Store> {
+    Store::open(locations).map_err(|error| open_failure(&error, &locations.data))
+}
+
+/// Between two attempts to open a store.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the lock of another process gives no event to wait for"
+)]
+pub fn wait_a_moment() {
+    std::thread::sleep(Duration::from_millis(30));
+}

@@ -1,0 +1,186 @@
+//! Records: what was decided, and how it ended.
+
+use provost_store::{Filter, Order, Record, Store};
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::store_failure;
+use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time};
+
+/// Which records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Only this server, by name or id.
+    pub server: Option<String>,
+    /// Only this grant, by label or id.
+    pub grant: Option<String>,
+    /// Only this tool.
+    pub tool: Option<String>,
+    /// Only this decision.
+    pub decision: Option<String>,
+    /// Nothing older.
+    pub since: Option<Micros>,
+    /// In which order.
+    #[serde(default)]
+    pub order: Sequence,
+    /// Which part; a cursor is the number of a record.
+    #[serde(default)]
+    pub page: Paging,
+}
+
+/// In which order records come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sequence {
+    /// The newest first.
+    #[default]
+    NewestFirst,
+    /// The oldest first.
+    OldestFirst,
+}
+
+/// One record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordView {
+    /// The number of its first entry in the journal.
+    pub number: u64,
+    /// Whose journal the number is of.
+    pub node: String,
+    /// Which timeline of it.
+    pub epoch: u32,
+    /// When it was decided.
+    pub at: Time,
+    /// Which call.
+    pub call: String,
+    /// The grant's id.
+    pub grant: String,
+    /// The grant's label.
+    pub grant_label: String,
+    /// The server's name.
+    pub server: String,
+    /// The method.
+    pub method: String,
+    /// The tool.
+    pub tool: Option<String>,
+    /// `allow`, `ask`, `deny`.
+    pub decision: String,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// The policy that decided.
+    pub policy: Option<String>,
+    /// Its version.
+    pub version: Option<u32>,
+    /// The grant whose policy refused, if it is not the call's own.
+    pub policy_grant: Option<String>,
+    /// What the agent was told, if it was refused.
+    pub message: Option<String>,
+    /// The top-level keys of the arguments.
+    pub keys: Vec<String>,
+    /// When asking again may help.
+    pub retry_after_ms: Option<u64>,
+    /// What the draft says.
+    pub shadow: Option<ShadowView>,
+    /// How an allowed call ended; `unknown` until its end is recorded.
+    pub status: Option<String>,
+    /// The upstream's HTTP status.
+    pub upstream_status: Option<u16>,
+    /// How long the upstream took.
+    pub latency_us: Option<u64>,
+}
+
+/// What a draft says about a call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShadowView {
+    /// The draft.
+    pub policy: String,
+    /// Its version.
+    pub version: u32,
+    /// What it would have decided.
+    pub decision: String,
+    /// The rule that would have decided.
+    pub rule: Option<String>,
+}
+
+pub(crate) fn log(wish: Log, to: &Administration<'_>, _: &Actor) -> Outcome<Page<RecordView>> {
+    let page = select(to.store, &wish)?;
+    if let Some(server) = &wish.server {
+        // A mistyped name must not look like silence. Records outlive their server, so only
+        // a name that nothing knows is refused.
+        let first = page.items.is_empty() && wish.page.cursor.is_none();
+        if first && to.store.server(server).is_err() {
+            return Err(Failure::not_found(format!(
+                "there is no server `{server}` and no record of one"
+            ))
+            .hint("`provost server list` shows the servers"));
+        }
+    }
+    Ok(page)
+}
+
+/// The records that are asked for.
+pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
+    let decision = query.decision.as_deref().map(str::parse).transpose();
+    let decision =
+        decision.map_err(|_| Failure::usage("decisions are `allow`, `ask` and `deny`"))?;
+    let cursor = query.page.cursor.as_deref().map(str::parse).transpose();
+    let cursor = cursor.map_err(|_| Failure::usage("a cursor is the number of a record"))?;
+    let (order, after, before) = match query.order {
+        Sequence::OldestFirst => (Order::OldestFirst, cursor, None),
+        Sequence::NewestFirst => (Order::NewestFirst, None, cursor),
+    };
+    let limit = query.page.limit();
+    let filter = Filter {
+        server: query.server.clone(),
+        grant: query.grant.clone(),
+        tool: query.tool.clone(),
+        decision,
+        call: None,
+        since: query.since,
+        until: None,
+        after,
+        before,
+        order,
+        limit,
+    };
+    let records = store
+        .records(&filter)
+        .map_err(|error| store_failure(&error))?;
+    let next = records.last().filter(|_| records.len() >= limit);
+    let next = next.map(|record| record.number.to_string());
+    Ok(Page {
+        items: records.into_iter().map(view).collect(),
+        next,
+    })
+}
+
+fn view(record: Record) -> RecordView {
+    RecordView {
+        number: record.number,
+        node: record.node,
+        epoch: record.epoch,
+        at: Time(record.at),
+        call: record.call.to_string(),
+        grant: record.grant,
+        grant_label: record.grant_label,
+        server: record.server,
+        method: record.method,
+        tool: record.tool,
+        decision: record.decision.to_string(),
+        rule: record.rule,
+        policy: record.policy,
+        version: record.version,
+        policy_grant: record.policy_grant,
+        message: record.message,
+        keys: record.keys,
+        retry_after_ms: record.retry_after_ms,
+        status: record.status.map(|status| status.to_string()),
+        upstream_status: record.upstream_status,
+        latency_us: record.latency_us,
+        shadow: record.shadow.map(|shadow| ShadowView {
+            policy: shadow.policy,
+            version: shadow.version,
+            decision: shadow.decision.to_string(),
+            rule: shadow.rule,
+        }),
+    }
+}

@@ -1,0 +1,173 @@
+//! Restoring an archive: beside what is there, which is put aside once the archive has proven sound.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use provost_store::{Locations, RestoreReport, Trust};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::{Deserialize, Serialize};
+
+use crate::opening::{PATIENCE, wait_a_moment};
+use crate::refusal::restore_failure;
+use crate::{Actor, Administration, Failure, Micros, Outcome, RequestKind};
+
+/// The lock, in the data directory, that lets one process at a time start a daemon.
+pub const START_LOCK: &str = "start.lock";
+
+/// Stop the daemon, replace everything by an archive, start again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// The archive.
+    pub archive: PathBuf,
+    /// Take it although nothing vouches for it.
+    pub unverified: bool,
+}
+
+/// How to restore where no store is open.
+#[derive(Clone, Debug)]
+pub struct Restoration {
+    /// What is restored.
+    pub restore: Restore,
+    /// Whether what is there is put aside.
+    pub replace: bool,
+    /// Now, for the name of what is put aside.
+    pub now: Micros,
+}
+
+/// What was restored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Restored {
+    /// The end of the journal.
+    pub head: String,
+    /// Whether the key came from the archive.
+    pub key_restored: bool,
+    /// Why nothing vouches for the archive, if it was taken as it is.
+    pub unverified: Option<String>,
+    /// Where the data is that was there before.
+    pub put_aside: Option<PathBuf>,
+}
+
+pub(crate) fn restore_in_daemon(
+    wish: Restore,
+    to: &Administration<'_>,
+    who: &Actor,
+) -> Outcome<Restored> {
+    to.daemon()?.restore(&who.recorded(), &wish)
+}
+
+/// Restores an archive. The store must not be open: a daemon closes it first.
+///
+/// # Errors
+///
+/// Nothing was restored.
+pub fn restore(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restored> {
+    who.may(RequestKind::Restore)?;
+    let archive = &how.restore.archive;
+    if !archive.exists() {
+        return Err(Failure::not_found(format!(
+            "there is no archive `{}`",
+            archive.display()
+        )));
+    }
+    if how.replace && locations.data.exists() {
+        return swap(who, locations, how);
+    }
+    unpack(who, how, locations).map(|report| restored(report, None))
+}
+
+fn unpack(who: &Actor, how: &Restoration, to: &Locations) -> Outcome<RestoreReport> {
+    let trust = match how.restore.unverified {
+        true => Trust::Unverified,
+        false => Trust::Verified,
+    };
+    provost_store::restore(&who.recorded(), &how.restore.archive, to, trust)
+        .map_err(|error| restore_failure(&error))
+}
+
+fn restored(report: RestoreReport, put_aside: Option<PathBuf>) -> Restored {
+    Restored {
+        head: report.head.to_string(),
+        key_restored: report.key_restored,
+        unverified: report.unverified,
+        put_aside,
+    }
+}
+
+/// Restores beside what is there, then swaps: until the archive has proven sound nothing is moved,
+/// and nobody opens the store meanwhile.
+fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restored> {
+    let fail = |error: std::io::Error| {
+        Failure::unavailable(format!("cannot put `{}` aside", locations.data.display()))
+            .because(error)
+            .hint("nothing was changed")
+    };
+    // A link to the data directory stays; what it leads to is put aside.
+    let real = std::fs::canonicalize(&locations.data).map_err(fail)?;
+    let _lock = hold(&real)?;
+    let beside = |word: &str| {
+        let mut name = real.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{word}-{}", how.now));
+        real.with_file_name(name)
+    };
+    let (fresh, aside) = (beside("restoring"), beside("before-restore"));
+    let beside = Locations {
+        data: fresh.clone(),
+        config: locations.config.clone(),
+    };
+    let swapped = unpack(who, how, &beside).and_then(|report| {
+        // Whoever holds it goes on holding it: the file stays the same, not only its name. Where
+        // it cannot be linked, or is not there, another daemon may be the first to open the store.
+        let lock = |data: &Path| data.join(START_LOCK);
+        drop(std::fs::hard_link(lock(&real), lock(&fresh)));
+        exchange(&fresh, &real, &aside).map_err(fail)?;
+        Ok(report)
+    });
+    let report = swapped.inspect_err(|_| {
+        // What is left of an archive that was not sound is of no use, and does no harm.
+        drop(std::fs::remove_dir_all(&fresh));
+    })?;
+    Ok(restored(report, Some(aside)))
+}
+
+/// Holds the lock of a data directory, as whoever opens the store does; waits for a short command.
+fn hold(data: &Path) -> Outcome<Option<File>> {
+    let path = data.join("lock");
+    let fail =
+        |error| Failure::unavailable(format!("cannot lock `{}`", path.display())).because(error);
+    let file = match OpenOptions::new().write(true).open(&path) {
+        Ok(file) => file,
+        // Nobody has ever opened a store here.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(error)),
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => wait_a_moment(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::conflict(format!(
+                    "another process works on `{}`",
+                    data.display()
+                ))
+                .hint("nothing was changed; try again"));
+            }
+            Err(TryLockError::Error(error)) => return Err(fail(error)),
+        }
+    }
+}
+
+/// Puts `fresh` in the place of `real`, and what was there to `aside`. In one step, where the file
+/// system can do that: a directory that is not there for a moment would be made by whoever looks.
+fn exchange(fresh: &Path, real: &Path, aside: &Path) -> std::io::Result<()> {
+    let swapped = renameat_with(CWD, fresh, CWD, real, RenameFlags::EXCHANGE);
+    match swapped {
+        Ok(()) => std::fs::rename(fresh, aside),
+        Err(_) => {
+            std::fs::rename(real, aside)?;
+            std::fs::rename(fresh, real).inspect_err(|_| drop(std::fs::rename(aside, real)))
+        }
+    }
+}
