@@ -141,6 +141,7 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
         before,
         order,
         limit,
+        ..Filter::default()
     };
     let records = store
         .records(&filter)

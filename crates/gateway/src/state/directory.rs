@@ -222,7 +222,9 @@ impl Directory {
             .filter(|ended| !ended.is_cancelled())
             .unwrap_or_default();
         let edition = known
-            .filter(|known| Arc::ptr_eq(&known.backend, &backend) && known.enforcement.are(&enforcement))
+            .filter(|known| {
+                Arc::ptr_eq(&known.backend, &backend) && known.enforcement.are(&enforcement)
+            })
             .map_or(self.source.generation, |known| known.edition);
         let principal = Arc::new(Principal {
             grant: grant.id.clone(),

@@ -2,8 +2,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::*;
-use crate::Store;
 use crate::Locations;
+use crate::Store;
 
 #[test]
 fn a_long_query_and_the_directory_do_not_wait_for_each_other() {
