@@ -148,9 +148,8 @@ impl Seals {
         self.before.get().is_some()
     }
 
-    /// The state that the agent gets in place of the server's, with the answer to
-    /// a request that continued `before`, if it did. `None` when the system gives
-    /// no random numbers.
+    /// The state that the agent gets in place of the server's. `None` when the system
+    /// gives no random numbers.
     pub(crate) fn seal(
         &self,
         round: Round<'_>,

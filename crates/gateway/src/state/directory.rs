@@ -497,7 +497,7 @@ impl Link {
     }
 }
 
-// === impl Rules ===
+// === impl Enforcement ===
 
 impl Enforcement {
     /// Whether they are the same ones, not only alike.
