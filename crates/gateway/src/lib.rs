@@ -1,8 +1,10 @@
 //! Carry a call from agent to server and back, under decision.
 //!
 //! `path.rs` is the walk of a call, a line per stage. Nothing reaches an
-//! upstream without a `Permit`, and for a governed call only the stage that
-//! recorded the intent makes one.
+//! upstream but a `Cleared` message, and that of a governed call is made by
+//! recording its intent and by nothing else.
+//!
+//! The folders are layers; files import downwards only.
 
 mod agent;
 mod exchange;
@@ -27,18 +29,19 @@ use tracing::{debug, error, warn};
 pub use exchange::probe::{ArgumentReport, ServerFailed, ServerFault, ServerReport, ToolReport};
 pub use face::listener::ListenError;
 pub use face::stdio::{ChildOverride, StdioAgent};
-pub use host::budget::Standing;
+pub use host::budget::Usage;
 pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
+pub use text::meta::DECISION_KEY;
 
 use crate::agent::session::Session;
 use crate::host::threads::Threads;
 use crate::message::continuation::{LIFETIME, Seals};
 use crate::state::directory::Directory;
-use crate::state::worker::{Shared, Worker};
+use crate::state::worker::{GatewayState, Worker};
 use crate::text::era::Era;
 use crate::upstream::Children;
-use crate::upstream::child::{ChildBounds, ChildSpec};
 use crate::upstream::process::Program;
+use crate::upstream::{ChildBounds, ChildSpec};
 
 /// Sessions that nobody uses are not looked for more often.
 const LEAST_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
@@ -52,7 +55,7 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 pub struct Gateway(Arc<Inner>);
 
 struct Inner {
-    shared: Arc<Shared>,
+    shared: Arc<GatewayState>,
     threads: Threads,
     tls: host::tls::Connector,
     agents: AtomicU64,
@@ -105,7 +108,9 @@ impl Gateway {
         let seals = seals(&store).map_err(StartError::Directory)?;
         let settings = settings.within_memory();
         let background = threads.background();
-        let shared = Arc::new(Shared::new(store, ledger, seals, settings, background));
+        let shared = Arc::new(GatewayState::new(
+            store, ledger, seals, settings, background,
+        ));
         let bounds = ChildBounds {
             most: host::machine::files(shared.settings.max_children).children,
             most_of_grant: shared.settings.max_children_per_grant,
@@ -116,7 +121,7 @@ impl Gateway {
                 .settings
                 .call_timeout
                 .min(std::time::Duration::from_secs(60)),
-            turn: shared.settings.call_timeout,
+            write_timeout: shared.settings.call_timeout,
         };
         let inbox = exchange::inbox::new(Worker::background(&shared));
         let children = Arc::new(Children::new(threads.background(), inbox, bounds));
@@ -331,15 +336,15 @@ impl Gateway {
             sessions: shared.sessions.len(),
             children: children.map_or(0, |children| children.running()),
             child_users: children.map_or(0, |children| children.users()),
-            budget: shared.budget.standing(),
+            budget: shared.budget.usage(),
         };
         shared.metrics.render(&gauges)
     }
 
     /// How much memory is held for others, and how many calls are on their way.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        self.0.shared.budget.standing()
+    pub fn usage(&self) -> Usage {
+        self.0.shared.budget.usage()
     }
 
     /// The servers by name, and the eras each is known to speak: those that
@@ -349,7 +354,7 @@ impl Gateway {
         let known = |directory: &Directory| {
             let servers = directory.source.servers();
             let known = |server: &Arc<Server>| {
-                let eras = directory.site(&server.id)?.eras.known();
+                let eras = directory.backend(&server.id)?.eras.known();
                 let words = eras.into_iter().map(Era::word).collect();
                 Some((server.name.to_string(), words))
             };

@@ -19,13 +19,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use provost_policy::Call;
 use provost_policy::json::Value;
-use provost_store::{Decision, Status};
+use provost_store::Status;
 
 use crate::agent::pending::Transform;
 use crate::agent::room::Room;
 use crate::agent::session::Session;
-use crate::exchange::outlet::{Outlet, Reply};
 use crate::exchange::relay::Flight;
+use crate::exchange::responder::{Reply, Responder};
 use crate::message::answer::{self, Failure};
 use crate::message::continuation::Continued;
 use crate::message::outgoing::{Modern, Outgoing};
@@ -40,22 +40,20 @@ use crate::text::era::Era;
 use crate::text::protocol::{self, RequestKind, TaskMethod};
 
 use housekeeping::Ready;
-use refusal::{
-    busy, early, ended, envelope_refusal, lasts, malformed, record_as, refuse, unjudged,
-};
+use refusal::{busy, early, ended, lasts, malformed, record_as, refuse, stopped, unjudged};
 use request::{Request, judged_as, tool_call};
 
-pub(crate) use refusal::{record_busy, record_envelope};
+pub(crate) use refusal::{record_envelope, recorded, recorded_busy};
 pub(crate) use request::Agent;
 
 /// One message of an agent, to its end.
 ///
 /// What is rare is boxed, here and below: a task is as large as its largest
 /// branch, and every call would pay for moving it.
-pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet: Outlet) {
+pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, responder: Responder) {
     let parsed = match envelope::parse(&text) {
         Ok(parsed) => parsed,
-        Err(problem) => return malformed(worker, agent, &problem, outlet),
+        Err(problem) => return malformed(worker, agent, &problem, responder),
     };
     let read = envelope::read(&parsed);
     // Before anything is done for it, and until it is done with.
@@ -63,14 +61,14 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
         (_, Ok(room)) => room,
         (Ok(message), Err(failure)) => {
             let (method, id) = (message.method().to_owned(), message.request_id());
-            return busy(worker, agent, &method, failure, id, outlet);
+            return busy(worker, agent, &method, failure, id, responder);
         }
         (Err(_), Err(failure)) => {
-            return busy(worker, agent, "(unreadable)", failure, None, outlet);
+            return busy(worker, agent, "(unreadable)", failure, None, responder);
         }
     };
     match read {
-        Err(problem) => malformed(worker, agent, &problem, outlet),
+        Err(problem) => malformed(worker, agent, &problem, responder),
         Ok(Message::Request { id, method, params }) => {
             let request = Request {
                 text: &text,
@@ -78,23 +76,29 @@ pub(crate) async fn message(worker: &Worker, agent: &Agent, text: Bytes, outlet:
                 method,
                 params,
             };
-            self::request(worker, agent, request, outlet, room).await;
+            self::request(worker, agent, request, responder, room).await;
         }
         Ok(Message::Notification { method, params }) => {
             Box::pin(notify::notification(
-                worker, agent, &text, &method, params, outlet,
+                worker, agent, &text, &method, params, responder,
             ))
             .await;
         }
         Ok(Message::Response { id, .. }) => {
-            Box::pin(notify::answer(worker, agent, &text, id, outlet)).await;
+            Box::pin(notify::answer(worker, agent, &text, id, responder)).await;
         }
     }
 }
 
-async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: Outlet, room: Room) {
+async fn request(
+    worker: &Worker,
+    agent: &Agent,
+    request: Request<'_>,
+    responder: Responder,
+    room: Room,
+) {
     if modern::is(agent, &request) {
-        return Box::pin(modern_request(worker, agent, &request, outlet, room)).await;
+        return Box::pin(modern_request(worker, agent, &request, responder, room)).await;
     }
     let placed = answers::placed(Era::Legacy, &request.method, request.params);
     let subscribes = subscribe::wanted(Era::Legacy, &request.method, request.params);
@@ -103,12 +107,12 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
         let stop = Stop::Failed(Failure::invalid_params(problem));
         let stop = unjudged(worker, agent, &request, stop);
         let kind = protocol::request_kind(Era::Legacy, &request.method);
-        return refuse(Era::Legacy, stop, &request, kind, outlet);
+        return refuse(Era::Legacy, stop, &request, kind, responder);
     }
     let kind = protocol::request_kind(Era::Legacy, &request.method);
     if kind == RequestKind::Housekeeping(protocol::Housekeeping::Initialize) {
         return Box::pin(initialize::initialize(
-            worker, agent, &request, outlet, room,
+            worker, agent, &request, responder, room,
         ))
         .await;
     }
@@ -119,12 +123,12 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
             .is_some_and(|session| session.is_open())
     {
         // Nothing is open yet that could be alive but we.
-        return outlet.send(Reply::message(answer::pong(request.id.raw())));
+        return responder.send(Reply::message(answer::pong(request.id.raw())));
     }
     // Everything but opening a session needs one.
     let Some(session) = agent.session.clone() else {
         let stop = early(worker, agent, &request);
-        return refuse(Era::Legacy, stop, &request, kind, outlet);
+        return refuse(Era::Legacy, stop, &request, kind, responder);
     };
     let judge = |present: &Present<'_>| match kind {
         RequestKind::Housekeeping(_) | RequestKind::Task(TaskMethod::List)
@@ -147,8 +151,8 @@ async fn request(worker: &Worker, agent: &Agent, request: Request<'_>, outlet: O
         judge(present)
     });
     match judged.unwrap_or_else(|Ended| Err(ended(worker, agent, &request, kind))) {
-        Ok((flight, message)) => flight.go(worker, message, outlet, room).await,
-        Err(stop) => refuse(Era::Legacy, stop, &request, kind, outlet),
+        Ok((flight, message)) => flight.go(worker, message, responder, room).await,
+        Err(stop) => refuse(Era::Legacy, stop, &request, kind, responder),
     }
 }
 
@@ -158,19 +162,18 @@ async fn modern_request(
     worker: &Worker,
     agent: &Agent,
     request: &Request<'_>,
-    mut outlet: Outlet,
+    mut responder: Responder,
     room: Room,
 ) {
     let admitted = match modern::admitted(worker, agent, request) {
         Ok(admitted) => admitted,
         Err(failure) => {
-            let recorded = record_envelope(worker, agent, &request.method, failure.message());
-            let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
-            return outlet.fail(&failure, Some(request.id.raw()));
+            let failure = recorded(worker, agent, &request.method, failure);
+            return responder.fail(&failure, Some(request.id.raw()));
         }
     };
     let (kind, session) = (admitted.kind, Arc::clone(&admitted.session));
-    let prepared = modern::prepared(worker, agent, request, &admitted, &mut outlet).await;
+    let prepared = modern::prepared(worker, agent, request, &admitted, &mut responder).await;
     // Judged with what holds now, whatever held before the server was asked.
     let judged = prepared.and_then(|prepared| {
         let judged = worker.shared.judging(&agent.claim, |present| {
@@ -193,8 +196,8 @@ async fn modern_request(
         judged.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind)))
     });
     match judged {
-        Ok((flight, message)) => flight.go(worker, message, outlet, room).await,
-        Err(stop) => refuse(Era::Modern, stop, request, kind, outlet),
+        Ok((flight, message)) => flight.go(worker, message, responder, room).await,
+        Err(stop) => refuse(Era::Modern, stop, request, kind, responder),
     }
 }
 
@@ -262,22 +265,7 @@ fn govern(
     let cleared = allowed
         .and_then(|allowed| clear::reserve(shared, present, &mut subject, allowed, continued))
         .and_then(|reserved| reserved.record(outgoing(request, modern, unasked.as_ref())));
-    let (message, kept) = match cleared {
-        Ok(cleared) => cleared,
-        Err(Stop::Refused { decision, refusal }) => {
-            if let Some(said) = &mut subject.shadow {
-                said.charges.clear();
-            }
-            record::refusal(shared, &subject, decision, &refusal, now)?;
-            return Err(Stop::Refused { decision, refusal });
-        }
-        Err(Stop::Malformed(failure)) => {
-            let refusal = envelope_refusal(failure.message());
-            record::refusal(shared, &subject, Decision::Deny, &refusal, now)?;
-            return Err(Stop::Failed(failure));
-        }
-        Err(stop) => return Err(stop),
-    };
+    let (message, open_call) = cleared.map_err(|stop| stopped(shared, &mut subject, stop, now))?;
     if let Some(unasked) = unasked {
         record_as(
             worker,
@@ -285,19 +273,19 @@ fn govern(
             &request.method,
             &unasked.message,
         )
-        .inspect_err(|_| settle::settle(shared, &kept, Status::NotSent))?;
+        .inspect_err(|_| settle::settle(shared, &open_call, Status::NotSent))?;
     }
-    // Among those in flight, before it goes.
-    let route = present.route(session);
+    let transform = transform(request, kind);
     let flight = Flight::new(
-        route,
+        present.route(session),
         message.message(),
-        transform(request, kind),
-        Some(kept),
+        transform,
+        Some(open_call),
     );
+    // Among those in flight, before it goes.
     let flight = flight.map_err(|in_flight| {
-        if let Some(kept) = &in_flight.kept {
-            settle::settle(shared, kept, Status::NotSent);
+        if let Some(open_call) = &in_flight.open_call {
+            settle::settle(shared, open_call, Status::NotSent);
         }
         Stop::from(in_flight)
     })?;

@@ -4,21 +4,24 @@ mod allowance;
 pub(crate) mod child;
 pub(crate) mod children;
 mod connections;
+mod events;
 mod exchange;
 pub(crate) mod http;
 mod lines;
 pub(crate) mod process;
+pub(crate) mod spec;
 mod starts;
 mod stderr;
 mod witness;
 
 use std::sync::Arc;
 
-pub(crate) use child::ChildSpec;
 pub(crate) use children::{Children, Use};
+pub(crate) use events::Events;
 pub(crate) use exchange::Exchange;
 pub(crate) use http::HttpUpstream;
 pub(crate) use lines::ChildLines;
+pub(crate) use spec::{ChildBounds, ChildSpec, Holder, ProcessKey};
 pub(crate) use starts::LONGEST_PAUSE;
 pub(crate) use witness::Witness;
 

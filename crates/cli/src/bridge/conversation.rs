@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use provost_gateway::DECISION_KEY;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -72,8 +73,9 @@ struct Opened {
 }
 
 struct Sent {
-    /// The line, if it can be sent again.
-    line: Option<Vec<u8>>,
+    line: Vec<u8>,
+    /// Whether it can be sent again: it changes nothing, or has gone nowhere.
+    repeatable: bool,
     number: u64,
 }
 
@@ -109,6 +111,8 @@ struct Parts<'l> {
 struct Problem {
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    data: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -188,7 +192,8 @@ impl Conversation {
         }
         self.sent += 1;
         let sent = Sent {
-            line: REPEATABLE.contains(&method).then(|| line.to_vec()),
+            line: line.to_vec(),
+            repeatable: REPEATABLE.contains(&method),
             number: self.sent,
         };
         self.in_flight.insert(id.to_owned(), sent);
@@ -230,6 +235,15 @@ impl Conversation {
     fn answered(&mut self, id: &str, parts: &Parts<'_>) -> Heard {
         let again = self.again.remove(id);
         if !again {
+            let stopping = parts
+                .error
+                .as_ref()
+                .is_some_and(|problem| problem.data[DECISION_KEY]["notSent"] == true);
+            if let Some(sent) = self.in_flight.get_mut(id).filter(|_| stopping) {
+                // A daemon that is leaving has not begun with it; the next one gets it.
+                sent.repeatable = true;
+                return Heard::Drop;
+            }
             self.in_flight.remove(id);
         }
         let opening = self.opening.as_mut().filter(|opening| opening.id == id);
@@ -275,7 +289,7 @@ impl Conversation {
         self.in_flight.retain(|id, sent| {
             // Only the last line can have been the one that was not read.
             let why = complaint.as_deref().filter(|_| sent.number == newest);
-            if sent.line.is_some() && why.is_none() {
+            if sent.repeatable && why.is_none() {
                 return true;
             }
             told.push((sent.number, error_line(id, why.unwrap_or(UNKNOWN))));
@@ -319,7 +333,7 @@ impl Conversation {
         }
         let mut sent: Vec<_> = self.in_flight.values().collect();
         sent.sort_by_key(|sent| sent.number);
-        lines.extend(sent.into_iter().filter_map(|sent| sent.line.clone()));
+        lines.extend(sent.into_iter().map(|sent| sent.line.clone()));
         lines
     }
 
@@ -335,7 +349,7 @@ impl Conversation {
             .map(|list| changed_line(list, None))
             .collect();
         for (id, sent) in &self.in_flight {
-            let listens = sent.line.as_deref().and_then(read::<Parts<'_>>);
+            let listens = read::<Parts<'_>>(&sent.line);
             let Some(listens) = listens.filter(|parts| parts.method.as_deref() == Some(LISTEN))
             else {
                 continue;

@@ -131,13 +131,13 @@ impl Engine {
 
     /// Memory held for others and calls on their way, with their bounds.
     pub(crate) fn load(&self) -> Load {
-        let standing = self.0.standing();
+        let usage = self.0.usage();
         Load {
-            memory_held: standing.held,
-            memory_limit: standing.limit,
-            calls: standing.calls,
-            most_calls: standing.most_calls,
-            no_room: standing.refused,
+            memory_held: usage.held,
+            memory_limit: usage.limit,
+            calls: usage.calls,
+            most_calls: usage.most_calls,
+            no_room: usage.refused,
         }
     }
 

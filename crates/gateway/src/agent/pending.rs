@@ -7,7 +7,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arrangements::Arrangement;
 use super::room::Room;
-use crate::message::call::Kept;
+use crate::message::call::OpenCall;
 use crate::message::outgoing::Modern;
 use crate::text::era::Era;
 use crate::text::sse::Event;
@@ -16,7 +16,7 @@ use crate::text::sse::Event;
 #[derive(Clone)]
 pub(crate) struct Pending {
     /// What has to be settled and recorded at its end; none for housekeeping.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) open_call: Option<OpenCall>,
     /// What its answer goes through on the way back.
     pub(crate) transform: Transform,
     /// What it arranges, if its answer is good.

@@ -117,7 +117,8 @@ const EARLY: Duration = Duration::from_secs(10);
 
 impl Session {
     pub(crate) fn new(
-        (grant, server): (Text, Text),
+        grant: Text,
+        server: Text,
         held: Held,
         agent: Option<u64>,
         outbound: Outbound,
@@ -144,7 +145,7 @@ impl Session {
 
     /// What stands for a session around one modern request over HTTP.
     /// What it costs is counted with the request.
-    pub(crate) fn alone(principal: &Principal) -> Self {
+    pub(crate) fn for_one_request(principal: &Principal) -> Self {
         let session = Self::opened_by(principal, principal.account.nothing());
         session.decide(Era::Modern);
         session
@@ -152,11 +153,11 @@ impl Session {
 
     /// A session over HTTP, which ends with the token it is opened with.
     pub(crate) fn opened_by(principal: &Principal, held: Held) -> Self {
-        let owner = (principal.grant.0.clone(), principal.server.0.clone());
+        let (grant, server) = (principal.grant.0.clone(), principal.server.0.clone());
         Self {
             ended: principal.ended.child_token(),
             token_ended: Some(principal.ended.clone()),
-            ..Self::new(owner, held, None, Outbound::Http)
+            ..Self::new(grant, server, held, None, Outbound::Http)
         }
     }
 

@@ -153,7 +153,7 @@ impl Streams {
         }
         self.answered.truncate(MOST_RESUMED - 1);
         let pending = Pending {
-            kept: None,
+            open_call: None,
             arranges: None,
             left: None,
             ..pending

@@ -20,12 +20,12 @@ use crate::text::protocol;
 
 /// How long a server may take over `server/discover`: some never answer what
 /// they do not know, others take a while to start.
-const LATEST: Duration = Duration::from_secs(30);
+const DISCOVER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an agent waits for it that may turn to the other era; such agents
 /// give up by themselves after ten seconds.
-const HASTE: Duration = Duration::from_secs(7);
+const HASTY_TIMEOUT: Duration = Duration::from_secs(7);
 /// Looking up the headers of a tool.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TOOLS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pages of a list of tools that are followed.
 const MOST_PAGES: usize = 100;
 // === impl Route ===
@@ -35,20 +35,20 @@ impl Route {
     /// A server that is silent for too long is taken for one that does not, until
     /// it answers after all.
     pub(crate) async fn is_modern(&self, worker: &Worker) -> Result<bool, Fault> {
-        self.is_modern_within(LATEST, worker).await
+        self.is_modern_within(DISCOVER_TIMEOUT, worker).await
     }
 
     /// The same for an agent that only asks in order to choose its era.
     pub(crate) async fn is_modern_in_haste(&self, worker: &Worker) -> Result<bool, Fault> {
-        self.is_modern_within(HASTE, worker).await
+        self.is_modern_within(HASTY_TIMEOUT, worker).await
     }
 
-    async fn is_modern_within(&self, patience: Duration, worker: &Worker) -> Result<bool, Fault> {
-        let eras = &self.site.eras;
+    async fn is_modern_within(&self, timeout: Duration, worker: &Worker) -> Result<bool, Fault> {
+        let eras = &self.backend.eras;
         if let Some(known) = eras.modern() {
             return Ok(known);
         }
-        let until = Instant::now() + patience;
+        let until = Instant::now() + timeout;
         let asking = Arc::clone(&eras.asking).lock_owned();
         let Ok(asking) = tokio::time::timeout_at(until.into(), asking).await else {
             return Ok(false);
@@ -63,13 +63,13 @@ impl Route {
             let _asking = asking;
             let found = route.discover(&background).await?;
             if let Some(modern) = found {
-                let server = &route.site.server.name;
+                let server = &route.backend.server.name;
                 debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
-                route.site.eras.note(modern);
+                route.backend.eras.note(modern);
             }
             let modern = found == Some(true);
             if !modern {
-                route.part(&background, Era::Modern);
+                route.release_process(&background, Era::Modern);
             }
             Ok(modern)
         });
@@ -90,16 +90,16 @@ impl Route {
         let asked = async {
             self.modern_request(worker, message)
                 .await?
-                .answer(limit, &self.site.account)
+                .answer(limit, &self.backend.account)
                 .await
         };
-        match tokio::time::timeout(LATEST, asked).await {
+        match tokio::time::timeout(DISCOVER_TIMEOUT, asked).await {
             Err(_) => Ok(None),
             Ok(Ok(answer)) => Ok(Some(speaks_modern(&answer))),
             Ok(Err(fault)) => match fault.kind {
                 _ if !fault.sent => Err(fault),
-                FaultKind::Status(401 | 403 | 429 | 500..)
-                | FaultKind::NoRoom(_)
+                FaultKind::Status(status) if answer::hides_the_era(status) => Err(fault),
+                FaultKind::NoRoom(_)
                 | FaultKind::Down
                 | FaultKind::Unusable
                 | FaultKind::NoProcess(_)
@@ -107,26 +107,28 @@ impl Route {
                 | FaultKind::Pausing
                 | FaultKind::Outdated => Err(fault),
                 FaultKind::Slow => Ok(None),
-                FaultKind::Status(_) | FaultKind::Lies | FaultKind::SessionLost => Ok(Some(false)),
+                FaultKind::Status(_) | FaultKind::BadAnswer | FaultKind::SessionLost => {
+                    Ok(Some(false))
+                }
             },
         }
     }
 
     /// Makes sure that the headers of a tool are known, if the server names it.
     pub(crate) async fn know_tool(&self, worker: &Worker, tool: &str) -> Result<(), Fault> {
-        let eras = &self.site.eras;
+        let eras = &self.backend.eras;
         if eras.is_known(tool) {
             return Ok(());
         }
         let _asking = deadline::lock(worker.shared.settings.call_timeout, &eras.asking)
             .await
-            .map_err(|_| Fault::no_turn())?;
+            .map_err(|_| Fault::queue_timeout())?;
         if eras.is_known(tool) {
             return Ok(());
         }
-        let listed = tokio::time::timeout(PATIENCE, self.list_tools(worker));
+        let listed = tokio::time::timeout(TOOLS_TIMEOUT, self.list_tools(worker));
         listed.await.unwrap_or_else(|_| Err(Fault::slow()))?;
-        eras.looked();
+        eras.listed();
         Ok(())
     }
 
@@ -135,11 +137,11 @@ impl Route {
         let mut rest = String::new();
         for _ in 0..MOST_PAGES {
             let message = Outgoing::own_modern(r#""provost-tools""#, "tools/list", &rest);
-            let message = message.ok_or_else(Fault::lies)?;
+            let message = message.ok_or_else(Fault::bad_answer)?;
             let message = Cleared::own("the headers of a tool are looked up", message);
             let exchange = self.modern_request(worker, message).await?;
-            let answer = exchange.answer(limit, &self.site.account).await?;
-            let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::lies())?;
+            let answer = exchange.answer(limit, &self.backend.account).await?;
+            let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::bad_answer())?;
             let Ok(Message::Response {
                 answer: Answer::Result(result),
                 ..
@@ -148,7 +150,7 @@ impl Route {
                 // A server without tools has none with headers.
                 return Ok(());
             };
-            self.site.eras.learn(result, &mut Folder::default());
+            self.backend.eras.learn(result, &mut Folder::default());
             let next = result
                 .get("nextCursor")
                 .map(|next| format!(r#","cursor":{}"#, next.raw()));

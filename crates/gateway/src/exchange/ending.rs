@@ -11,7 +11,7 @@ use crate::agent::session::Session;
 use crate::stage::settle;
 use crate::state::directory::Directory;
 use crate::state::route::Route;
-use crate::state::worker::{Shared, Worker};
+use crate::state::worker::{GatewayState, Worker};
 use crate::text::envelope::IdKey;
 use crate::text::era::Era;
 
@@ -45,10 +45,10 @@ impl Worker {
             )
         };
         let id = ServerId(session.server.clone());
-        let find = |directory: &Directory| directory.site(&id).cloned();
-        let site = self.shared.directory.read(find);
-        let route = site.map(|site| Route {
-            site,
+        let find = |directory: &Directory| directory.backend(&id).cloned();
+        let backend = self.shared.directory.read(find);
+        let route = backend.map(|backend| Route {
+            backend,
             session: Arc::clone(session),
         });
         // Whoever used its process last would take it away before it was told.
@@ -57,10 +57,14 @@ impl Worker {
         // its cancellation would race with the end of the upstream's session.
         session.ended.cancel();
         let unanswered: Vec<IdKey> = pending.keys().cloned().collect();
-        let kept = pending.into_values().filter_map(|pending| pending.kept);
-        let asked = questions.into_values().filter_map(|question| question.kept);
-        for kept in kept.chain(asked) {
-            settle::settle(&self.shared, &kept, why);
+        let open_call = pending
+            .into_values()
+            .filter_map(|pending| pending.open_call);
+        let asked = questions
+            .into_values()
+            .filter_map(|question| question.open_call);
+        for open_call in open_call.chain(asked) {
+            settle::settle(&self.shared, &open_call, why);
         }
         if let Some(route) = route {
             let worker = Self::background(&self.shared);
@@ -85,11 +89,11 @@ impl Worker {
 }
 
 /// Ends the process of a grant that is gone, once none of its sessions is left.
-fn dismiss_children(shared: &Shared, grant: &Text) {
+fn dismiss_children(shared: &GatewayState, grant: &Text) {
     if shared.present(grant, |_| ()).is_ok() {
         return;
     }
     if let Some(children) = shared.children.get() {
-        children.dismiss(|other| other == grant);
+        children.grants_ended(|other| other == grant);
     }
 }

@@ -7,7 +7,7 @@ use tracing::warn;
 use crate::agent::pending::Pending;
 use crate::agent::pending::Transform;
 use crate::agent::session::Session;
-use crate::state::directory::Holding;
+use crate::state::directory::Rights;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::asking;
@@ -26,7 +26,7 @@ const MOST_TOOLS: usize = 10_000;
 pub(crate) fn result(
     worker: &Worker,
     route: &Route,
-    holding: &Holding,
+    rights: &Rights,
     pending: &Pending,
     result: Value<'_>,
 ) -> Vec<Splice> {
@@ -54,12 +54,12 @@ pub(crate) fn result(
             let task = task.and_then(|task| task.get("taskId"));
             if let Some(task) = task.and_then(Value::as_str)
                 && !worker.shared.tasks.add(
-                    &holding.principal.grant.0,
-                    &holding.principal.account,
+                    &rights.principal.grant.0,
+                    &rights.principal.account,
                     &task,
                 )
             {
-                let server = &holding.principal.server_name;
+                let server = &rights.principal.server_name;
                 warn!(server.name = %server, bytes = task.len(),
                     "Server `{server}` named a task with an id that is too long; nobody can ask for it");
             }
@@ -70,7 +70,7 @@ pub(crate) fn result(
             if let Some(version) = version {
                 session.state().version = Some(version.into_owned());
                 session.decide(Era::Legacy);
-                route.site.eras.opened();
+                route.backend.eras.opened();
             }
             announces_changes(result).into_iter().collect()
         }
@@ -78,18 +78,18 @@ pub(crate) fn result(
             // One for the whole list: a name that is too much for it is not shown.
             let mut folder = Folder::default();
             if modern {
-                route.site.eras.learn(result, &mut folder);
+                route.backend.eras.learn(result, &mut folder);
             } else {
                 remember_tools(session, result, &mut folder);
             }
             // Nobody can call a modern tool whose annotations are invalid.
-            let callable = |name: &str| !modern || route.site.eras.headers(name).is_ok();
+            let callable = |name: &str| !modern || route.backend.eras.headers(name).is_ok();
             let mut visible = |tool: Value<'_>| {
                 tool.get("name")
                     .and_then(Value::as_str)
                     .is_some_and(|name| {
                         lengths::is_tool_name(&name)
-                            && holding.lists_tool(&name, &mut folder)
+                            && rights.lists_tool(&name, &mut folder)
                             && callable(&name)
                     })
             };
@@ -103,13 +103,13 @@ pub(crate) fn result(
             splices
         }
         Transform::List(method, member) => {
-            let visible = holding.lists_method(method);
+            let visible = rights.lists_method(method);
             let mut splices = kept_private(modern, result);
             splices.extend(only(result.get(member), |_| visible));
             splices
         }
         Transform::Tasks => {
-            let grant = &holding.principal.grant.0;
+            let grant = &rights.principal.grant.0;
             let own = |task: Value<'_>| {
                 let id = task.get("taskId").and_then(Value::as_str);
                 id.is_some_and(|id| worker.shared.tasks.owns(grant, &id))

@@ -10,19 +10,21 @@ use provost_store::{GrantId, ServerId, Status};
 use tracing::debug;
 
 use crate::agent::session::Session;
-use crate::exchange::inbound::{self, Sorted};
-use crate::message::call::Kept;
+use crate::exchange::inbound::{self, Disposition};
+use crate::exchange::questions;
+use crate::message::call::OpenCall;
 use crate::message::cleared::Cleared;
 use crate::message::outgoing::Outgoing;
 use crate::stage::{ask, settle};
 use crate::state::directory::Directory;
 use crate::state::present::Present;
-use crate::state::worker::{Shared, Worker};
+use crate::state::worker::{GatewayState, Worker};
 use crate::text::envelope::{self, Message};
 use crate::text::era::Era;
 use crate::text::protocol::Channel;
+use crate::upstream::Holder;
 use crate::upstream::Upstream;
-use crate::upstream::child::{Child, Holder, Inbox};
+use crate::upstream::child::{Child, Inbox};
 
 /// Puts messages of child processes to the sessions they are for.
 struct ToSessions {
@@ -60,12 +62,12 @@ impl Inbox for ToSessions {
         &self,
         session: &Session,
         message: Outgoing,
-    ) -> Option<(Cleared<Outgoing>, Kept)> {
+    ) -> Option<(Cleared<Outgoing>, OpenCall)> {
         ask::subscribe_again(&self.worker.shared, session, message)
     }
 
-    fn subscribed(&self, kept: &Kept, status: Status) {
-        settle::settle(&self.worker.shared, kept, status);
+    fn subscribed(&self, open_call: &OpenCall, status: Status) {
+        settle::settle(&self.worker.shared, open_call, status);
     }
 }
 
@@ -79,11 +81,11 @@ fn put(worker: &Worker, session: &Arc<Session>, message: Bytes) {
         Some(Era::Modern) => Channel::Call,
         Some(Era::Legacy) | None => Channel::Session,
     };
-    if let Sorted::Deliver(message) = inbound::sort(worker, &route, channel, message)
+    if let Disposition::Deliver(message) = inbound::handle(worker, &route, channel, message)
         && !session.deliver(message.clone())
     {
         debug!("An agent has no stream open for a message of its server");
-        inbound::undelivered(worker, &route, &message);
+        questions::undelivered(worker, &route, &message);
     }
 }
 
@@ -116,13 +118,13 @@ fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) 
 }
 
 /// Sessions of grants that are gone end; agents that see another list are told.
-pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Directory) {
+pub(crate) fn after_reload(shared: &Arc<GatewayState>, before: &Directory, after: &Directory) {
     let worker = Worker::background(shared);
     let wall = shared.clock.now().wall;
     // A session was opened with a token: with a new one, it is opened again.
     let rotated = after.source.rotated_since(&before.source);
     let stale = |grant: &Text| rotated.contains(&GrantId(grant.clone()));
-    let gone = |grant: &Text| stale(grant) || after.holding(grant, wall).is_none();
+    let gone = |grant: &Text| stale(grant) || after.rights(grant, wall).is_none();
     // First what is not among the sessions, or not yet: requests of the modern era,
     // and what opens a session. Whatever joins them from now on has ended.
     for principal in before.principals() {
@@ -134,19 +136,19 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
         worker.end_with_grant(&session);
     }
     for session in shared.all_sessions() {
-        let now = after.holding(&session.grant, wall);
+        let now = after.rights(&session.grant, wall);
         let Some(now) = now.filter(|_| !stale(&session.grant)) else {
             worker.end_with_grant(&session);
             continue;
         };
-        let Some(then) = before.holding(&session.grant, wall) else {
+        let Some(then) = before.rights(&session.grant, wall) else {
             continue;
         };
         let mut folder = Folder::default();
         let other =
             |tool: &str| then.lists_tool(tool, &mut folder) != now.lists_tool(tool, &mut folder);
         let differs = match session.era() {
-            Some(Era::Modern) => now.site.eras.any_tool(other),
+            Some(Era::Modern) => now.backend.eras.any_tool(other),
             Some(Era::Legacy) | None => {
                 let state = session.state();
                 let mut tools = state.tools.iter().flat_map(KnownNames::iter);
@@ -157,7 +159,7 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
             session.tools_changed();
         }
     }
-    let holds = |grant: &Text| after.holding(grant, wall).is_some();
+    let holds = |grant: &Text| after.rights(grant, wall).is_some();
     shared.questions.retain(holds);
     shared.tasks.retain(holds);
     let Some(children) = shared.children.get() else {
@@ -170,9 +172,11 @@ pub(crate) fn after_reload(shared: &Arc<Shared>, before: &Directory, after: &Dir
             return true;
         }
         let id = ServerId(spec.server.clone());
-        let site = after.site(&id).and_then(|site| site.upstream.as_ref());
-        matches!(site, Some(Upstream::Stdio(current)) if current == spec)
+        let backend = after
+            .backend(&id)
+            .and_then(|backend| backend.upstream.as_ref());
+        matches!(backend, Some(Upstream::Stdio(current)) if current == spec)
     });
     // One that still has a session hears of its end first, and leaves after it.
-    children.dismiss(|grant| after.holding(grant, wall).is_none());
+    children.grants_ended(|grant| after.rights(grant, wall).is_none());
 }

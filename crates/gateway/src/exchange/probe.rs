@@ -25,7 +25,7 @@ use crate::upstream::{Exchange, LONGEST_PAUSE};
 /// Pages of a list that are followed; an honest server has fewer.
 const MOST_PAGES: usize = 100;
 /// How long the whole look may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a look at a server found.
 #[derive(Debug, Clone, Serialize)]
@@ -103,7 +103,7 @@ pub enum ServerFault {
     #[error("it ended, or closed the connection, before it had answered")]
     Broken,
     /// It did not answer in time.
-    #[error("it did not answer within {} seconds", PATIENCE.as_secs())]
+    #[error("it did not answer within {} seconds", PROBE_TIMEOUT.as_secs())]
     Slow,
     /// It answered with an HTTP status that is no answer.
     #[error("it answered with HTTP status {0}")]
@@ -131,22 +131,28 @@ impl From<ServerFault> for ServerFailed {
 pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, ServerFailed> {
     let find = |directory: &Directory| {
         let server = directory.source.server_named(name)?;
-        directory.site(&server.id).cloned()
+        directory.backend(&server.id).cloned()
     };
     let found = worker.shared.directory.read(find);
-    let site = found.ok_or_else(|| ServerFault::Unknown(name.to_owned()))?;
-    if site.upstream.is_none() {
+    let backend = found.ok_or_else(|| ServerFault::Unknown(name.to_owned()))?;
+    if backend.upstream.is_none() {
         return Err(ServerFault::Unusable.into());
     }
     let started = Instant::now();
     let grant = Text::from(format!("probe-{}", crate::host::random::hex()));
-    let owner = (grant, site.server.id.0.clone());
-    let session = Session::new(owner, site.account.nothing(), None, Outbound::Http);
+    let server = backend.server.id.0.clone();
+    let session = Session::new(
+        grant,
+        server,
+        backend.account.nothing(),
+        None,
+        Outbound::Http,
+    );
     let route = Route {
-        site,
+        backend,
         session: Arc::new(session),
     };
-    let looked = tokio::time::timeout(PATIENCE, look(worker, &route)).await;
+    let looked = tokio::time::timeout(PROBE_TIMEOUT, look(worker, &route)).await;
     let looked = match looked.unwrap_or(Err(ServerFault::Slow)) {
         Ok(report) => Ok(report),
         Err(fault) => {
@@ -156,7 +162,7 @@ pub(crate) async fn run(worker: &Worker, name: &str) -> Result<ServerReport, Ser
     };
     route.close(worker).await;
     for era in [Era::Legacy, Era::Modern] {
-        route.part(worker, era);
+        route.release_process(worker, era);
     }
     looked
 }
@@ -197,7 +203,7 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
     };
     let (era, who) = opened?;
     if era == Era::Legacy {
-        route.site.eras.opened();
+        route.backend.eras.opened();
     }
     let (mut protocols, mut eras) = (vec![who.protocol], vec![era.word()]);
     if modern && era == Era::Legacy {
@@ -377,7 +383,7 @@ fn fault(fault: Fault) -> ServerFault {
         _ if !fault.sent => ServerFault::Down,
         FaultKind::Down | FaultKind::SessionLost | FaultKind::NoRoom(_) => ServerFault::Broken,
         FaultKind::Slow => ServerFault::Slow,
-        FaultKind::Lies => ServerFault::NotMcp,
+        FaultKind::BadAnswer => ServerFault::NotMcp,
         FaultKind::Status(status) => ServerFault::Status(status),
     }
 }

@@ -5,28 +5,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use provost_store::{Processes, Status};
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::host::budget::Account;
 use crate::host::deadline;
 use crate::message::cleared::{Cleared, Sending};
 use crate::message::fault::{Fault, FaultKind};
 use crate::message::outgoing::Outgoing;
-use crate::stage::{ask, settle};
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::envelope::is_result;
 use crate::text::envelope::{self, IdKey};
 use crate::text::era::Era;
 use crate::text::headers::SESSION_ID;
-use crate::text::protocol::INITIALIZED;
-use crate::upstream::child::{ChildSpec, Holder};
 use crate::upstream::http::{self, HttpUpstream, SessionHeaders};
-use crate::upstream::{ChildLines, Exchange, Upstream, Use, Witness};
-
-/// Why an upstream is told what was said in the session it lost.
-const AGAIN: &str = "an upstream session is opened again";
+use crate::upstream::{ChildLines, Exchange, Upstream, Witness};
 
 // === impl Route ===
 
@@ -49,7 +42,7 @@ impl Route {
                 let child = self.child(worker, spec, Era::Legacy)?;
                 let opened = child.initialize(&self.session, message).await?;
                 if is_result(&opened) {
-                    child.stay(&self.session);
+                    child.keep_user(&self.session);
                 }
                 Ok(Exchange::Message(opened))
             }
@@ -70,14 +63,14 @@ impl Route {
         // Whatever stands there now may be another server.
         sent.inspect_err(|fault| {
             if fault.is_of_the_server() {
-                self.site.eras.doubt();
+                self.backend.eras.doubt();
             }
         })
     }
 
     /// What was seen to go wrong with the server, if anything can have been.
     pub(crate) fn witness(&self, worker: &Worker) -> Option<Arc<Witness>> {
-        match self.site.upstream.as_ref()? {
+        match self.backend.upstream.as_ref()? {
             Upstream::Http(http) => Some(Arc::clone(&http.witness)),
             Upstream::Stdio(spec) => worker.shared.children.get()?.witness(&spec.server),
         }
@@ -91,8 +84,8 @@ impl Route {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Legacy)?;
-                let sent = Box::pin(child.request(&self.session, message)).await?;
-                Ok(Exchange::Lines(ChildLines::new(child, sent)))
+                let (number, lines) = Box::pin(child.request(&self.session, message)).await?;
+                Ok(Exchange::Lines(ChildLines::new(child, number, lines)))
             }
             Upstream::Http(http) => {
                 let sending = || message.sending(self.session.account());
@@ -110,8 +103,8 @@ impl Route {
         match self.upstream()? {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, Era::Modern)?;
-                let sent = Box::pin(child.request(&self.session, message)).await?;
-                Ok(Exchange::Lines(ChildLines::new(child, sent)))
+                let (number, lines) = Box::pin(child.request(&self.session, message)).await?;
+                Ok(Exchange::Lines(ChildLines::new(child, number, lines)))
             }
             Upstream::Http(http) => {
                 let modern = message.message().modern();
@@ -140,9 +133,9 @@ impl Route {
             }
             Upstream::Http(http) => {
                 let limit = worker.shared.settings.call_timeout;
-                let _turn = deadline::place(limit, self.session.account().asides())
+                let _place = deadline::place(limit, self.session.account().asides())
                     .await
-                    .map_err(|_| Fault::no_turn())?;
+                    .map_err(|_| Fault::queue_timeout())?;
                 let sent = self.send_or_reopen(worker, http, || message.sending());
                 sent.await.map(drop)
             }
@@ -167,7 +160,10 @@ impl Route {
 
     /// Whether the upstream has streams of its own beside its answers.
     pub(crate) fn has_streams(&self) -> bool {
-        matches!(self.site.upstream, Some(Upstream::Http(_)))
+        match self.backend.upstream {
+            Some(Upstream::Http(_)) => true,
+            Some(Upstream::Stdio(_)) | None => false,
+        }
     }
 
     /// Tells the upstream that a request is not wanted any more. A modern one
@@ -205,8 +201,10 @@ impl Route {
         worker: &Worker,
         last_event: Option<&str>,
     ) -> Result<Option<http::Answer>, Fault> {
-        let Upstream::Http(http) = self.upstream()? else {
-            return Ok(None);
+        let http = match self.upstream()? {
+            Upstream::Http(http) => http,
+            // What it says beside its answers comes as lines do.
+            Upstream::Stdio(_) => return Ok(None),
         };
         let stream = Cleared::own("the agent's stream", ());
         let (session, version) = self.ids();
@@ -224,20 +222,9 @@ impl Route {
         }
     }
 
-    /// Opens a lost upstream session again, if nobody else did in the meantime.
-    pub(crate) async fn restore(&self, worker: &Worker) -> Result<(), Fault> {
-        match self.upstream()? {
-            Upstream::Http(http) => {
-                let generation = self.session.state().generation;
-                Box::pin(self.reopen(worker, http, generation)).await
-            }
-            Upstream::Stdio(_) => Ok(()),
-        }
-    }
-
     /// Ends the upstream's side of the session.
     pub(crate) async fn close(&self, worker: &Worker) {
-        match &self.site.upstream {
+        match &self.backend.upstream {
             Some(Upstream::Http(http)) => {
                 let (session, version) = self.ids();
                 if session.is_none() {
@@ -257,8 +244,8 @@ impl Route {
             Some(Upstream::Stdio(spec)) => {
                 if let Some(children) = worker.shared.children.get() {
                     for era in [Era::Legacy, Era::Modern] {
-                        let holder = self.holder(spec, era);
-                        children.detach(&spec.server, holder, era, &self.session);
+                        let key = self.process_key(spec, era);
+                        children.session_ended(&key, &self.session);
                     }
                 }
             }
@@ -266,91 +253,13 @@ impl Route {
         }
     }
 
-    /// The process this session's messages go to, used until the value is dropped.
-    /// A session that is open uses it from its first message to its end, and so
-    /// does a connection of the modern era; other modern requests by themselves.
-    pub(crate) fn child(
-        &self,
-        worker: &Worker,
-        spec: &Arc<ChildSpec>,
-        era: Era,
-    ) -> Result<Use, Fault> {
-        let children = worker.shared.children.get().ok_or_else(Fault::not_sent)?;
-        let session = &self.session;
-        let spec = &self.started_by(worker, spec);
-        // A process that agents of several grants share is the server's own.
-        let account = match spec.processes {
-            Processes::Shared => &self.site.account,
-            Processes::Session | Processes::Grant => session.account(),
-        };
-        let child = children.attach(spec, self.holder(spec, era), era, session, account)?;
-        let stays = match era {
-            Era::Legacy => session.is_open(),
-            Era::Modern => session.is_stdio(),
-        };
-        if stays {
-            child.stay(session);
-        }
-        Ok(child)
+    /// How its server is reached.
+    pub(super) fn upstream(&self) -> Result<&Upstream, Fault> {
+        self.backend.upstream.as_ref().ok_or_else(Fault::unusable)
     }
 
-    /// The process of this session, if there is one, which stays as long as the value.
-    pub(crate) fn process(&self, worker: &Worker) -> Option<Use> {
-        match &self.site.upstream {
-            Some(Upstream::Stdio(spec)) => {
-                let era = self.session.era().unwrap_or(Era::Legacy);
-                self.found_child(worker, spec, era)
-            }
-            Some(Upstream::Http(_)) | None => None,
-        }
-    }
-
-    /// The same where only a process that is there is of interest.
-    fn found_child(&self, worker: &Worker, spec: &Arc<ChildSpec>, era: Era) -> Option<Use> {
-        let children = worker.shared.children.get()?;
-        let spec = &self.started_by(worker, spec);
-        children.find(spec, self.holder(spec, era), era, &self.session)
-    }
-
-    /// What is started for this session: what its agent brought along, or what is
-    /// registered.
-    fn started_by(&self, worker: &Worker, registered: &Arc<ChildSpec>) -> Arc<ChildSpec> {
-        let agent = self.session.agent;
-        let own = agent.and_then(|agent| worker.shared.stdio.child_of(agent));
-        own.unwrap_or_else(|| Arc::clone(registered))
-    }
-
-    /// This session has no use for its process of that era any more.
-    pub(crate) fn part(&self, worker: &Worker, era: Era) {
-        if let (Some(Upstream::Stdio(spec)), Some(children)) =
-            (&self.site.upstream, worker.shared.children.get())
-        {
-            children.part(&spec.server, self.holder(spec, era), era, &self.session);
-        }
-    }
-
-    /// Whose process this session's messages of that era go to. A modern request
-    /// stands alone, so all of a grant may share a process.
-    fn holder(&self, spec: &ChildSpec, era: Era) -> Holder {
-        let session = &self.session;
-        match (session.agent, spec.processes, era) {
-            (Some(agent), _, _) => Holder::Agent(agent),
-            (None, Processes::Shared, _) => Holder::Shared,
-            (None, Processes::Session, Era::Legacy) => Holder::Session {
-                grant: session.grant.clone(),
-                session: session.id.clone(),
-            },
-            (None, Processes::Session | Processes::Grant, _) => {
-                Holder::Grant(session.grant.clone())
-            }
-        }
-    }
-
-    fn upstream(&self) -> Result<&Upstream, Fault> {
-        self.site.upstream.as_ref().ok_or_else(Fault::unusable)
-    }
-
-    fn ids(&self) -> (Option<String>, Option<String>) {
+    /// Id and revision of the upstream's session.
+    pub(super) fn ids(&self) -> (Option<String>, Option<String>) {
         let state = self.session.state();
         (state.upstream.clone(), state.version.clone())
     }
@@ -378,7 +287,8 @@ impl Route {
         self.post(worker, http, sending()).await.map_err(sent)
     }
 
-    async fn post(
+    /// Sends one message of a session.
+    pub(super) async fn post(
         &self,
         worker: &Worker,
         http: &Arc<HttpUpstream>,
@@ -407,101 +317,10 @@ impl Route {
         }
         exchange(answer, self.session.account(), worker).await
     }
-
-    async fn reopen(
-        &self,
-        worker: &Worker,
-        http: &Arc<HttpUpstream>,
-        generation: u64,
-    ) -> Result<(), Fault> {
-        let limit = worker.shared.settings.call_timeout;
-        let _reopening = deadline::lock(limit, &self.session.reopening)
-            .await
-            .map_err(|_| Fault::no_turn())?;
-        let opening = {
-            let state = self.session.state();
-            if state.over.is_some() {
-                return Err(Fault::not_sent());
-            }
-            if state.generation != generation {
-                return Ok(());
-            }
-            state.opening.clone()
-        };
-        let opening = opening.ok_or_else(Fault::not_sent)?;
-        let opening = Cleared::own(AGAIN, opening);
-        let not_sent = |fault: Fault| Fault {
-            sent: false,
-            ..fault
-        };
-        let sending = opening.sending(self.session.account());
-        let answer = http.post(worker.number, sending, SessionHeaders::default());
-        let answer = answer.await.map_err(not_sent)?;
-        let upstream = answer.header(&SESSION_ID).map(str::to_owned);
-        let limit = worker.shared.settings.result_limit;
-        let exchange = exchange(answer, self.session.account(), worker)
-            .await
-            .map_err(not_sent)?;
-        let opened = exchange
-            .answer(limit, self.session.account())
-            .await
-            .is_ok_and(|m| is_result(&m));
-        if !opened {
-            return Err(Fault::not_sent());
-        }
-        {
-            let mut state = self.session.state();
-            state.upstream = upstream;
-            state.generation += 1;
-        }
-        info!(server.name = %self.site.server.name, "Opened a lost session with server `{}` again", self.site.server.name);
-        let initialized = Cleared::own(AGAIN, Bytes::from_static(INITIALIZED));
-        let told = self.post(worker, http, initialized.sending()).await;
-        told.map_err(not_sent)?;
-        self.repeat_standing(worker, http).await;
-        Ok(())
-    }
-
-    /// Repeats what the agent had arranged in the session that was lost.
-    async fn repeat_standing(&self, worker: &Worker, http: &Arc<HttpUpstream>) {
-        let level = self.session.state().arrangements.level();
-        if let Some(level) = level {
-            let level = Cleared::own(AGAIN, level);
-            self.repeat(worker, http, &level).await;
-        }
-        let subscriptions = self.session.state().arrangements.subscriptions();
-        for message in subscriptions {
-            let again = ask::subscribe_again(&worker.shared, &self.session, message);
-            let Some((message, kept)) = again else { return };
-            let status = self.repeat(worker, http, &message).await;
-            settle::settle(&worker.shared, &kept, status);
-        }
-    }
-
-    /// Asks for something again. Whatever the server answers, the agent had its
-    /// answer long ago.
-    async fn repeat(
-        &self,
-        worker: &Worker,
-        http: &Arc<HttpUpstream>,
-        message: &Cleared<Outgoing>,
-    ) -> Status {
-        let limit = worker.shared.settings.result_limit;
-        let account = self.session.account();
-        let answered = async {
-            let exchange = self.post(worker, http, message.sending(account)).await?;
-            exchange.answer(limit, account).await
-        };
-        match answered.await {
-            Ok(answer) if is_result(&answer) => Status::Ok,
-            Ok(_) => Status::RpcError,
-            Err(fault) => fault.ending(&self.site.server.name).0,
-        }
-    }
 }
 
 /// Reads what can be read at once.
-async fn exchange(
+pub(super) async fn exchange(
     answer: http::Answer,
     account: &Arc<Account>,
     worker: &Worker,

@@ -8,15 +8,15 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
-use super::inbound::{self, Sorted};
+use super::inbound::{self, Disposition};
 use crate::agent::streams::OUTBOUND;
 use crate::host::budget::Lane;
 use crate::message::fault::{Fault, FaultKind};
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::protocol::Channel;
-use crate::text::sse::{Event, Reader};
-use crate::upstream::http;
+use crate::text::sse::Event;
+use crate::upstream::{Events, http};
 
 /// Longest pause before the upstream's stream is opened again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ pub(crate) fn follow(worker: &Worker, route: &Route) {
     let place = match route.session.account().enter(Lane::Stream) {
         Ok(place) => place,
         Err(full) => {
-            let name = &route.site.server.name;
+            let name = &route.backend.server.name;
             warn!(server.name = %name, ?full,
                 "The stream of server `{name}` is not opened for an agent: as many are open as there may be");
             return;
@@ -129,50 +129,42 @@ pub(crate) async fn carry(
 async fn relay(
     worker: &Worker,
     route: &Route,
-    mut answer: http::Answer,
+    answer: http::Answer,
     last_event: &mut Option<String>,
     to: &mpsc::Sender<Event>,
     resumes: Resumes,
 ) {
     let limit = worker.shared.settings.result_limit;
-    let mut reader = Reader::new(limit, route.session.account());
-    while let Some(chunk) = answer.next_whenever().await {
-        if reader.make_room(&chunk).await.is_err() {
-            // It begins again from the last event, when there is room.
-            return;
+    let mut events = Events::new(answer, limit, route.session.account());
+    // Where there is no room, it begins again from the last event, when there is.
+    while let Ok(Some(Event { id, retry, message })) = events.next_whenever().await {
+        if let Some(id) = &id {
+            if resumes == Resumes::AgentTheAnswer {
+                route.session.state().streams.note_answer_event(id);
+            }
+            *last_event = Some(id.clone());
         }
-        let Ok(events) = reader.feed(&chunk) else {
+        // A place first: nothing is sorted, and no question is open, that might
+        // not be handed over.
+        let Ok(place) = to.reserve().await else {
             return;
         };
-        for Event { id, retry, message } in events {
-            if let Some(id) = &id {
-                if resumes == Resumes::AgentTheAnswer {
-                    route.session.state().streams.note_answer_event(id);
-                }
-                *last_event = Some(id.clone());
-            }
-            // A place first: nothing is sorted, and no question is open, that might
-            // not be handed over.
-            let Ok(place) = to.reserve().await else {
-                return;
-            };
-            let message = match message {
-                None => None,
-                Some(text) => match sorted(worker, route, resumes, text) {
-                    Sorted::Answer { answered, .. } => Some(answered.text),
-                    Sorted::Deliver(text) => Some(text),
-                    Sorted::Nothing | Sorted::Violation if id.is_none() => continue,
-                    Sorted::Nothing | Sorted::Violation => None,
-                },
-            };
-            place.send(Event { id, retry, message });
-        }
+        let message = match message {
+            None => None,
+            Some(text) => match handled(worker, route, resumes, text) {
+                Disposition::Answer { answered, .. } => Some(answered.text),
+                Disposition::Deliver(text) => Some(text),
+                Disposition::Nothing | Disposition::Violation if id.is_none() => continue,
+                Disposition::Nothing | Disposition::Violation => None,
+            },
+        };
+        place.send(Event { id, retry, message });
     }
 }
 
-fn sorted(worker: &Worker, route: &Route, resumes: Resumes, text: Bytes) -> Sorted {
+fn handled(worker: &Worker, route: &Route, resumes: Resumes, text: Bytes) -> Disposition {
     match resumes {
-        Resumes::AgentTheAnswer => inbound::sort_again(worker, route, text),
-        Resumes::Agent | Resumes::Us => inbound::sort(worker, route, Channel::Session, text),
+        Resumes::AgentTheAnswer => inbound::handle_again(worker, route, text),
+        Resumes::Agent | Resumes::Us => inbound::handle(worker, route, Channel::Session, text),
     }
 }

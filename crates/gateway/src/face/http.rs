@@ -15,13 +15,14 @@ use super::body::Out;
 use super::guard::Guard;
 use super::recorded;
 use super::response::{
-    challenging, event_stream, explained, json, no_room, not_allowed, plain, refused, unauthorized,
+    challenging, event_stream, explained, failed, json, no_room, not_allowed, plain, refused,
+    unauthorized,
 };
 use super::stream;
 use crate::agent::session::Session;
-use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::responder::{Reply, Responder};
 use crate::host::budget::Account;
-use crate::host::budget::gather::Gathered;
+use crate::host::budget::gather::{BodyBounds, DoesNotFit, Gathered};
 use crate::host::deadline;
 use crate::host::unidentified::Reason;
 use crate::message::answer::Failure;
@@ -156,7 +157,7 @@ fn version(headers: &HeaderMap) -> Result<(), Response<Out>> {
         Header::Once(named) if named == protocol::MODERN => Err(not_allowed("POST")),
         Header::Once(named) => {
             let failure = Failure::unsupported_version(&named, &protocol::LEGACY);
-            let refusal = json(400, failure.body(None));
+            let refusal = failed(&failure);
             let named = brief(&named, NAME);
             let why = format!("`MCP-Protocol-Version` names `{named}`, which is not spoken here");
             Err(explained(refusal, why))
@@ -198,10 +199,7 @@ async fn post(
         ));
     }
     if worker.shared.stopping.is_cancelled() {
-        return Err(json(
-            503,
-            Failure::busy("the gateway is stopping").body(None),
-        ));
+        return Err(failed(&Failure::stopping()));
     }
     let claims = claims(headers);
     let session = match text(headers, &SESSION_ID) {
@@ -251,7 +249,7 @@ fn launch(worker: &Worker, agent: Agent, body: Bytes) -> oneshot::Receiver<Reply
     let (reply_to, reply) = oneshot::channel();
     let task = {
         let worker = worker.clone();
-        async move { path::message(&worker, &agent, body, Outlet::Http(reply_to)).await }
+        async move { path::message(&worker, &agent, body, Responder::Http(reply_to)).await }
     };
     worker.shared.calls.spawn(Box::pin(task));
     reply
@@ -268,30 +266,28 @@ async fn read(
         let why = format!("the body has more than {limit} bytes");
         refused(StatusCode::PAYLOAD_TOO_LARGE, why)
     };
-    let broken = || refused(StatusCode::BAD_REQUEST, "the body broke off");
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let expected = body.size_hint().exact().unwrap_or(u64::MAX);
-    let expected = usize::try_from(expected).unwrap_or(usize::MAX).min(limit);
+    let allowed = BodyBounds {
+        bytes: limit,
+        expected: body.size_hint().exact(),
+        wait: None,
+    };
     let whole = async {
-        let mut whole = Gathered::new(account.nothing(), expected);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| broken())?;
-            let Ok(data) = frame.into_data() else {
+        let mut whole = Gathered::new(account, allowed);
+        while !body.is_end_stream()
+            && let Some(frame) = body.frame().await
+        {
+            let frame =
+                frame.map_err(|_| refused(StatusCode::BAD_REQUEST, "the body broke off"))?;
+            let Ok(piece) = frame.into_data() else {
                 continue;
             };
-            if whole.len() + data.len() > limit {
-                return Err(too_large());
-            }
-            whole
-                .held
-                .grow_to(whole.needs(data.len()))
-                .map_err(|full| no_room(Failure::no_memory(full)))?;
-            whole.add(data);
-            if body.is_end_stream() {
-                break;
-            }
+            whole.take(piece).await.map_err(|why| match why {
+                DoesNotFit::TooLarge => too_large(),
+                DoesNotFit::NoRoom(full) => no_room(Failure::no_memory(full)),
+            })?;
         }
         Ok(whole.done())
     };
@@ -319,7 +315,7 @@ fn known_session(
         .sessions
         .get(id, &principal.grant.0, &principal.server.0)
         .ok_or_else(|| {
-            let refusal = json(404, Failure::unknown_session().body(None));
+            let refusal = failed(&Failure::unknown_session());
             let why = "its session is not known: it ended, or is from before a restart; the agent has to initialize again";
             explained(refusal, why)
         })

@@ -23,7 +23,7 @@ use crate::host::machine;
 use crate::host::settings::{Listen, Settings};
 use crate::host::threads::Threads;
 use crate::host::tls::{self, BadFile};
-use crate::state::worker::{Shared, Worker};
+use crate::state::worker::{GatewayState, Worker};
 
 /// The listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Opens the socket and starts to accept on every worker.
 pub(crate) fn open(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     threads: &Threads,
     listen: &Listen,
     stop: &CancellationToken,
@@ -136,7 +136,7 @@ struct Door {
     terms: Arc<Terms>,
     crowd: Arc<Crowd>,
     most: usize,
-    shared: Arc<Shared>,
+    shared: Arc<GatewayState>,
     /// When the log last said that connections are turned away.
     said: Option<Instant>,
 }
@@ -227,14 +227,14 @@ impl Door {
 
 /// A connection's place among all, given back when it is dropped.
 struct Place {
-    shared: Arc<Shared>,
+    shared: Arc<GatewayState>,
     seat: Arc<AtomicUsize>,
 }
 
 // === impl Place ===
 
 impl Place {
-    fn take(shared: &Arc<Shared>, seat: &Arc<AtomicUsize>) -> Self {
+    fn take(shared: &Arc<GatewayState>, seat: &Arc<AtomicUsize>) -> Self {
         shared.metrics.connections.fetch_add(1, Ordering::Relaxed);
         seat.fetch_add(1, Ordering::Relaxed);
         Self {

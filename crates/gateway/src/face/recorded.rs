@@ -4,7 +4,7 @@
 use hyper::{Method, Response, StatusCode};
 
 use super::body::Out;
-use super::response::{Why, json};
+use super::response::{Why, failed};
 use crate::message::answer::Failure;
 use crate::path::{self, Agent};
 use crate::state::worker::Worker;
@@ -18,10 +18,13 @@ pub(super) fn recorded(
 ) -> Response<Out> {
     let status = refusal.status();
     if let Some(failure) = refusal.extensions().get::<Failure>() {
-        return match path::record_busy(worker, agent, &format!("({method})"), failure) {
-            Ok(()) => refusal,
-            Err(_) => json(503, Failure::record_unavailable().body(None)),
-        };
+        let method = format!("({method})");
+        return failed(&path::recorded_busy(
+            worker,
+            agent,
+            &method,
+            failure.clone(),
+        ));
     }
     // A grant that ended meanwhile is a stranger's; stopping is nobody's fault.
     if matches!(
@@ -37,6 +40,6 @@ pub(super) fn recorded(
     };
     match path::record_envelope(worker, agent, &format!("({method})"), &problem) {
         Ok(()) => refusal,
-        Err(_) => json(503, Failure::record_unavailable().body(None)),
+        Err(_) => failed(&Failure::record_unavailable()),
     }
 }

@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 
 use super::body::Out;
 use crate::host::unidentified::Reason;
-use crate::message::answer::{Failure, RETRY_AFTER_MS};
+use crate::message::answer::{self, Failure, RETRY_AFTER_MS};
 
 /// Why a request of a known grant was refused, in words for its record.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub(super) fn challenging(mut response: Response<Out>) -> Response<Out> {
 
 /// There is no room for it; why is recorded.
 pub(super) fn no_room(failure: Failure) -> Response<Out> {
-    let mut response = json(failure.http, failure.body(None));
+    let mut response = failed(&failure);
     response.extensions_mut().insert(failure);
     response
 }
@@ -70,13 +70,18 @@ pub(super) fn plain(status: StatusCode) -> Response<Out> {
     response
 }
 
+/// A failure that is not the answer to any request.
+pub(super) fn failed(failure: &Failure) -> Response<Out> {
+    json(failure.http, failure.body(None))
+}
+
 pub(super) fn json(status: u16, body: Bytes) -> Response<Out> {
     let mut response = Response::new(Out::Whole(Some(body)));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    if matches!(status, 429 | 503) {
+    if answer::passes_soon(status) {
         let soon = HeaderValue::from(RETRY_AFTER_MS.div_ceil(1000));
         response.headers_mut().insert(header::RETRY_AFTER, soon);
     }

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent::session::{Outbound, Session};
 use crate::agent::streams::OUTBOUND;
-use crate::exchange::outlet::Outlet;
+use crate::exchange::responder::Responder;
 use crate::host::budget::{Account, Full, Lane, SESSION};
 use crate::host::unidentified::Reason;
 use crate::message::answer::Failure;
@@ -24,7 +24,7 @@ use crate::state::worker::Worker;
 use crate::text::envelope::{self, Message};
 use crate::text::lines::{End, Lines};
 use crate::text::splice;
-use crate::upstream::child::ChildSpec;
+use crate::upstream::ChildSpec;
 
 /// With it an agent says that it is ready.
 const INITIALIZED: &[u8] = b"notifications/initialized";
@@ -87,7 +87,8 @@ pub(crate) async fn serve<S>(
         }
     };
     let session = Arc::new(Session::new(
-        (agent.grant.0.clone(), agent.server.0.clone()),
+        agent.grant.0.clone(),
+        agent.server.0.clone(),
         held,
         number,
         Outbound::Stdio(lines.clone()),
@@ -169,7 +170,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
             }
             Err(End::Closed) => {
                 if let Some(first) = first {
-                    its_turn(first, session).await;
+                    wait_for_first(first, session).await;
                 }
                 return;
             }
@@ -189,14 +190,14 @@ async fn read_lines<R: AsyncRead + Unpin>(
         if let Some(before) = first.take() {
             match overtakes(&text) {
                 true => first = Some(before),
-                false => its_turn(before, session).await,
+                false => wait_for_first(before, session).await,
             }
         }
         if session.ended.is_cancelled() {
             return;
         }
         // Read anew for each message: a revoked grant ends here.
-        let Ok(claim) = claim(worker, session) else {
+        let Ok(claim) = claim(worker, &session.grant) else {
             shared.metrics.unidentified.add(Reason::Grant, None);
             let failure = Failure::ended(&present::ended());
             let id = request_id(&text);
@@ -215,13 +216,13 @@ async fn read_lines<R: AsyncRead + Unpin>(
                 None => Arc::clone(&spare).acquire_owned().await.ok(),
                 Some(id) => {
                     let failure = Failure::too_many_calls(Full::Share);
-                    let failure = turned_away(worker, &agent, "(unreadable)", failure);
+                    let failure = path::recorded_busy(worker, &agent, "(unreadable)", failure);
                     drop(lines.send(failure.body(Some(&id))).await);
                     continue;
                 }
             },
         };
-        let outlet = Outlet::Stdio(lines.clone());
+        let responder = Responder::Stdio(lines.clone());
         // Until the session is open, one message at a time; a modern one needs no
         // opening.
         let opening = !session.is_open();
@@ -232,7 +233,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
             lines: lines.clone(),
         };
         let call = async move {
-            path::message(&worker, &agent, text, outlet).await;
+            path::message(&worker, &agent, text, responder).await;
             drop((place, fallen));
         };
         let call = calls.spawn(shared.calls.track_future(call));
@@ -244,17 +245,17 @@ async fn read_lines<R: AsyncRead + Unpin>(
     }
 }
 
-/// Whose session it is, if the grant is live.
-fn claim(worker: &Worker, session: &Session) -> Result<Claim, Ended> {
+/// Who has this grant, if it is live.
+fn claim(worker: &Worker, grant: &Text) -> Result<Claim, Ended> {
     let who = |present: &Present<'_>| Claim {
         principal: Arc::clone(&present.principal),
         token: None,
     };
-    worker.shared.present(&session.grant, who)
+    worker.shared.present(grant, who)
 }
 
 /// Waits for a message that the next one must not overtake.
-async fn its_turn(first: JoinHandle<()>, session: &Session) {
+async fn wait_for_first(first: JoinHandle<()>, session: &Session) {
     tokio::select! {
         _ = first => {}
         () = session.turned_modern() => {}
@@ -293,7 +294,7 @@ fn announces(text: &Bytes) -> bool {
 /// A line that is not read to its end. What follows it cannot be told from its
 /// rest, so the connection ends with it.
 fn unread(worker: &Worker, session: &Arc<Session>, failure: Failure) -> Failure {
-    let Ok(claim) = claim(worker, session) else {
+    let Ok(claim) = claim(worker, &session.grant) else {
         return failure;
     };
     let agent = Agent {
@@ -301,10 +302,7 @@ fn unread(worker: &Worker, session: &Arc<Session>, failure: Failure) -> Failure 
         session: Some(Arc::clone(session)),
         claims: None,
     };
-    match path::record_envelope(worker, &agent, "(unreadable)", failure.message()) {
-        Ok(()) => failure,
-        Err(_) => Failure::record_unavailable(),
-    }
+    path::recorded(worker, &agent, "(unreadable)", failure)
 }
 
 /// An agent for whom, or for whose line, there is no room: the connection ends.
@@ -314,11 +312,7 @@ fn no_room(
     session: Option<&Arc<Session>>,
     failure: Failure,
 ) -> Failure {
-    let who = |present: &Present<'_>| Claim {
-        principal: Arc::clone(&present.principal),
-        token: None,
-    };
-    let Ok(claim) = worker.shared.present(grant, who) else {
+    let Ok(claim) = claim(worker, grant) else {
         return failure;
     };
     let agent = Agent {
@@ -326,16 +320,7 @@ fn no_room(
         session: session.cloned(),
         claims: None,
     };
-    turned_away(worker, &agent, "(unreadable)", failure)
-}
-
-/// What an agent is told of a message for which there is no room, and that it was
-/// turned away is recorded.
-fn turned_away(worker: &Worker, agent: &Agent, method: &str, failure: Failure) -> Failure {
-    match path::record_busy(worker, agent, method, &failure) {
-        Ok(()) => failure,
-        Err(_) => Failure::record_unavailable(),
-    }
+    path::recorded_busy(worker, &agent, "(unreadable)", failure)
 }
 
 /// The id of a request.

@@ -7,17 +7,20 @@
 //! only changes its form is counted without being asked.
 
 pub(crate) mod gather;
+mod whole;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use provost_policy::Text;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
-use crate::host::turns::Turns;
+use whole::{Gauge, Waiting, Whole};
+
+use crate::host::rate_limit::RateLimit;
 
 /// What one session costs, whatever is in it.
 pub(crate) const SESSION: usize = 8 * 1024;
@@ -65,17 +68,6 @@ struct Owners {
     by_id: Mutex<HashMap<Text, Weak<Account>>>,
 }
 
-/// What all accounts share.
-#[derive(Debug)]
-struct Whole {
-    held: Gauge,
-    calls: Gauge,
-    /// How many wait for room, and how they hear of it.
-    waiting: AtomicUsize,
-    room: Notify,
-    refused: AtomicU64,
-}
-
 /// What one grant or one server holds.
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -86,7 +78,7 @@ pub(crate) struct Account {
     /// Turns of asides on connections to a server; whoever has none waits.
     asides_at_once: Semaphore,
     // A std mutex: a look at a number.
-    questions: Mutex<Turns<QUESTIONS>>,
+    questions: Mutex<RateLimit<QUESTIONS>>,
     whole: Arc<Whole>,
 }
 
@@ -100,13 +92,6 @@ pub(crate) enum Lane {
     Stream,
     /// A notification, or an answer to a question.
     Aside,
-}
-
-/// A number with a bound.
-#[derive(Debug)]
-struct Gauge {
-    now: AtomicUsize,
-    most: usize,
 }
 
 /// Bytes of an account, given back when this is dropped.
@@ -136,7 +121,7 @@ pub(crate) enum Full {
 
 /// How the budget stands, to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Usage {
     /// Bytes that are held for others now.
     pub held: usize,
     /// The most there may be.
@@ -176,13 +161,7 @@ impl Budget {
         // The rest is set aside for connections, see [`connections`].
         let memory = bounds.memory - bounds.memory / 4;
         Self {
-            whole: Arc::new(Whole {
-                held: Gauge::new(memory),
-                calls: Gauge::new(bounds.calls),
-                waiting: AtomicUsize::new(0),
-                room: Notify::new(),
-                refused: AtomicU64::new(0),
-            }),
+            whole: Arc::new(Whole::new(memory, bounds.calls)),
             grants: Owners::new(share(bounds.memory), bounds.grant_calls),
             servers: Owners::new(share(bounds.memory), bounds.server_calls),
         }
@@ -199,8 +178,8 @@ impl Budget {
     }
 
     /// How it stands.
-    pub(crate) fn standing(&self) -> Standing {
-        Standing {
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
             held: self.whole.held.now(),
             limit: self.whole.held.most,
             calls: self.whole.calls.now(),
@@ -294,12 +273,12 @@ impl Account {
     }
 
     /// Waits until so much more fits into `held`. For senders that are not read
-    /// from meanwhile; an error after `patience`, or when it never can.
+    /// from meanwhile; an error after `timeout`, or when it never can.
     pub(crate) async fn wait_for(
         &self,
         held: &mut Held,
         bytes: usize,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<(), Full> {
         let Err(mut full) = held.try_grow_to(bytes) else {
             return Ok(());
@@ -319,7 +298,7 @@ impl Account {
                     room.await;
                 }
             };
-            if tokio::time::timeout(patience, fits).await.is_ok() {
+            if tokio::time::timeout(timeout, fits).await.is_ok() {
                 return Ok(());
             }
         }
@@ -488,69 +467,6 @@ impl Drop for Place {
 impl AsRef<[u8]> for Counted {
     fn as_ref(&self) -> &[u8] {
         &self.message
-    }
-}
-
-// === impl Whole ===
-
-impl Whole {
-    fn give_back(&self, bytes: usize) {
-        self.held.take(bytes);
-        self.tell();
-    }
-
-    /// Has those who wait for room look again.
-    fn tell(&self) {
-        if self.waiting.load(Ordering::SeqCst) > 0 {
-            self.room.notify_waiters();
-        }
-    }
-}
-
-/// One who waits for room; gone when it is dropped.
-struct Waiting<'w>(&'w Whole);
-
-impl<'w> Waiting<'w> {
-    fn one(whole: &'w Whole) -> Self {
-        whole.waiting.fetch_add(1, Ordering::SeqCst);
-        Self(whole)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-// === impl Gauge ===
-
-impl Gauge {
-    fn new(most: usize) -> Self {
-        Self {
-            now: AtomicUsize::new(0),
-            most,
-        }
-    }
-
-    fn now(&self) -> usize {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, more: usize) {
-        self.now.fetch_add(more, Ordering::SeqCst);
-    }
-
-    fn take(&self, less: usize) {
-        self.now.fetch_sub(less, Ordering::SeqCst);
-    }
-
-    /// Adds what fits, and nothing of what does not.
-    fn try_add(&self, more: usize) -> bool {
-        let fitting = |now: usize| now.checked_add(more).filter(|after| *after <= self.most);
-        let now = &self.now;
-        now.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fitting)
-            .is_ok()
     }
 }
 

@@ -10,7 +10,7 @@ use provost_policy::Text;
 use provost_store::{Decision, Status};
 
 use super::unidentified::Unidentified;
-use crate::host::budget::Standing;
+use crate::host::budget::Usage;
 
 /// Upper bounds of the latency buckets, in microseconds.
 const BUCKETS: [u64; 10] = [
@@ -48,7 +48,7 @@ pub(crate) struct Gauges {
     pub(crate) sessions: usize,
     pub(crate) children: usize,
     pub(crate) child_users: usize,
-    pub(crate) budget: Standing,
+    pub(crate) budget: Usage,
 }
 
 // === impl Metrics ===

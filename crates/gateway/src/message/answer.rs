@@ -24,6 +24,8 @@ const UNSUPPORTED_VERSION: i32 = -32022;
 const REFUSED: i32 = 1403;
 /// There is no room: too much is held, or on its way. Trying again later helps.
 const BUSY: i32 = 1429;
+/// A message was answered, whatever the answer says.
+pub(crate) const OK: u16 = 200;
 /// When to try again.
 pub(crate) const RETRY_AFTER_MS: u64 = 1000;
 /// The record cannot be written, so nothing may be forwarded.
@@ -208,7 +210,7 @@ impl Failure {
     }
 
     /// The upstream answered with something that is no answer.
-    pub(crate) fn upstream_lies(server: &str) -> Self {
+    pub(crate) fn upstream_bad_answer(server: &str) -> Self {
         Self::new(
             502,
             INTERNAL,
@@ -230,9 +232,19 @@ impl Failure {
         Self::new(200, INTERNAL, "the agent cannot be asked at the moment")
     }
 
-    /// The gateway is stopping, or a bound of its own is reached.
+    /// A bound of the gateway's own is reached.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self::new(503, INTERNAL, message)
+    }
+
+    /// The gateway is stopping, and no byte of the request went to a server: whoever carries the
+    /// agent's words to the next daemon may say it there. No server can say so: from its answers
+    /// the member is taken out.
+    pub(crate) fn stopping() -> Self {
+        Self {
+            data: Some(json!({ DECISION_KEY: { "notSent": true } })),
+            ..Self::busy("the gateway is stopping")
+        }
     }
 
     /// What a call was judged on changed while it waited for its server.
@@ -406,6 +418,17 @@ pub(crate) fn doubts_the_era(code: &str) -> bool {
                 | UNSUPPORTED_VERSION
         )
     )
+}
+
+/// Whether a server answers so that refuses whoever asks, or fails: its era is not
+/// known by that.
+pub(crate) fn hides_the_era(status: u16) -> bool {
+    matches!(status, 401 | 403 | 429 | 500..)
+}
+
+/// Whether the same may go well a little later.
+pub(crate) fn passes_soon(status: u16) -> bool {
+    matches!(status, 429 | 503)
 }
 
 /// Whether an error has a code that only servers of the modern era use.

@@ -11,8 +11,8 @@ use crate::host::metrics::Counts;
 
 /// A governed call whose intent is recorded: what its end must settle.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub(crate) call: CallId,
+pub(crate) struct OpenCall {
+    pub(crate) id: CallId,
     pub(crate) charges: Vec<Charge>,
     /// When the limits were charged.
     pub(crate) at: Moment,
@@ -27,5 +27,5 @@ pub(crate) struct Kept {
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
     /// The recorded call it belongs to; none for `ping`.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) open_call: Option<OpenCall>,
 }

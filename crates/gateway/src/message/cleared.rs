@@ -34,13 +34,13 @@ pub(crate) struct Cleared<M> {
 
 /// Why a message may be sent.
 #[derive(Debug)]
-pub(crate) struct Permit(Kind);
+pub(crate) struct Permit(Origin);
 
 /// The kinds of reasons. For logs; the decision is long made.
 #[derive(Debug)]
-enum Kind {
+enum Origin {
     /// A policy allowed it and the intent is recorded.
-    Policy(Option<RuleId>, Grounds),
+    Policy(Option<RuleId>, JudgedOn),
     /// Housekeeping or a notification that the protocol era knows.
     Protocol,
     /// The agent's answer to a request of the upstream that was let through.
@@ -64,7 +64,7 @@ pub(crate) trait InForce: Send + Sync {
 
 /// What a call was judged on. It opens nothing, and may be kept for as long as the
 /// call waits: it only knows whether the same still holds.
-pub(crate) struct Grounds {
+pub(crate) struct JudgedOn {
     in_force: Arc<dyn InForce>,
     principal: Arc<Principal>,
     edition: u64,
@@ -79,17 +79,17 @@ impl Cleared<Outgoing> {
         journal: &Journal,
         intent: Intent<'_>,
         rule: Option<RuleId>,
-        grounds: Grounds,
+        judged_on: JudgedOn,
         message: Outgoing,
     ) -> Result<Self, JournalError> {
         journal.append(&Entry::Intent(intent))?;
-        let permit = Permit(Kind::Policy(rule, grounds));
+        let permit = Permit(Origin::Policy(rule, judged_on));
         Ok(Self { permit, message })
     }
 
     /// For housekeeping: the type is the proof.
     pub(crate) fn housekeeping(_: Housekeeping, message: Outgoing) -> Self {
-        let permit = Permit(Kind::Protocol);
+        let permit = Permit(Origin::Protocol);
         Self { permit, message }
     }
 
@@ -114,13 +114,13 @@ impl Cleared<Outgoing> {
 impl Cleared<Bytes> {
     /// For a notification that the era knows in that direction.
     pub(crate) fn notification(_: KnownNotification, message: Bytes) -> Self {
-        let permit = Permit(Kind::Protocol);
+        let permit = Permit(Origin::Protocol);
         Self { permit, message }
     }
 
     /// For an answer whose question was taken from the session's open questions.
     pub(crate) fn answer(_: &Question, message: Bytes) -> Self {
-        let permit = Permit(Kind::Answer);
+        let permit = Permit(Origin::Answer);
         Self { permit, message }
     }
 
@@ -159,7 +159,7 @@ impl Cleared<()> {
 impl<M> Cleared<M> {
     /// For a message that Provost itself wants to send; `reason` is a constant.
     pub(crate) fn own(reason: &'static str, message: M) -> Self {
-        let permit = Permit(Kind::Own(reason));
+        let permit = Permit(Origin::Own(reason));
         Self { permit, message }
     }
 
@@ -181,8 +181,8 @@ impl Permit {
     /// first byte.
     pub(crate) fn stands(&self) -> Result<(), Fault> {
         match &self.0 {
-            Kind::Policy(_, grounds) if !grounds.hold() => Err(Fault::outdated()),
-            Kind::Policy(..) | Kind::Protocol | Kind::Answer | Kind::Own(_) => Ok(()),
+            Origin::Policy(_, judged_on) if !judged_on.holds() => Err(Fault::outdated()),
+            Origin::Policy(..) | Origin::Protocol | Origin::Answer | Origin::Own(_) => Ok(()),
         }
     }
 }
@@ -190,18 +190,18 @@ impl Permit {
 impl fmt::Display for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Policy(Some(rule), _) => write!(f, "rule `{rule}`"),
-            Kind::Policy(None, _) => f.write_str("a policy without objections"),
-            Kind::Protocol => f.write_str("the protocol"),
-            Kind::Answer => f.write_str("an open question"),
-            Kind::Own(reason) => f.write_str(reason),
+            Origin::Policy(Some(rule), _) => write!(f, "rule `{rule}`"),
+            Origin::Policy(None, _) => f.write_str("a policy without objections"),
+            Origin::Protocol => f.write_str("the protocol"),
+            Origin::Answer => f.write_str("an open question"),
+            Origin::Own(reason) => f.write_str(reason),
         }
     }
 }
 
-// === impl Grounds ===
+// === impl JudgedOn ===
 
-impl Grounds {
+impl JudgedOn {
     pub(crate) fn new(in_force: Arc<dyn InForce>, principal: Arc<Principal>, edition: u64) -> Self {
         Self {
             in_force,
@@ -212,13 +212,13 @@ impl Grounds {
 
     /// Whether the grant is live with the same token, and the rules and the server
     /// are those in force.
-    fn hold(&self) -> bool {
+    fn holds(&self) -> bool {
         let grant = &self.principal.grant.0;
         !self.principal.ended.is_cancelled() && self.in_force.edition(grant) == Some(self.edition)
     }
 }
 
-impl fmt::Debug for Grounds {
+impl fmt::Debug for JudgedOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grant = &self.principal.grant;
         write!(f, "grant `{grant}`, edition {}", self.edition)

@@ -74,6 +74,16 @@ pub(crate) enum Unusable {
     TooMany,
 }
 
+/// An answer that asks first, so that its call is continued.
+pub(crate) struct Round<'r> {
+    pub(crate) call: CallId,
+    /// What the answered request continued, if it did.
+    pub(crate) before: Option<&'r Continued>,
+    /// The server's own state as JSON text; none when it gave none.
+    pub(crate) state: Option<&'r str>,
+    pub(crate) asked: &'r [Print],
+}
+
 /// What a valid seal says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Continued {
@@ -131,18 +141,21 @@ impl Seals {
         }
     }
 
-    /// The state that the agent gets in place of the server's, with the answer to
-    /// a request that continued `before`, if it did. `None` when the system gives
-    /// no random numbers.
+    /// The state that the agent gets in place of the server's. `None` when the system
+    /// gives no random numbers.
     pub(crate) fn seal(
         &self,
-        call: CallId,
-        before: Option<&Continued>,
-        (state, asked): (Option<&str>, &[Print]),
+        round: Round<'_>,
         grant: &Text,
         print: &Fingerprint,
         wall: u64,
     ) -> Option<String> {
+        let Round {
+            call,
+            before,
+            state,
+            asked,
+        } = round;
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).ok()?;
         let round = before.map_or(1, |before| before.round.saturating_add(1));

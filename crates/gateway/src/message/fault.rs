@@ -23,7 +23,7 @@ pub(crate) enum FaultKind {
     /// No answer in time.
     Slow,
     /// An answer that is too large or cannot be read.
-    Lies,
+    BadAnswer,
     /// An HTTP status that is no answer to a message.
     Status(u16),
     /// The upstream does not know the session any more.
@@ -97,7 +97,7 @@ impl Fault {
     /// Answered with more than is accepted.
     pub(crate) fn too_large() -> Self {
         Self {
-            kind: FaultKind::Lies,
+            kind: FaultKind::BadAnswer,
             sent: true,
         }
     }
@@ -111,9 +111,9 @@ impl Fault {
     }
 
     /// Answered with something that cannot be read.
-    pub(crate) fn lies() -> Self {
+    pub(crate) fn bad_answer() -> Self {
         Self {
-            kind: FaultKind::Lies,
+            kind: FaultKind::BadAnswer,
             sent: true,
         }
     }
@@ -135,7 +135,7 @@ impl Fault {
     }
 
     /// The turn of a message did not come in time.
-    pub(crate) fn no_turn() -> Self {
+    pub(crate) fn queue_timeout() -> Self {
         Self {
             kind: FaultKind::Slow,
             sent: false,
@@ -156,7 +156,7 @@ impl Fault {
             FaultKind::Down | FaultKind::SessionLost => (Status::UpstreamDown, down),
             FaultKind::Slow => (Status::Timeout, Failure::upstream_slow(server)),
             FaultKind::NoRoom(full) => (Status::BadAnswer, Failure::no_memory(full)),
-            FaultKind::Lies => (Status::BadAnswer, Failure::upstream_lies(server)),
+            FaultKind::BadAnswer => (Status::BadAnswer, Failure::upstream_bad_answer(server)),
             FaultKind::Status(status) => (Status::Http(status), down),
         }
     }

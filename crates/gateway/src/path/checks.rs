@@ -31,7 +31,7 @@ pub(super) fn in_order(
     call: &Call<'_>,
 ) -> Result<(), Stop> {
     if worker.shared.stopping.is_cancelled() {
-        return Err(Stop::Failed(Failure::busy("the gateway is stopping")));
+        return Err(Stop::Failed(Failure::stopping()));
     }
     if session.ended.is_cancelled() {
         return Err(Stop::Failed(Failure::unknown_session()));
@@ -49,7 +49,7 @@ pub(super) fn in_order(
         });
     }
     let twin = match (call.tool, &state.tools) {
-        (Some(name), _) if session.era() == Some(Era::Modern) => present.site.eras.twin(name),
+        (Some(name), _) if session.era() == Some(Era::Modern) => present.backend.eras.twin(name),
         (Some(name), Some(tools)) => tools
             .twin(name, &mut Folder::default())
             // What cannot be folded may look like anything.
@@ -170,7 +170,7 @@ pub(super) fn repeats(
     let (Some(tool), Some(Era::Modern)) = (call.tool, session.era()) else {
         return Ok(());
     };
-    let Ok(headers) = present.site.eras.headers(tool) else {
+    let Ok(headers) = present.backend.eras.headers(tool) else {
         return Err(Stop::Refused {
             decision: Decision::Deny,
             refusal: envelope_refusal(

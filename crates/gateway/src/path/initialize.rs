@@ -9,8 +9,8 @@ use super::request::{Agent, Request};
 use crate::agent::pending::Transform;
 use crate::agent::room::Room;
 use crate::agent::session::Session;
-use crate::exchange::outlet::Outlet;
 use crate::exchange::relay::Flight;
+use crate::exchange::responder::Responder;
 use crate::host::budget::SESSION;
 use crate::message::answer::Failure;
 use crate::message::cleared::Cleared;
@@ -28,25 +28,25 @@ pub(super) async fn initialize(
     worker: &Worker,
     agent: &Agent,
     request: &Request<'_>,
-    outlet: Outlet,
+    responder: Responder,
     room: Room,
 ) {
     let kind = RequestKind::Housekeeping(Housekeeping::Initialize);
     let opening = worker.shared.judging(&agent.claim, |present| {
-        take_off(present, agent, request)
+        open_session(present, agent, request)
             .map_err(|failure| unjudged(worker, agent, request, Stop::Failed(failure)))
     });
     match opening.unwrap_or_else(|Ended| Err(ended(worker, agent, request, kind))) {
         Ok((flight, message)) => {
             let message = Cleared::housekeeping(Housekeeping::Initialize, message);
-            flight.go(worker, message, outlet, room).await;
+            flight.go(worker, message, responder, room).await;
         }
-        Err(stop) => refuse(Era::Legacy, stop, request, kind, outlet),
+        Err(stop) => refuse(Era::Legacy, stop, request, kind, responder),
     }
 }
 
 /// Makes the session, or begins it where the connection is one.
-fn take_off(
+fn open_session(
     present: &Present<'_>,
     agent: &Agent,
     request: &Request<'_>,

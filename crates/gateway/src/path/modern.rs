@@ -11,7 +11,7 @@ use provost_store::Decision;
 use super::refusal::envelope_refusal;
 use super::request::{Agent, Request, judged_as, tool_call};
 use crate::agent::session::{Coming, Session};
-use crate::exchange::outlet::Outlet;
+use crate::exchange::responder::Responder;
 use crate::message::answer::Failure;
 use crate::message::continuation;
 use crate::message::fault::Fault;
@@ -71,7 +71,7 @@ pub(super) async fn prepared(
     agent: &Agent,
     request: &Request<'_>,
     admitted: &Admitted,
-    outlet: &mut Outlet,
+    responder: &mut Responder,
 ) -> Result<Prepared, Stop> {
     let (session, kind) = (&admitted.session, admitted.kind);
     // Over HTTP nothing but the end of its stream cancels it.
@@ -80,7 +80,7 @@ pub(super) async fn prepared(
         biased;
         asked = prepare(worker, agent, session, request, kind) => asked?,
         () = cancelled(coming.as_ref()) => None,
-        () = outlet.gone() => None,
+        () = responder.gone() => None,
         () = session.ended.cancelled() => None,
     };
     Ok(Prepared {
@@ -203,7 +203,7 @@ fn kind(request: &Request<'_>, wanted: &Wanted) -> RequestKind {
 fn session(agent: &Agent) -> Arc<Session> {
     match agent.session.as_ref().filter(|session| session.is_stdio()) {
         Some(session) => Arc::clone(session),
-        None => Arc::new(Session::alone(&agent.claim.principal)),
+        None => Arc::new(Session::for_one_request(&agent.claim.principal)),
     }
 }
 
@@ -236,7 +236,7 @@ async fn prepare(
     let Ok(Some(route)) = route else {
         return Ok(None);
     };
-    let server = &route.site.server.name;
+    let server = &route.backend.server.name;
     let discovers = kind == RequestKind::Housekeeping(Housekeeping::Discover);
     let found = if discovers {
         route.is_modern_in_haste(worker).await
@@ -267,7 +267,7 @@ async fn prepare(
         Err(fault) => fault.ending(server).1,
     };
     // A grant that ended, or a server that changed meanwhile, has words of its own.
-    let stays = |present: &Present<'_>| Arc::ptr_eq(&present.site, &route.site);
+    let stays = |present: &Present<'_>| Arc::ptr_eq(&present.backend, &route.backend);
     if session.lost_its_grant() || worker.shared.judging(&agent.claim, stays) != Ok(true) {
         return Ok(Some(route));
     }
@@ -316,7 +316,7 @@ pub(super) fn same_server(
     prepared: &Prepared,
 ) -> Result<(), Stop> {
     let asked = prepared.asked.as_ref();
-    if asked.is_none_or(|asked| Arc::ptr_eq(&asked.site, &present.site)) {
+    if asked.is_none_or(|asked| Arc::ptr_eq(&asked.backend, &present.backend)) {
         return Ok(());
     }
     let failure = Failure::busy("the settings of the server changed meanwhile; send it again");
@@ -345,7 +345,7 @@ pub(super) fn along(
         .and_then(Value::as_str);
     let tool: Option<Arc<ToolHeaders>> = match name {
         Some(name) if request.method == "tools/call" => {
-            present.site.eras.headers(&name).ok().flatten()
+            present.backend.eras.headers(&name).ok().flatten()
         }
         Some(_) | None => None,
     };

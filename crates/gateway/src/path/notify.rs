@@ -8,10 +8,10 @@ use provost_policy::json::Value;
 use provost_store::Status;
 use tracing::debug;
 
-use super::refusal::{ending, record_ended, record_envelope};
+use super::refusal::{ending, record_ended, recorded};
 use super::request::Agent;
 use crate::agent::session::Session;
-use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::responder::{Reply, Responder};
 use crate::exchange::stream;
 use crate::message::answer::Failure;
 use crate::message::cleared::Cleared;
@@ -32,7 +32,7 @@ pub(super) async fn notification(
     text: &Bytes,
     method: &str,
     params: Option<Value<'_>>,
-    outlet: Outlet,
+    responder: Responder,
 ) {
     let era = match &agent.session {
         Some(session) => session.era().unwrap_or(Era::Legacy),
@@ -41,15 +41,13 @@ pub(super) async fn notification(
     };
     let Some(known) = protocol::agent_notification(era, method) else {
         let problem = "a request needs an `id`, and this notification is not known";
-        return match record_envelope(worker, agent, method, problem) {
-            Ok(()) => outlet.turn_away(&Failure::invalid_request(problem)),
-            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
-        };
+        let failure = Failure::invalid_request(problem);
+        return responder.turn_away(&recorded(worker, agent, method, failure));
     };
     if era == Era::Modern && agent.session.is_none() {
         // Over HTTP a modern request is cancelled by closing its stream; the
         // notification that some clients send as well finds nothing to cancel.
-        return outlet.send(Reply::Accepted);
+        return responder.send(Reply::Accepted);
     }
     let session = agent.session.clone();
     if let (Some(session), KnownNotification::Cancelled) = (&session, known)
@@ -59,18 +57,15 @@ pub(super) async fn notification(
     {
         // The server is still asked what era it is of.
         session.cancel(&id_key(id));
-        return outlet.send(Reply::Accepted);
+        return responder.send(Reply::Accepted);
     }
     let Some(session) = session.filter(|session| session.is_open()) else {
-        let failure = Failure::no_session();
-        return match record_envelope(worker, agent, method, failure.message()) {
-            Ok(()) => outlet.turn_away(&failure),
-            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
-        };
+        let failure = recorded(worker, agent, method, Failure::no_session());
+        return responder.turn_away(&failure);
     };
     let route = match way(worker, agent, method, &session) {
         Ok(route) => route,
-        Err(failure) => return outlet.turn_away(&failure),
+        Err(failure) => return responder.turn_away(&failure),
     };
     let message = Cleared::notification(known, text.clone());
     let sent = match known {
@@ -98,7 +93,7 @@ pub(super) async fn notification(
     if let Err(fault) = sent {
         debug!(?fault, method, "A notification did not reach its upstream");
     }
-    outlet.send(Reply::Accepted);
+    responder.send(Reply::Accepted);
 }
 
 /// An answer: passes once, if it answers a question that was let through.
@@ -107,42 +102,37 @@ pub(super) async fn answer(
     agent: &Agent,
     text: &Bytes,
     id: Id<'_>,
-    outlet: Outlet,
+    responder: Responder,
 ) {
     let Some(session) = agent.session.clone() else {
-        let failure = Failure::no_session();
-        return match record_envelope(worker, agent, "(answer)", failure.message()) {
-            Ok(()) => outlet.turn_away(&failure),
-            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
-        };
+        let failure = recorded(worker, agent, "(answer)", Failure::no_session());
+        return responder.turn_away(&failure);
     };
     let route = match way(worker, agent, "(answer)", &session) {
         Ok(route) => route,
-        Err(failure) => return outlet.turn_away(&failure),
+        Err(failure) => return responder.turn_away(&failure),
     };
     let question = session.state().questions.remove(&id.key());
     let Some(question) = question else {
         let problem = "nobody asked the question that this answers";
-        return match record_envelope(worker, agent, "(answer)", problem) {
-            Ok(()) => outlet.turn_away(&Failure::invalid_request(problem)),
-            Err(_) => outlet.turn_away(&Failure::record_unavailable()),
-        };
+        let failure = Failure::invalid_request(problem);
+        return responder.turn_away(&recorded(worker, agent, "(answer)", failure));
     };
     let message = Cleared::answer(&question, text.clone());
     let sent = route.notify(worker, message).await;
-    if let Some(kept) = &question.kept {
+    if let Some(open_call) = &question.open_call {
         let status = match (&sent, is_error(text)) {
             (Err(_), _) => Status::UpstreamDown,
             (Ok(()), true) => Status::RpcError,
             (Ok(()), false) => Status::Ok,
         };
-        settle::settle(&worker.shared, kept, status);
+        settle::settle(&worker.shared, open_call, status);
     }
     match sent {
-        Ok(()) => outlet.send(Reply::Accepted),
+        Ok(()) => responder.send(Reply::Accepted),
         Err(_) => {
             let server = &agent.claim.principal.server_name;
-            outlet.turn_away(&Failure::upstream_down(server));
+            responder.turn_away(&Failure::upstream_down(server));
         }
     }
 }

@@ -3,19 +3,19 @@
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
-use provost_policy::RuleId;
 use provost_policy::judge::Refusal;
+use provost_policy::{Moment, RuleId};
 use provost_store::Decision;
 
 use super::request::{Agent, Request, tool_call};
 use crate::agent::session::Session;
-use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::responder::{Reply, Responder};
 use crate::message::answer::{self, Failure};
 use crate::message::principal::Principal;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, record};
 use crate::state::present::{self, Ended};
-use crate::state::worker::Worker;
+use crate::state::worker::{GatewayState, Worker};
 use crate::text::envelope::{self, Id, Malformed};
 use crate::text::era::Era;
 use crate::text::protocol::{RequestKind, TaskMethod};
@@ -27,30 +27,13 @@ pub(super) fn busy(
     method: &str,
     failure: Failure,
     id: Option<Id<'_>>,
-    outlet: Outlet,
+    responder: Responder,
 ) {
-    let recorded = record_busy(worker, agent, method, &failure);
-    let failure = recorded.map_or_else(|_| Failure::record_unavailable(), |()| failure);
+    let failure = recorded_busy(worker, agent, method, failure);
     match id {
-        Some(id) => outlet.fail(&failure, Some(id.raw())),
-        None => outlet.turn_away(&failure),
+        Some(id) => responder.fail(&failure, Some(id.raw())),
+        None => responder.turn_away(&failure),
     }
-}
-
-/// Records that there was no room for a message.
-pub(crate) fn record_busy(
-    worker: &Worker,
-    agent: &Agent,
-    method: &str,
-    failure: &Failure,
-) -> Result<(), Stop> {
-    let refusal = Refusal {
-        rule: RuleId::BUSY,
-        policy: None,
-        message: failure.message().to_owned(),
-        retry_after_ms: Some(answer::RETRY_AFTER_MS),
-    };
-    record_unread(worker, &agent.claim.principal, method, &refusal)
 }
 
 /// A request whose grant ended on its way to us: refused and recorded.
@@ -137,50 +120,78 @@ pub(super) fn unjudged(worker: &Worker, agent: &Agent, request: &Request<'_>, st
     recorded.err().unwrap_or(stop)
 }
 
+/// Records that a call goes no further, as far as that is for the record.
+pub(super) fn stopped(
+    shared: &GatewayState,
+    subject: &mut Subject<'_>,
+    stop: Stop,
+    now: Moment,
+) -> Stop {
+    let recorded = match &stop {
+        Stop::Refused { decision, refusal } => {
+            if let Some(said) = &mut subject.shadow {
+                said.charges.clear();
+            }
+            record::refusal(shared, subject, *decision, refusal, now)
+        }
+        Stop::Malformed(failure) => {
+            let refusal = envelope_refusal(failure.message());
+            record::refusal(shared, subject, Decision::Deny, &refusal, now)
+        }
+        Stop::Failed(_) | Stop::Unrecorded => Ok(()),
+    };
+    match (recorded, stop) {
+        (Err(unrecorded), _) => unrecorded,
+        // It is recorded now.
+        (Ok(()), Stop::Malformed(failure)) => Stop::Failed(failure),
+        (Ok(()), stop) => stop,
+    }
+}
+
 /// Answers a request that goes no further.
 pub(super) fn refuse(
     era: Era,
     stop: Stop,
     request: &Request<'_>,
     kind: RequestKind,
-    outlet: Outlet,
+    responder: Responder,
 ) {
     let id = request.id.raw();
     match stop {
-        Stop::Unrecorded => outlet.fail(&Failure::record_unavailable(), Some(id)),
-        Stop::Malformed(failure) | Stop::Failed(failure) => outlet.fail(&failure, Some(id)),
+        Stop::Unrecorded => responder.fail(&Failure::record_unavailable(), Some(id)),
+        Stop::Malformed(failure) | Stop::Failed(failure) => responder.fail(&failure, Some(id)),
         Stop::Refused { refusal, .. } if refusal.rule == RuleId::REVOKED => {
-            outlet.fail(&Failure::ended(&refusal), Some(id));
+            responder.fail(&Failure::ended(&refusal), Some(id));
         }
         Stop::Refused { decision, refusal } => match kind {
             RequestKind::CallTool => {
                 let body = answer::refused_call(era, id, decision.as_str(), &refusal);
-                outlet.send(Reply::message(body));
+                responder.send(Reply::message(body));
             }
             RequestKind::Unknown if refusal.rule == RuleId::METHOD => {
-                outlet.fail(
+                responder.fail(
                     &Failure::unknown_method(era, &request.method, &refusal),
                     Some(id),
                 );
             }
             RequestKind::Task(TaskMethod::One) if refusal.rule == RuleId::METHOD => {
-                outlet.fail(&Failure::invalid_params(refusal.message), Some(id));
+                responder.fail(&Failure::invalid_params(refusal.message), Some(id));
             }
             RequestKind::Unknown
             | RequestKind::Task(_)
             | RequestKind::Method
             | RequestKind::Subscribe
             | RequestKind::Housekeeping(_) => {
-                outlet.fail(&Failure::refused(decision.as_str(), &refusal), Some(id));
+                responder.fail(&Failure::refused(decision.as_str(), &refusal), Some(id));
             }
         },
     }
 }
 
 /// A message that cannot be read in exactly one way: refused and recorded.
-pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, outlet: Outlet) {
+pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, responder: Responder) {
     if let Err(failure) = identified(worker, agent, "(unreadable)") {
-        return outlet.fail(&failure, None);
+        return responder.fail(&failure, None);
     }
     worker
         .shared
@@ -197,8 +208,36 @@ pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, out
         }
     };
     match record_envelope(worker, agent, "(unreadable)", &problem.to_string()) {
-        Ok(()) => outlet.fail(&failure, id),
-        Err(_) => outlet.fail(&Failure::record_unavailable(), id),
+        Ok(()) => responder.fail(&failure, id),
+        Err(_) => responder.fail(&Failure::record_unavailable(), id),
+    }
+}
+
+/// What an agent is told of a message that ends before anybody judged it, once that
+/// is recorded.
+pub(crate) fn recorded(worker: &Worker, agent: &Agent, method: &str, failure: Failure) -> Failure {
+    match record_envelope(worker, agent, method, failure.message()) {
+        Ok(()) => failure,
+        Err(_) => Failure::record_unavailable(),
+    }
+}
+
+/// The same of a message for which there was no room.
+pub(crate) fn recorded_busy(
+    worker: &Worker,
+    agent: &Agent,
+    method: &str,
+    failure: Failure,
+) -> Failure {
+    let refusal = Refusal {
+        rule: RuleId::BUSY,
+        policy: None,
+        message: failure.message().to_owned(),
+        retry_after_ms: Some(answer::RETRY_AFTER_MS),
+    };
+    match record_unread(worker, &agent.claim.principal, method, &refusal) {
+        Ok(()) => failure,
+        Err(_) => Failure::record_unavailable(),
     }
 }
 

@@ -12,12 +12,12 @@ use super::clear::{self, Reserved};
 use super::record::{self, Subject};
 use super::{Stop, judge, settle};
 use crate::agent::session::Session;
-use crate::message::call::Kept;
+use crate::message::call::OpenCall;
 use crate::message::cleared::Cleared;
 use crate::message::modern::Declared;
 use crate::message::outgoing::Outgoing;
 use crate::state::present::Present;
-use crate::state::worker::Shared;
+use crate::state::worker::GatewayState;
 use crate::text::asking::{self, Misasked, Question};
 use crate::text::era::Era;
 
@@ -26,7 +26,7 @@ const MISASKED: &str = "(question)";
 
 /// Who is asked, and in which era.
 pub(crate) struct Asked<'a> {
-    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) shared: &'a Arc<GatewayState>,
     pub(crate) present: &'a Present<'a>,
     pub(crate) session: &'a Session,
     pub(crate) era: Era,
@@ -38,14 +38,14 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     /// One question, by itself.
-    pub(crate) fn one(&self, method: &str, params: Option<Value<'_>>) -> Result<Kept, Stop> {
+    pub(crate) fn one(&self, method: &str, params: Option<Value<'_>>) -> Result<OpenCall, Stop> {
         let verdict = self.judge(method, params);
         self.walk(method, verdict, |reserved| reserved.record_question())
     }
 
     /// All questions of a message, which passes only if all of them do: the first
     /// that may not be asked is recorded, and none of the others.
-    pub(crate) fn all(&self, questions: &[Question<'_>]) -> Result<Vec<Kept>, Stop> {
+    pub(crate) fn all(&self, questions: &[Question<'_>]) -> Result<Vec<OpenCall>, Stop> {
         for question in questions {
             let verdict = self.judge(&question.method, question.params);
             if !matches!(verdict, Verdict::Allow(_)) {
@@ -54,14 +54,14 @@ impl Asked<'_> {
                 })?;
             }
         }
-        let mut kept = Vec::new();
+        let mut open_call = Vec::new();
         for question in questions.iter().filter(|question| !self.knows(question)) {
             match self.one(&question.method, question.params) {
-                Ok(one) => kept.push(one),
+                Ok(one) => open_call.push(one),
                 Err(stop) => {
                     // The message does not pass, so those before it do not either.
-                    for kept in &kept {
-                        settle::settle(self.shared, kept, Status::NotSent);
+                    for open_call in &open_call {
+                        settle::settle(self.shared, open_call, Status::NotSent);
                     }
                     return Err(stop);
                 }
@@ -74,7 +74,7 @@ impl Asked<'_> {
                 self.shared.questions.add(grant, task, key, whole);
             }
         }
-        Ok(kept)
+        Ok(open_call)
     }
 
     /// Records that a message asks what nobody may ask there.
@@ -159,10 +159,10 @@ impl Asked<'_> {
 /// The walk of a subscription that is asked for again in the agent's place,
 /// because its server forgot it: judged by what holds now, and recorded.
 pub(crate) fn subscribe_again(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     session: &Session,
     message: Outgoing,
-) -> Option<(Cleared<Outgoing>, Kept)> {
+) -> Option<(Cleared<Outgoing>, OpenCall)> {
     let again = |present: &Present<'_>| {
         let asked = Asked {
             shared,

@@ -10,16 +10,16 @@ use provost_policy::{Charge, Window};
 use super::record::{self, Subject};
 use super::{Stop, judge, limits, settle};
 use crate::message::answer::Failure;
-use crate::message::call::Kept;
+use crate::message::call::OpenCall;
 use crate::message::cleared::Cleared;
 use crate::message::continuation::{Continued, Spent, Unusable};
 use crate::message::outgoing::Outgoing;
 use crate::state::present::Present;
-use crate::state::worker::Shared;
+use crate::state::worker::GatewayState;
 
 /// What is reserved for an allowed call, until its intent is recorded.
 pub(crate) struct Reserved<'s, 'c> {
-    shared: &'s Arc<Shared>,
+    shared: &'s Arc<GatewayState>,
     present: &'s Present<'s>,
     subject: &'s Subject<'c>,
     allowed: Allowed,
@@ -28,7 +28,7 @@ pub(crate) struct Reserved<'s, 'c> {
 
 /// Reserves what an allowed call is charged, and takes up the call it continues.
 pub(crate) fn reserve<'s, 'c>(
-    shared: &'s Arc<Shared>,
+    shared: &'s Arc<GatewayState>,
     present: &'s Present<'s>,
     subject: &'s mut Subject<'c>,
     mut allowed: Allowed,
@@ -59,7 +59,11 @@ pub(crate) fn reserve<'s, 'c>(
 }
 
 /// Uses the seal of a call up, so that it is continued once.
-fn take_up(shared: &Shared, present: &Present<'_>, continued: &Continued) -> Result<Spent, Stop> {
+fn take_up(
+    shared: &GatewayState,
+    present: &Present<'_>,
+    continued: &Continued,
+) -> Result<Spent, Stop> {
     let grant = &present.principal.grant.0;
     let spent = shared.seals.spend(continued, grant, present.now.wall);
     spent.map_err(|why| {
@@ -75,7 +79,7 @@ fn take_up(shared: &Shared, present: &Present<'_>, continued: &Continued) -> Res
 
 impl Reserved<'_, '_> {
     /// Records the intent, which clears the message.
-    pub(crate) fn record(self, message: Outgoing) -> Result<(Cleared<Outgoing>, Kept), Stop> {
+    pub(crate) fn record(self, message: Outgoing) -> Result<(Cleared<Outgoing>, OpenCall), Stop> {
         let (shared, subject) = (self.shared, self.subject);
         let cleared = record::intent(shared, subject, &self.allowed, self.present, message);
         let cleared = cleared.inspect_err(|_| self.give_back())?;
@@ -83,7 +87,7 @@ impl Reserved<'_, '_> {
     }
 
     /// The same for a question of a server: nothing goes upstream for it.
-    pub(crate) fn record_question(self) -> Result<Kept, Stop> {
+    pub(crate) fn record_question(self) -> Result<OpenCall, Stop> {
         let (shared, subject) = (self.shared, self.subject);
         let recorded = record::question(shared, subject, &self.allowed, self.present.now);
         recorded.inspect_err(|_| self.give_back())?;
@@ -102,13 +106,13 @@ impl Reserved<'_, '_> {
         }
     }
 
-    fn begun(self) -> Kept {
+    fn begun(self) -> OpenCall {
         let mut charges = self.allowed.charges;
         if let Some(said) = &self.subject.shadow {
             charges.extend_from_slice(&said.charges);
         }
-        Kept {
-            call: self.subject.call,
+        OpenCall {
+            id: self.subject.call,
             charges,
             at: self.present.now,
             started: Instant::now(),

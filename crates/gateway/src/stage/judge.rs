@@ -7,9 +7,9 @@ use provost_policy::{Call, Caller, Charge, Moment, RuleId};
 use provost_store::Decision;
 
 use super::{Stop, limits};
-use crate::state::directory::Rules;
+use crate::state::directory::Enforcement;
 use crate::state::present::Present;
-use crate::state::worker::Shared;
+use crate::state::worker::GatewayState;
 
 /// What a shadow policy said.
 #[derive(Debug, Default)]
@@ -24,17 +24,17 @@ pub(crate) struct ShadowSaid {
 
 /// The verdict of the enforced policies.
 pub(crate) fn judge(present: &Present<'_>, caller: &Caller, call: &Call<'_>) -> Verdict {
-    match &present.rules {
+    match &present.enforcement {
         // One policy is the usual case, and needs no list.
-        Rules::Enforced(links) if links.len() == 1 => {
+        Enforcement::Policies(links) if links.len() == 1 => {
             let only: Option<Enforced<'_>> = links.first().map(|link| link.enforced());
             judge::judge(only.as_slice(), call, caller)
         }
-        Rules::Enforced(links) => {
+        Enforcement::Policies(links) => {
             let chain: Vec<Enforced<'_>> = links.iter().map(|link| link.enforced()).collect();
             judge::judge(&chain, call, caller)
         }
-        Rules::Observed if unsound(call).is_some() => Verdict::Deny(Refusal {
+        Enforcement::ObserveOnly if unsound(call).is_some() => Verdict::Deny(Refusal {
             rule: unsound(call).unwrap_or(RuleId::METHOD),
             policy: None,
             message:
@@ -42,13 +42,13 @@ pub(crate) fn judge(present: &Present<'_>, caller: &Caller, call: &Call<'_>) -> 
                     .to_owned(),
             retry_after_ms: None,
         }),
-        Rules::Observed => Verdict::Allow(Allowed {
+        Enforcement::ObserveOnly => Verdict::Allow(Allowed {
             rule: None,
             policy: None,
             charges: Vec::new(),
         }),
         // An empty chain is denied: `(no policy)`.
-        Rules::Nothing => judge::judge(&[], call, caller),
+        Enforcement::Nothing => judge::judge(&[], call, caller),
     }
 }
 
@@ -66,7 +66,7 @@ fn unsound(call: &Call<'_>) -> Option<RuleId> {
 
 /// What the shadow says. It is never enforced, asks nobody, and counts for itself.
 pub(crate) fn shadow(
-    shared: &Shared,
+    shared: &GatewayState,
     present: &Present<'_>,
     caller: &Caller,
     call: &Call<'_>,
@@ -108,7 +108,7 @@ pub(crate) fn shadow(
 
 /// Charges the shadow's own counters for a call that goes. They may have filled
 /// up since they were looked at; then the shadow would have refused.
-pub(crate) fn reserve_shadow(shared: &Shared, said: &mut ShadowSaid, now: Moment) {
+pub(crate) fn reserve_shadow(shared: &GatewayState, said: &mut ShadowSaid, now: Moment) {
     if said.charges.is_empty() {
         return;
     }
@@ -124,7 +124,11 @@ pub(crate) fn reserve_shadow(shared: &Shared, said: &mut ShadowSaid, now: Moment
 
 /// What a verdict lets through. A person is not bothered with what a limit refuses
 /// anyway.
-pub(crate) fn allowed(shared: &Shared, verdict: Verdict, now: Moment) -> Result<Allowed, Stop> {
+pub(crate) fn allowed(
+    shared: &GatewayState,
+    verdict: Verdict,
+    now: Moment,
+) -> Result<Allowed, Stop> {
     match verdict {
         Verdict::Allow(allowed) => Ok(allowed),
         Verdict::Deny(refusal) => Err(Stop::Refused {

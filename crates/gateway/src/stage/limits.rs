@@ -6,10 +6,10 @@ use provost_policy::{Charge, Moment, RuleId};
 use provost_store::Decision;
 
 use super::Stop;
-use crate::state::worker::Shared;
+use crate::state::worker::GatewayState;
 
 /// Looks whether there is room, and changes nothing.
-pub(crate) fn look(shared: &Shared, charges: &[Charge], now: Moment) -> Result<(), Stop> {
+pub(crate) fn look(shared: &GatewayState, charges: &[Charge], now: Moment) -> Result<(), Stop> {
     if charges.is_empty() {
         return Ok(());
     }
@@ -18,7 +18,7 @@ pub(crate) fn look(shared: &Shared, charges: &[Charge], now: Moment) -> Result<(
 }
 
 /// Reserves all charges, or none.
-pub(crate) fn reserve(shared: &Shared, charges: &[Charge], now: Moment) -> Result<(), Stop> {
+pub(crate) fn reserve(shared: &GatewayState, charges: &[Charge], now: Moment) -> Result<(), Stop> {
     if charges.is_empty() {
         return Ok(());
     }

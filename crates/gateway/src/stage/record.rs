@@ -18,7 +18,7 @@ use crate::message::cleared::Cleared;
 use crate::message::outgoing::Outgoing;
 use crate::message::principal::Principal;
 use crate::state::present::Present;
-use crate::state::worker::Shared;
+use crate::state::worker::GatewayState;
 use crate::text::brief::{NAME, SENTENCE, brief};
 
 /// Keys of arguments in one record; nobody reads more.
@@ -36,22 +36,22 @@ pub(crate) struct Subject<'c> {
 
 /// Writes that an allowed call is about to go upstream: only that clears its message.
 pub(super) fn intent(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     subject: &Subject<'_>,
     allowed: &Allowed,
     present: &Present<'_>,
     message: Outgoing,
 ) -> Result<Cleared<Outgoing>, Stop> {
-    let (grounds, rule) = (present.grounds(shared), allowed.rule.clone());
+    let (judged_on, rule) = (present.judged_on(shared), allowed.rule.clone());
     let cleared = with_intent(subject, allowed, present.now, |intent| {
-        Cleared::by_intent(&shared.journal, intent, rule, grounds, message)
+        Cleared::by_intent(&shared.journal, intent, rule, judged_on, message)
     });
     written(shared, cleared)
 }
 
 /// Writes that a question of a server is put to an agent.
 pub(super) fn question(
-    shared: &Shared,
+    shared: &GatewayState,
     subject: &Subject<'_>,
     allowed: &Allowed,
     now: Moment,
@@ -91,7 +91,7 @@ fn with_intent<R>(
 
 /// Writes that a call was refused.
 pub(crate) fn refusal(
-    shared: &Shared,
+    shared: &GatewayState,
     subject: &Subject<'_>,
     decision: Decision,
     refusal: &Refusal,
@@ -126,7 +126,7 @@ pub(crate) fn refusal(
     Ok(())
 }
 
-fn written<R>(shared: &Shared, written: Result<R, JournalError>) -> Result<R, Stop> {
+fn written<R>(shared: &GatewayState, written: Result<R, JournalError>) -> Result<R, Stop> {
     written.map_err(|problem| {
         shared.metrics.unrecorded.fetch_add(1, Ordering::Relaxed);
         error!(error = %problem, "A call was refused because it cannot be recorded");

@@ -6,33 +6,33 @@ use provost_policy::{Charge, Moment, RefundRule, Window};
 use provost_store::{Entry, Outcome, Refund, Status};
 use tracing::error;
 
-use crate::message::call::Kept;
-use crate::state::worker::Shared;
+use crate::message::call::OpenCall;
+use crate::state::worker::GatewayState;
 
 /// Settles the counters and writes the outcome. If it cannot be written the
 /// reply is still given: the intent without an outcome shows as unknown, and
 /// the next call is refused by its own intent.
-pub(crate) fn settle(shared: &Shared, kept: &Kept, status: Status) {
-    let refunds = refunds(kept, status);
+pub(crate) fn settle(shared: &GatewayState, open_call: &OpenCall, status: Status) {
+    let refunds = refunds(open_call, status);
     let concurrent = |charge: &Charge| charge.counter.window == Window::Concurrent;
-    if !refunds.is_empty() || kept.charges.iter().any(concurrent) {
+    if !refunds.is_empty() || open_call.charges.iter().any(concurrent) {
         let mut ledger = shared.ledger();
-        for charge in first_of_each(&kept.charges).filter(|charge| concurrent(charge)) {
+        for charge in first_of_each(&open_call.charges).filter(|charge| concurrent(charge)) {
             ledger.release(&charge.counter, charge.amount);
         }
         for refund in &refunds {
             ledger.refund(&refund.counter, refund.amount, refund.at);
         }
     }
-    if let (Status::NotSent, Some(seal)) = (status, &kept.seal) {
+    if let (Status::NotSent, Some(seal)) = (status, &open_call.seal) {
         shared.seals.give_back(seal);
     }
     let latency = Instant::now()
-        .saturating_duration_since(kept.started)
+        .saturating_duration_since(open_call.started)
         .as_micros();
     let latency_us = u64::try_from(latency).unwrap_or(u64::MAX);
     let outcome = Entry::Outcome(Outcome {
-        call: kept.call,
+        call: open_call.id,
         at: shared.clock.now(),
         status,
         upstream_status: match status {
@@ -43,13 +43,13 @@ pub(crate) fn settle(shared: &Shared, kept: &Kept, status: Status) {
         refund: &refunds,
     });
     if let Err(problem) = shared.journal.append(&outcome) {
-        error!(error = %problem, call = %kept.call, "The outcome of a call was not recorded");
+        error!(error = %problem, call = %open_call.id, "The outcome of a call was not recorded");
     }
-    kept.counts.ended(status, latency_us);
+    open_call.counts.ended(status, latency_us);
 }
 
 /// Undoes a reservation of which there is no record.
-pub(crate) fn give_back(shared: &Shared, charges: &[Charge], at: Moment) {
+pub(crate) fn give_back(shared: &GatewayState, charges: &[Charge], at: Moment) {
     let mut ledger = shared.ledger();
     for charge in first_of_each(charges) {
         match charge.counter.window {
@@ -61,7 +61,7 @@ pub(crate) fn give_back(shared: &Shared, charges: &[Charge], at: Moment) {
 
 /// What comes back: everything when nothing was sent, and what says so itself
 /// when the upstream says that it failed.
-fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
+fn refunds(open_call: &OpenCall, status: Status) -> Vec<Refund> {
     let not_sent = status == Status::NotSent;
     // Only what the server itself says. Neither cancelling nor waiting in vain lifts a
     // limit, nor does losing a grant, nor an answer that did not arrive or cannot be
@@ -82,19 +82,19 @@ fn refunds(kept: &Kept, status: Status) -> Vec<Refund> {
     }
     // Where policies share a counter, the strictest of them decides.
     let all_refund = |charge: &Charge| {
-        let mut same = kept
+        let mut same = open_call
             .charges
             .iter()
             .filter(|other| other.counter == charge.counter);
         same.all(|other| other.refund == RefundRule::Failed)
     };
-    first_of_each(&kept.charges)
+    first_of_each(&open_call.charges)
         .filter(|charge| charge.counter.window != Window::Concurrent)
         .filter(|charge| not_sent || all_refund(charge))
         .map(|charge| Refund {
             counter: charge.counter.clone(),
             amount: charge.amount,
-            at: kept.at,
+            at: open_call.at,
         })
         .collect()
 }

@@ -22,8 +22,8 @@ use crate::host::metrics::{Counts, Metrics};
 use crate::host::settings::Settings;
 use crate::message::principal::Principal;
 use crate::state::eras::Eras;
+use crate::upstream::ChildSpec;
 use crate::upstream::Upstream;
-use crate::upstream::child::ChildSpec;
 use crate::upstream::http::{HttpUpstream, Timeouts};
 use crate::upstream::process::Program;
 
@@ -41,8 +41,8 @@ pub(crate) struct CurrentDirectory(ArcSwap<Directory>);
 #[derive(Default)]
 pub(crate) struct Directory {
     pub(crate) source: provost_store::Directory,
-    servers: HashMap<ServerId, Arc<Site>>,
-    grants: HashMap<GrantId, Holding>,
+    servers: HashMap<ServerId, Arc<Backend>>,
+    grants: HashMap<GrantId, Rights>,
     policies: HashMap<PolicyKey, Compiled>,
 }
 
@@ -57,7 +57,7 @@ struct Compiled {
 }
 
 /// One server and the way to it.
-pub(crate) struct Site {
+pub(crate) struct Backend {
     pub(crate) server: Arc<Server>,
     /// None when its settings cannot be used; each call is then refused.
     pub(crate) upstream: Option<Upstream>,
@@ -68,10 +68,10 @@ pub(crate) struct Site {
 }
 
 /// One grant and what it may do.
-pub(crate) struct Holding {
+pub(crate) struct Rights {
     pub(crate) principal: Arc<Principal>,
-    pub(crate) site: Arc<Site>,
-    pub(crate) rules: Rules,
+    pub(crate) backend: Arc<Backend>,
+    pub(crate) enforcement: Enforcement,
     pub(crate) shadow: Option<Link>,
     /// Another number as soon as other rules, or another server, are in force for
     /// it. It opens nothing, so it may be kept.
@@ -79,12 +79,12 @@ pub(crate) struct Holding {
 }
 
 /// What is enforced for a grant.
-pub(crate) enum Rules {
+pub(crate) enum Enforcement {
     /// Its own policy, then those of the grants it was minted below. Never
     /// empty unless some grant of the chain has neither policy nor shadow.
-    Enforced(Vec<Link>),
+    Policies(Vec<Link>),
     /// Only observed, because its owner said so.
-    Observed,
+    ObserveOnly,
     /// A grant of the chain has nothing, or a policy that cannot be read.
     Nothing,
 }
@@ -141,9 +141,9 @@ impl Directory {
             let known = before
                 .servers
                 .get(&server.id)
-                .filter(|site| same(&site.server, &server));
-            let site = known.cloned().unwrap_or_else(|| {
-                Arc::new(Site {
+                .filter(|backend| same(&backend.server, &server));
+            let backend = known.cloned().unwrap_or_else(|| {
+                Arc::new(Backend {
                     upstream: upstream(&server, settings, tls),
                     counts: metrics.server(&server.name),
                     server: server.clone(),
@@ -151,15 +151,15 @@ impl Directory {
                     account: budget.server(&server.id.0),
                 })
             });
-            next.servers.insert(server.id.clone(), site);
+            next.servers.insert(server.id.clone(), backend);
         }
         let rotated = next.source.rotated_since(&before.source);
         let grants: Vec<_> = next.source.grants().cloned().collect();
         for grant in grants {
-            let Some(site) = next.servers.get(&grant.server).cloned() else {
+            let Some(backend) = next.servers.get(&grant.server).cloned() else {
                 continue;
             };
-            let rules = next.rules(&grant.id, before);
+            let enforcement = next.enforcement(&grant.id, before);
             let shadow = grant
                 .shadow
                 .as_ref()
@@ -168,31 +168,33 @@ impl Directory {
             let known = before.grants.get(&grant.id);
             let ended = known
                 .filter(|_| !rotated.contains(&grant.id))
-                .map(|holding| holding.principal.ended.clone())
+                .map(|rights| rights.principal.ended.clone())
                 // One that had expired may be live again.
                 .filter(|ended| !ended.is_cancelled())
                 .unwrap_or_default();
             let edition = known
-                .filter(|known| Arc::ptr_eq(&known.site, &site) && known.rules.are(&rules))
+                .filter(|known| {
+                    Arc::ptr_eq(&known.backend, &backend) && known.enforcement.are(&enforcement)
+                })
                 .map_or(next.source.generation, |known| known.edition);
             let principal = Arc::new(Principal {
                 grant: grant.id.clone(),
                 label: grant.label.clone(),
                 server: grant.server.clone(),
                 server_name: grant.server_name.clone(),
-                counts: Arc::clone(&site.counts),
+                counts: Arc::clone(&backend.counts),
                 account: budget.grant(&grant.id.0),
-                server_account: Arc::clone(&site.account),
+                server_account: Arc::clone(&backend.account),
                 ended,
             });
-            let holding = Holding {
+            let rights = Rights {
                 principal,
-                site,
-                rules,
+                backend,
+                enforcement,
                 shadow,
                 edition,
             };
-            next.grants.insert(grant.id.clone(), holding);
+            next.grants.insert(grant.id.clone(), rights);
         }
         next
     }
@@ -208,44 +210,44 @@ impl Directory {
     }
 
     /// Whom the token with this hash belongs to, if it is live.
-    pub(crate) fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Holding> {
+    pub(crate) fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Rights> {
         self.grants.get(&self.source.opened_by(token, wall)?.id)
     }
 
     /// The grant with this id, if it is live.
-    pub(crate) fn holding(&self, id: &Text, wall: u64) -> Option<&Holding> {
-        let holding = self.grants.get(&GrantId(id.clone()))?;
-        let live = self.source.live(&holding.principal.grant, wall);
-        live.then_some(holding)
+    pub(crate) fn rights(&self, id: &Text, wall: u64) -> Option<&Rights> {
+        let rights = self.grants.get(&GrantId(id.clone()))?;
+        let live = self.source.live(&rights.principal.grant, wall);
+        live.then_some(rights)
     }
 
     /// All grants, those included that have expired.
     pub(crate) fn principals(&self) -> impl Iterator<Item = &Principal> {
-        self.grants.values().map(|holding| &*holding.principal)
+        self.grants.values().map(|rights| &*rights.principal)
     }
 
     /// The server with this id.
-    pub(crate) fn site(&self, id: &ServerId) -> Option<&Arc<Site>> {
+    pub(crate) fn backend(&self, id: &ServerId) -> Option<&Arc<Backend>> {
         self.servers.get(id)
     }
 
-    fn rules(&mut self, id: &GrantId, before: &Directory) -> Rules {
+    fn enforcement(&mut self, id: &GrantId, before: &Directory) -> Enforcement {
         let chain: Vec<_> = self.source.chain(id).cloned().collect();
         let mut links = Vec::with_capacity(chain.len());
         for grant in &chain {
             match (&grant.policy, &grant.shadow) {
                 (Some(version), _) => match self.link(version, grant, before) {
                     Some(link) => links.push(link),
-                    None => return Rules::Nothing,
+                    None => return Enforcement::Nothing,
                 },
                 (None, Some(_)) => {}
-                (None, None) => return Rules::Nothing,
+                (None, None) => return Enforcement::Nothing,
             }
         }
         if links.is_empty() {
-            Rules::Observed
+            Enforcement::ObserveOnly
         } else {
-            Rules::Enforced(links)
+            Enforcement::Policies(links)
         }
     }
 
@@ -431,39 +433,41 @@ impl Link {
 
 // === impl Rules ===
 
-impl Rules {
+impl Enforcement {
     /// Whether they are the same ones, not only alike.
     fn are(&self, others: &Self) -> bool {
         match (self, others) {
-            (Self::Enforced(these), Self::Enforced(those)) => {
+            (Self::Policies(these), Self::Policies(those)) => {
                 these.len() == those.len() && these.iter().zip(those).all(|(a, b)| a.is(b))
             }
-            (Self::Observed, Self::Observed) | (Self::Nothing, Self::Nothing) => true,
-            (Self::Enforced(_) | Self::Observed | Self::Nothing, _) => false,
+            (Self::ObserveOnly, Self::ObserveOnly) | (Self::Nothing, Self::Nothing) => true,
+            (Self::Policies(_) | Self::ObserveOnly | Self::Nothing, _) => false,
         }
     }
 }
 
-// === impl Holding ===
+// === impl Rights ===
 
-impl Holding {
+impl Rights {
     /// Whether a tool is in the list this grant gets.
     pub(crate) fn lists_tool(&self, tool: &str, folder: &mut Folder) -> bool {
-        match &self.rules {
-            Rules::Enforced(links) => links
+        match &self.enforcement {
+            Enforcement::Policies(links) => links
                 .iter()
                 .all(|link| link.policy.tool_listed(tool, folder)),
-            Rules::Observed => true,
-            Rules::Nothing => false,
+            Enforcement::ObserveOnly => true,
+            Enforcement::Nothing => false,
         }
     }
 
     /// Whether a list of resources or prompts has anything in it for this grant.
     pub(crate) fn lists_method(&self, method: &str) -> bool {
-        match &self.rules {
-            Rules::Enforced(links) => links.iter().all(|link| link.policy.method_listed(method)),
-            Rules::Observed => true,
-            Rules::Nothing => false,
+        match &self.enforcement {
+            Enforcement::Policies(links) => {
+                links.iter().all(|link| link.policy.method_listed(method))
+            }
+            Enforcement::ObserveOnly => true,
+            Enforcement::Nothing => false,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use provost_policy::json::{Folder, KnownNames, Value};
 use provost_policy::lengths;
 
-use crate::host::turns::Turns;
+use crate::host::rate_limit::RateLimit;
 use crate::message::modern::ToolHeaders;
 use crate::text::era::Era;
 
@@ -45,14 +45,14 @@ struct Found {
     modern: Option<(bool, Instant)>,
     /// Something went wrong since: to be asked for again, when it may be.
     doubted: bool,
-    asked_again: Turns<DISCOVERIES>,
+    asked_again: RateLimit<DISCOVERIES>,
     tools_doubted: bool,
-    listed_again: Turns<LISTS>,
+    listed_again: RateLimit<LISTS>,
     /// The headers of each tool; none for tools whose annotations are invalid.
     tools: HashMap<String, Option<Arc<ToolHeaders>>>,
     /// The same tools, to find the one that another name only looks like.
     names: KnownNames,
-    looked: Option<Instant>,
+    listed_at: Option<Instant>,
 }
 
 // === impl Found ===
@@ -62,7 +62,7 @@ impl Found {
         self.tools_doubted = false;
         self.tools.clear();
         self.names.clear();
-        self.looked = None;
+        self.listed_at = None;
     }
 }
 
@@ -164,8 +164,8 @@ impl Eras {
     }
 
     /// All of its tools were looked at.
-    pub(crate) fn looked(&self) {
-        self.found().looked = Some(Instant::now());
+    pub(crate) fn listed(&self) {
+        self.found().listed_at = Some(Instant::now());
     }
 
     /// Whether the headers of a tool are known, or were just looked for.
@@ -175,7 +175,7 @@ impl Eras {
             found.forget_tools();
         }
         let just = found
-            .looked
+            .listed_at
             .is_some_and(|looked| looked.elapsed() < LOOK_AGAIN);
         just || found.tools.contains_key(tool)
     }

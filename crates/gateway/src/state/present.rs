@@ -12,11 +12,11 @@ use provost_policy::{Caller, Moment, RuleId, Text};
 use provost_store::TokenHash;
 
 use crate::agent::session::Session;
-use crate::message::cleared::{Grounds, InForce};
+use crate::message::cleared::{InForce, JudgedOn};
 use crate::message::principal::Principal;
-use crate::state::directory::Holding;
+use crate::state::directory::Rights;
 use crate::state::route::Route;
-use crate::state::worker::Shared;
+use crate::state::worker::GatewayState;
 
 /// What a message claims to come from. Kept while something is awaited; to be
 /// presented again before anything is decided.
@@ -31,7 +31,7 @@ pub(crate) struct Claim {
 ///
 /// Only [`Shared::present`] and [`Shared::judging`] make one, and they only lend it.
 pub(crate) struct Present<'d> {
-    holding: &'d Holding,
+    rights: &'d Rights,
     /// The moment it is.
     pub(crate) now: Moment,
 }
@@ -54,9 +54,9 @@ pub(crate) fn ended() -> Refusal {
 
 impl Present<'_> {
     /// What a call is judged on at this moment.
-    pub(crate) fn grounds(&self, shared: &Arc<Shared>) -> Grounds {
+    pub(crate) fn judged_on(&self, shared: &Arc<GatewayState>) -> JudgedOn {
         let in_force: Arc<dyn InForce> = shared.clone();
-        Grounds::new(in_force, Arc::clone(&self.principal), self.edition)
+        JudgedOn::new(in_force, Arc::clone(&self.principal), self.edition)
     }
 
     /// Who calls, as policies and limits know them.
@@ -71,29 +71,29 @@ impl Present<'_> {
     /// The way to its server for one of its sessions.
     pub(crate) fn route(&self, session: &Arc<Session>) -> Route {
         Route {
-            site: Arc::clone(&self.holding.site),
+            backend: Arc::clone(&self.rights.backend),
             session: Arc::clone(session),
         }
     }
 }
 
 impl Deref for Present<'_> {
-    type Target = Holding;
+    type Target = Rights;
 
-    fn deref(&self) -> &Holding {
-        self.holding
+    fn deref(&self) -> &Rights {
+        self.rights
     }
 }
 
 // === impl Shared ===
 
-impl InForce for Shared {
+impl InForce for GatewayState {
     fn edition(&self, grant: &Text) -> Option<u64> {
         self.present(grant, |present| present.edition).ok()
     }
 }
 
-impl Shared {
+impl GatewayState {
     /// Decides something about a message, if who sent it still is who it was.
     pub(crate) fn judging<R>(
         &self,
@@ -114,8 +114,8 @@ impl Shared {
     ) -> Result<R, Ended> {
         let now = self.clock.now();
         self.directory.read(|directory| {
-            let holding = directory.holding(grant, now.wall).ok_or(Ended)?;
-            Ok(decide(&Present { holding, now }))
+            let rights = directory.rights(grant, now.wall).ok_or(Ended)?;
+            Ok(decide(&Present { rights, now }))
         })
     }
 
@@ -127,8 +127,8 @@ impl Shared {
     ) -> Result<R, Ended> {
         let now = self.clock.now();
         self.directory.read(|directory| {
-            let holding = directory.opened_by(token, now.wall).ok_or(Ended)?;
-            Ok(decide(&Present { holding, now }))
+            let rights = directory.opened_by(token, now.wall).ok_or(Ended)?;
+            Ok(decide(&Present { rights, now }))
         })
     }
 }

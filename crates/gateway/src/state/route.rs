@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::directory::Site;
+use super::directory::Backend;
 use crate::agent::session::Session;
 
 /// A session and the server it is with.
 #[derive(Clone)]
 pub(crate) struct Route {
-    pub(crate) site: Arc<Site>,
+    pub(crate) backend: Arc<Backend>,
     pub(crate) session: Arc<Session>,
 }

@@ -19,11 +19,11 @@ use crate::message::continuation::Seals;
 use crate::state::directory::CurrentDirectory;
 use crate::state::questions::TaskQuestions;
 use crate::state::tasks::TaskOwners;
+use crate::upstream::ChildSpec;
 use crate::upstream::Children;
-use crate::upstream::child::ChildSpec;
 
 /// What the whole gateway shares.
-pub(crate) struct Shared {
+pub(crate) struct GatewayState {
     pub(crate) store: Store,
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
@@ -55,7 +55,7 @@ pub(crate) struct Shared {
 pub(crate) struct Worker {
     /// Which pool of upstream connections is this thread's.
     pub(crate) number: usize,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<GatewayState>,
 }
 
 /// Agents that speak over stdio, and what `provost run` brought along for them.
@@ -67,7 +67,7 @@ pub(crate) struct StdioAgents {
 
 // === impl Shared ===
 
-impl Shared {
+impl GatewayState {
     pub(crate) fn new(
         store: Store,
         ledger: Ledger,
@@ -116,7 +116,7 @@ impl Shared {
 
 impl Worker {
     /// The worker of the background thread.
-    pub(crate) fn background(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn background(shared: &Arc<GatewayState>) -> Self {
         Self {
             number: shared.settings.workers,
             shared: Arc::clone(shared),

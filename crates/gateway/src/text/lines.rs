@@ -26,7 +26,7 @@ pub(crate) struct Lines<R> {
 /// A buffer that grew beyond this is not kept when its line is gone.
 const KEPT: usize = 64 * 1024;
 /// How long a sender is not read from before its line is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why no further line comes.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             // As much again, so that it is seldom moved, but no more than a line may be.
             let needs = (length * 2).min(self.limit).max(length) + PIECE;
             let account = Arc::clone(held.account());
-            let waited = account.wait_for(held, needs, PATIENCE).await;
+            let waited = account.wait_for(held, needs, ROOM_TIMEOUT).await;
             waited.map_err(|_| End::NoRoom)?;
             let mut larger = BytesMut::with_capacity(needs);
             larger.extend_from_slice(&self.buffer);

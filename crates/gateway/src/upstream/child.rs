@@ -11,11 +11,10 @@ mod users;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use provost_policy::Text;
-use provost_store::{Processes, Status};
+use provost_store::Status;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
@@ -23,13 +22,13 @@ use tracing::{info, trace};
 
 use self::users::Users;
 use super::allowance::Allowance;
-use super::process::{Line, Program, Running};
+use super::process::{Line, Running};
+use super::spec::{ChildBounds, ChildSpec, Holder, ProcessKey};
 use super::starts::Starts;
 use crate::agent::session::Session;
 use crate::host::budget::Account;
 use crate::host::deadline;
-use crate::host::settings::Wrapper;
-use crate::message::call::Kept;
+use crate::message::call::OpenCall;
 use crate::message::cleared::Cleared;
 use crate::message::fault::Fault;
 use crate::message::outgoing::Outgoing;
@@ -39,33 +38,6 @@ use crate::text::era::Era;
 
 /// Messages that may wait for one request's reader.
 const WAITING: usize = 256;
-
-/// A server that is a program.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct ChildSpec {
-    pub(crate) server: Text,
-    pub(crate) name: Text,
-    pub(crate) program: Program,
-    /// Who shares a process of it.
-    pub(crate) processes: Processes,
-}
-
-/// Who uses one process.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Holder {
-    /// Everybody: the operator said it is safe.
-    Shared,
-    /// All sessions, or modern requests, of one grant.
-    Grant(Text),
-    /// One session.
-    Session {
-        /// Whose session it is.
-        grant: Text,
-        session: Text,
-    },
-    /// One agent of `provost run`, with its own directory and environment.
-    Agent(u64),
-}
 
 /// What happens to messages that are not the answer to anything on its way.
 pub(crate) trait Inbox: Send + Sync + 'static {
@@ -79,36 +51,16 @@ pub(crate) trait Inbox: Send + Sync + 'static {
         &self,
         session: &Session,
         message: Outgoing,
-    ) -> Option<(Cleared<Outgoing>, Kept)>;
+    ) -> Option<(Cleared<Outgoing>, OpenCall)>;
 
     /// How that ended.
-    fn subscribed(&self, kept: &Kept, status: Status);
-}
-
-/// What bounds child processes.
-#[derive(Debug, Clone)]
-pub(crate) struct ChildBounds {
-    /// Processes at a time.
-    pub(crate) most: usize,
-    /// Processes of one grant at a time.
-    pub(crate) most_of_grant: usize,
-    /// What programs run under.
-    pub(crate) wrapper: Option<Wrapper>,
-    /// How long a process is kept that nobody uses.
-    pub(crate) idle: Duration,
-    /// Longest line a process may write.
-    pub(crate) line: usize,
-    /// How long a process may take to answer `initialize`.
-    pub(crate) start: Duration,
-    /// How long a request waits until a process reads it.
-    pub(crate) turn: Duration,
+    fn subscribed(&self, open_call: &OpenCall, status: Status);
 }
 
 /// One program and its process, if it is running.
 pub(crate) struct Child {
     spec: Arc<ChildSpec>,
-    holder: Holder,
-    era: Era,
+    key: ProcessKey,
     runtime: Handle,
     inbox: Arc<dyn Inbox>,
     bounds: ChildBounds,
@@ -136,7 +88,7 @@ struct State {
     /// Whether it is over: no process is started any more.
     over: bool,
     /// Whether its grant is gone, so that it goes with its last user.
-    dismissed: bool,
+    grant_ended: bool,
     next: u64,
     waiting: HashMap<u64, Waiting>,
     users: Users,
@@ -194,25 +146,12 @@ impl Drop for Entered<'_> {
     }
 }
 
-// === impl Holder ===
-
-impl Holder {
-    /// The grant whose process it is. An agent of `provost run` has the one it
-    /// brought along, whatever its grant has.
-    pub(crate) fn grant(&self) -> Option<&Text> {
-        match self {
-            Self::Grant(grant) | Self::Session { grant, .. } => Some(grant),
-            Self::Shared | Self::Agent(_) => None,
-        }
-    }
-}
-
 // === impl Child ===
 
 impl Child {
     pub(crate) fn new(
         spec: Arc<ChildSpec>,
-        (holder, era): (Holder, Era),
+        key: ProcessKey,
         runtime: Handle,
         inbox: Arc<dyn Inbox>,
         bounds: ChildBounds,
@@ -221,8 +160,7 @@ impl Child {
     ) -> Self {
         Self {
             spec,
-            holder,
-            era,
+            key,
             runtime,
             inbox,
             bounds,
@@ -239,14 +177,9 @@ impl Child {
         &self.spec
     }
 
-    /// For whom it is started.
-    pub(crate) fn holder(&self) -> &Holder {
-        &self.holder
-    }
-
-    /// The era that is spoken with it.
-    pub(crate) fn era(&self) -> Era {
-        self.era
+    /// For whom it is started, and for which era.
+    pub(crate) fn key(&self) -> &ProcessKey {
+        &self.key
     }
 
     /// Whether the process runs.
@@ -267,36 +200,36 @@ impl Child {
     }
 
     /// From now on the session uses the process until it leaves, or ends.
-    pub(crate) fn stay(&self, session: &Arc<Session>) {
-        self.state().users.stay(session);
+    pub(crate) fn keep_user(&self, session: &Arc<Session>) {
+        self.state().users.keep(session);
         // Whoever ends it has it leave, before or after it was added.
         if session.ended.is_cancelled() {
-            self.leave(session);
+            self.remove_user(session);
         }
     }
 
     /// The session has no use for it any more; `true` when nobody else has.
-    pub(crate) fn leave(&self, session: &Session) -> bool {
+    pub(crate) fn remove_user(&self, session: &Session) -> bool {
         let mut state = self.state();
-        state.users.leave(session);
+        state.users.remove(session);
         state.users.is_empty()
     }
 
     /// Whether it is of no use to anybody once its user is done with it.
     pub(crate) fn leaves_at_once(&self) -> bool {
-        matches!(self.holder, Holder::Session { .. }) || self.state().dismissed
+        matches!(self.key.holder, Holder::Session { .. }) || self.state().grant_ended
     }
 
     /// Whether it is of no use to anybody once its user has left.
     pub(crate) fn leaves_with_its_user(&self) -> bool {
-        matches!(self.holder, Holder::Agent(_)) || self.leaves_at_once()
+        matches!(self.key.holder, Holder::Agent(_)) || self.leaves_at_once()
     }
 
     /// Its grant is gone; `true` when nobody uses it, otherwise it goes with its
     /// last user.
-    pub(crate) fn dismiss(&self) -> bool {
+    pub(crate) fn grant_ended(&self) -> bool {
         let mut state = self.state();
-        state.dismissed = true;
+        state.grant_ended = true;
         state.users.is_empty()
     }
 
@@ -315,7 +248,7 @@ impl Child {
         session: &Arc<Session>,
         message: Cleared<Outgoing>,
     ) -> Result<(u64, mpsc::Receiver<Bytes>), Fault> {
-        if !self.is_ready() && self.era == Era::Modern {
+        if !self.is_ready() && self.key.era == Era::Modern {
             self.start().await?;
         } else if !self.is_ready() {
             self.reopen(session).await?;
@@ -419,10 +352,12 @@ impl Child {
             begun: Arc::clone(&begun),
         };
         let text = cleared.numbered(number, session.account());
-        let (line, turn) = Line::request(text, session.ended.clone(), begun);
+        let (line, write_start) = Line::request(text, session.ended.clone(), begun);
         self.write(&input, line).await?;
-        let turn = deadline::within(self.bounds.turn, turn.comes());
-        turn.await.unwrap_or_else(|_| Err(Fault::not_sent()))?;
+        let write_start = deadline::within(self.bounds.write_timeout, write_start.wait());
+        write_start
+            .await
+            .unwrap_or_else(|_| Err(Fault::not_sent()))?;
         Ok((number, lines))
     }
 
@@ -454,7 +389,7 @@ impl Child {
 
     /// Whether several grants use it.
     pub(crate) fn is_shared(&self) -> bool {
-        self.holder == Holder::Shared
+        self.key.holder == Holder::Shared
     }
 
     fn sessions(&self) -> Vec<Arc<Session>> {
@@ -470,7 +405,7 @@ impl Child {
     /// as long as its session is heard of; the session stays, and finds another
     /// one when it is heard of again.
     pub(crate) fn long_unused(&self) -> bool {
-        let own = matches!(self.holder, Holder::Session { .. });
+        let own = matches!(self.key.holder, Holder::Session { .. });
         let idle = self.bounds.idle;
         let asleep =
             |session: &Arc<Session>| !session.is_stdio() && session.last_used().elapsed() >= idle;

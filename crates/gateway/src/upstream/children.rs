@@ -11,13 +11,13 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::child::{Child, ChildBounds, ChildSpec, Holder, Inbox};
+use super::child::{Child, Inbox};
+use super::spec::{ChildBounds, ChildSpec, Holder, ProcessKey};
 use super::starts::Starts;
 use super::{Witness, process};
 use crate::agent::session::Session;
 use crate::host::budget::{Account, Full};
 use crate::message::fault::{Fault, FaultKind};
-use crate::text::era::Era;
 
 /// All child processes.
 pub(crate) struct Children {
@@ -30,7 +30,7 @@ pub(crate) struct Children {
 
 #[derive(Default)]
 struct Known {
-    by_key: HashMap<Key, Arc<Child>>,
+    by_key: HashMap<ProcessKey, Arc<Child>>,
     /// Processes that are told to end; each says when it is gone.
     leaving: Vec<CancellationToken>,
     /// How the programs of registered servers fare, by the server's id.
@@ -45,9 +45,6 @@ pub(crate) struct Use {
     child: Arc<Child>,
     session: Arc<Session>,
 }
-
-/// A process speaks one era: one that was asked in both might mix them up.
-type Key = (Text, Holder, Era);
 
 // === impl Children ===
 
@@ -69,12 +66,10 @@ impl Children {
     pub(crate) fn attach(
         self: &Arc<Self>,
         spec: &Arc<ChildSpec>,
-        holder: Holder,
-        era: Era,
+        key: ProcessKey,
         session: &Arc<Session>,
         account: &Arc<Account>,
     ) -> Result<Use, Fault> {
-        let key = (spec.server.clone(), holder, era);
         let (child, gone) = {
             let mut known = self.known();
             let (child, gone) = match known.by_key.get(&key).cloned() {
@@ -84,7 +79,7 @@ impl Children {
                     (child, Some(replaced))
                 }
                 None => {
-                    let gone = self.make_room(&mut known, spec, &key.1)?;
+                    let gone = self.make_room(&mut known, spec, &key.holder)?;
                     (self.child(&mut known, spec, key, account), gone)
                 }
             };
@@ -103,14 +98,12 @@ impl Children {
     pub(crate) fn find(
         self: &Arc<Self>,
         spec: &Arc<ChildSpec>,
-        holder: Holder,
-        era: Era,
+        key: &ProcessKey,
         session: &Arc<Session>,
     ) -> Option<Use> {
-        let key = (spec.server.clone(), holder, era);
         let child = {
             let known = self.known();
-            let child = known.by_key.get(&key).cloned();
+            let child = known.by_key.get(key).cloned();
             let child = child.filter(|child| child.spec() == spec)?;
             child.begin(session);
             child
@@ -130,16 +123,16 @@ impl Children {
         &self,
         known: &mut Known,
         spec: &Arc<ChildSpec>,
-        key: Key,
+        key: ProcessKey,
         account: &Arc<Account>,
     ) -> Arc<Child> {
         let child = Arc::new(Child::new(
             Arc::clone(spec),
-            (key.1.clone(), key.2),
+            key.clone(),
             self.runtime.clone(),
             Arc::clone(&self.inbox),
             self.bounds.clone(),
-            known.starts_of(spec, &key.1),
+            known.starts_of(spec, &key.holder),
             Arc::clone(account),
         ));
         known.by_key.insert(key, Arc::clone(&child));
@@ -178,7 +171,7 @@ impl Children {
 
     /// A use has ended. Who leaves a process of its own, or that of a grant that
     /// is gone, leaves it for good.
-    fn release(&self, child: &Arc<Child>, session: &Session) {
+    fn use_ended(&self, child: &Arc<Child>, session: &Session) {
         let over = {
             let mut known = self.known();
             child.end(session) && child.leaves_at_once() && known.remove(child)
@@ -190,35 +183,25 @@ impl Children {
 
     /// The session ended: a process of its own leaves with it, others after their
     /// idle time.
-    pub(crate) fn detach(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
-        let key = (server.clone(), holder, era);
-        let child = self.known().by_key.get(&key).cloned();
+    pub(crate) fn session_ended(&self, key: &ProcessKey, session: &Session) {
+        let child = self.known().by_key.get(key).cloned();
         if let Some(child) = child {
             // What the process was not told in time is of no use to anybody either.
             child.forget_all(session);
         }
-        let (_, holder, _) = key;
-        self.leave(server, holder, era, session, Child::leaves_with_its_user);
+        self.remove_user(key, session, Child::leaves_with_its_user);
     }
 
     /// The session has no use for the process any more; without others it ends.
-    pub(crate) fn part(&self, server: &Text, holder: Holder, era: Era, session: &Session) {
-        self.leave(server, holder, era, session, |_| true);
+    pub(crate) fn release(&self, key: &ProcessKey, session: &Session) {
+        self.remove_user(key, session, |_| true);
     }
 
-    fn leave(
-        &self,
-        server: &Text,
-        holder: Holder,
-        era: Era,
-        session: &Session,
-        over: impl Fn(&Child) -> bool,
-    ) {
-        let key = (server.clone(), holder, era);
+    fn remove_user(&self, key: &ProcessKey, session: &Session, over: impl Fn(&Child) -> bool) {
         let gone = {
             let mut known = self.known();
-            let child = known.by_key.get(&key).cloned();
-            child.filter(|child| child.leave(session) && over(child) && known.remove(child))
+            let child = known.by_key.get(key).cloned();
+            child.filter(|child| child.remove_user(session) && over(child) && known.remove(child))
         };
         if let Some(child) = gone {
             self.end(&child);
@@ -240,7 +223,7 @@ impl Children {
 
     /// Ends the processes of servers that are gone or changed.
     pub(crate) fn retain(&self, stays: impl Fn(&Arc<ChildSpec>, &Holder) -> bool) {
-        self.take_if(|child| !stays(child.spec(), child.holder()));
+        self.take_if(|child| !stays(child.spec(), &child.key().holder));
         let mut known = self.known();
         known
             .starts
@@ -249,10 +232,10 @@ impl Children {
 
     /// Ends the processes of grants that are `gone`; one that is in use as soon
     /// as nobody uses it any more.
-    pub(crate) fn dismiss(&self, gone: impl Fn(&Text) -> bool) {
+    pub(crate) fn grants_ended(&self, gone: impl Fn(&Text) -> bool) {
         self.take_if(|child| {
-            let dismissed = child.holder().grant().is_some_and(&gone);
-            dismissed && child.dismiss()
+            let ended = child.key().holder.grant().is_some_and(&gone);
+            ended && child.grant_ended()
         });
     }
 
@@ -328,7 +311,7 @@ impl Deref for Use {
 
 impl Drop for Use {
     fn drop(&mut self) {
-        self.children.release(&self.child, &self.session);
+        self.children.use_ended(&self.child, &self.session);
     }
 }
 
@@ -353,13 +336,13 @@ impl Known {
     }
 
     fn count_of(&self, grant: &Text) -> usize {
-        let of_grant = |child: &&Arc<Child>| child.holder().grant() == Some(grant);
+        let of_grant = |child: &&Arc<Child>| child.key().holder.grant() == Some(grant);
         self.by_key.values().filter(of_grant).count()
     }
 
     /// Takes out a process that nobody uses, if there is one among those.
     fn give_up(&mut self, among: impl Fn(&Holder) -> bool) -> Option<Arc<Child>> {
-        let unused = |child: &Arc<Child>| among(child.holder()) && child.unused();
+        let unused = |child: &Arc<Child>| among(&child.key().holder) && child.unused();
         let key = self.by_key.iter().find(|(_, child)| unused(child));
         let key = key.map(|(key, _)| key.clone())?;
         self.by_key.remove(&key)
@@ -367,15 +350,11 @@ impl Known {
 
     /// Takes out this very process, if it has not been replaced.
     fn remove(&mut self, child: &Arc<Child>) -> bool {
-        let key = (
-            child.spec().server.clone(),
-            child.holder().clone(),
-            child.era(),
-        );
+        let key = child.key();
         let same = self
             .by_key
-            .get(&key)
+            .get(key)
             .is_some_and(|known| Arc::ptr_eq(known, child));
-        same && self.by_key.remove(&key).is_some()
+        same && self.by_key.remove(key).is_some()
     }
 }

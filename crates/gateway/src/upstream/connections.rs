@@ -69,7 +69,7 @@ pub(crate) struct Connections {
 #[derive(Default)]
 struct Seat {
     idle: Mutex<Idle>,
-    shared: Mutex<Vec<Arc<Shared>>>,
+    shared: Mutex<Vec<Arc<Multiplexed>>>,
     /// Held while a connection is made that others may share. Tokio's, because
     /// making one waits; whoever waits here has a deadline.
     dialing: tokio::sync::Mutex<()>,
@@ -85,7 +85,7 @@ struct Idle {
 }
 
 /// An HTTP/2 connection.
-struct Shared {
+struct Multiplexed {
     sender: http2::SendRequest<Full<Bytes>>,
     /// Exchanges on it now.
     open: AtomicUsize,
@@ -98,17 +98,17 @@ pub(crate) enum Sender {
     /// Nobody else uses it until the exchange is over.
     Exclusive(http1::SendRequest<Full<Bytes>>),
     /// Others use it at the same time.
-    Shared(Stream),
+    Multiplexed(Stream),
 }
 
 /// A place on a shared connection, given back when it is dropped.
-pub(crate) struct Stream(Arc<Shared>);
+pub(crate) struct Stream(Arc<Multiplexed>);
 
 /// Whether a connection was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
     /// It may have been closed in the meantime.
-    Kept,
+    OpenCall,
     /// Made for this exchange.
     Fresh,
 }
@@ -135,14 +135,14 @@ impl Connections {
             return Err(Fault::not_sent());
         };
         if let Some(kept) = seat.kept() {
-            return Ok((kept, Age::Kept));
+            return Ok((kept, Age::OpenCall));
         }
         let connect = async {
             let _dialing = if self.target.tls.is_some() && !self.exclusive.load(Ordering::Relaxed) {
                 let dialing = seat.dialing.lock().await;
                 // What somebody else made in the meantime may do for both.
                 if let Some(kept) = seat.kept() {
-                    return Ok((kept, Age::Kept));
+                    return Ok((kept, Age::OpenCall));
                 }
                 Some(dialing)
             } else {
@@ -192,7 +192,7 @@ impl Connections {
         if multiplexes {
             let shared = shared(stream, socket::ping(self.target.dead_peer)).await?;
             lock(&seat.shared).push(Arc::clone(&shared));
-            Ok(Sender::Shared(Stream::on(shared)))
+            Ok(Sender::Multiplexed(Stream::on(shared)))
         } else {
             exclusive(stream).await
         }
@@ -218,7 +218,7 @@ impl Seat {
         let stream = Stream::on(Arc::clone(chosen));
         // What a crowd needed is let go when the crowd is gone.
         shared.retain(|connection| connection.open.load(Ordering::Relaxed) > 0);
-        Some(Sender::Shared(stream))
+        Some(Sender::Multiplexed(stream))
     }
 }
 
@@ -238,7 +238,7 @@ async fn sweep(seat: Weak<Seat>, longest: Duration) {
 
 // === impl Shared ===
 
-impl Shared {
+impl Multiplexed {
     fn has_room(&self) -> bool {
         let room = self.room.load(Ordering::Relaxed).min(MOST_STREAMS);
         self.open.load(Ordering::Relaxed) < room
@@ -248,7 +248,7 @@ impl Shared {
 // === impl Stream ===
 
 impl Stream {
-    fn on(shared: Arc<Shared>) -> Self {
+    fn on(shared: Arc<Multiplexed>) -> Self {
         shared.open.fetch_add(1, Ordering::Relaxed);
         Self(shared)
     }
@@ -267,7 +267,7 @@ impl Sender {
     pub(crate) async fn ready(&mut self) -> hyper::Result<()> {
         match self {
             Self::Exclusive(sender) => sender.ready().await,
-            Self::Shared(stream) => stream.0.sender.clone().ready().await,
+            Self::Multiplexed(stream) => stream.0.sender.clone().ready().await,
         }
     }
 
@@ -278,7 +278,7 @@ impl Sender {
     ) -> Result<Response<Incoming>, TrySendError<Message>> {
         match self {
             Self::Exclusive(sender) => sender.try_send_request(message).await,
-            Self::Shared(stream) => stream.0.sender.clone().try_send_request(message).await,
+            Self::Multiplexed(stream) => stream.0.sender.clone().try_send_request(message).await,
         }
     }
 }
@@ -302,7 +302,7 @@ where
     Ok(Sender::Exclusive(sender))
 }
 
-async fn shared<S>(stream: S, ping: Duration) -> std::io::Result<Arc<Shared>>
+async fn shared<S>(stream: S, ping: Duration) -> std::io::Result<Arc<Multiplexed>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -338,7 +338,7 @@ where
             debug!(%error, "An upstream connection ended");
         }
     });
-    Ok(Arc::new(Shared {
+    Ok(Arc::new(Multiplexed {
         sender,
         open: AtomicUsize::new(0),
         room,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::events::Events;
 use super::http;
 use super::lines::ChildLines;
 use crate::host::budget::Account;
 use crate::message::fault::Fault;
 use crate::text::envelope::is_answer;
-use crate::text::sse;
 
 /// What an upstream does with a request, before anybody has looked into it.
 pub(crate) enum Exchange {
@@ -29,13 +29,10 @@ impl Exchange {
         match self {
             Self::Message(text) => Ok(text),
             Self::Lines(mut lines) => lines.answer().await,
-            Self::Events(mut answer) => {
-                let mut reader = sse::Reader::new(limit, account);
-                while let Some(chunk) = answer.next().await? {
-                    reader.make_room(&chunk).await.map_err(Fault::no_room)?;
-                    let events = reader.feed(&chunk).map_err(|_| Fault::too_large())?;
-                    let mut messages = events.into_iter().filter_map(|event| event.message);
-                    if let Some(message) = messages.find(is_answer) {
+            Self::Events(answer) => {
+                let mut events = Events::new(answer, limit, account);
+                while let Some(event) = events.next().await? {
+                    if let Some(message) = event.message.filter(is_answer) {
                         return Ok(message);
                     }
                 }

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tracing::{debug, trace};
 
 use crate::host::budget::Account;
-use crate::host::budget::gather::Gathered;
+use crate::host::budget::gather::{BodyBounds, DoesNotFit, Gathered};
 use crate::host::deadline;
 use crate::message::cleared::{Permit, Sending};
 use crate::message::fault::Fault;
@@ -252,7 +252,7 @@ impl HttpUpstream {
             if !matches!(ready, Ok(Ok(()))) {
                 match age {
                     Age::Fresh => return Err(Fault::not_sent()),
-                    Age::Kept => continue,
+                    Age::OpenCall => continue,
                 }
             }
             self.address(&mut request, &sender);
@@ -262,7 +262,7 @@ impl HttpUpstream {
                 Err(_) => return Err(Fault::slow()),
                 Ok(Ok(response)) => return Ok(self.answer(response, sender, worker)),
                 Ok(Err(mut failed)) => match (failed.take_message(), age) {
-                    (Some(unsent), Age::Kept) => request = unsent,
+                    (Some(unsent), Age::OpenCall) => request = unsent,
                     (Some(_), Age::Fresh) => return Err(Fault::not_sent()),
                     (None, _) => {
                         debug!(error = %failed.error(), "An upstream broke off an exchange");
@@ -286,7 +286,7 @@ impl HttpUpstream {
                     headers.insert(header::HOST, self.authority.clone());
                 }
             }
-            Sender::Shared(_) => {
+            Sender::Multiplexed(_) => {
                 *request.uri_mut() = self.whole.clone();
                 request.headers_mut().remove(header::HOST);
             }
@@ -343,20 +343,19 @@ impl Answer {
         limit: usize,
         account: &Arc<Account>,
     ) -> Result<Bytes, Fault> {
-        let expected = self.body.size_hint().exact().unwrap_or(u64::MAX);
-        let expected = usize::try_from(expected).unwrap_or(usize::MAX).min(limit);
-        let mut whole = Gathered::new(account.nothing(), expected);
-        while let Some(piece) = self.next().await? {
-            if whole.len() + piece.len() > limit {
-                return Err(Fault::too_large());
-            }
-            let needs = whole.needs(piece.len());
-            let room = account.wait_for(&mut whole.held, needs, deadline::ROOM);
-            room.await.map_err(Fault::no_room)?;
-            whole.add(piece);
-            if self.body.is_end_stream() {
-                break;
-            }
+        let allowed = BodyBounds {
+            bytes: limit,
+            expected: self.body.size_hint().exact(),
+            wait: Some(deadline::ROOM),
+        };
+        let mut whole = Gathered::new(account, allowed);
+        while !self.body.is_end_stream()
+            && let Some(piece) = self.next().await?
+        {
+            whole.take(piece).await.map_err(|why| match why {
+                DoesNotFit::TooLarge => Fault::too_large(),
+                DoesNotFit::NoRoom(full) => Fault::no_room(full),
+            })?;
         }
         Ok(self.done(whole.done()))
     }

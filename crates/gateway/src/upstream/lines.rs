@@ -19,7 +19,7 @@ pub(crate) struct ChildLines {
 
 impl ChildLines {
     /// The lines of the request with this number.
-    pub(crate) fn new(of: Use, (number, lines): (u64, mpsc::Receiver<Bytes>)) -> Self {
+    pub(crate) fn new(of: Use, number: u64, lines: mpsc::Receiver<Bytes>) -> Self {
         Self { lines, number, of }
     }
 

@@ -82,11 +82,11 @@ struct Request {
     ended: CancellationToken,
     begun: Arc<AtomicBool>,
     /// Nobody is there any more when the request was called off.
-    turn: oneshot::Sender<Result<(), Fault>>,
+    write_start: oneshot::Sender<Result<(), Fault>>,
 }
 
 /// Says when the turn of a request has come.
-pub(crate) struct Turn(oneshot::Receiver<Result<(), Fault>>);
+pub(crate) struct WriteStart(oneshot::Receiver<Result<(), Fault>>);
 
 /// Grace given to a process at each step of being ended.
 const GRACE: Duration = Duration::from_secs(2);
@@ -126,10 +126,14 @@ impl Line {
         cleared: Cleared<Bytes>,
         ended: CancellationToken,
         begun: Arc<AtomicBool>,
-    ) -> (Self, Turn) {
-        let (turn, come) = oneshot::channel();
-        let what = What::Request(Request { ended, begun, turn });
-        (Self { cleared, what }, Turn(come))
+    ) -> (Self, WriteStart) {
+        let (write_start, come) = oneshot::channel();
+        let what = What::Request(Request {
+            ended,
+            begun,
+            write_start,
+        });
+        (Self { cleared, what }, WriteStart(come))
     }
 
     /// Why it may be written.
@@ -168,7 +172,7 @@ impl Request {
             true => Err(Fault::outdated()),
             false => permit.stands(),
         };
-        let begins = self.turn.send(may).is_ok() && may.is_ok();
+        let begins = self.write_start.send(may).is_ok() && may.is_ok();
         self.begun.store(begins, Ordering::SeqCst);
         begins
     }
@@ -176,9 +180,9 @@ impl Request {
 
 // === impl Turn ===
 
-impl Turn {
+impl WriteStart {
     /// Waits for the turn; says so when it comes too late, or never.
-    pub(crate) async fn comes(self) -> Result<(), Fault> {
+    pub(crate) async fn wait(self) -> Result<(), Fault> {
         self.0.await.unwrap_or_else(|_| Err(Fault::not_sent()))
     }
 }

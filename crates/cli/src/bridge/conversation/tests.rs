@@ -174,3 +174,15 @@ fn a_line_that_could_not_be_read_is_answered_with_why() {
     assert!(message(&told[0]).starts_with("outcome unknown"));
     assert_eq!(message(&told[1]), "too long");
 }
+
+#[test]
+fn d40_a_call_that_a_leaving_daemon_did_not_begin_goes_to_the_next_one() {
+    let mut conversation = open();
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x"}}"#;
+    said(&mut conversation, &[call]);
+    let stopping = br#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"the gateway is stopping","data":{"dev.provost/decision":{"notSent":true}}}}"#;
+    assert_eq!(conversation.heard(stopping), Heard::Drop);
+    assert_eq!(conversation.lost(), Vec::<Vec<u8>>::new());
+    conversation.opening_again().unwrap();
+    assert_eq!(texts(conversation.rest_again()), [READY, call]);
+}

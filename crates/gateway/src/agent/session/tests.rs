@@ -10,14 +10,14 @@ fn session() -> Session {
     };
     let (grant, server) = (Text::from("g".to_owned()), Text::from("s".to_owned()));
     let account = Budget::new(bounds).grant(&grant);
-    Session::new((grant, server), account.nothing(), None, Outbound::Http)
+    Session::new(grant, server, account.nothing(), None, Outbound::Http)
 }
 
 #[test]
 fn a_session_that_is_over_keeps_no_questions() {
     let session = session();
     let key = || IdKey::Text("q".into());
-    let ask = || session.ask(key(), Question { kept: None });
+    let ask = || session.ask(key(), Question { open_call: None });
     assert!(matches!(ask(), Ok(None)));
     // An id that is used twice.
     assert!(matches!(ask(), Ok(Some(_))));

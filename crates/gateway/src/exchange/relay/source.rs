@@ -4,17 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use tracing::warn;
-
 use crate::host::budget::Account;
 use crate::message::fault::Fault;
 use crate::state::worker::Worker;
-use crate::text::sse::{Event, Reader};
-use crate::upstream::{ChildLines, http};
-
-/// What may follow an answer on its stream before the connection is given up.
-const DREGS: usize = 16 * 1024;
+use crate::text::sse::Event;
+use crate::upstream::{ChildLines, Events, http};
 
 /// Where the messages of an exchange come from.
 #[expect(
@@ -23,13 +17,7 @@ const DREGS: usize = 16 * 1024;
 )]
 pub(super) enum Source {
     Lines(ChildLines),
-    Events {
-        answer: http::Answer,
-        reader: Reader,
-        /// What has come and waits for room.
-        chunk: Bytes,
-        ready: std::vec::IntoIter<Event>,
-    },
+    Events(Events),
 }
 
 /// Where a stream can be taken up again.
@@ -41,18 +29,14 @@ pub(super) struct Trail {
 }
 
 impl Source {
-    /// Whether the server chose to stream.
-    pub(super) fn is_events(&self) -> bool {
-        matches!(self, Self::Events { .. })
+    pub(super) fn events(worker: &Worker, account: &Arc<Account>, answer: http::Answer) -> Self {
+        let limit = worker.shared.settings.result_limit;
+        Self::Events(Events::new(answer, limit, account))
     }
 
-    pub(super) fn events(worker: &Worker, account: &Arc<Account>, answer: http::Answer) -> Self {
-        Self::Events {
-            answer,
-            reader: Reader::new(worker.shared.settings.result_limit, account),
-            chunk: Bytes::new(),
-            ready: Vec::new().into_iter(),
-        }
+    /// Whether the server chose to stream.
+    pub(super) fn is_events(&self) -> bool {
+        matches!(self, Self::Events(_))
     }
 
     /// The next event of a stream that may be silent for as long as it likes.
@@ -60,20 +44,7 @@ impl Source {
     pub(super) async fn next_whenever(&mut self) -> Result<Option<Event>, Fault> {
         match self {
             Self::Lines(lines) => Ok(lines.recv().await.map(Event::of)),
-            Self::Events {
-                answer,
-                reader,
-                chunk,
-                ready,
-            } => loop {
-                if let Some(event) = taken_in(reader, chunk, ready).await? {
-                    return Ok(Some(event));
-                }
-                match answer.next_whenever().await {
-                    Some(next) => *chunk = next,
-                    None => return Ok(None),
-                }
-            },
+            Self::Events(events) => events.next_whenever().await,
         }
     }
 
@@ -87,55 +58,15 @@ impl Source {
                     Err(_) => Err(Fault::slow()),
                 }
             }
-            Self::Events {
-                answer,
-                reader,
-                chunk,
-                ready,
-            } => loop {
-                if let Some(event) = taken_in(reader, chunk, ready).await? {
-                    return Ok(Some(event));
-                }
-                match answer.next().await? {
-                    Some(next) => *chunk = next,
-                    None => return Ok(None),
-                }
-            },
+            Self::Events(events) => events.next().await,
         }
     }
-}
 
-/// The next event of what has come; `None` when all of it was taken in. Its sender
-/// is not read from while there is no room for it. Safe to drop while it waits.
-async fn taken_in(
-    reader: &mut Reader,
-    chunk: &mut Bytes,
-    ready: &mut std::vec::IntoIter<Event>,
-) -> Result<Option<Event>, Fault> {
-    if ready.as_slice().is_empty() && !chunk.is_empty() {
-        reader.make_room(chunk).await.map_err(Fault::no_room)?;
-        let fed = reader.feed(&std::mem::take(chunk));
-        *ready = fed.map_err(|_| Fault::too_large())?.into_iter();
-    }
-    Ok(ready.next())
-}
-
-impl Source {
-    /// The answer has come: what is left of the stream is read in the
-    /// background, so that its connection can be used again.
+    /// The answer has come.
     pub(super) fn finish(self) {
-        if let Self::Events { answer, ready, .. } = self {
-            let more = ready.as_slice().iter().any(|event| event.message.is_some());
-            tokio::spawn(async move {
-                let rest = answer.read(DREGS);
-                // Most servers end the stream at once; the others lose it.
-                let rest = tokio::time::timeout(Duration::from_secs(1), rest).await;
-                let rest =
-                    matches!(rest, Ok(Ok(rest)) if memchr::memmem::find(&rest, b"data:").is_some());
-                if more || rest {
-                    warn!("A server went on after its answer; what followed is dropped");
-                }
-            });
+        match self {
+            Self::Lines(_) => {}
+            Self::Events(events) => events.finish(),
         }
     }
 }

@@ -75,9 +75,9 @@ enum Ending {
 
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: StdStream, worker: Worker, terms: Arc<Terms>, member: Member) {
-    let patience = worker.shared.settings.dead_peer;
+    let dead_after = worker.shared.settings.dead_peer;
     let stream = TcpStream::from_std(stream)
-        .and_then(|stream| socket::prepare(&stream, patience).map(|()| stream));
+        .and_then(|stream| socket::prepare(&stream, dead_after).map(|()| stream));
     let stream = match stream {
         Ok(stream) => stream,
         Err(error) => return debug!(%error, "A connection was gone before it was served"),

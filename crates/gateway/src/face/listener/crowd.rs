@@ -21,7 +21,7 @@ pub(super) struct Crowd {
 struct Members {
     last: u64,
     /// Without a request that was served, oldest first.
-    strangers: BTreeMap<u64, CancellationToken>,
+    without_request: BTreeMap<u64, CancellationToken>,
     known: BTreeMap<u64, (Arc<Rest>, CancellationToken)>,
 }
 
@@ -65,7 +65,7 @@ impl Crowd {
         let mut members = self.members();
         members.last += 1;
         let number = members.last;
-        members.strangers.insert(number, sent_away.clone());
+        members.without_request.insert(number, sent_away.clone());
         Member {
             number,
             crowd: Arc::clone(self),
@@ -77,7 +77,7 @@ impl Crowd {
     /// Sends one away. `false` when all of them are in use.
     pub(super) fn send_one_away(&self) -> bool {
         let mut members = self.members();
-        if let Some((_, sent_away)) = members.strangers.pop_first() {
+        if let Some((_, sent_away)) = members.without_request.pop_first() {
             sent_away.cancel();
             return true;
         }
@@ -100,7 +100,7 @@ impl Member {
     /// A request of it was served: it is no stranger any more.
     pub(super) fn is_known(&self) {
         let mut members = self.crowd.members();
-        if let Some(sent_away) = members.strangers.remove(&self.number) {
+        if let Some(sent_away) = members.without_request.remove(&self.number) {
             let known = (Arc::clone(&self.rest), sent_away);
             members.known.insert(self.number, known);
         }
@@ -127,7 +127,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         let mut members = self.crowd.members();
-        members.strangers.remove(&self.number);
+        members.without_request.remove(&self.number);
         members.known.remove(&self.number);
     }
 }

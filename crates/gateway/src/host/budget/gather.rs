@@ -1,42 +1,85 @@
 //! A body that comes in pieces, on an account. One piece is the usual case, and
 //! is not copied; more are put together in room that was counted before.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
-use super::Held;
+use super::{Account, Full, Held};
 
 /// What grows by a quarter from here on.
 const LARGE: usize = 1 << 20;
+
+/// How much a body may be, and what happens where there is no room for it.
+pub(crate) struct BodyBounds {
+    pub(crate) bytes: usize,
+    /// How long it becomes, as far as its sender says so.
+    pub(crate) expected: Option<u64>,
+    /// How long its sender is not read from while there is no room; none: not at all.
+    pub(crate) wait: Option<Duration>,
+}
+
+/// Why a body is not taken in.
+pub(crate) enum DoesNotFit {
+    /// It has more than is allowed.
+    TooLarge,
+    /// There is no room for it.
+    NoRoom(Full),
+}
 
 /// What has come of a body.
 pub(crate) struct Gathered {
     first: Bytes,
     whole: BytesMut,
     /// What is held for it: not less than what it takes.
-    pub(crate) held: Held,
+    held: Held,
     /// How long it becomes, as far as its sender says so.
     expected: usize,
+    allowed: BodyBounds,
 }
 
 // === impl Gathered ===
 
 impl Gathered {
-    pub(crate) fn new(held: Held, expected: usize) -> Self {
+    /// Nothing yet, on the account of whoever it is for.
+    pub(crate) fn new(account: &Arc<Account>, allowed: BodyBounds) -> Self {
+        let expected = allowed.expected.unwrap_or(u64::MAX);
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         Self {
             first: Bytes::new(),
             whole: BytesMut::new(),
-            held,
-            expected,
+            held: account.nothing(),
+            expected: expected.min(allowed.bytes),
+            allowed,
         }
     }
 
+    /// Takes in a piece, once there is room for it.
+    pub(crate) async fn take(&mut self, piece: Bytes) -> Result<(), DoesNotFit> {
+        if self.len() + piece.len() > self.allowed.bytes {
+            return Err(DoesNotFit::TooLarge);
+        }
+        let needs = self.needs(piece.len());
+        let room = match self.allowed.wait {
+            None => self.held.grow_to(needs),
+            Some(wait) => {
+                let account = Arc::clone(self.held.account());
+                account.wait_for(&mut self.held, needs, wait).await
+            }
+        };
+        room.map_err(DoesNotFit::NoRoom)?;
+        self.add(piece);
+        Ok(())
+    }
+
     /// How long it is so far.
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.first.len() + self.whole.len()
     }
 
     /// How much has to be held before so much more is added.
-    pub(crate) fn needs(&self, more: usize) -> usize {
+    fn needs(&self, more: usize) -> usize {
         let length = self.len() + more;
         match (self.len(), self.whole.capacity()) {
             (0, _) => more,
@@ -51,7 +94,7 @@ impl Gathered {
     }
 
     /// Adds a piece, for which there is room.
-    pub(crate) fn add(&mut self, piece: Bytes) {
+    fn add(&mut self, piece: Bytes) {
         if self.len() == 0 {
             self.first = piece;
             return;

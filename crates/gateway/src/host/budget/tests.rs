@@ -15,10 +15,10 @@ fn what_fits_is_held_and_comes_back() {
     // Nobody else notices.
     drop(other.hold(1_000).unwrap());
     held.shrink_to(10);
-    assert_eq!((one.held(), budget.standing().held), (10, 10));
+    assert_eq!((one.held(), budget.usage().held), (10, 10));
     drop(held);
-    assert_eq!((one.held(), budget.standing().held), (0, 0));
-    assert_eq!(budget.standing().refused, 2);
+    assert_eq!((one.held(), budget.usage().held), (0, 0));
+    assert_eq!(budget.usage().refused, 2);
 }
 
 #[test]
@@ -126,6 +126,6 @@ async fn whoever_waits_in_vain_is_counted_once_and_hears_why() {
     };
     let (waited, ()) = tokio::join!(vain, little);
     assert_eq!(waited.unwrap_err(), Full::Whole);
-    assert_eq!(budget.standing().refused, 1);
-    assert_eq!((late.held(), budget.standing().held), (0, 5_700));
+    assert_eq!(budget.usage().refused, 1);
+    assert_eq!((late.held(), budget.usage().held), (0, 5_700));
 }

@@ -7,6 +7,20 @@ use super::*;
 const MINUTE: u64 = 60 * 1_000_000;
 
 /// Seals under this key, after so many requests of call 7.
+fn sealed_round<'r>(
+    call: CallId,
+    before: Option<&'r Continued>,
+    state: Option<&'r str>,
+    asked: &'r [Print],
+) -> Round<'r> {
+    Round {
+        call,
+        before,
+        state,
+        asked,
+    }
+}
+
 fn seals(key: u8, requests: Option<u32>) -> Seals {
     let went_on = |requests| WentOn { requests, last: 0 };
     let before = requests.map(|requests| (CallId::new(7), went_on(requests)));
@@ -39,7 +53,12 @@ fn a_state_comes_back_with_its_call() {
         (Some(STATE), two),
         (None, two),
     ] {
-        let sealed = seals.seal(call, None, (state, asked), &grant(), &[1; 32], 5);
+        let sealed = seals.seal(
+            sealed_round(call, None, state, asked),
+            &grant(),
+            &[1; 32],
+            5,
+        );
         let sealed = sealed.unwrap();
         assert!(!sealed.contains("server"));
         let opened = seals.open(&sealed, &grant(), &[1; 32], 5).unwrap();
@@ -53,9 +72,7 @@ fn another_grant_another_request_a_change_and_a_late_one_do_not_open_it() {
     let seals = seals(1, None);
     let sealed = seals
         .seal(
-            CallId::new(7),
-            None,
-            (Some(STATE), &[]),
+            sealed_round(CallId::new(7), None, Some(STATE), &[]),
             &grant(),
             &[1; 32],
             5,
@@ -81,7 +98,12 @@ fn another_grant_another_request_a_change_and_a_late_one_do_not_open_it() {
 fn a_seal_is_used_once() {
     let seals = seals(1, None);
     let sealed = seals
-        .seal(CallId::new(7), None, (None, &[]), &grant(), &[1; 32], 5)
+        .seal(
+            sealed_round(CallId::new(7), None, None, &[]),
+            &grant(),
+            &[1; 32],
+            5,
+        )
         .unwrap();
     let first = seals.open(&sealed, &grant(), &[1; 32], 5).unwrap();
     let second = seals.open(&sealed, &grant(), &[1; 32], 5).unwrap();
@@ -99,7 +121,12 @@ fn d14_a_restart_knows_which_seals_were_used() {
     let seals = seals(1, None);
     let open = |seals: &Seals, sealed: &str| seals.open(sealed, &grant(), &[1; 32], 5);
     let seal = |before: Option<&Continued>| {
-        let sealed = seals.seal(CallId::new(7), before, (None, &[]), &grant(), &[1; 32], 5);
+        let sealed = seals.seal(
+            sealed_round(CallId::new(7), before, None, &[]),
+            &grant(),
+            &[1; 32],
+            5,
+        );
         sealed.unwrap()
     };
     let first = seal(None);
@@ -155,7 +182,7 @@ fn opens_after_a_restart(requests: &[u64], round: u32, answered: u64) -> bool {
     let process = Seals::new(&store.continuation_keys(), HashMap::new());
     let (print, at) = ([1; 32], ago(answered));
     let seal = |before: Option<&Continued>| {
-        let sealed = process.seal(call, before, (None, &[]), &grant(), &print, at);
+        let sealed = process.seal(sealed_round(call, before, None, &[]), &grant(), &print, at);
         sealed.unwrap()
     };
     let mut sealed = seal(None);
@@ -182,7 +209,7 @@ fn d14_used_seals_of_one_grant_are_no_other_ones() {
     let spend = |number: u128, grant: &Text, wall: u64| {
         let call = CallId::new(number);
         let sealed = seals
-            .seal(call, None, (None, &[]), grant, &[1; 32], wall)
+            .seal(sealed_round(call, None, None, &[]), grant, &[1; 32], wall)
             .unwrap();
         let opened = seals.open(&sealed, grant, &[1; 32], wall).unwrap();
         seals.spend(&opened, grant, wall).map(drop)

@@ -39,7 +39,7 @@ impl Child {
         let message = cleared.message();
         let opening = deadline::lock(self.bounds.start, &self.opening)
             .await
-            .map_err(|_| Fault::no_turn())?;
+            .map_err(|_| Fault::queue_timeout())?;
         let (opened, used) = {
             let state = self.state();
             (state.opened.clone(), state.users.others_than(session))
@@ -111,7 +111,7 @@ impl Child {
     pub(super) async fn start(self: &Arc<Self>) -> Result<(), Fault> {
         let _opening = deadline::lock(self.bounds.start, &self.opening)
             .await
-            .map_err(|_| Fault::no_turn())?;
+            .map_err(|_| Fault::queue_timeout())?;
         if self.is_ready() {
             return Ok(());
         }
@@ -134,7 +134,7 @@ impl Child {
     async fn open_again(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
         let _opening = deadline::lock(self.bounds.start, &self.opening)
             .await
-            .map_err(|_| Fault::no_turn())?;
+            .map_err(|_| Fault::queue_timeout())?;
         if self.is_ready() {
             return Ok(());
         }
@@ -189,11 +189,12 @@ impl Child {
             }
             let subscriptions = session.state().arrangements.subscriptions();
             for message in subscriptions {
-                let Some((message, kept)) = self.inbox.subscribe_again(&session, message) else {
+                let Some((message, open_call)) = self.inbox.subscribe_again(&session, message)
+                else {
                     break;
                 };
                 let status = self.repeat(&session, message).await;
-                self.inbox.subscribed(&kept, status);
+                self.inbox.subscribed(&open_call, status);
             }
         }
     }
@@ -293,9 +294,9 @@ impl Child {
 
 /// An answer with another request's id.
 fn restore(answer: &Bytes, id: &str) -> Result<Bytes, Fault> {
-    let parsed = envelope::parse_upstream(answer).map_err(|_| Fault::lies())?;
+    let parsed = envelope::parse_upstream(answer).map_err(|_| Fault::bad_answer())?;
     let Ok(Message::Response { id: old, .. }) = envelope::read(&parsed) else {
-        return Err(Fault::lies());
+        return Err(Fault::bad_answer());
     };
     let splice = Splice {
         at: old.span(),

@@ -9,9 +9,10 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Child, Holder};
+use super::Child;
 use crate::message::answer::{self, Failure};
 use crate::text::brief::{NAME, brief};
+use crate::upstream::Holder;
 use provost_policy::json::Value;
 
 use crate::agent::session::Session;
@@ -98,7 +99,7 @@ impl Child {
                 }];
                 // The answer that ends a subscription names it once more.
                 if let Answer::Result(result) = answer
-                    && self.era == Era::Modern
+                    && self.key.era == Era::Modern
                     && let Some(subscription) = subscription(Some(result))
                 {
                     own.push(Splice {
@@ -135,7 +136,7 @@ impl Child {
                 let _ = waiting.sink.try_send(self.spliced(&line, token));
             }
             Message::Notification { method, params }
-                if self.era == Era::Modern && method == "notifications/cancelled" =>
+                if self.key.era == Era::Modern && method == "notifications/cancelled" =>
             {
                 self.unsubscribed(&line, params.and_then(|params| params.get("requestId")));
             }
@@ -151,7 +152,7 @@ impl Child {
                 }
                 self.inbox.take(self, sessions, line.clone());
             }
-            Message::Request { .. } if self.era == Era::Modern => {
+            Message::Request { .. } if self.key.era == Era::Modern => {
                 warn!(server.name = %self.spec.name,
                     "Server `{}` sent a request, which this era does not allow, and is ended", self.spec.name);
                 self.condemn();
@@ -188,7 +189,7 @@ impl Child {
     /// the owner of a task. Anything else is for the one session that it can be
     /// about: were there others, one would hear of another's calls.
     fn meant(&self, method: &str) -> Vec<Arc<Session>> {
-        match (&self.holder, self.era) {
+        match (&self.key.holder, self.key.era) {
             (Holder::Session { .. } | Holder::Agent(_), _) => self.sessions(),
             (Holder::Shared | Holder::Grant(_), Era::Legacy) if names_its_hearers(method) => {
                 self.sessions()

@@ -30,7 +30,7 @@ impl Users {
     }
 
     /// From now on the session uses the process until it leaves.
-    pub(super) fn stay(&mut self, session: &Arc<Session>) {
+    pub(super) fn keep(&mut self, session: &Arc<Session>) {
         self.user(session).stays = true;
     }
 
@@ -56,7 +56,7 @@ impl Users {
     }
 
     /// The session has no use for the process any more.
-    pub(super) fn leave(&mut self, session: &Session) {
+    pub(super) fn remove(&mut self, session: &Session) {
         self.by_id.remove(&session.id);
     }
 

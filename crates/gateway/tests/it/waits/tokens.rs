@@ -29,7 +29,7 @@ async fn is_told(scene: &Scene, message: &Value, held: &str, end: fn(&Scene)) {
 /// Nothing of it is left, and others are served.
 async fn leaves_nothing(scene: &Scene, dam: &Dam) {
     wait_until("its places are free", || {
-        scene.gate.gateway.standing().calls == 0
+        scene.gate.gateway.usage().calls == 0
     })
     .await;
     dam.open();

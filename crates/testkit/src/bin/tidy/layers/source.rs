@@ -289,7 +289,7 @@ fn used(
                 return at + 1;
             }
             _ => {
-                if !(word == "self" && !before.is_empty()) {
+                if word != "self" || before.is_empty() {
                     before.push(word.clone());
                 }
                 at += 1;

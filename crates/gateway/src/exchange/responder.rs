@@ -4,7 +4,7 @@ use bytes::Bytes;
 use provost_policy::Text;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::message::answer::Failure;
+use crate::message::answer::{self, Failure};
 use crate::text::sse::Event;
 
 /// What one message of an agent is answered with.
@@ -23,7 +23,7 @@ pub(crate) enum Reply {
 }
 
 /// The way back to the agent for one message. Used once.
-pub(crate) enum Outlet {
+pub(crate) enum Responder {
     /// An HTTP response.
     Http(oneshot::Sender<Reply>),
     /// The agent's standard input, shared with everything else.
@@ -36,16 +36,16 @@ impl Reply {
     /// A message with HTTP status 200.
     pub(crate) fn message(body: Bytes) -> Self {
         Self::Message {
-            http: 200,
+            http: answer::OK,
             body,
             session: None,
         }
     }
 }
 
-// === impl Outlet ===
+// === impl Responder ===
 
-impl Outlet {
+impl Responder {
     /// For an agent that is gone.
     pub(crate) fn nobody() -> Self {
         Self::Http(oneshot::channel().0)

@@ -6,12 +6,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// So many turns in a minute.
 #[derive(Debug, Default)]
-pub(crate) struct Turns<const MOST: u32> {
+pub(crate) struct RateLimit<const MOST: u32> {
     taken: u32,
     since: Option<Instant>,
 }
 
-impl<const MOST: u32> Turns<MOST> {
+impl<const MOST: u32> RateLimit<MOST> {
     /// Takes one, if there is one left.
     pub(crate) fn take(&mut self) -> bool {
         if self.since.is_none_or(|since| since.elapsed() >= MINUTE) {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use provost_policy::json::Value;
 
+use super::downstream::Downstream;
 use super::source::Source;
-use super::way::Way;
 use super::{Broken, Flight};
 use crate::agent::pending::Listening;
 use crate::agent::pending::Transform;
-use crate::exchange::inbound::{self, Answered, Sorted};
-use crate::exchange::outlet::Outlet;
+use crate::exchange::answered::Answered;
+use crate::exchange::inbound::{self, Disposition};
+use crate::exchange::responder::Responder;
 use crate::message::fault::Fault;
 use crate::state::worker::Worker;
 use crate::text::envelope::{self, Message, id_key};
@@ -33,13 +34,13 @@ enum Kin {
     /// The upstream ends the subscription.
     Over,
     /// It is another request's, or nobody's.
-    Stranger,
+    Other,
 }
 
 impl Flight {
     /// A subscription, from its acknowledgement to its end. It has no session
     /// over HTTP, but ends as one does: with its grant.
-    pub(super) async fn listen(self, worker: &Worker, source: Source, outlet: Outlet) {
+    pub(super) async fn listen(self, worker: &Worker, source: Source, responder: Responder) {
         let (session, key) = (Arc::clone(&self.route.session), self.key.clone());
         let sessions = &worker.shared.sessions;
         if !session.is_stdio()
@@ -47,7 +48,7 @@ impl Flight {
         {
             worker.end(&evicted);
         }
-        self.alone(worker, source, outlet).await;
+        self.carry_modern(worker, source, responder).await;
         session.state().listening.remove(&key);
         if !session.is_stdio() {
             sessions.remove(&session.id);
@@ -55,8 +56,13 @@ impl Flight {
     }
 
     /// Carries everything back until the answer.
-    pub(super) async fn alone(self, worker: &Worker, mut source: Source, outlet: Outlet) {
-        let mut way = Way::new(outlet);
+    pub(super) async fn carry_modern(
+        self,
+        worker: &Worker,
+        mut source: Source,
+        responder: Responder,
+    ) {
+        let mut downstream = Downstream::new(responder);
         let listens = self.transform == Transform::Listen;
         let channel = if listens {
             Channel::Subscription
@@ -73,69 +79,72 @@ impl Flight {
             let next = tokio::select! {
                 biased;
                 next = next => next.map_err(Broken::Fault),
-                () = way.gone() => Err(Broken::Gone),
+                () = downstream.gone() => Err(Broken::Gone),
                 () = self.cancelled.cancelled() => Err(Broken::Cancelled),
                 () = self.route.session.ended.cancelled() => Err(Broken::Ended),
                 () = worker.shared.stopping.cancelled(), if listens => Err(Broken::Over),
             };
             let text = match next {
                 Ok(Some(Event { message, .. })) => message,
-                Ok(None) if listens => return self.broken(worker, Broken::Over, way).await,
+                Ok(None) if listens => return self.broken(worker, Broken::Over, downstream).await,
                 Ok(None) => {
                     let broken = Broken::Fault(Fault::broken());
-                    return self.broken(worker, broken, way).await;
+                    return self.broken(worker, broken, downstream).await;
                 }
-                Err(broken) => return self.broken(worker, broken, way).await,
+                Err(broken) => return self.broken(worker, broken, downstream).await,
             };
             // Event ids and pauses are for taking a stream up again.
             let Some(text) = text else { continue };
             let kin = self.kin(worker, &text);
             match kin {
-                Kin::Stranger => continue,
-                Kin::Over => return self.broken(worker, Broken::Over, way).await,
+                Kin::Other => continue,
+                Kin::Over => return self.broken(worker, Broken::Over, downstream).await,
                 Kin::Own | Kin::Acknowledged { .. } => {}
             }
-            match inbound::sort(worker, &self.route, channel, text) {
-                Sorted::Answer { answered, .. } => {
+            match inbound::handle(worker, &self.route, channel, text) {
+                Disposition::Answer { answered, .. } => {
                     // What a server streams is streamed, a single answer too,
                     // unless it has a status of its own.
                     if source.is_events() && answered.is_ordinary() {
-                        way.open();
+                        downstream.open();
                     }
                     source.finish();
-                    return self.answered(worker, answered, way).await;
+                    return self.answered(worker, answered, downstream).await;
                 }
-                Sorted::Deliver(text) => {
-                    if let Err(broken) = self.pass(worker, &mut way, Event::of(text)).await {
-                        return self.broken(worker, broken, way).await;
+                Disposition::Deliver(text) => {
+                    if let Err(broken) = self.pass(worker, &mut downstream, Event::of(text)).await {
+                        return self.broken(worker, broken, downstream).await;
                     }
                     if kin == (Kin::Acknowledged { tools: true }) {
-                        self.listens(&way);
+                        self.listens(&downstream);
                     }
                 }
-                Sorted::Nothing => {}
-                Sorted::Violation => {
-                    let broken = Broken::Fault(Fault::lies());
-                    return self.broken(worker, broken, way).await;
+                Disposition::Nothing => {}
+                Disposition::Violation => {
+                    let broken = Broken::Fault(Fault::bad_answer());
+                    return self.broken(worker, broken, downstream).await;
                 }
             }
         }
     }
 
-    async fn answered(&self, worker: &Worker, answered: Answered, way: Way) {
-        match way {
-            Way::Unopened(outlet) => self.reply(worker, answered, outlet),
-            Way::Lines(lines) => self.reply(worker, answered, Outlet::Stdio(lines)),
+    async fn answered(&self, worker: &Worker, answered: Answered, downstream: Downstream) {
+        match downstream {
+            Downstream::Unopened(responder) => self.reply(worker, answered, responder),
+            Downstream::Lines(lines) => self.reply(worker, answered, Responder::Stdio(lines)),
             // It is settled: what is left is the agent's to read.
-            mut way => drop(self.pass(worker, &mut way, Event::of(answered.text)).await),
+            mut downstream => drop(
+                self.pass(worker, &mut downstream, Event::of(answered.text))
+                    .await,
+            ),
         }
     }
 
     /// From now on the agent hears here when its list of tools changes.
-    fn listens(&self, way: &Way) {
+    fn listens(&self, downstream: &Downstream) {
         let listening = Listening {
             id: self.id.clone(),
-            to: way.stream(),
+            to: downstream.stream(),
         };
         let mut state = self.route.session.state();
         state.listening.insert(self.key.clone(), listening);
@@ -148,18 +157,18 @@ impl Flight {
             return Kin::Own;
         };
         match envelope::read(&parsed) {
-            Ok(Message::Response { id, .. }) if id.key() != self.key => Kin::Stranger,
+            Ok(Message::Response { id, .. }) if id.key() != self.key => Kin::Other,
             Ok(Message::Notification { method, params }) if self.transform == Transform::Listen => {
                 if method == "notifications/cancelled" {
                     let ended = params.and_then(|params| params.get("requestId"));
                     return match ended.map(id_key) == Some(self.key.clone()) {
                         true => Kin::Over,
-                        false => Kin::Stranger,
+                        false => Kin::Other,
                     };
                 }
                 let id = params.and_then(|params| params.get("_meta")?.get(meta::SUBSCRIPTION));
                 if id.map(id_key).as_ref() != Some(&self.key) {
-                    return Kin::Stranger;
+                    return Kin::Other;
                 }
                 if method == "notifications/subscriptions/acknowledged" {
                     let honoured = params.and_then(|params| params.get("notifications"));
@@ -169,7 +178,7 @@ impl Flight {
                 }
                 match self.hears(worker, &method, params) {
                     true => Kin::Own,
-                    false => Kin::Stranger,
+                    false => Kin::Other,
                 }
             }
             _ => Kin::Own,
@@ -195,7 +204,7 @@ impl Flight {
         };
         if !hears && method == "notifications/tools/list_changed" {
             // What was known of its tools is old all the same.
-            self.route.site.eras.doubt_tools();
+            self.route.backend.eras.doubt_tools();
         }
         hears
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::agent::streams::OUTBOUND;
-use crate::exchange::outlet::{Outlet, Reply};
+use crate::exchange::responder::{Reply, Responder};
 use crate::message::answer::Failure;
 use crate::text::sse::Event;
 
@@ -14,9 +14,9 @@ use crate::text::sse::Event;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The way to the agent while an exchange goes on.
-pub(super) enum Way {
+pub(super) enum Downstream {
     /// Nothing was sent yet; one message can still be a plain reply.
-    Unopened(Outlet),
+    Unopened(Responder),
     /// A stream of events.
     Stream(mpsc::Sender<Event>),
     /// A stdio agent: messages go as they come.
@@ -27,11 +27,11 @@ pub(super) enum Way {
 
 // === impl Way ===
 
-impl Way {
-    pub(super) fn new(outlet: Outlet) -> Self {
-        match outlet.lines() {
+impl Downstream {
+    pub(super) fn new(responder: Responder) -> Self {
+        match responder.lines() {
             Some(lines) => Self::Lines(lines.clone()),
-            None => Self::Unopened(outlet),
+            None => Self::Unopened(responder),
         }
     }
 
@@ -39,8 +39,8 @@ impl Way {
     pub(super) fn open(&mut self) {
         if let Self::Unopened(_) = self {
             let (sender, events) = mpsc::channel(OUTBOUND);
-            if let Self::Unopened(outlet) = std::mem::replace(self, Self::Stream(sender)) {
-                outlet.send(Reply::Stream(events));
+            if let Self::Unopened(responder) = std::mem::replace(self, Self::Stream(sender)) {
+                responder.send(Reply::Stream(events));
             }
         }
     }
@@ -69,7 +69,7 @@ impl Way {
 
     pub(super) async fn gone(&mut self) {
         match self {
-            Self::Unopened(outlet) => outlet.gone().await,
+            Self::Unopened(responder) => responder.gone().await,
             Self::Stream(stream) => stream.closed().await,
             Self::Lines(lines) => lines.closed().await,
             Self::Nobody => std::future::pending().await,
@@ -78,7 +78,7 @@ impl Way {
 
     pub(super) async fn fail(self, failure: &Failure, id: &str) {
         match self {
-            Self::Unopened(outlet) => outlet.fail(failure, Some(id)),
+            Self::Unopened(responder) => responder.fail(failure, Some(id)),
             // An agent that does not read misses it.
             Self::Stream(stream) => {
                 let last = stream.send(Event::of(failure.body(Some(id))));
@@ -110,9 +110,9 @@ impl Way {
     /// Ends the exchange without an answer.
     pub(super) fn end(self) {
         match self {
-            Self::Unopened(outlet) => {
+            Self::Unopened(responder) => {
                 let (_, events) = mpsc::channel(1);
-                outlet.send(Reply::Stream(events));
+                responder.send(Reply::Stream(events));
             }
             Self::Stream(_) | Self::Lines(_) | Self::Nobody => {}
         }
