@@ -5,7 +5,7 @@ use std::sync::Arc;
 use provost_store::{Attachment, Grant, NewGrant, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::change_failure;
+use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time, WireSecret};
 
 /// A new grant.
@@ -232,9 +232,8 @@ pub(crate) fn revoke(
     let revoked = to.store.revoke_grant(&who.recorded(), &grant.id);
     let revoked = revoked.map_err(change_failure)?;
     let now = to.store.clock().now().wall;
-    let all = to.store.grants(Some(grant.server_name.as_str()));
-    let ended = all.map_err(change_failure)?.into_iter();
-    let ended = ended.filter(|found| revoked.contains(&found.grant.id));
+    let ended = to.store.grants_by_id(&revoked);
+    let ended = ended.map_err(|error| store_failure(&error))?.into_iter();
     Ok(ended
         .map(|found| view(&found.grant, found.revoked, now))
         .collect())

@@ -17,11 +17,14 @@ mod state;
 mod text;
 mod upstream;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use provost_store::{Processes, Server, Store, StoreError};
+use provost_store::{
+    CallId, GrantId, Processes, Server, ServerId, Store, StoreError, Touched, WentOn,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -36,7 +39,9 @@ pub use text::meta::DECISION_KEY;
 use crate::agent::session::Session;
 use crate::host::threads::Threads;
 use crate::message::continuation::{LIFETIME, Seals};
-use crate::state::directory::Directory;
+use crate::message::principal::Principal;
+use crate::state::directory::{Directory, Means};
+use crate::state::present::Present;
 use crate::state::worker::{GatewayState, Worker};
 use crate::text::era::Era;
 use crate::upstream::Children;
@@ -45,6 +50,8 @@ use crate::upstream::{ChildBounds, ChildSpec};
 
 /// Sessions that nobody uses are not looked for more often.
 const LEAST_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+/// A start waits for what continues in a journal of so many bytes.
+const FEW_ENTRIES: u64 = 1 << 20;
 /// How often a store that cannot be read is looked at again.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long upstreams may take to hear that their sessions are over.
@@ -88,11 +95,18 @@ pub struct ReloadError(#[source] StoreError);
 ///
 /// A seal lives from the answer of one request to the next one. Both have to be
 /// seen, and the first is older than the seal, by as long as its call took: an
-/// hour is more than any call that asks takes.
+/// hour is more than any call that asks takes. Where looking for them takes a
+/// while, that is done beside calls: see [`Gateway::learn_seals`].
 fn seals(store: &Store) -> Result<Seals, StoreError> {
-    let since = store.clock().now().wall.saturating_sub(2 * LIFETIME);
-    let before = store.continued_since(since)?;
-    Ok(Seals::new(&store.continuation_keys(), before))
+    let seals = Seals::new(&store.continuation_keys());
+    if store.journal_bytes()? <= FEW_ENTRIES {
+        seals.learn(continued(store)?);
+    }
+    Ok(seals)
+}
+
+fn continued(store: &Store) -> Result<HashMap<CallId, WentOn>, StoreError> {
+    store.continued_since(store.clock().now().wall.saturating_sub(2 * LIFETIME))
 }
 
 // === impl Gateway ===
@@ -141,8 +155,30 @@ impl Gateway {
         }));
         gateway.follow_store();
         gateway.load().map_err(StartError::Directory)?;
+        gateway.learn_seals();
         gateway.sweep_idle_sessions();
         Ok(gateway)
+    }
+
+    /// Looks for the calls that were continued before this process, unless that is
+    /// done. Until then nothing is continued.
+    fn learn_seals(&self) {
+        if self.0.shared.seals.are_known() {
+            return;
+        }
+        self.try_until(|gateway| {
+            let shared = &gateway.0.shared;
+            match continued(&shared.store) {
+                Ok(before) => {
+                    shared.seals.learn(before);
+                    true
+                }
+                Err(error) => {
+                    error!(%error, "Calls that were continued before cannot be read; until they can, none is continued");
+                    false
+                }
+            }
+        });
     }
 
     /// Makes sure that what the store holds now is in force. It is already, as
@@ -174,29 +210,28 @@ impl Gateway {
     /// Loads the directory unless it is that of the store's generation.
     fn catch_up(&self) -> Result<(), StoreError> {
         let shared = &self.0.shared;
-        let in_force = shared
-            .directory
-            .read(|directory| directory.source.generation);
-        if in_force >= shared.store.generation() && !self.0.closed.load(Ordering::Acquire) {
+        let in_force = shared.directory.read(Directory::generation);
+        if in_force >= Some(shared.store.generation()) {
             return Ok(());
         }
         self.load()
     }
 
-    /// Looks again until the store can be read.
-    fn try_again_later(&self) {
+    /// Tries something again and again until it is done, at once for the first
+    /// time; not on a thread that others wait for.
+    fn try_until(&self, done: impl Fn(&Self) -> bool + Clone + Send + 'static) {
         let gateway = Arc::downgrade(&self.0);
         self.0.threads.background().spawn(async move {
             loop {
-                tokio::time::sleep(LOOK_AGAIN).await;
                 let Some(inner) = gateway.upgrade() else {
                     return;
                 };
-                let gateway = Self(inner);
-                let caught_up = tokio::task::spawn_blocking(move || gateway.catch_up().is_ok());
-                if caught_up.await.unwrap_or(true) {
+                let done = done.clone();
+                let tried = tokio::task::spawn_blocking(move || done(&Self(inner)));
+                if tried.await.unwrap_or(true) {
                     return;
                 }
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
         });
     }
@@ -210,35 +245,51 @@ impl Gateway {
             .unwrap_or_else(PoisonError::into_inner);
         // Whoever made a change may have no runtime of their own.
         let _background = shared.background.enter();
-        let (source, result) = match shared.store.directory() {
-            Ok(source) => (Some(source), Ok(())),
-            Err(error) => (None, Err(error)),
-        };
-        let was_closed = self.0.closed.swap(result.is_err(), Ordering::AcqRel);
-        if let (Err(error), false) = (&result, was_closed) {
-            error!(%error, "Servers, grants and policies cannot be read; nobody is let through until they can");
-            self.try_again_later();
-        }
         let own_roots = shared.settings.upstream_ca.as_deref();
-        let connector = || self.0.tls.get(own_roots);
-        let (settings, metrics) = (&shared.settings, &shared.metrics);
+        let means = Means {
+            settings: &shared.settings,
+            metrics: &shared.metrics,
+            budget: &shared.budget,
+            tls: &|| self.0.tls.get(own_roots),
+        };
+        let in_force = shared.directory.read(Directory::generation);
+        let read = shared.store.directory_since(in_force);
+        let was_closed = self.0.closed.swap(read.is_err(), Ordering::AcqRel);
+        if let (Err(error), false) = (&read, was_closed) {
+            error!(%error, "Servers, grants and policies cannot be read; nobody is let through until they can");
+            self.try_until(|gateway| gateway.catch_up().is_ok());
+        }
+        let (source, touched, result) = match read {
+            Ok((source, touched)) => (Some(source), touched, Ok(())),
+            Err(error) => (None, Touched::All, Err(error)),
+        };
         shared.directory.replace(
             |before| match source {
-                Some(source) => Directory::compile(
-                    source,
-                    before,
-                    settings,
-                    metrics,
-                    &shared.budget,
-                    &connector,
-                ),
+                Some(source) => Directory::compile(source, &touched, before, &means),
                 // What is not known opens nothing: with what was in force
                 // before, a grant that was just revoked would go on.
                 None => before.closed(),
             },
-            |before, after| exchange::inbox::after_reload(shared, before, after),
+            |before, after| exchange::inbox::after_reload(shared, before, after, &touched),
         );
         result
+    }
+
+    /// Whose token this is, and for which server, if it opens that one: by its name
+    /// or its id. Cheap: nothing is read for it.
+    #[must_use]
+    pub fn authenticate(&self, server: &str, token: &str) -> Option<(GrantId, ServerId)> {
+        let token = provost_store::hash_token(token);
+        let opened = |present: &Present<'_>| {
+            let Principal {
+                grant,
+                server: opens,
+                ..
+            } = &*present.principal;
+            let is_it = present.backend.server.name == *server || opens.as_str() == server;
+            is_it.then(|| (grant.clone(), opens.clone()))
+        };
+        self.0.shared.presented(&token, opened).ok()?
     }
 
     /// Opens the listener for agents. Once; a second call says where it is.
@@ -416,6 +467,11 @@ impl Gateway {
                     _ = every.tick() => {}
                     () = stop.cancelled() => return,
                 }
+                let wall = worker.shared.clock.now().wall;
+                worker
+                    .shared
+                    .directory
+                    .read(|directory| directory.end_expired(wall));
                 let long_unused = |session: &Session| session.last_used().elapsed() >= idle;
                 for session in worker.shared.sessions.take_if(long_unused) {
                     worker.end(&session);

@@ -52,6 +52,19 @@ pub enum Act {
     DaemonEnd,
 }
 
+/// Who makes a change; it is recorded with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor(pub String);
+
+// === impl Actor ===
+
+impl Actor {
+    /// Names who makes a change.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+}
+
 // === impl Act ===
 
 impl Act {

@@ -1,6 +1,7 @@
 //! Backup of a running store into one file, and restore from it.
 
 mod archive;
+mod error;
 mod unpack;
 
 use std::fs::{File, OpenOptions};
@@ -8,7 +9,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use archive::{FORMAT, Manifest};
+use archive::{DATABASE, FORMAT, KEY, Manifest};
+pub use error::{BackupError, RestoreError};
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 use unpack::{Checked, restore_key};
@@ -17,14 +19,7 @@ use crate::checkpoint;
 use crate::database::{SCHEMA, trust_no_schema};
 use crate::journal::{End, segment_path, segments};
 use crate::timeline::Restored;
-use crate::{Act, Actor, Head, Locations, OpenError, Store, StoreError};
-
-/// Names of members; the segments are `journal/<number>.log`.
-const DATABASE: &str = "provost.db";
-const KEY: &str = "key";
-
-/// No key file is longer.
-const KEY_BYTES: u64 = 1 << 20;
+use crate::{Act, Actor, Head, Locations, Store, StoreError};
 
 /// Pages that are copied at a time.
 const PAGES: i32 = 4_096;
@@ -67,86 +62,6 @@ pub struct RestoreReport {
     pub key_restored: bool,
     /// Why nothing vouches for the archive, if it was taken as it is.
     pub unverified: Option<String>,
-}
-
-/// Why there is no backup.
-#[derive(Debug, thiserror::Error)]
-pub enum BackupError {
-    /// The file could not be written or read back.
-    #[error("`{}` could not be {action}: {source}", path.display())]
-    Io {
-        /// The archive.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What was written is not what was read back.
-    #[error("the archive `{}` is not what was written: {reason}", path.display())]
-    Unsound {
-        /// The archive.
-        path: PathBuf,
-        /// What differs.
-        reason: String,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why nothing was restored.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// There is something in the data directory.
-    #[error("data directory `{}` is not empty", path.display())]
-    NotEmpty {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The file is not a whole backup.
-    #[error("`{}` is not a sound backup: {reason}", path.display())]
-    Unsound {
-        /// The archive.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Nothing vouches for the archive.
-    #[error("nothing vouches for `{}`: {reason}", path.display())]
-    Unverified {
-        /// The archive.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// Neither the archive nor the configuration directory has the key.
-    #[error("the backup carries no key, and `{}` is missing", path.display())]
-    KeyMissing {
-        /// Where the key file should be.
-        path: PathBuf,
-    },
-    /// The configuration directory has another key for the same data.
-    #[error("`{}` holds another key than the backup", path.display())]
-    OtherKey {
-        /// The key file.
-        path: PathBuf,
-    },
-    /// The key file cannot be used.
-    #[error(transparent)]
-    Key(#[from] Box<OpenError>),
-    /// A file could not be used.
-    #[error("`{}` could not be {action}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// Restores a backup into an empty data directory. Its journal says so from the
@@ -210,26 +125,6 @@ pub(crate) fn remove_copy(data: &Path) {
         name.push(beside);
         // Most often there is none.
         std::fs::remove_file(name).ok();
-    }
-}
-
-// === impl RestoreError ===
-
-impl RestoreError {
-    /// What the user may do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NotEmpty { .. } => Some("restore into a new directory, or move the old one away"),
-            Self::Unsound { .. } => Some("use another backup"),
-            Self::KeyMissing { .. } => {
-                Some("put the key file there first, or use a backup made `--with-key`")
-            }
-            Self::Unverified { .. } => Some(
-                "`--unverified` takes it as it is: whoever could write the file may have put grants, policies and records of their own into it",
-            ),
-            Self::OtherKey { .. } => Some("restore with another configuration directory"),
-            Self::Key(_) | Self::Io { .. } => None,
-        }
     }
 }
 

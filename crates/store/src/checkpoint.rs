@@ -13,13 +13,12 @@ use provost_policy::ledger::CounterState;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::control::{Expected, Hex};
-use crate::fold::Folded;
+use crate::control::Expected;
 use crate::journal::{
-    ChainKey, CheckpointLine, End, FORMAT, Header, Walk, blocks_from_the_end, first_entry,
-    is_checkpoint, parse_mac, part, segment_path, segments, split_line,
+    ChainKey, CheckpointLine, End, FORMAT, Header, Hex, Named, Walk, blocks_from_the_end,
+    first_entry, is_checkpoint, parse_mac, part, segment_path, segments, split_line,
 };
-use crate::keys::write_private;
+use crate::private::write_private;
 use crate::{Damage, DamageKind};
 
 /// What stands in the entry of a checkpoint, and hardly anywhere else.
@@ -51,6 +50,14 @@ pub(crate) struct Checkpoint {
     pub(crate) tail: Option<Tail>,
 }
 
+/// How far the journal is folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Folded {
+    pub(crate) end: End,
+    /// The latest moment of a folded entry.
+    pub(crate) steady: u64,
+}
+
 /// What the entries of the last segment ask of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tail {
@@ -58,13 +65,6 @@ pub(crate) struct Tail {
     pub(crate) after: u64,
     /// How many records and acts the entries since are.
     pub(crate) rows: u64,
-}
-
-/// A checkpoint as an entry names it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Named {
-    pub(crate) file: String,
-    pub(crate) sha256: Hex,
 }
 
 /// Whether the journal says what the control plane has to be.
@@ -89,6 +89,23 @@ pub(crate) struct Found {
     pub(crate) first: Option<Header>,
     /// The number of the first segment there is.
     oldest: Option<u32>,
+}
+
+// === impl Folded ===
+
+impl Folded {
+    /// Before the first entry.
+    pub(crate) const fn nothing() -> Self {
+        Self {
+            end: End {
+                segment: 0,
+                offset: 0,
+                number: 0,
+                mac: [0; 32],
+            },
+            steady: 0,
+        }
+    }
 }
 
 // === impl Tail ===
@@ -361,17 +378,5 @@ impl Found {
             // Its header is damaged.
             None => self.oldest.is_none_or(|oldest| oldest == 1 || number > 0),
         }
-    }
-}
-
-// === impl CheckpointLine ===
-
-impl CheckpointLine {
-    /// The file it names; format 1 had none.
-    pub(crate) fn named(&self) -> Option<Named> {
-        Some(Named {
-            file: self.file.clone()?,
-            sha256: self.sha256?,
-        })
     }
 }

@@ -8,39 +8,17 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::StoreError;
-use crate::journal::{Mac, hex, parse_mac};
+use crate::journal::{Hex, RowKey, Rows};
 
 mod distrust;
+mod table;
 
-pub(crate) use distrust::{DENIES_ALL, Distrust, key_parts};
-
-/// Every table whose rows decide something. All of their columns are in a
-/// row's digest, so a new column needs nothing here; a new table does, and a
-/// test asks for it.
-pub(crate) const TABLES: [&str; 7] = [
-    "names",
-    "servers",
-    "secrets",
-    "policies",
-    "policy_versions",
-    "grants",
-    "grant_servers",
-];
-
-/// 32 bytes that are written as hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Hex(pub(crate) Mac);
-
-/// Which row: its table, then its primary key as SQLite writes it in JSON,
-/// such as `grants["g-1"]`.
-pub(crate) type RowKey = String;
-
-/// Rows and their digests; `None` is a row that is not there.
-pub(crate) type Rows = BTreeMap<RowKey, Option<Hex>>;
+pub(crate) use distrust::{DENIES_ALL, Distrust};
+pub(crate) use table::Table;
 
 /// What the journal says about the control plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,17 +169,12 @@ impl Expected {
     /// Forgets the rows that are there only as long as this one is: one that
     /// somebody took away before cannot be taken away with it any more.
     fn forget_below(&mut self, key: &str) {
-        let Some((table, id)) = key.trim_end_matches(']').split_once('[') else {
+        let Some((table, _)) = Table::of(key) else {
             return;
         };
-        let tables: &[&str] = match table {
-            "policies" => &["policy_versions"],
-            "servers" => &["secrets"],
-            "grants" => &["grant_servers", "secrets"],
-            _ => &[],
-        };
-        for table in tables {
-            let prefix = format!("{table}[{id},");
+        let id = key.trim_start_matches(table.name()).trim_end_matches(']');
+        for table in table.below() {
+            let prefix = format!("{}{id},", table.name());
             let below = self.rows.range(prefix.clone()..);
             let below: Vec<_> = below
                 .map(|(row, _)| row.clone())
@@ -218,7 +191,7 @@ impl Expected {
 pub(crate) fn watch(connection: &Connection) -> rusqlite::Result<()> {
     let mut sql =
         "BEGIN; CREATE TEMP TABLE touched (tbl TEXT NOT NULL, key TEXT NOT NULL);".to_owned();
-    for table in TABLES {
+    for table in Table::ALL.map(Table::name) {
         for (event, sides) in [
             ("INSERT", &["NEW"][..]),
             ("UPDATE", &["OLD", "NEW"]),
@@ -257,7 +230,7 @@ pub(crate) fn touched(connection: &Connection) -> Result<Rows, StoreError> {
 /// Shows every row there is: its key and its digest.
 fn each_row(connection: &Connection, mut show: impl FnMut(&str, Hex)) -> Result<(), StoreError> {
     let mut place = String::new();
-    for table in TABLES {
+    for table in Table::ALL.map(Table::name) {
         let key = key_of(connection, table, "")?;
         let mut statement = connection.prepare(&format!("SELECT {key}, * FROM {table}"))?;
         let names = column_names(&statement);
@@ -336,24 +309,6 @@ fn key_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Str
     let mut statement = connection
         .prepare_cached("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?;
     statement.query_map([table], |row| row.get(0))?.collect()
-}
-
-// === impl Hex ===
-
-impl Serialize for Hex {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let bytes = parse_mac(text.as_bytes());
-        bytes
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom("not 64 hexadecimal digits"))
-    }
 }
 
 #[cfg(test)]

@@ -7,28 +7,17 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
-};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 mod schema;
 
+use schema::MIGRATIONS;
+pub(crate) use schema::SCHEMA;
+
 use crate::control;
 use crate::guard::lock;
+use crate::locations::database_path;
 use crate::{OpenError, StoreError};
-
-/// The schema, one step after the other; the position is the version.
-/// A step that was released is never changed.
-const MIGRATIONS: &[&str] = &[
-    include_str!("database/001-begin.sql"),
-    include_str!("database/002-names-and-grants.sql"),
-    include_str!("database/003-timelines.sql"),
-    include_str!("database/004-counters-leave.sql"),
-    include_str!("database/005-what-changed.sql"),
-];
-
-/// The newest schema this program knows.
-pub(crate) const SCHEMA: u32 = MIGRATIONS.len() as u32;
 
 /// One connection that writes, one that reads: a long query does not hold up
 /// a change.
@@ -48,11 +37,6 @@ pub(crate) enum Commit {
     Durable,
     /// A power cut may take it back: what is folded from the journal again.
     Repeatable,
-}
-
-/// Where the database of a data directory is.
-pub(crate) fn database_path(data: &Path) -> PathBuf {
-    data.join("provost.db")
 }
 
 // === impl Database ===
@@ -185,29 +169,6 @@ pub(crate) fn uint(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-/// What is wrong with the content of the database, if that is why SQLite
-/// refused; `None` where the cause is outside of it, such as a full disk.
-pub(crate) fn damage_in(error: &rusqlite::Error) -> Option<String> {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, message) => match failure.code {
-            ErrorCode::DatabaseCorrupt
-            | ErrorCode::NotADatabase
-            | ErrorCode::TypeMismatch
-            // Such as a table that is not there.
-            | ErrorCode::Unknown => Some(message.clone().unwrap_or_else(|| failure.to_string())),
-            _ => None,
-        },
-        // Without the SQL, which helps nobody who did not write it.
-        rusqlite::Error::SqlInputError { msg, .. } => Some(msg.clone()),
-        rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::Utf8Error(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::QueryReturnedNoRows => Some(error.to_string()),
-        _ => None,
-    }
-}
-
 /// Lets nothing run that stands in the database itself: whoever can write the
 /// file could put a trigger there that takes back what is changed, or a view
 /// in the place of a table. Our own triggers are temporary, which this lets be.
@@ -294,4 +255,9 @@ fn check_references(transaction: &Transaction<'_>) -> Result<(), StoreError> {
             )))
         }
     }
+}
+
+/// A value as it is kept in a column.
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unexpected(error.to_string()))
 }

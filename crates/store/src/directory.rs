@@ -1,6 +1,5 @@
 //! What the gateway needs to know of the control plane, at one moment.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 mod kept;
+mod read;
 
 use crate::control::DENIES_ALL;
 use crate::{GrantId, Secret, ServerId};
@@ -220,38 +220,39 @@ impl Directory {
     /// The grant this token opens, if it is live at `wall`
     /// (unix time in microseconds), its parents included.
     pub fn authenticate(&self, token: &str, wall: u64) -> Option<&Arc<Grant>> {
-        self.opened_by(&hash_token(token), wall)
-    }
-
-    /// The same for the hash of a token.
-    pub fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Arc<Grant>> {
-        let grant = self.grants.get(self.tokens.get(token)?)?;
+        let grant = self.grants.get(self.holder(&hash_token(token))?)?;
         self.live(&grant.id, wall).then_some(grant)
     }
 
-    /// The grants whose token is another one than in an earlier snapshot.
-    pub fn rotated_since(&self, before: &Self) -> HashSet<GrantId> {
-        let rotated = self.grants().filter(|grant| {
-            before
-                .grant(&grant.id)
-                .is_some_and(|then| then.token != grant.token)
-        });
-        rotated.map(|grant| grant.id.clone()).collect()
+    /// Whose token has this hash, whether it is live or not.
+    pub fn holder(&self, token: &TokenHash) -> Option<&GrantId> {
+        self.tokens.get(token)
+    }
+
+    /// Whether a grant has another token than in an earlier snapshot.
+    pub fn is_rotated_since(&self, before: &Self, id: &Text) -> bool {
+        let token = |directory: &Self| Some(directory.grants.get(id)?.token);
+        token(before).is_some_and(|then| token(self).is_some_and(|now| now != then))
+    }
+
+    /// When the grant ends, or one it was minted below: the first of them. At once,
+    /// when one of those is not there any more.
+    pub fn end(&self, id: &GrantId) -> Option<u64> {
+        let mut end = None;
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let Some(grant) = self.grants.get(id) else {
+                return Some(0);
+            };
+            end = end.into_iter().chain(grant.expires).min();
+            next = grant.parent.as_ref();
+        }
+        end
     }
 
     /// Whether the grant and everything it was minted below are live.
     pub fn live(&self, id: &GrantId, wall: u64) -> bool {
-        let mut next = Some(id);
-        while let Some(id) = next {
-            let Some(grant) = self.grants.get(id) else {
-                return false;
-            };
-            if !grant.live(wall) {
-                return false;
-            }
-            next = grant.parent.as_ref();
-        }
-        true
+        self.end(id).is_none_or(|end| wall < end)
     }
 
     /// The grant itself, then its ancestors upwards.

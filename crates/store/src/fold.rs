@@ -8,6 +8,7 @@
 mod batch;
 mod compare;
 mod read;
+mod state;
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -16,15 +17,16 @@ use provost_policy::ledger::Ledger;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::StoreError;
-use crate::checkpoint::{self, Checkpoint, Tail};
+use crate::checkpoint::{self, Checkpoint, Folded};
 use crate::clock::Clock;
 use crate::control::Expected;
 use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
 use crate::follow::Progress;
 use crate::guard::lock;
 use crate::journal::{
-    End, Header, InlineCheckpoint, Journal, Mac, QuickReader, Unusable, first_entry,
+    End, Header, Hex, InlineCheckpoint, Journal, Mac, QuickReader, Unusable, first_entry,
 };
+use state::{FoldedTimeline, State};
 
 /// A checkpoint is due when so much came after the last one.
 const DUE: u64 = 16 << 20;
@@ -46,34 +48,6 @@ pub(crate) struct Folder {
     maintenance: Arc<Mutex<()>>,
 }
 
-/// How far it is, and what the entries up to there amount to.
-#[derive(Debug)]
-pub(crate) struct State {
-    ledger: Ledger,
-    control: Expected,
-    /// Up to where it was read for rows.
-    at: Folded,
-    /// Up to where that is saved: it goes on from here when saving failed.
-    saved: Folded,
-    /// Up to where entries are in `ledger`, `control` and `tail`: after a start
-    /// further than the rows are.
-    counted: Folded,
-    /// What the last segment asks of the database, as far as it is counted.
-    tail: Option<Tail>,
-    /// Entries up to this one are rows.
-    rowed: u64,
-    /// The journal goes on from the first number to the second, because its end
-    /// did not reach the disk.
-    cut: Option<(u64, u64)>,
-    /// Bytes that were counted since the last checkpoint, and its size.
-    since: u64,
-    size: u64,
-    reader: QuickReader,
-    timeline: FoldedTimeline,
-    /// Damaged lines that were found when the journal was opened.
-    unusable: Unusable,
-}
-
 /// What folding begins with.
 #[derive(Debug)]
 pub(crate) struct Base {
@@ -84,21 +58,6 @@ pub(crate) struct Base {
     pub(crate) steady: u64,
     pub(crate) cut: Option<(u64, u64)>,
     pub(crate) unusable: Unusable,
-}
-
-/// Whose entries the rows of a segment are.
-#[derive(Debug, Clone, Copy)]
-struct FoldedTimeline {
-    segment: u32,
-    row: i64,
-}
-
-/// How far the journal is folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Folded {
-    pub(crate) end: End,
-    /// The latest moment of a folded entry.
-    pub(crate) steady: u64,
 }
 
 /// The thread. It ends when the journal is closed.
@@ -215,7 +174,7 @@ impl Folder {
             self.fold_locked(&mut state)?;
             let checkpoint = Checkpoint {
                 up_to: state.counted.end.number,
-                mac: crate::control::Hex(state.counted.end.mac),
+                mac: Hex(state.counted.end.mac),
                 segment: state.counted.end.segment,
                 offset: state.counted.end.offset,
                 steady: state.counted.steady,
@@ -382,23 +341,6 @@ impl Folder {
     }
 }
 
-// === impl Folded ===
-
-impl Folded {
-    /// Before the first entry.
-    pub(crate) const fn nothing() -> Self {
-        Self {
-            end: End {
-                segment: 0,
-                offset: 0,
-                number: 0,
-                mac: [0; 32],
-            },
-            steady: 0,
-        }
-    }
-}
-
 /// The row of a timeline; made when it is new.
 fn timeline_row(connection: &Connection, node: &str, epoch: u32) -> rusqlite::Result<i64> {
     connection.execute(
@@ -442,7 +384,7 @@ pub(crate) fn counters_of_format_1(
     }
     Ok(Checkpoint {
         up_to: at.end.number.max(counted.unwrap_or(0)),
-        mac: crate::control::Hex(at.end.mac),
+        mac: Hex(at.end.mac),
         segment: at.end.segment,
         offset: at.end.offset,
         steady: at.steady,
@@ -504,10 +446,6 @@ fn save_position(transaction: &Transaction<'_>, at: &Folded) -> rusqlite::Result
             int(*steady),
         ))?;
     Ok(())
-}
-
-pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Unexpected(error.to_string()))
 }
 
 // === impl FoldThread ===

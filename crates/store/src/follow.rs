@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use crate::Store;
 use crate::guard::lock;
 use crate::journal::Journal;
 
@@ -35,23 +34,6 @@ pub struct Following {
     number: u64,
 }
 
-// === impl Store ===
-
-impl Store {
-    /// Follows the records from here on.
-    pub fn follow(&self) -> Following {
-        let progress = Arc::clone(self.0.folder.progress());
-        let journal = self.0.journal.clone();
-        journal.be_followed();
-        let number = lock(&progress.0).number;
-        Following {
-            progress,
-            journal,
-            number,
-        }
-    }
-}
-
 // === impl Progress ===
 
 impl Progress {
@@ -77,6 +59,16 @@ impl Progress {
 // === impl Following ===
 
 impl Following {
+    pub(crate) fn begin(progress: Arc<Progress>, journal: Journal) -> Self {
+        journal.be_followed();
+        let number = lock(&progress.0).number;
+        Self {
+            progress,
+            journal,
+            number,
+        }
+    }
+
     /// The entry up to which it was told: what comes after it is new.
     pub fn number(&self) -> u64 {
         self.number

@@ -13,10 +13,10 @@ use crate::change::Change;
 use crate::database::int;
 use crate::directory::hash_token;
 use crate::ids::{random, random_name};
+use crate::names::require_server_id;
 use crate::policies::require_policy;
 use crate::seal::Place;
 use crate::sealed::{self, TOKEN};
-use crate::servers::require_server_id;
 use crate::{Act, Actor, ChangeError, Grant, GrantId, Secret, ServerId, Store, StoreError};
 pub(crate) use rows::{GrantRow, Which, below, live_on, load, load_with, users_of};
 
@@ -200,13 +200,19 @@ impl Store {
             .map(|name| require_server_id(&connection, name))
             .transpose()?;
         let rows = load(&connection, server.as_ref().map_or(Which::All, Which::On))?;
-        Ok(rows
-            .into_iter()
-            .map(|row| GrantView {
-                grant: Arc::new(row.grant),
-                revoked: row.revoked,
-            })
-            .collect())
+        Ok(rows.into_iter().map(GrantView::from).collect())
+    }
+
+    /// These grants, revoked ones too, in the order they are asked for. What it
+    /// costs depends on how many these are, not on how many there are.
+    pub fn grants_by_id(&self, ids: &[GrantId]) -> Result<Vec<GrantView>, StoreError> {
+        let connection = self.0.database.reading();
+        let mut found = Vec::new();
+        for id in ids {
+            let rows = load(&connection, Which::One(id))?;
+            found.extend(rows.into_iter().map(GrantView::from));
+        }
+        Ok(found)
     }
 
     /// The live grant with this id, or with this label on this server. A
@@ -229,6 +235,15 @@ impl Store {
             _ => Err(ChangeError::GrantUnclear {
                 label: id_or_label.to_owned(),
             }),
+        }
+    }
+}
+
+impl From<GrantRow> for GrantView {
+    fn from(GrantRow { grant, revoked }: GrantRow) -> Self {
+        Self {
+            grant: Arc::new(grant),
+            revoked,
         }
     }
 }

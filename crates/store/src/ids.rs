@@ -1,5 +1,6 @@
 //! Names that the store gives: of calls, grants and servers.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,6 +51,12 @@ impl CallId {
     /// The number.
     pub const fn number(self) -> u128 {
         self.0
+    }
+}
+
+impl Borrow<Text> for GrantId {
+    fn borrow(&self) -> &Text {
+        &self.0
     }
 }
 

@@ -10,6 +10,9 @@ mod decode;
 mod disk;
 mod encode;
 mod entry;
+mod error;
+mod kind;
+mod own;
 mod quick;
 mod recover;
 mod segment;
@@ -24,15 +27,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use provost_policy::Moment;
-
-pub(crate) use chain::{ChainKey, Mac, hex, parse_mac};
+pub(crate) use chain::{ChainKey, Hex, Mac, parse_mac};
 pub(crate) use decode::{
-    Charged, CheckpointLine, FORMAT, Header, InlineCheckpoint, Kind, Line, Link, ShadowLine, Str,
+    Charged, CheckpointLine, Header, InlineCheckpoint, Line, Link, Named, ShadowLine, Str,
     is_checkpoint,
 };
 use disk::Disk;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
+pub(crate) use entry::{RowKey, Rows};
+pub use error::JournalError;
+pub(crate) use kind::{FORMAT, Kind};
 pub(crate) use quick::QuickReader;
 pub(crate) use recover::{Recovered, recover};
 pub(crate) use segment::{
@@ -44,9 +48,7 @@ pub(crate) use walk::{Seen, Walk, split as split_line};
 pub(crate) use writer::End;
 use writer::{Queue, Writer};
 
-use crate::checkpoint::Named;
 use crate::clock::Clock;
-use crate::control::Rows;
 use crate::guard::lock;
 use crate::timeline::Timeline;
 
@@ -73,17 +75,6 @@ pub struct Journal(Arc<Shared>);
 pub struct Position {
     /// The entry's number; the first is 1, and there are no gaps.
     pub number: u64,
-}
-
-/// Why an entry was not written.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum JournalError {
-    /// Writing failed; the next append tries again.
-    #[error("the journal cannot be written: {0}")]
-    Unavailable(Arc<io::Error>),
-    /// The store was closed.
-    #[error("the journal is closed")]
-    Closed,
 }
 
 #[derive(Debug)]
@@ -196,108 +187,6 @@ impl Journal {
             to_sync: Condvar::new(),
             to_fold: Condvar::new(),
         })))
-    }
-
-    /// The store's own entry: says that this process serves from here on, and
-    /// which change was the last one. So it shows later whether entries that are
-    /// missing before it may have been changes.
-    pub(crate) fn append_start(
-        &self,
-        clock: &Clock,
-        revision: u64,
-    ) -> Result<Position, JournalError> {
-        self.append_with(|out| {
-            encode::begin(out, Kind::Start, clock.now());
-            encode::text_field(out, "boot", clock.boot());
-            encode::number_field(out, "pid", u64::from(std::process::id()));
-            encode::text_field(out, "program", env!("CARGO_PKG_VERSION"));
-            encode::number_field(out, "revision", revision);
-            out.push(b'}');
-        })
-    }
-
-    /// The store's own entry: an orderly end.
-    pub(crate) fn append_stop(
-        &self,
-        clock: &Clock,
-        revision: u64,
-    ) -> Result<Position, JournalError> {
-        self.append_with(|out| {
-            encode::begin(out, Kind::Stop, clock.now());
-            encode::number_field(out, "revision", revision);
-            out.push(b'}');
-        })
-    }
-
-    /// A change of the control plane that is about to be committed as
-    /// `revision`.
-    pub(crate) fn append_change(
-        &self,
-        act: &AdminAct<'_>,
-        revision: u64,
-        rows: &Rows,
-    ) -> Result<Position, JournalError> {
-        self.pay()?;
-        self.append_with(|out| {
-            encode::write_act(out, Kind::Change, act);
-            encode::number_field(out, "revision", revision);
-            write_rows(out, rows);
-            out.push(b'}');
-        })
-    }
-
-    /// Says that the change recorded for `revision` was made.
-    pub(crate) fn append_made(&self, at: Moment, revision: u64) -> Result<Position, JournalError> {
-        self.append_with(|out| {
-            encode::begin(out, Kind::Made, at);
-            encode::number_field(out, "revision", revision);
-            out.push(b'}');
-        })
-    }
-
-    /// Says that the change recorded for `revision` was not made.
-    pub(crate) fn append_undone(
-        &self,
-        act: &AdminAct<'_>,
-        revision: u64,
-    ) -> Result<Position, JournalError> {
-        let written = self.append_with(|out| write_undone(out, act, revision));
-        if written.is_err() {
-            let mut body = Vec::new();
-            write_undone(&mut body, act, revision);
-            *lock(&self.0.owed) = Some(body);
-        }
-        written
-    }
-
-    /// Writes what is owed. Until then no change is made.
-    pub(crate) fn pay(&self) -> Result<(), JournalError> {
-        let mut owed = lock(&self.0.owed);
-        if let Some(body) = owed.as_deref() {
-            self.append_body(body)?;
-            *owed = None;
-        }
-        Ok(())
-    }
-
-    /// Names a checkpoint whose file is on the disk; `pruned` is what retention
-    /// is about to remove.
-    pub(crate) fn append_checkpoint(
-        &self,
-        at: Moment,
-        named: &Named,
-        pruned: Option<(u64, &Mac)>,
-    ) -> Result<Position, JournalError> {
-        self.append_with(|out| {
-            encode::begin(out, Kind::Checkpoint, at);
-            encode::text_field(out, "file", &named.file);
-            encode::text_field(out, "sha256", &hex(&named.sha256.0));
-            if let Some((number, mac)) = pruned {
-                out.extend_from_slice(b",\"pruned\":");
-                segment::push_link(out, number, mac);
-            }
-            out.push(b'}');
-        })
     }
 
     /// Where the journal ends now.
@@ -494,28 +383,4 @@ impl Journal {
             self.0.to_fold.notify_one();
         }
     }
-}
-
-fn write_undone(out: &mut Vec<u8>, act: &AdminAct<'_>, revision: u64) {
-    encode::write_act(out, Kind::Undone, act);
-    encode::number_field(out, "revision", revision);
-    out.push(b'}');
-}
-
-/// The digests of the rows that a change leaves behind.
-fn write_rows(out: &mut Vec<u8>, rows: &Rows) {
-    encode::field(out, "rows");
-    out.push(b'{');
-    for (place, (key, digest)) in rows.iter().enumerate() {
-        if place > 0 {
-            out.push(b',');
-        }
-        encode::text(out, key);
-        out.push(b':');
-        match digest {
-            Some(digest) => encode::text(out, &hex(&digest.0)),
-            None => out.extend_from_slice(b"null"),
-        }
-    }
-    out.push(b'}');
 }

@@ -3,9 +3,11 @@
 //! Two families of keys with versions: `seal` for secrets in the database,
 //! `chain` for the journal. The newest of each is used for what is new.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+mod key;
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 
@@ -13,9 +15,11 @@ use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use zeroize::Zeroizing;
 
 use crate::guard::{read, write};
-use crate::ids::random;
 use crate::journal::ChainKey;
+use crate::locations::key_path;
+use crate::private::{create_private_dir, write_private};
 use crate::{OpenError, StoreError};
+pub(crate) use key::Key;
 
 const FIRST_LINE: &str = "provost-key 1";
 
@@ -35,18 +39,6 @@ pub(crate) struct Keys {
     id: String,
     seal: Vec<Key>,
     chain: Vec<Key>,
-}
-
-/// One key.
-#[derive(Clone)]
-pub(crate) struct Key {
-    pub(crate) version: u32,
-    pub(crate) bytes: Zeroizing<[u8; 32]>,
-}
-
-/// Where the key file of the data directory `id` is.
-pub(crate) fn key_path(config: &Path, id: &str) -> PathBuf {
-    config.join(format!("key-{id}"))
 }
 
 // === impl Keyring ===
@@ -220,17 +212,6 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-// === impl Key ===
-
-impl Key {
-    fn random(version: u32) -> Result<Self, crate::ids::NoRandomness> {
-        Ok(Self {
-            version,
-            bytes: Zeroizing::new(random()?),
-        })
-    }
-}
-
 fn decode_key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     let bytes = Zeroizing::new(BASE64_STANDARD_NO_PAD.decode(text).ok()?);
     let bytes: [u8; 32] = bytes.as_slice().try_into().ok()?;
@@ -270,42 +251,6 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, OpenError> {
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text).map_err(unreadable)?;
     Ok(text)
-}
-
-/// Writes a file with mode 0600, whole or not at all.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let unfinished = path.with_file_name(name);
-    match std::fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&unfinished)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// Creates a directory that only its owner may enter; an existing one stays.
-pub(crate) fn create_private_dir(path: &Path) -> Result<(), OpenError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| OpenError::Io {
-            path: path.to_owned(),
-            action: "created",
-            source,
-        })
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ mod checkpoint;
 mod clock;
 mod continued;
 mod control;
+mod damage;
 mod database;
 mod directory;
+mod error;
 mod fold;
 mod follow;
 mod grants;
@@ -21,9 +23,12 @@ mod guard;
 mod ids;
 mod journal;
 mod keys;
+mod locations;
 mod lock;
+mod names;
 mod open;
 mod policies;
+mod private;
 mod records;
 mod runs;
 mod seal;
@@ -33,16 +38,17 @@ mod servers;
 mod store;
 mod timeline;
 
-pub use acts::Act;
-pub use audit::{Damage, DamageKind, ExportFormat, Head, HeadError, Pruned, Verified, VerifyError};
+pub use acts::{Act, Actor};
+pub use audit::{ExportFormat, Head, HeadError, Pruned, Verified, VerifyError};
 pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, Trust, WithKey, restore};
-pub use change::{Actor, ChangeError, StoreError};
 pub use clock::Clock;
 pub use continued::WentOn;
+pub use damage::{Damage, DamageKind};
 pub use directory::{
     Directory, Grant, PolicyVersion, Processes, Server, TokenHash, Touched, Transport, Unreadable,
     hash_token,
 };
+pub use error::{ChangeError, OpenError, StoreError};
 pub use follow::Following;
 pub use grants::{Attachment, GrantView, Minted, NewGrant};
 pub use ids::{CallId, GrantId, ServerId};
@@ -50,9 +56,10 @@ pub use journal::{
     AdminAct, Decision, Entry, Intent, Journal, JournalError, Outcome, Position, Refund, Refused,
     Shadow, Status,
 };
-pub use open::{Locations, OpenError, OpenReport};
+pub use locations::Locations;
 pub use policies::{Deletion, PolicyPut};
 pub use records::{Filter, Order, Record, ShadowRecord, Tally};
+pub use sealed::SealedPairs;
 pub use secret::Secret;
-pub use servers::{NewServer, RemovedServer, SealedPairs, ServerChange};
-pub use store::Store;
+pub use servers::{NewServer, RemovedServer, ServerChange};
+pub use store::{OpenReport, Store};

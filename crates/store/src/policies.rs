@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use crate::change::Change;
 use crate::database::{int, uint};
 use crate::guard::read;
-use crate::servers::require_server_id;
+use crate::names::require_server_id;
 use crate::{Act, Actor, ChangeError, PolicyVersion, ServerId, Store, StoreError};
 
 /// Whether a policy in use may be deleted.

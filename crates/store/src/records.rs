@@ -1,12 +1,13 @@
 //! Records: what the journal says, as rows to search.
 
+mod query;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use serde::Serialize;
 
-use crate::audit::as_time;
 use crate::database::{int, uint};
-use crate::{CallId, Decision, Status, Store, StoreError};
+use crate::{CallId, Decision, Status, StoreError};
 
 /// Which records. Empty fields select everything.
 #[derive(Debug, Clone, Default)]
@@ -129,54 +130,6 @@ pub struct ShadowRecord {
     pub message: Option<String>,
 }
 
-// === impl Store ===
-
-impl Store {
-    /// Records that match, folded up to this moment.
-    ///
-    /// They are all in memory at once, so ask for many in pages: with a
-    /// [`Filter::limit`], the oldest first, and [`Filter::after`] the number
-    /// of the last one of the page before.
-    pub fn records(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
-        self.0.folder.fold()?;
-        // It may look through every row, and the gateway's view of the control
-        // plane must not wait for that.
-        let connection = self.0.database.reading_alone()?;
-        let mut records = Vec::new();
-        each_record(&connection, filter, |record| {
-            records.push(record);
-            Ok(())
-        })?;
-        Ok(records)
-    }
-
-    /// The tools that were called and allowed under each policy of a server, by
-    /// the policy's name, as far as records are kept.
-    pub fn tools_called(&self, server: &str) -> Result<Vec<(String, String)>, StoreError> {
-        self.0.folder.fold()?;
-        let connection = self.0.database.reading_alone()?;
-        let mut statement = connection.prepare(
-            "SELECT DISTINCT policy, tool FROM records \
-             WHERE server = ?1 AND decision = 'allow' AND policy IS NOT NULL AND tool IS NOT NULL",
-        )?;
-        let rows = statement.query_map([server], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Counts the records since a moment (unix time in microseconds), folded up
-    /// to this one.
-    pub fn tally_since(&self, since: u64) -> Result<Tally, StoreError> {
-        self.0.folder.fold()?;
-        let connection = self.0.database.reading_alone()?;
-        let (calls, denied) = connection.query_row(
-            "SELECT COUNT(*), COUNT(*) FILTER (WHERE decision <> 'allow') FROM records WHERE at >= ?1",
-            [int(since)],
-            |row| Ok((uint(row.get(0)?), uint(row.get(1)?))),
-        )?;
-        Ok(Tally { calls, denied })
-    }
-}
-
 pub(crate) const COLUMNS: &str = "n, call, at, grant_id, label, server, method, tool, policy, version, decision, \
     rule, message, keys, retry, status, http, latency, shadow, policy_grant, \
     (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline), \
@@ -271,6 +224,19 @@ pub(crate) fn record_from(row: &Row<'_>) -> Result<Record, StoreError> {
             .map_err(|_| odd("its shadow"))?,
         changed: uint(row.get(22)?),
     })
+}
+
+/// A moment as people and spreadsheets read it.
+pub(crate) fn time(micros: u64) -> String {
+    i64::try_from(micros)
+        .ok()
+        .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
+        .map_or_else(|| micros.to_string(), |time| time.to_string())
+}
+
+/// The same for serde.
+pub(crate) fn as_time<S: serde::Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&time(*micros))
 }
 
 // === impl Filter ===

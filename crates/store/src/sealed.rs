@@ -5,7 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use crate::change::Change;
 use crate::keys::Keyring;
 use crate::seal::{DoesNotOpen, Place, seal, sealed_version, unseal};
-use crate::{Act, Actor, ChangeError, SealedPairs, Secret, Store, StoreError};
+use crate::{Act, Actor, ChangeError, Secret, Store, StoreError};
+
+/// Names with secret values: headers, or variables of an environment.
+pub type SealedPairs = Vec<(String, Secret)>;
 
 /// Headers of a server.
 pub(crate) const HEADER: &str = "header";

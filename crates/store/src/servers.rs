@@ -1,24 +1,21 @@
 //! Servers: add, set, remove, list, show.
 
 use provost_policy::Text;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, Row, Transaction};
 
 use crate::change::Change;
-use crate::database::{int, uint};
-use crate::fold::to_json;
+use crate::database::{int, to_json, uint};
 use crate::ids::random_name;
 use crate::keys::Keyring;
+use crate::names::{name_taken, require_server_id};
 use crate::sealed::{self, ENV, HEADER, QUERY};
 use crate::{
-    Act, Actor, ChangeError, GrantId, Processes, Secret, Server, ServerId, Store, StoreError,
-    Transport, Unreadable, grants,
+    Act, Actor, ChangeError, GrantId, Processes, SealedPairs, Secret, Server, ServerId, Store,
+    StoreError, Transport, Unreadable, grants,
 };
 
 /// Names that are built in.
 const RESERVED: [&str; 3] = ["fleet", "native", "catalog"];
-
-/// Names with secret values: headers, or variables of an environment.
-pub type SealedPairs = Vec<(String, Secret)>;
 
 /// A server to add.
 #[derive(Debug, Clone)]
@@ -205,14 +202,6 @@ pub(crate) fn load_servers(
     Ok(servers)
 }
 
-/// The name of a server that is there.
-pub(crate) fn name_of(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
-    Ok(connection
-        .prepare_cached("SELECT name FROM names WHERE id = ?1 AND kind = 'server'")?
-        .query_row([id], |row| row.get(0))
-        .optional()?)
-}
-
 /// What of a server does not open stays its own fault: others are read on.
 fn server_from(
     connection: &Connection,
@@ -248,31 +237,6 @@ fn server_from(
         created: uint(row.get(4)?),
         unreadable,
     })
-}
-
-/// The id of the server with this name.
-pub(crate) fn require_server_id(
-    connection: &Connection,
-    name: &str,
-) -> Result<ServerId, ChangeError> {
-    server_id(connection, name)?.ok_or_else(|| ChangeError::NoServer {
-        name: name.to_owned(),
-    })
-}
-
-fn server_id(connection: &Connection, name: &str) -> Result<Option<ServerId>, StoreError> {
-    let id: Option<String> = connection
-        .prepare_cached("SELECT id FROM names WHERE name = ?1 AND kind = 'server'")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
-    Ok(id.map(|id| ServerId(Text::from(id))))
-}
-
-/// Whether a server or a bundle has this name.
-fn name_taken(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM names WHERE name = ?1)")?
-        .query_row([name], |row| row.get(0))
 }
 
 /// Names of servers: lower case, digits and hyphens.

@@ -12,10 +12,11 @@ use crate::control::Distrust;
 use crate::database::Database;
 use crate::directory::Kept;
 use crate::fold::{FoldThread, Folder};
+use crate::follow::Following;
 use crate::guard::{lock, read, write};
 use crate::journal::{Journal, Syncer, segment_path, segments};
 use crate::keys::Keyring;
-use crate::{JournalError, Locations, OpenReport, StoreError};
+use crate::{Damage, JournalError, Locations, StoreError};
 
 /// One open data directory. Cheap to clone; the last clone that goes away
 /// closes it. Blocks: nothing here but [`Store::journal`] and
@@ -45,6 +46,18 @@ pub(crate) struct Inner {
     pub(crate) kept: Mutex<Kept>,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     pub(crate) running: Mutex<Option<Running>>,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Default)]
+pub struct OpenReport {
+    /// Bytes of an unfinished last entry that were cut off: the process or
+    /// the machine stopped while writing it, nobody was told it was written.
+    pub torn_bytes: u64,
+    /// Damaged places in what was read; what is intact around them is used.
+    pub damage: Vec<Damage>,
+    /// Entries read to bring the counters up to date.
+    pub replayed: u64,
 }
 
 pub(crate) type Listener = Box<dyn Fn() + Send + Sync>;
@@ -126,6 +139,12 @@ impl Store {
     /// store is never closed, and must not make changes.
     pub fn on_change(&self, told: Box<dyn Fn() + Send + Sync>) {
         write(&self.0.listeners).push(told);
+    }
+
+    /// Follows the records from here on.
+    pub fn follow(&self) -> Following {
+        let progress = Arc::clone(self.0.folder.progress());
+        Following::begin(progress, self.journal())
     }
 
     /// Closes the store: folds, writes a last entry, syncs, lets go of the

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::OpenError;
-use crate::keys::write_private;
+use crate::private::write_private;
 
 /// The part of an entry's key that its number does not tell.
 #[derive(Debug, Clone, PartialEq, Eq)]

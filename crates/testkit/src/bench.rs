@@ -3,6 +3,7 @@
 //! All of it is closed-loop: a connection sends its next request when the answer to the last one is complete.
 
 mod connection;
+mod cost;
 mod floods;
 mod gateway;
 mod load;
@@ -13,6 +14,7 @@ mod upstream;
 mod worst;
 mod worst_corpus;
 
+pub use cost::{Cost, cost, cost_json, cost_table, fill};
 pub use floods::{Flooded, flooded_json, flooded_table, floods};
 pub use gateway::{Audit, Gateway};
 pub use load::{Load, Measured, Target, measure};

@@ -118,7 +118,7 @@ impl Drop for Shipped {
 }
 
 /// The daemon, and where it serves the server.
-fn daemon(
+pub(crate) fn daemon(
     program: &Path,
     home: &Path,
     server: &str,
@@ -163,7 +163,7 @@ fn base(program: &Path, home: &Path) -> Command {
     command
 }
 
-fn command(program: &Path, home: &Path, args: &[&str]) -> Result<Value> {
+pub(crate) fn command(program: &Path, home: &Path, args: &[&str]) -> Result<Value> {
     let output = base(program, home).arg("--json").args(args).output()?;
     if !output.status.success() {
         bail!("{args:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use provost_policy::Text;
 use provost_policy::json::{Folder, KnownNames, Value};
-use provost_store::{GrantId, ServerId, Status};
+use provost_store::{ServerId, Status, Touched};
 use tracing::debug;
 
 use crate::agent::session::Session;
@@ -118,16 +118,20 @@ fn concerns(worker: &Worker, child: &Child, session: &Session, message: &Bytes) 
 }
 
 /// Sessions of grants that are gone end; agents that see another list are told.
-pub(crate) fn after_reload(shared: &Arc<GatewayState>, before: &Directory, after: &Directory) {
+pub(crate) fn after_reload(
+    shared: &Arc<GatewayState>,
+    before: &Directory,
+    after: &Directory,
+    touched: &Touched,
+) {
     let worker = Worker::background(shared);
     let wall = shared.clock.now().wall;
     // A session was opened with a token: with a new one, it is opened again.
-    let rotated = after.source.rotated_since(&before.source);
-    let stale = |grant: &Text| rotated.contains(&GrantId(grant.clone()));
+    let stale = |grant: &Text| after.source.is_rotated_since(&before.source, grant);
     let gone = |grant: &Text| stale(grant) || after.rights(grant, wall).is_none();
     // First what is not among the sessions, or not yet: requests of the modern era,
     // and what opens a session. Whatever joins them from now on has ended.
-    for principal in before.principals() {
+    for principal in before.principals(touched) {
         if gone(&principal.grant.0) {
             principal.ended.cancel();
         }
@@ -136,6 +140,9 @@ pub(crate) fn after_reload(shared: &Arc<GatewayState>, before: &Directory, after
         worker.end_with_grant(&session);
     }
     for session in shared.all_sessions() {
+        if !touched.has_grant(&session.grant) {
+            continue;
+        }
         let now = after.rights(&session.grant, wall);
         let Some(now) = now.filter(|_| !stale(&session.grant)) else {
             worker.end_with_grant(&session);

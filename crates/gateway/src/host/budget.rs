@@ -215,7 +215,11 @@ impl Owners {
         if let Some(known) = by_id.get(id).and_then(Weak::upgrade) {
             return known;
         }
-        by_id.retain(|_, account| account.strong_count() > 0);
+        // Each time as many came as there were, so that one more costs the same
+        // however many there are.
+        if by_id.len() == by_id.capacity() {
+            by_id.retain(|_, account| account.strong_count() > 0);
+        }
         let account = Arc::new(Account {
             held: Gauge::new(self.bytes),
             calls: Gauge::new(self.calls),

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
@@ -45,8 +45,9 @@ pub(crate) type Fingerprint = [u8; 32];
 pub(crate) struct Seals {
     /// The first one seals; what any of them sealed is opened.
     ciphers: Vec<Aes256Gcm>,
-    /// How far continued calls had come before this process began.
-    before: HashMap<CallId, WentOn>,
+    /// How far continued calls had come before this process began. As long as that
+    /// is not known, none is continued.
+    before: OnceLock<HashMap<CallId, WentOn>>,
     // A std mutex: look-ups and inserts only.
     used: Mutex<Used>,
 }
@@ -125,20 +126,26 @@ pub(crate) fn fingerprint(method: &str, params: Option<Value<'_>>) -> Fingerprin
 // === impl Seals ===
 
 impl Seals {
-    /// Seals under the first of these keys. `before` holds each call of more than
-    /// one request whose last seal may still be good.
-    pub(crate) fn new(
-        keys: &[impl Deref<Target = [u8; 32]>],
-        before: HashMap<CallId, WentOn>,
-    ) -> Self {
+    /// Seals under the first of these keys.
+    pub(crate) fn new(keys: &[impl Deref<Target = [u8; 32]>]) -> Self {
         Self {
             ciphers: keys
                 .iter()
                 .map(|key| Aes256Gcm::new((&**key).into()))
                 .collect(),
-            before,
+            before: OnceLock::new(),
             used: Mutex::default(),
         }
+    }
+
+    /// Learns each call of more than one request whose last seal may still be good.
+    /// Once: the first word counts.
+    pub(crate) fn learn(&self, before: HashMap<CallId, WentOn>) {
+        drop(self.before.set(before));
+    }
+
+    pub(crate) fn are_known(&self) -> bool {
+        self.before.get().is_some()
     }
 
     /// The state that the agent gets in place of the server's. `None` when the system
@@ -211,7 +218,7 @@ impl Seals {
         let sealed = end.saturating_sub(LIFETIME);
         // The time alone would do if nobody ever set the clock back, the number
         // alone if every request of the call were known.
-        let went_on = self.before.get(&call);
+        let went_on = self.before.get()?.get(&call);
         let went_on = went_on.is_some_and(|it| it.requests > round || it.last > sealed);
         let used = went_on || self.is_used(grant, nonce);
         (wall < end && !used).then(|| Continued {

@@ -1,7 +1,6 @@
 //! Everything a call needs to know of servers, grants and policies, compiled,
 //! as it was at one moment.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -13,7 +12,10 @@ use provost_policy::Text;
 use provost_policy::document::Policy;
 use provost_policy::json::Folder;
 use provost_policy::judge::Enforced;
-use provost_store::{GrantId, PolicyVersion, Secret, Server, ServerId, TokenHash, Transport};
+use provost_store::{
+    GrantId, PolicyVersion, Secret, Server, ServerId, TokenHash, Touched, Transport,
+};
+use rpds::HashTrieMapSync;
 use tokio_rustls::TlsConnector;
 use tracing::error;
 
@@ -32,25 +34,38 @@ const IDLE_UPSTREAM: Duration = Duration::from_secs(30);
 
 /// The directory in force, which is replaced as a whole.
 ///
-/// INVARIANT: it is only lent, to closures that cannot wait, and grants are in it
-/// by value. So nobody can keep what a grant may do while something is awaited.
+/// INVARIANT: it is only lent, to closures that cannot wait, and so are the grants
+/// in it. So nobody can keep what a grant may do while something is awaited.
 #[derive(Default)]
 pub(crate) struct CurrentDirectory(ArcSwap<Directory>);
 
-/// A compiled snapshot of the store's directory.
+/// A compiled snapshot of the store's directory. One shares with the one before
+/// what is the same in both.
 #[derive(Default)]
 pub(crate) struct Directory {
     pub(crate) source: provost_store::Directory,
-    servers: HashMap<ServerId, Arc<Backend>>,
-    grants: HashMap<GrantId, Rights>,
-    policies: HashMap<PolicyKey, Compiled>,
+    /// The generation of `source`; none as long as it was not read.
+    generation: Option<u64>,
+    servers: HashTrieMapSync<ServerId, Arc<Backend>>,
+    grants: HashTrieMapSync<GrantId, Arc<Rights>>,
+    policies: HashTrieMapSync<PolicyKey, Compiled>,
 }
 
-type PolicyKey = (ServerId, Text, u32);
+/// The server of a policy, and its name.
+type PolicyKey = (ServerId, Text);
+
+/// What is needed to make the way to a server, and accounts for all.
+pub(crate) struct Means<'m> {
+    pub(crate) settings: &'m Settings,
+    pub(crate) metrics: &'m Metrics,
+    pub(crate) budget: &'m Budget,
+    pub(crate) tls: &'m dyn Fn() -> Option<TlsConnector>,
+}
 
 /// A policy and the text it was compiled from.
 #[derive(Clone)]
 struct Compiled {
+    version: u32,
     text: Arc<str>,
     /// None when the text is no policy.
     policy: Option<Arc<Policy>>,
@@ -76,6 +91,8 @@ pub(crate) struct Rights {
     /// Another number as soon as other rules, or another server, are in force for
     /// it. It opens nothing, so it may be kept.
     pub(crate) edition: u64,
+    /// When it ends, or what it was minted below.
+    end: Option<u64>,
 }
 
 /// What is enforced for a grant.
@@ -122,81 +139,112 @@ impl CurrentDirectory {
 // === impl Directory ===
 
 impl Directory {
-    /// Compiles the store's directory. What did not change since `before` is
+    /// Compiles what of the store's directory is other than before. The rest is
     /// taken over as it is, connections included.
     pub(crate) fn compile(
         source: provost_store::Directory,
+        touched: &Touched,
         before: &Directory,
-        settings: &Settings,
-        metrics: &Metrics,
-        budget: &Budget,
-        tls: &dyn Fn() -> Option<TlsConnector>,
+        means: &Means<'_>,
     ) -> Self {
         let mut next = Self {
+            generation: Some(source.generation),
             source,
             ..Self::default()
         };
-        let servers: Vec<_> = next.source.servers().cloned().collect();
-        for server in servers {
-            let known = before
-                .servers
-                .get(&server.id)
-                .filter(|backend| same(&backend.server, &server));
-            let backend = known.cloned().unwrap_or_else(|| {
-                Arc::new(Backend {
-                    upstream: upstream(&server, settings, tls),
-                    counts: metrics.server(&server.name),
-                    server: server.clone(),
-                    eras: Eras::default(),
-                    account: budget.server(&server.id.0),
-                })
-            });
-            next.servers.insert(server.id.clone(), backend);
-        }
-        let rotated = next.source.rotated_since(&before.source);
-        let grants: Vec<_> = next.source.grants().cloned().collect();
-        for grant in grants {
-            let Some(backend) = next.servers.get(&grant.server).cloned() else {
-                continue;
-            };
-            let enforcement = next.enforcement(&grant.id, before);
-            let shadow = grant
-                .shadow
-                .as_ref()
-                .and_then(|version| next.link(version, &grant, before))
-                .map(Link::apart);
-            let known = before.grants.get(&grant.id);
-            let ended = known
-                .filter(|_| !rotated.contains(&grant.id))
-                .map(|rights| rights.principal.ended.clone())
-                // One that had expired may be live again.
-                .filter(|ended| !ended.is_cancelled())
-                .unwrap_or_default();
-            let edition = known
-                .filter(|known| {
-                    Arc::ptr_eq(&known.backend, &backend) && known.enforcement.are(&enforcement)
-                })
-                .map_or(next.source.generation, |known| known.edition);
-            let principal = Arc::new(Principal {
-                grant: grant.id.clone(),
-                label: grant.label.clone(),
-                server: grant.server.clone(),
-                server_name: grant.server_name.clone(),
-                counts: Arc::clone(&backend.counts),
-                account: budget.grant(&grant.id.0),
-                server_account: Arc::clone(&backend.account),
-                ended,
-            });
-            let rights = Rights {
-                principal,
-                backend,
-                enforcement,
-                shadow,
-                edition,
-            };
-            next.grants.insert(grant.id.clone(), rights);
+        match touched {
+            Touched::All => {
+                let all = next.source.clone();
+                for server in all.servers() {
+                    next.take_server(&server.id, before, means);
+                }
+                for grant in all.grants() {
+                    next.take_grant(&grant.id, before, means);
+                }
+            }
+            Touched::These { servers, grants } => {
+                next.servers = before.servers.clone();
+                next.grants = before.grants.clone();
+                next.policies = before.policies.clone();
+                for id in servers {
+                    next.take_server(id, before, means);
+                }
+                for id in grants {
+                    next.take_grant(id, before, means);
+                }
+            }
         }
         next
+    }
+
+    fn take_server(&mut self, id: &ServerId, before: &Directory, means: &Means<'_>) {
+        let Some(server) = self.source.server(id).cloned() else {
+            self.servers.remove_mut(id);
+            return;
+        };
+        let known = before
+            .servers
+            .get(id)
+            .filter(|backend| same(&backend.server, &server));
+        let backend = known.cloned().unwrap_or_else(|| {
+            Arc::new(Backend {
+                upstream: upstream(&server, means.settings, means.tls),
+                counts: means.metrics.server(&server.name),
+                eras: Eras::default(),
+                account: means.budget.server(&server.id.0),
+                server,
+            })
+        });
+        self.servers.insert_mut(id.clone(), backend);
+    }
+
+    fn take_grant(&mut self, id: &GrantId, before: &Directory, means: &Means<'_>) {
+        let grant = self.source.grant(id).cloned();
+        let found = grant.and_then(|grant| {
+            let backend = self.servers.get(&grant.server).cloned()?;
+            Some((grant, backend))
+        });
+        let Some((grant, backend)) = found else {
+            self.grants.remove_mut(id);
+            return;
+        };
+        let enforcement = self.enforcement(id, before);
+        let shadow = grant
+            .shadow
+            .as_ref()
+            .and_then(|version| self.link(version, &grant, before))
+            .map(Link::apart);
+        let known = before.grants.get(id);
+        let ended = known
+            .filter(|_| !self.source.is_rotated_since(&before.source, &id.0))
+            .map(|rights| rights.principal.ended.clone())
+            // One that had expired may be live again.
+            .filter(|ended| !ended.is_cancelled())
+            .unwrap_or_default();
+        let edition = known
+            .filter(|known| {
+                Arc::ptr_eq(&known.backend, &backend) && known.enforcement.are(&enforcement)
+            })
+            .map_or(self.source.generation, |known| known.edition);
+        let principal = Arc::new(Principal {
+            grant: grant.id.clone(),
+            label: grant.label.clone(),
+            server: grant.server.clone(),
+            server_name: grant.server_name.clone(),
+            counts: Arc::clone(&backend.counts),
+            account: means.budget.grant(&grant.id.0),
+            server_account: Arc::clone(&backend.account),
+            ended,
+        });
+        let rights = Rights {
+            principal,
+            backend,
+            enforcement,
+            shadow,
+            edition,
+            end: self.source.end(id),
+        };
+        self.grants.insert_mut(grant.id.clone(), Arc::new(rights));
     }
 
     /// The directory that opens nothing to anybody: what is in the store is
@@ -209,21 +257,44 @@ impl Directory {
         }
     }
 
+    /// The store's generation it is of; none as long as that was not read.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        self.generation
+    }
+
     /// Whom the token with this hash belongs to, if it is live.
     pub(crate) fn opened_by(&self, token: &TokenHash, wall: u64) -> Option<&Rights> {
-        self.grants.get(&self.source.opened_by(token, wall)?.id)
+        self.rights(&self.source.holder(token)?.0, wall)
     }
 
     /// The grant with this id, if it is live.
     pub(crate) fn rights(&self, id: &Text, wall: u64) -> Option<&Rights> {
-        let rights = self.grants.get(&GrantId(id.clone()))?;
-        let live = self.source.live(&rights.principal.grant, wall);
-        live.then_some(rights)
+        let rights = self.grants.get(id)?;
+        let live = rights.end.is_none_or(|end| wall < end);
+        live.then_some(&**rights)
     }
 
-    /// All grants, those included that have expired.
-    pub(crate) fn principals(&self) -> impl Iterator<Item = &Principal> {
-        self.grants.values().map(|rights| &*rights.principal)
+    /// The grants that a change may have reached, those included that have
+    /// expired.
+    pub(crate) fn principals<'d>(
+        &'d self,
+        touched: &'d Touched,
+    ) -> Box<dyn Iterator<Item = &'d Principal> + 'd> {
+        let principal = |rights: &'d Arc<Rights>| &*rights.principal;
+        match touched {
+            Touched::All => Box::new(self.grants.values().map(principal)),
+            Touched::These { grants, .. } => {
+                let known = grants.iter().filter_map(|id| self.grants.get(id));
+                Box::new(known.map(principal))
+            }
+        }
+    }
+
+    /// Ends what was opened with grants that have expired since.
+    pub(crate) fn end_expired(&self, wall: u64) {
+        let expired = |rights: &&Arc<Rights>| rights.end.is_some_and(|end| end <= wall);
+        let expired = self.grants.values().filter(expired);
+        expired.for_each(|rights| rights.principal.ended.cancel());
     }
 
     /// The server with this id.
@@ -257,20 +328,15 @@ impl Directory {
         grant: &provost_store::Grant,
         before: &Directory,
     ) -> Option<Link> {
-        let key = (
-            version.server.clone(),
-            version.name.clone(),
-            version.version,
-        );
-        let known = self
-            .policies
-            .get(&key)
-            .or_else(|| before.policies.get(&key))
+        let key = (version.server.clone(), version.name.clone());
+        let known = [self.policies.get(&key), before.policies.get(&key)];
+        let known = known.into_iter().flatten().find(|known| {
             // Another text stands for one that is not what was put.
-            .filter(|known| known.text == version.text);
+            known.version == version.version && known.text == version.text
+        });
         let compiled = known.cloned().unwrap_or_else(|| compile(version));
         let policy = compiled.policy.clone();
-        self.policies.insert(key, compiled);
+        self.policies.insert_mut(key, compiled);
         Some(Link {
             policy: policy?,
             name: version.name.clone(),
@@ -294,6 +360,7 @@ fn compile(version: &PolicyVersion) -> Compiled {
         }
     };
     Compiled {
+        version: version.version,
         text: Arc::clone(&version.text),
         policy,
     }
@@ -431,7 +498,7 @@ impl Link {
     }
 }
 
-// === impl Rules ===
+// === impl Enforcement ===
 
 impl Enforcement {
     /// Whether they are the same ones, not only alike.

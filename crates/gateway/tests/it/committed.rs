@@ -204,3 +204,21 @@ async fn d95_a_sealed_query_goes_upstream_and_nowhere_else() {
     let journal = std::fs::read_to_string(scene.gate.data().join("journal/00000001.log")).unwrap();
     assert!(!journal.contains("hunter2"));
 }
+
+#[tokio::test]
+async fn d62_whose_token_it_is_is_known_at_once_and_no_longer_than_it_holds() {
+    let scene = Scene::new(Face::Http, Kind::Http, allow_all()).await;
+    let (gate, pass) = (&scene.gate, &scene.pass);
+    let opens = |server: &str, pass: &Pass| gate.gateway.authenticate(server, &pass.token);
+    let both = Some((pass.grant.clone(), pass.server.clone()));
+    assert_eq!(opens("fixture", pass), both);
+    assert_eq!(opens(pass.server.as_str(), pass), both);
+    assert_eq!(opens("another", pass), None);
+    gate.http_server("another", "http://127.0.0.1:9/mcp");
+    assert_eq!(opens("another", pass), None);
+    let rotated = gate.rotate(pass);
+    assert_eq!(opens("fixture", pass), None);
+    assert_eq!(opens("fixture", &rotated), both);
+    gate.revoke(&rotated);
+    assert_eq!(opens("fixture", &rotated), None);
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ExportFormat;
 use crate::database::{int, uint};
-use crate::records::{COLUMNS, Record, readable, record_from};
+use crate::records::{COLUMNS, Record, as_time, readable, record_from, time};
 use crate::{Filter, Store, StoreError};
 
 /// An act as it is exported.
@@ -262,17 +262,4 @@ fn visible(text: &str) -> std::borrow::Cow<'_, str> {
     }
     shown.push_str(end);
     shown.into()
-}
-
-/// The same in JSON.
-pub(crate) fn as_time<S: serde::Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&time(*micros))
-}
-
-/// A moment as people and spreadsheets read it.
-fn time(micros: u64) -> String {
-    i64::try_from(micros)
-        .ok()
-        .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
-        .map_or_else(|| micros.to_string(), |time| time.to_string())
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::{Damage, DamageKind, Head, Verified, VerifyError};
-use crate::checkpoint::Named;
+use super::{Head, Verified, VerifyError};
 use crate::guard::lock;
 use crate::journal::{
-    ChainKey, CheckpointLine, End, Header, Link, Seen, Walk, is_checkpoint, segment_path, segments,
+    ChainKey, CheckpointLine, End, Header, Link, Named, Seen, Walk, is_checkpoint, segment_path,
+    segments,
 };
-use crate::{Store, StoreError};
+use crate::{Damage, DamageKind, Store, StoreError};
 
 // === impl Store ===
 

@@ -11,6 +11,13 @@ use sha2::{Digest, Sha256};
 
 use crate::journal::ChainKey;
 
+/// Names of members; the segments are `journal/<number>.log`.
+pub(super) const DATABASE: &str = "provost.db";
+pub(super) const KEY: &str = "key";
+
+/// No key file is longer.
+pub(super) const KEY_BYTES: u64 = 1 << 20;
+
 const BLOCK: usize = 512;
 const MANIFEST: &str = "manifest";
 

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::archive::{self, Manifest};
-use super::{DATABASE, KEY, KEY_BYTES, RestoreError};
+use super::archive::{self, DATABASE, KEY, KEY_BYTES, Manifest};
+use super::error::RestoreError;
 use crate::checkpoint;
-use crate::database::{SCHEMA, database_path};
+use crate::database::SCHEMA;
 use crate::journal::segment_path;
-use crate::keys::{Keyring, key_path, write_private};
-use crate::open::{id_path, journal_directory};
+use crate::keys::Keyring;
+use crate::locations::{database_path, id_path, journal_directory, key_path};
+use crate::private::write_private;
 use crate::timeline::Restored;
 use crate::{Head, OpenError};
 

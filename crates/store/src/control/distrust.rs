@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashSet};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
-use super::{Expected, RowKey, Rows};
+use super::Expected;
+use super::table::Table;
 use crate::StoreError;
+use crate::journal::{RowKey, Rows};
 
 /// The text that stands for one that cannot be believed.
 pub(crate) const DENIES_ALL: &str = r#"{"version":"1","default":"deny","hide":"*","description":"its text is not what the journal says"}"#;
@@ -78,9 +80,11 @@ impl Distrust {
             if digest.is_none() || is_replaced || !self.keys.contains(key) {
                 continue;
             }
-            let (table, parts) = key_parts(key);
+            let Some((table, parts)) = Table::of(key) else {
+                return Ok(Some(key.clone()));
+            };
             // What it may do goes with it.
-            let is_revoked = matches!(table, "grants" | "grant_servers")
+            let is_revoked = matches!(table, Table::Grants | Table::GrantServers)
                 && connection
                     .query_row(
                         "SELECT revoked IS NOT NULL FROM grants WHERE id = ?1",
@@ -97,25 +101,28 @@ impl Distrust {
     }
 
     fn add(&mut self, connection: &Connection, key: &str) -> Result<(), StoreError> {
-        let (table, parts) = key_parts(key);
+        // Only rows of these tables are looked at.
+        let Some((table, parts)) = Table::of(key) else {
+            self.named.insert(format!("row `{key}`"));
+            return Ok(());
+        };
         let first = text(&parts, 0);
         match table {
-            "names" | "servers" => {
+            Table::Names | Table::Servers => {
                 self.named.insert(format!("server `{first}`"));
                 self.servers.insert(first);
             }
-            "secrets" => {
+            Table::Secrets => {
                 self.named.insert(format!("secret of `{first}`"));
                 self.servers.insert(first.clone());
                 self.grants.insert(first);
             }
-            "policies" => self.add_policy(connection, &parts, None)?,
-            "policy_versions" => {
+            Table::Policies => self.add_policy(connection, &parts, None)?,
+            Table::PolicyVersions => {
                 let version = parts.get(1).and_then(Value::as_i64);
                 self.add_policy(connection, &parts, version)?;
             }
-            // Grants, and what they may do on each server.
-            _ => {
+            Table::Grants | Table::GrantServers => {
                 self.named.insert(format!("grant `{first}`"));
                 self.grants.insert(first);
             }
@@ -171,13 +178,6 @@ impl Distrust {
         }
         Ok(())
     }
-}
-
-/// A key as table and values.
-pub(crate) fn key_parts(key: &str) -> (&str, Vec<Value>) {
-    let at = key.find('[').unwrap_or(key.len());
-    let (table, values) = key.split_at_checked(at).unwrap_or((key, ""));
-    (table, serde_json::from_str(values).unwrap_or_default())
 }
 
 fn text(parts: &[Value], place: usize) -> String {

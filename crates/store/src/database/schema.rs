@@ -1,10 +1,21 @@
-//! Whether the database has the schema this program gives it, and nothing else.
+//! The schema, and whether a database has it and nothing else.
 
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::MIGRATIONS;
+/// The schema, one step after the other; the position is the version.
+/// A step that was released is never changed.
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("001-begin.sql"),
+    include_str!("002-names-and-grants.sql"),
+    include_str!("003-timelines.sql"),
+    include_str!("004-counters-leave.sql"),
+    include_str!("005-what-changed.sql"),
+];
+
+/// The newest schema this program knows.
+pub(crate) const SCHEMA: u32 = MIGRATIONS.len() as u32;
 
 /// The kind and name of each part, and its table and SQL.
 type Parts = BTreeMap<(String, String), (String, Option<String>)>;

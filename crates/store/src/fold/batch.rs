@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use provost_policy::ledger::Ledger;
 use rusqlite::{Transaction, params};
 
-use super::State;
 use super::read::RawLine;
+use super::state::State;
 use crate::checkpoint::Tail;
 use crate::control::Expected;
-use crate::database::int;
+use crate::database::{int, to_json};
 use crate::journal::{Charged, Decision, Kind, Line, Mac, ShadowLine, Str, split_line};
 use crate::{CallId, ShadowRecord, Status, StoreError};
 
@@ -299,7 +299,7 @@ fn refund(line: &Line<'_>, ledger: &mut Ledger) {
 
 fn shadow_json(shadow: &ShadowLine<'_>) -> Result<String, StoreError> {
     let own = |text: &Option<Str<'_>>| text.as_ref().map(|text| text.as_str().to_owned());
-    super::to_json(&ShadowRecord {
+    to_json(&ShadowRecord {
         policy: shadow.policy.as_str().to_owned(),
         version: shadow.version,
         decision: shadow.decision,

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use provost_policy::ledger::Ledger;
 use rusqlite::Connection;
 
-use super::{Folded, FoldedTimeline, Folder, State, batch, forget_rows, read};
-use crate::checkpoint::Tail;
+use super::state::{FoldedTimeline, State};
+use super::{Folder, batch, forget_rows, read};
+use crate::checkpoint::{Folded, Tail};
 use crate::control::Expected;
 use crate::database::{Commit, begin, int, trust_no_schema, uint};
 use crate::guard::lock;

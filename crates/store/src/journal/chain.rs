@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -17,6 +18,10 @@ pub(crate) struct ChainKey {
     pub(crate) version: u32,
     primed: Hmac<Sha256>,
 }
+
+/// 32 bytes that are written as hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Hex(pub(crate) Mac);
 
 // === impl ChainKey ===
 
@@ -92,4 +97,22 @@ pub(crate) fn parse_mac(text: &[u8]) -> Option<Mac> {
         *byte = digit(*high)? << 4 | digit(*low)?;
     }
     Some(mac)
+}
+
+// === impl Hex ===
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let bytes = parse_mac(text.as_bytes());
+        bytes
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("not 64 hexadecimal digits"))
+    }
 }

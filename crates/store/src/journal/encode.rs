@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use provost_policy::invisible::{is_hidden, push_escaped};
 use provost_policy::{Alignment, Amount, Charge, CounterId, Moment, Window};
 
-use super::decode::Kind;
 use super::entry::{AdminAct, Entry, Intent, Outcome, Refund, Refused, Shadow};
+use super::kind::Kind;
 use crate::CallId;
 
 const BILLION: u128 = 1_000_000_000;

@@ -1,12 +1,14 @@
 //! What can stand in the journal. Nothing here carries an argument's value.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use provost_policy::{Amount, Charge, CounterId, Moment};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::chain::Hex;
 use crate::CallId;
 
 /// One entry, as the path of a call hands it over. The store's own entries
@@ -196,6 +198,13 @@ pub enum Status {
 #[derive(Debug, thiserror::Error)]
 #[error("not the name of a status")]
 pub struct NotAStatus;
+
+/// Which row: its table, then its primary key as SQLite writes it in JSON,
+/// such as `grants["g-1"]`.
+pub(crate) type RowKey = String;
+
+/// Rows and their digests; `None` is a row that is not there.
+pub(crate) type Rows = BTreeMap<RowKey, Option<Hex>>;
 
 // === impl Decision ===
 

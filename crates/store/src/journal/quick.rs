@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use memchr::{memchr2, memmem};
 use provost_policy::{Amount, CounterId};
 
-use super::decode::{self, Charged, Kind, Line, Str};
+use super::decode::{self, Charged, Line, Str};
+use super::kind::Kind;
 
 /// Counters that are remembered by their text; then it begins anew.
 const REMEMBERED: usize = 10_000;

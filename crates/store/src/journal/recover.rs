@@ -7,7 +7,8 @@ use std::path::Path;
 use provost_policy::Moment;
 
 use super::chain::{ChainKey, parse_mac};
-use super::decode::{self, FORMAT, Header};
+use super::decode::{self, Header};
+use super::kind::FORMAT;
 use super::segment;
 use super::unusable::Unusable;
 use super::walk::{Seen, Walk};

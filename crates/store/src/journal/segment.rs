@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use provost_policy::Moment;
 
 use super::chain::{Mac, push_mac};
-use super::decode::{self, FORMAT, Header, Kind};
+use super::decode::{self, Header};
 use super::disk::Disk;
 use super::encode;
+use super::kind::{FORMAT, Kind};
 use super::walk::split;
 use crate::clock::Clock;
 use crate::timeline::Timeline;

@@ -11,7 +11,8 @@
 use std::collections::VecDeque;
 
 use super::chain::{ChainKey, Mac, parse_mac};
-use super::decode::{self, FORMAT, Header, Kind};
+use super::decode::{self, Header};
+use super::kind::{FORMAT, Kind};
 use super::unusable::Unusable;
 use crate::{Damage, DamageKind};
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::Locations;
+use crate::Store;
 
 #[test]
 fn a_long_query_and_the_directory_do_not_wait_for_each_other() {

@@ -9,8 +9,9 @@
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use provost_testkit::bench::{
-    Echo, Gateway, Load, Measured, Nginx, Row, Target, flooded_json, flooded_table, floods, json,
-    longest_json, longest_table, measure, serve_echo, table, worst,
+    Echo, Gateway, Load, Measured, Nginx, Row, Target, cost, cost_json, cost_table, fill,
+    flooded_json, flooded_table, floods, json, longest_json, longest_table, measure, serve_echo,
+    table, worst,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,16 @@ enum Role {
         /// How many single-threaded runtimes
         #[arg(long, default_value_t = 1)]
         workers: usize,
+    },
+    /// Write grants and a day of calls into a directory, say so, and wait to be killed
+    #[command(hide = true)]
+    Fill {
+        /// Where data and configuration go
+        home: PathBuf,
+        /// How many grants
+        grants: usize,
+        /// How many calls
+        calls: u64,
     },
 }
 
@@ -73,7 +84,8 @@ struct Bench {
     /// Go without nginx
     #[arg(long)]
     no_nginx: bool,
-    /// One part alone: calls per second, the longest time one message holds a worker, or memory during floods
+    /// One part alone: calls per second, the longest time one message holds a worker, memory during floods, or what
+    /// changes, connections and starts cost
     #[arg(long, value_enum)]
     only: Option<Part>,
     /// Another binary of Provost: measured beside the one next to this program in the part `speed`, and instead of
@@ -83,6 +95,12 @@ struct Bench {
     /// Seconds of searching for a worse message, on each side
     #[arg(long, default_value_t = 30.0)]
     search: f64,
+    /// Numbers of grants with which changes, connections and starts are measured
+    #[arg(long, value_delimiter = ',', default_value = "10,10000")]
+    grants: Vec<usize>,
+    /// Recorded calls of the day with which they are measured
+    #[arg(long, default_value_t = 1_000_000)]
+    calls: u64,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -94,6 +112,7 @@ enum Part {
     Speed,
     Worst,
     Floods,
+    Cost,
 }
 
 fn main() -> Result<()> {
@@ -102,6 +121,11 @@ fn main() -> Result<()> {
         Some(Role::Upstream { tools, workers }) => {
             serve_echo(tools, workers, |address| println!("{address}"))
         }
+        Some(Role::Fill {
+            home,
+            grants,
+            calls,
+        }) => fill(&home, grants, calls),
         None => parts(&arguments.bench),
     }
 }
@@ -131,6 +155,14 @@ fn parts(options: &Bench) -> Result<()> {
         match options.json {
             true => println!("{}", flooded_json(&flooded)),
             false => print!("{}", flooded_table(&flooded)),
+        }
+    }
+    if wanted(Part::Cost) {
+        let bench = std::env::current_exe()?;
+        let costs = cost(&program, &bench, &options.grants, options.calls)?;
+        match options.json {
+            true => println!("{}", cost_json(&costs)),
+            false => print!("{}", cost_table(&costs)),
         }
     }
     Ok(())

@@ -24,7 +24,9 @@ fn sealed_round<'r>(
 fn seals(key: u8, requests: Option<u32>) -> Seals {
     let went_on = |requests| WentOn { requests, last: 0 };
     let before = requests.map(|requests| (CallId::new(7), went_on(requests)));
-    Seals::new(&[Box::new([key; 32])], before.into_iter().collect())
+    let seals = Seals::new(&[Box::new([key; 32])]);
+    seals.learn(before.into_iter().collect());
+    seals
 }
 
 const BOUNDS: Bounds = Bounds {
@@ -179,7 +181,8 @@ fn opens_after_a_restart(requests: &[u64], round: u32, answered: u64) -> bool {
         };
         store.journal().append(&Entry::Intent(intent)).unwrap();
     }
-    let process = Seals::new(&store.continuation_keys(), HashMap::new());
+    let process = Seals::new(&store.continuation_keys());
+    process.learn(HashMap::new());
     let (print, at) = ([1; 32], ago(answered));
     let seal = |before: Option<&Continued>| {
         let sealed = process.seal(sealed_round(call, before, None, &[]), &grant(), &print, at);
