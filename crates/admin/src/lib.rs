@@ -48,7 +48,7 @@ pub use policies::{
 pub use records::{Followed, Log, RecordView, Sequence, ShadowView};
 pub use refusal::{change_failure, no_daemon, store_failure};
 pub use request::{AnyRequest, Reply, Request, RequestKind};
-pub use restore::{Restoration, Restore, Restored, restore};
+pub use restore::{Restoration, Restore, Restored, START_LOCK, restore};
 pub use servers::{
     ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, stored_http,
 };

@@ -12,6 +12,9 @@ use crate::opening::{PATIENCE, wait_a_moment};
 use crate::refusal::restore_failure;
 use crate::{Actor, Administration, Failure, Micros, Outcome, RequestKind};
 
+/// The lock, in the data directory, that lets one process at a time start a daemon.
+pub const START_LOCK: &str = "start.lock";
+
 /// Stop the daemon, replace everything by an archive, start again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,8 +32,6 @@ pub struct Restoration {
     pub restore: Restore,
     /// Whether what is there is put aside.
     pub replace: bool,
-    /// The file in the data directory whose lock keeps others from starting a daemon.
-    pub carried: PathBuf,
     /// Now, for the name of what is put aside.
     pub now: Micros,
 }
@@ -118,8 +119,8 @@ fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restor
     let swapped = unpack(who, how, &beside).and_then(|report| {
         // Whoever holds it goes on holding it: the file stays the same, not only its name. Where
         // it cannot be linked, or is not there, another daemon may be the first to open the store.
-        let carried = |data: &Path| data.join(how.carried.file_name().unwrap_or_default());
-        drop(std::fs::hard_link(carried(&real), carried(&fresh)));
+        let lock = |data: &Path| data.join(START_LOCK);
+        drop(std::fs::hard_link(lock(&real), lock(&fresh)));
         exchange(&fresh, &real, &aside).map_err(fail)?;
         Ok(report)
     });

@@ -93,7 +93,7 @@ impl Places {
 
     /// The lock that lets one process at a time start a daemon.
     pub(crate) fn start_lock(&self) -> PathBuf {
-        self.data.join("start.lock")
+        self.data.join(provost_admin::START_LOCK)
     }
 
     /// Creates the directories that hold sockets, private to this user.

@@ -188,3 +188,15 @@ fn d63_what_only_a_daemon_can_answer_needs_one() {
     assert_eq!(refused.unwrap_err().kind, FailureKind::Unavailable);
     assert!(RequestKind::Status.needs_daemon());
 }
+
+#[test]
+fn d78_every_act_stands_in_the_description_of_the_journal() {
+    let text = include_str!("../../../../docs/journal.md");
+    for act in provost_store::Act::ALL {
+        let name = act.name();
+        assert!(
+            text.contains(&format!("`{name}`")),
+            "`{name}` is not described"
+        );
+    }
+}

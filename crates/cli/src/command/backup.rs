@@ -92,7 +92,6 @@ impl Restore {
             let how = Restoration {
                 restore: wish,
                 replace: self.replace,
-                carried: admin.places().start_lock(),
                 now: when::now(),
             };
             restore(&Actor::local(), &admin.places().store(), &how)?

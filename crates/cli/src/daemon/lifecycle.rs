@@ -258,7 +258,6 @@ async fn stop(
         let how = Restoration {
             restore: what,
             replace: true,
-            carried: daemon.places.start_lock(),
             now: when::now(),
         };
         let result = blocking(move || restore(&Actor::local(), &locations, &how)).await;

@@ -196,3 +196,64 @@ fn a_backup_comes_back_elsewhere_and_in_place() {
     assert_eq!(place.json(&["grant", "reveal", "laptop"])["token"], token);
     assert_eq!(place.run(&["restore", "missing.backup"]).code, 3);
 }
+
+#[tokio::test]
+async fn usual_other_names_of_commands_work() {
+    let place = Place::new();
+    place.furnish();
+    for words in [
+        &["servers", "ls"][..],
+        &["grants", "ls"],
+        &["grant", "list", "--server", "files"],
+        &["grant", "create", "files", "--label", "more"],
+        &["grant", "rm", "more"],
+        &["server", "get", "files"],
+        &["logs"],
+        &["server", "rm", "files"],
+    ] {
+        place.ok(words);
+    }
+    // A token is never shown by accident.
+    assert_eq!(place.run(&["grant", "show", "laptop"]).code, 2);
+}
+
+#[tokio::test]
+async fn who_comes_without_a_grant_that_works_is_counted_where_people_look() {
+    let place = Place::new();
+    let token = place.furnish();
+    let up = place.up(&[]).await;
+    place.ok(&["grant", "revoke", "laptop"]);
+    let agent =
+        provost_testkit::client::Client::http(&format!("{}/mcp/files", up.url), Some(&token));
+    let reply = agent.as_http().post_raw("{}").await.unwrap();
+    assert_eq!(reply.status, 401);
+    let status = place.ok(&["status"]);
+    assert!(
+        status.contains("refused  1 request since its start"),
+        "{status}"
+    );
+}
+
+#[test]
+fn exports_can_be_of_a_part() {
+    let place = Place::new();
+    place.furnish();
+    let lines = |words: &[&str]| {
+        place
+            .ok(&[&["audit", "export"][..], words].concat())
+            .lines()
+            .count()
+    };
+    let all = lines(&[]);
+    assert!(all > 3);
+    assert!(lines(&["--since", "1h"]) >= all);
+    assert_eq!(lines(&["--since", "2999-01-01"]), 0);
+    // Changes belong to no single call.
+    assert_eq!(lines(&["--server", "files"]), 0);
+    let head = place.file("head.json", &place.ok(&["audit", "head", "--json"]));
+    place.ok(&["audit", "verify", "--head", &format!("@{head}")]);
+    assert_eq!(
+        place.run(&["audit", "verify", "--head", "@nowhere"]).code,
+        5
+    );
+}

@@ -34,7 +34,12 @@ fn shows_everything(report: &str) {
 #[test]
 fn the_demonstration_runs_on_its_own_server() {
     let place = Place::new();
-    let report = place.ok(&["demo"]);
+    // Nothing from npm in sight.
+    let demo = place
+        .command(&["demo"])
+        .env("PATH", "/usr/bin:/bin")
+        .output();
+    let report = String::from_utf8(demo.unwrap().stdout).unwrap();
     shows_everything(&report);
     assert!(!report.contains('\u{1b}') && report.contains("provost sample-server"));
     // Nothing of the user's was touched, and nothing is left.
@@ -66,4 +71,32 @@ fn scripts_get_the_steps() {
         .iter()
         .filter(|step| step["kind"] == "refused");
     assert!(refused.count() >= 10);
+}
+
+#[test]
+fn d50_the_server_from_npm_is_taken_where_npx_has_put_it() {
+    provost_testkit::real::require();
+    let place = Place::new();
+    let cache = place.path().join(".npm/_npx/0a1b");
+    std::fs::create_dir_all(&cache).unwrap();
+    std::os::unix::fs::symlink(
+        root().join(".tools/npm/node_modules"),
+        cache.join("node_modules"),
+    )
+    .unwrap();
+    assert!(place.ok(&["demo"]).contains("secure-filesystem-server"));
+}
+
+#[test]
+fn d50_a_folder_without_the_server_is_an_error_that_says_so() {
+    let place = Place::new();
+    for (folder, why) in [("nowhere", "no such folder"), (".", "no `node_modules`")] {
+        let ran = place.run(&["demo", "--npm", folder]);
+        assert_eq!(ran.code, 3);
+        assert!(
+            ran.stderr.contains(why) && ran.stderr.contains("npm install"),
+            "{}",
+            ran.stderr
+        );
+    }
 }

@@ -145,7 +145,7 @@ impl Place {
             (r"pv_[A-Za-z0-9_-]+", "[TOKEN]"),
             (r"\b[gs]-[0-9a-f]{16}\b", "[ID]"),
             (r"\b\d+:[0-9a-f]{64}\b", "[HEAD]"),
-            (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "[TIME]"),
+            (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "[TIME]"),
             (r"127\.0\.0\.1:\d+", "[ADDRESS]"),
             (r"\bkey-[0-9a-f]{16}\b", "[KEY]"),
             (r"\boffset \d+", "offset [N]"),
