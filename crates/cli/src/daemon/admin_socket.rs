@@ -16,6 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use super::agent_socket::Client;
 use super::lifecycle::{Daemon, Restoring, wanted};
 use super::overview;
 use crate::admin::{
@@ -96,7 +97,11 @@ async fn control(State(daemon): Shared, body: Bytes) -> HttpResponse {
         Ok(Control::Status) => reply(Ok(daemon.status())),
         Ok(Control::Overview) => reply(blocking(move || overview::overview(&daemon)).await),
         Ok(Control::Stop) => reply(Ok(stop(&daemon).await)),
-        Ok(Control::TestServer { name }) => reply(daemon.engine.test_server(&name).await),
+        Ok(Control::TestServer { name }) => {
+            // A daemon that started itself does not leave while somebody waits for a server.
+            let _client = Client::new(&daemon.clients);
+            reply(daemon.engine.test_server(&name).await)
+        }
         Ok(Control::Restore {
             archive,
             unverified,

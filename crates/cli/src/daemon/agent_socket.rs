@@ -23,8 +23,8 @@ const HELLO: Duration = Duration::from_secs(10);
 /// After an accept that failed (no file descriptors left, usually).
 const BREATH: Duration = Duration::from_millis(100);
 
-/// One agent that counts as a client while this lives.
-struct Client(watch::Sender<usize>);
+/// Somebody who counts as a client while this lives: an agent, or a person who waits for a server.
+pub(super) struct Client(watch::Sender<usize>);
 
 /// Accepts agents until the task is aborted.
 pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>) {
@@ -184,7 +184,7 @@ fn connect(store: &Store, server: &str, token: &WireSecret) -> Outcome<StdioAgen
 // === impl Client ===
 
 impl Client {
-    fn new(clients: &watch::Sender<usize>) -> Self {
+    pub(super) fn new(clients: &watch::Sender<usize>) -> Self {
         clients.send_modify(|count| *count += 1);
         Client(clients.clone())
     }
