@@ -152,7 +152,7 @@ fn block(tool: &Value, treatment: Treatment, roots: &[String]) -> Value {
         let path = argument.path_in_roots()?;
         Some(json!({
             "conditions": [{ "path": path, "op": "under", "value": roots }],
-            "on_deny": format!("`{}` has to be inside of {}", argument.name, roots.join(", ")),
+            "on_deny": format!("`{}` has to be inside of {}", brief::line(&argument.name, NAME), roots.join(", ")),
         }))
     };
     let require: Vec<Value> = match roots {

@@ -15,7 +15,6 @@ use super::lines::Lines;
 use super::session::{Session, Sessions};
 use crate::daemon::Signals;
 use crate::failure::{Failure, Outcome};
-use provost_admin::FailureKind;
 
 /// How long answers may still come after stdin has ended, or after a signal.
 const AFTER_STDIN: Duration = Duration::from_secs(30);

@@ -67,6 +67,16 @@ impl Engine {
         })
     }
 
+    /// Who brings this token, if it opens the server. Nothing is read for it.
+    pub(crate) fn authenticate(&self, server: &str, token: &WireSecret) -> Option<StdioAgent> {
+        let (grant, server) = self.0.authenticate(server, token.0.expose())?;
+        Some(StdioAgent {
+            grant,
+            server,
+            child: None,
+        })
+    }
+
     /// Serves one agent until its stream ends.
     pub(crate) async fn serve_stdio<S>(&self, stream: S, who: StdioAgent)
     where

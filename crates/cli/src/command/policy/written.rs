@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::failure::{Failure, Outcome};
-use crate::terminal::{Output, escape};
+use crate::terminal::{Output, escape, escape_json};
 
 /// Where a policy that is written goes
 #[derive(Debug, Args)]
@@ -45,7 +45,8 @@ impl Written {
             true => File::create(path),
             false => OpenOptions::new().write(true).create_new(true).open(path),
         };
-        file.and_then(|mut file| file.write_all(text.as_bytes()))
+        // What a server's names hide is seen in the file, and it stays the same JSON.
+        file.and_then(|mut file| file.write_all(escape_json(text).as_bytes()))
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::AlreadyExists => exists(path),
                 _ => Failure::unavailable(format!("cannot write `{}`", path.display()))
@@ -59,7 +60,7 @@ impl Written {
             Some(path) => {
                 output.write(|out| writeln!(out, "wrote {}", escape(&path.display().to_string())))
             }
-            None => output.write(|out| write!(out, "{text}")),
+            None => output.write(|out| write!(out, "{}", escape_json(text))),
         }
     }
 }
