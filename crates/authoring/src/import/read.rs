@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::yaml::{self, Content, Node, Place};
 use provost_policy::document::{did_you_mean, in_words};
 
-use super::Note;
+use super::note::Note;
 
 /// A whole policy of Intercept.
 pub(super) struct Policy {
