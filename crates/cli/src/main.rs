@@ -19,6 +19,7 @@ mod runtime;
 mod secret_argument;
 mod separator;
 mod terminal;
+mod text_file;
 mod when;
 
 use std::ffi::OsString;

@@ -18,6 +18,7 @@ use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
 use crate::terminal::style;
+use crate::text_file::read_file;
 
 /// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
 #[derive(Debug, Args)]
@@ -57,7 +58,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         let path = absolute(&self.policy)?;
-        let text = read(&path)?;
+        let text = read_file(&path)?;
         let refused = |_| {
             Failure::refused(format!("policy file `{}` was refused", path.display()))
                 .because("nothing was started")
@@ -173,10 +174,6 @@ fn absolute(path: &Path) -> Outcome<PathBuf> {
     // Links stay: the counters belong to the path the user wrote.
     std::path::absolute(path)
         .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
-}
-
-fn read(path: &Path) -> Outcome<String> {
-    super::policy::read_file(path)
 }
 
 fn report(failure: &Failure) {
