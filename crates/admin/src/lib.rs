@@ -39,7 +39,7 @@ pub use grants::{
 };
 pub use inspect::{Inspect, Inspection, Trouble};
 pub use keeping::{Backup, BackupView, KeyRotate, KeyView};
-pub use opening::{PATIENCE, open, open_now, wait_a_moment};
+pub use opening::{PATIENCE, open, open_for, open_now, wait_a_moment};
 pub use page::{Listing, PAGE, Page, Paging};
 pub use policies::{
     PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,

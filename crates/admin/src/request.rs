@@ -251,6 +251,16 @@ impl RequestKind {
         }
     }
 
+    /// Whether it leaves an entry in the journal.
+    #[must_use]
+    pub fn is_recorded(self) -> bool {
+        self.changes_calls()
+            || matches!(
+                self,
+                Self::GrantReveal | Self::Backup | Self::Restore | Self::Listen | Self::Stop
+            )
+    }
+
     /// Whether only a running daemon can do it.
     #[must_use]
     pub fn needs_daemon(self) -> bool {
