@@ -1,15 +1,12 @@
 //! Opening the store, which one process at a time has.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use provost_store::{Locations, Store};
 
+use crate::patience::{PATIENCE, wait_a_moment};
 use crate::refusal::open_failure;
 use crate::{FailureKind, Outcome, RequestKind};
-
-/// How long a command waits for whoever has the store open without a socket: another short command,
-/// or a daemon that finishes the calls in flight.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens the store for a request; waits a moment when another short command has it.
 ///
@@ -48,13 +45,4 @@ pub fn open_for(locations: &Locations, request: RequestKind) -> Outcome<Store> {
         false => Store::open_to_look(locations),
     };
     opened.map_err(|error| open_failure(&error, &locations.data))
-}
-
-/// Between two attempts to open a store.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the lock of another process gives no event to wait for"
-)]
-pub fn wait_a_moment() {
-    std::thread::sleep(Duration::from_millis(30));
 }

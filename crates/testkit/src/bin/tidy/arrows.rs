@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `docs/decisions/`.
 const ARROWS: [(&str, &[&str]); 13] = [
     ("provost-policy", &[]),
+    ("provost-authoring", &["provost-policy"]),
     ("provost-catalog", &["provost-policy"]),
     ("provost-store", &["provost-policy"]),
     (
@@ -39,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
 /// `cli` wires all rooms together, and the test kit may start any of them.
 const EVERY_ROOM: &[&str] = &[
     "provost-policy",
+    "provost-authoring",
     "provost-catalog",
     "provost-store",
     "provost-admin",

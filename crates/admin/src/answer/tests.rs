@@ -1,4 +1,4 @@
-use provost_store::Locations;
+use provost_store::Store;
 
 use super::*;
 use crate::{
