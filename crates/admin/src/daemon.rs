@@ -233,6 +233,12 @@ pub struct Upstream {
     pub eras: Vec<String>,
     /// Its tools.
     pub tools: Vec<ToolView>,
+    /// The names of the capabilities it declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// Its tools as it describes them; not shown, for whoever writes or checks a policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub definitions: Vec<serde_json::Value>,
     /// Until it was open, in milliseconds.
     pub opened_ms: u64,
     /// The list of tools, in milliseconds.

@@ -40,6 +40,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use read::KEYS;
 pub use run::run;
 
 /// How a file of cases went.

@@ -152,7 +152,7 @@ fn block(tool: &Value, treatment: Treatment, roots: &[String]) -> Value {
         let path = argument.path_in_roots()?;
         Some(json!({
             "conditions": [{ "path": path, "op": "under", "value": roots }],
-            "on_deny": format!("`{}` has to be inside of {}", argument.name, roots.join(", ")),
+            "on_deny": format!("`{}` has to be inside of {}", brief::line(&argument.name, NAME), roots.join(", ")),
         }))
     };
     let require: Vec<Value> = match roots {
@@ -260,11 +260,12 @@ impl Argument {
         }
     }
 
-    /// The path of a condition on it, if it seems to name files.
+    /// The path of a condition on it, if it seems to name files. A list of `files` is often one of names inside of
+    /// another argument; one of `paths` rarely is.
     fn path_in_roots(&self) -> Option<String> {
         let end = match self.form.as_deref() {
             Some("string") => "",
-            Some("array") if self.texts => "[*]",
+            Some("array") if self.texts && last_word(&self.name) != "files" => "[*]",
             Some(_) | None => return None,
         };
         let path = format!("args.{}{end}", self.name);
@@ -293,14 +294,19 @@ fn names_files(name: &str) -> bool {
         "workdir",
         "root",
     ];
-    let start = name
+    WORDS.contains(&last_word(name).as_str())
+}
+
+/// The last word of `repo_path`, `repo-path` or `repoPath`.
+fn last_word(name: &str) -> String {
+    let capitals = name
         .char_indices()
-        .filter(|(at, c)| *at > 0 && c.is_uppercase())
+        .filter(|(at, c)| *at > 0 && c.is_uppercase());
+    let starts = capitals
         .map(|(at, _)| at)
-        .chain(name.rfind(['_', '-']).map(|at| at + 1))
-        .max();
-    let last = name.get(start.unwrap_or(0)..).unwrap_or_default();
-    WORDS.contains(&last.to_lowercase().as_str())
+        .chain(name.rfind(['_', '-']).map(|at| at + 1));
+    let start = starts.max().unwrap_or(0);
+    name.get(start..).unwrap_or_default().to_lowercase()
 }
 
 /// Whether a path leads to the argument of that name and nowhere else: one with a dot in its name cannot be written.

@@ -50,20 +50,31 @@ impl Admin {
     }
 
     /// The first so many of what is listed.
-    pub(crate) fn list_at_most<L: Listing>(
+    pub(crate) fn list_at_most<L: Listing>(&self, most: u32, listing: L) -> Outcome<Vec<L::Item>> {
+        let mut all = Vec::new();
+        self.pages(most, listing, |page| {
+            all.extend(page);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The first so many of what is listed, a page at a time.
+    pub(crate) fn pages<L: Listing>(
         &self,
         most: u32,
         mut listing: L,
-    ) -> Outcome<Vec<L::Item>> {
-        let (mut store, mut left, mut all) = (None, most, Vec::new());
+        mut visit: impl FnMut(Vec<L::Item>) -> Outcome,
+    ) -> Outcome {
+        let (mut store, mut left) = (None, most);
         loop {
             let asked = left.min(PAGE);
             listing.paging().limit = Some(asked);
             let page = self.ask_keeping(&mut store, listing.clone())?;
             left = left.saturating_sub(asked);
-            all.extend(page.items);
+            visit(page.items)?;
             if page.next.is_none() || left == 0 {
-                return Ok(all);
+                return Ok(());
             }
             listing.paging().cursor = page.next;
         }

@@ -72,9 +72,14 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let advice = match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::UnknownArgument, Some(ContextValue::String(unknown))) => {
-            separator::advice(&words, unknown)
+    let about = |kind| match error.get(kind) {
+        Some(ContextValue::String(unknown)) => unknown.as_str(),
+        Some(_) | None => "",
+    };
+    let advice = match error.kind() {
+        ErrorKind::UnknownArgument => separator::advice(&words, about(ContextKind::InvalidArg)),
+        ErrorKind::InvalidSubcommand => {
+            separator::other_word(&words, about(ContextKind::InvalidSubcommand))
         }
         _ => None,
     };

@@ -44,9 +44,8 @@ use crate::state::directory::{Directory, Means};
 use crate::state::present::Present;
 use crate::state::worker::{GatewayState, Worker};
 use crate::text::era::Era;
-use crate::upstream::Children;
 use crate::upstream::process::Program;
-use crate::upstream::{ChildBounds, ChildSpec};
+use crate::upstream::{ChildBounds, ChildSpec, Children};
 
 /// Sessions that nobody uses are not looked for more often.
 const LEAST_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);

@@ -3,7 +3,7 @@
 //! identify → route → judge → look at limits → hold → reserve → record intent
 //! → forward → settle → record outcome → reply. Identifying is the face's work
 //! (`face/`), because a token is read differently over HTTP and stdio; settling,
-//! recording the outcome and replying is the relay's (`relay.rs`), because it
+//! recording the outcome and replying is the relay's (`exchange/relay.rs`), because it
 //! happens when the upstream answers.
 
 mod checks;

@@ -2,12 +2,12 @@
 
 mod allowance;
 pub(crate) mod child;
+mod child_lines;
 pub(crate) mod children;
 mod connections;
 mod events;
 mod exchange;
 pub(crate) mod http;
-mod lines;
 pub(crate) mod process;
 pub(crate) mod spec;
 mod starts;
@@ -16,11 +16,11 @@ mod witness;
 
 use std::sync::Arc;
 
+pub(crate) use child_lines::ChildLines;
 pub(crate) use children::{Children, Use};
 pub(crate) use events::Events;
 pub(crate) use exchange::Exchange;
 pub(crate) use http::HttpUpstream;
-pub(crate) use lines::ChildLines;
 pub(crate) use spec::{ChildBounds, ChildSpec, Holder, ProcessKey};
 pub(crate) use starts::LONGEST_PAUSE;
 pub(crate) use witness::Witness;

@@ -200,3 +200,18 @@ impl fmt::Debug for RuleId {
         fmt::Debug::fmt(&self.0, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d79_a_period_begins_where_people_expect_it() {
+        for period in Period::ALL {
+            // Only then does dividing the wall clock begin one with each midnight.
+            let parts = Unit::Day.micros() % period.micros();
+            assert_eq!(parts, 0, "`{}`: see Period::micros", period.name());
+            assert_eq!(Period::of(period.micros()), Some(*period));
+        }
+    }
+}

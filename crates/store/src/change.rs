@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::checkpoint::Begin;
-use crate::control::{self, Distrust};
+use crate::control::{self, Distrust, Found};
 use crate::database::{Commit, begin, meta, set_meta, uint};
 use crate::guard::{lock, read, write};
 use crate::journal::Rows;
@@ -129,12 +129,18 @@ impl Store {
     /// not in force. Tells whether that is something else than before.
     pub(crate) fn hold_against_journal(&self) -> Result<bool, StoreError> {
         let _changing = lock(&self.0.changing);
+        let rows = control::all_rows(&self.0.database.reading())?;
+        self.hold_rows_against_journal(&rows)
+    }
+
+    /// The same for rows that were read before, while nobody made changes.
+    pub(crate) fn hold_rows_against_journal(&self, rows: &Found) -> Result<bool, StoreError> {
         let found = self.0.folder.expected(|expected| {
             let open = expected.open_change();
             let made = open.filter(|it| *it <= self.revision());
             let connection = self.0.database.reading();
             if made.is_none() && !expected.is_in_doubt() {
-                return Distrust::find(&connection, expected);
+                return Distrust::find(&connection, rows, expected);
             }
             let mut expected = expected.clone();
             // It was made, even if the journal does not say so yet.
@@ -142,7 +148,7 @@ impl Store {
                 expected.made(open);
             }
             expected.settle_doubt();
-            Distrust::find(&connection, &expected)
+            Distrust::find(&connection, rows, &expected)
         })??;
         let mut distrust = write(&self.0.distrust);
         let is_other = *distrust != found;

@@ -89,6 +89,8 @@ pub(crate) struct Found {
     pub(crate) first: Option<Header>,
     /// The number of the first segment there is.
     oldest: Option<u32>,
+    /// What seems to name one cannot be believed.
+    is_odd: bool,
 }
 
 // === impl Folded ===
@@ -212,10 +214,13 @@ pub(crate) fn forget_old(directory: &Path) -> io::Result<()> {
 /// backwards.
 pub(crate) fn find(directory: &Path, keys: &[ChainKey]) -> io::Result<Found> {
     let found = find_in(directory, keys, named_near_the_end)?;
-    if found.checkpoint.is_some() || found.of_format_1.is_some() {
-        return Ok(found);
+    // Where an entry seems to name one and cannot be believed for what stands
+    // before it, all that stands before it is looked at.
+    let is_enough = found.checkpoint.is_some() || found.of_format_1.is_some() || !found.is_odd;
+    match is_enough {
+        true => Ok(found),
+        false => find_in(directory, keys, named),
     }
-    find_in(directory, keys, named)
 }
 
 /// Where a line stands in its segment.
@@ -226,7 +231,11 @@ enum Place {
 }
 
 /// Entries that name checkpoints, the last one first.
-type Entries = Vec<(Place, Vec<u8>)>;
+#[derive(Debug, Default)]
+struct Entries {
+    named: Vec<(Place, Vec<u8>)>,
+    is_odd: bool,
+}
 
 fn find_in(
     directory: &Path,
@@ -242,7 +251,9 @@ fn find_in(
         found.first = first_entry(directory, *first)?.map(|(header, _)| header);
     }
     for segment in numbers.into_iter().rev() {
-        for (place, payload) in named(directory, segment, keys)? {
+        let entries = named(directory, segment, keys)?;
+        found.is_odd |= entries.is_odd;
+        for (place, payload) in entries.named {
             let Ok(line) = serde_json::from_slice::<CheckpointLine>(&payload) else {
                 continue;
             };
@@ -278,25 +289,32 @@ fn named_near_the_end(directory: &Path, segment: u32, keys: &[ChainKey]) -> io::
     let length = file.metadata()?.len();
     let header = first_entry(directory, segment)?.map(|(header, _)| header);
     let key = header.and_then(|header| keys.iter().find(|key| key.version == header.key));
-    let mut named = Vec::new();
-    let Some(key) = key else { return Ok(named) };
+    let mut entries = Entries::default();
+    let Some(key) = key else {
+        entries.is_odd = true;
+        return Ok(entries);
+    };
     for (from, to) in blocks_from_the_end(length) {
         let begin = from.saturating_sub(AROUND);
         let bytes = part(&file, begin, (to + AROUND).min(length))?;
         let mut here = Vec::new();
         for mark in memchr::memmem::find_iter(&bytes, MARK) {
-            if let Some((start, payload)) = believed(&bytes, mark, key)
-                && (from..to).contains(&(begin + mark as u64))
-            {
-                here.push((Place::Offset(begin + start as u64), payload.to_vec()));
+            if !(from..to).contains(&(begin + mark as u64)) {
+                continue;
+            }
+            match believed(&bytes, mark, key) {
+                Some((start, payload)) => {
+                    here.push((Place::Offset(begin + start as u64), payload.to_vec()));
+                }
+                None => entries.is_odd = true,
             }
         }
-        named.extend(here.into_iter().rev());
-        if named.len() >= KEPT {
+        entries.named.extend(here.into_iter().rev());
+        if entries.named.len() >= KEPT {
             break;
         }
     }
-    Ok(named)
+    Ok(entries)
 }
 
 /// The payload of the checkpoint's entry that has this mark in it, and where it
@@ -314,18 +332,19 @@ fn believed<'b>(bytes: &'b [u8], mark: usize, key: &ChainKey) -> Option<(usize, 
 /// Every intact entry of a segment that names a checkpoint.
 fn named(directory: &Path, segment: u32, keys: &[ChainKey]) -> io::Result<Entries> {
     let bytes = std::fs::read(segment_path(directory, segment))?;
-    let mut named = Vec::new();
+    let mut entries = Entries::default();
     // Most segments have none.
     if memchr::memmem::find(&bytes, MARK).is_some() {
         let mut walk = Walk::new(keys.to_vec());
         walk.segment(segment, &bytes, |seen| {
             if is_checkpoint(seen.payload) {
-                named.push((Place::Line(seen.line), seen.payload.to_vec()));
+                let place = Place::Line(seen.line);
+                entries.named.push((place, seen.payload.to_vec()));
             }
         });
     }
-    named.reverse();
-    Ok(named)
+    entries.named.reverse();
+    Ok(entries)
 }
 
 // === impl Place ===

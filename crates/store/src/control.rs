@@ -20,6 +20,9 @@ mod table;
 pub(crate) use distrust::{DENIES_ALL, Distrust};
 pub(crate) use table::Table;
 
+/// Rows as they were found, each with its digest.
+pub(crate) type Found = Vec<(RowKey, Hex)>;
+
 /// What the journal says about the control plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Expected {
@@ -45,10 +48,7 @@ impl Expected {
     /// What is there now, believed as it stands: where the journal did not say
     /// so before.
     pub(crate) fn as_found(connection: &Connection, revision: u64) -> Result<Self, StoreError> {
-        let mut rows = BTreeMap::new();
-        each_row(connection, |key, digest| {
-            rows.insert(key.to_owned(), digest);
-        })?;
+        let rows = all_rows(connection)?.into_iter().collect();
         Ok(Self {
             revision,
             rows,
@@ -131,26 +131,27 @@ impl Expected {
         self.pending.as_ref().map(|it| it.revision)
     }
 
-    /// The rows that are not what they have to be.
-    pub(crate) fn differing(&self, connection: &Connection) -> Result<Vec<RowKey>, StoreError> {
+    /// Which of these rows, and of those that have to be there, are not what they
+    /// have to be.
+    pub(crate) fn differing(&self, found: &Found) -> Vec<RowKey> {
         let mut differing = Vec::new();
         let mut known = 0;
-        each_row(connection, |key, digest| {
+        for (key, digest) in found {
             let expected = self.rows.get(key);
             known += usize::from(expected.is_some());
             // One that nobody put there differs, too.
-            if expected != Some(&digest) {
-                differing.push(key.to_owned());
+            if expected != Some(digest) {
+                differing.push(key.clone());
             }
-        })?;
+        }
         if known < self.rows.len() {
             let mut gone = self.rows.clone();
-            each_row(connection, |key, _| {
+            for (key, _) in found {
                 gone.remove(key);
-            })?;
+            }
             differing.extend(gone.into_keys());
         }
-        Ok(differing)
+        differing
     }
 
     fn apply(&mut self, change: Pending) {
@@ -227,22 +228,81 @@ pub(crate) fn touched(connection: &Connection) -> Result<Rows, StoreError> {
         .collect()
 }
 
-/// Shows every row there is: its key and its digest.
-fn each_row(connection: &Connection, mut show: impl FnMut(&str, Hex)) -> Result<(), StoreError> {
-    let mut place = String::new();
+/// Every row there is. A start waits for this.
+pub(crate) fn all_rows(connection: &Connection) -> Result<Found, StoreError> {
+    let (mut found, mut bytes) = (Found::new(), Vec::new());
     for table in Table::ALL.map(Table::name) {
-        let key = key_of(connection, table, "")?;
-        let mut statement = connection.prepare(&format!("SELECT {key}, * FROM {table}"))?;
+        let keys = key_columns(connection, table)?;
+        let in_sql = key_of(connection, table, "")?;
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
         let names = column_names(&statement);
+        let places: Vec<_> = keys
+            .iter()
+            .filter_map(|key| names.iter().position(|name| name == key))
+            .collect();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            place.clear();
-            place.push_str(table);
-            place.push_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
-            show(&place, digest(table, &names, row)?);
+            let mut key = table.to_owned();
+            if !push_plain_key(&mut key, row, &places)? {
+                key.truncate(table.len());
+                key.push_str(&key_in_sql(
+                    connection, table, &in_sql, &keys, row, &places,
+                )?);
+            }
+            found.push((key, digest(&mut bytes, table, &names, row)?));
         }
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Writes a key as SQLite writes it in JSON, if nothing in it has to be escaped.
+fn push_plain_key(
+    out: &mut String,
+    row: &Row<'_>,
+    places: &[usize],
+) -> Result<bool, rusqlite::Error> {
+    out.push('[');
+    for (number, place) in places.iter().enumerate() {
+        if number > 0 {
+            out.push(',');
+        }
+        match row.get_ref(*place)? {
+            ValueRef::Integer(value) => out.push_str(&value.to_string()),
+            ValueRef::Text(text) => {
+                let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' if !b"\"\\".contains(byte));
+                match std::str::from_utf8(text) {
+                    Ok(plain) if text.iter().all(is_plain) => {
+                        out.push('"');
+                        out.push_str(plain);
+                        out.push('"');
+                    }
+                    Ok(_) | Err(_) => return Ok(false),
+                }
+            }
+            ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => return Ok(false),
+        }
+    }
+    out.push(']');
+    Ok(true)
+}
+
+/// A key as SQLite itself writes it.
+fn key_in_sql(
+    connection: &Connection,
+    table: &str,
+    in_sql: &str,
+    keys: &[String],
+    row: &Row<'_>,
+    places: &[usize],
+) -> rusqlite::Result<String> {
+    let conditions: Vec<_> = keys.iter().map(|key| format!("{key} IS ?")).collect();
+    let conditions = conditions.join(" AND ");
+    let sql = format!("SELECT {in_sql} FROM {table} WHERE {conditions}");
+    let values: Vec<rusqlite::types::Value> = places
+        .iter()
+        .map(|place| row.get(*place))
+        .collect::<Result<_, _>>()?;
+    connection.query_row(&sql, rusqlite::params_from_iter(values), |row| row.get(0))
 }
 
 fn one_row(connection: &Connection, table: &str, key: &str) -> Result<Option<Hex>, StoreError> {
@@ -253,27 +313,32 @@ fn one_row(connection: &Connection, table: &str, key: &str) -> Result<Option<Hex
         .map(|(place, column)| format!("{column} = json_extract(?1, '$[{place}]')"))
         .collect();
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT NULL, * FROM {table} WHERE {}",
+        "SELECT * FROM {table} WHERE {}",
         conditions.join(" AND ")
     ))?;
     let names = column_names(&statement);
     Ok(statement
-        .query_row([key], |row| digest(table, &names, row))
+        .query_row([key], |row| digest(&mut Vec::new(), table, &names, row))
         .optional()?)
 }
 
 /// The digest of a row: of its table and of each column that holds something,
 /// by name. Lengths come first, so that no two rows give the same bytes.
-fn digest(table: &str, names: &[String], row: &Row<'_>) -> rusqlite::Result<Hex> {
-    let mut hash = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
+fn digest(
+    bytes: &mut Vec<u8>,
+    table: &str,
+    names: &[String],
+    row: &Row<'_>,
+) -> rusqlite::Result<Hex> {
+    bytes.clear();
+    let mut add = |part: &[u8]| {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
     };
     add(table.as_bytes());
-    for (place, name) in names.iter().enumerate().skip(1) {
+    for (place, name) in names.iter().enumerate() {
         let number;
-        let (kind, bytes): (&str, &[u8]) = match row.get_ref(place)? {
+        let (kind, value): (&str, &[u8]) = match row.get_ref(place)? {
             // A column that came with a later schema holds nothing at first.
             ValueRef::Null => continue,
             ValueRef::Integer(value) => {
@@ -289,9 +354,9 @@ fn digest(table: &str, names: &[String], row: &Row<'_>) -> rusqlite::Result<Hex>
         };
         add(name.as_bytes());
         add(kind.as_bytes());
-        add(bytes);
+        add(value);
     }
-    Ok(Hex(hash.finalize().into()))
+    Ok(Hex(Sha256::digest(&*bytes).into()))
 }
 
 fn column_names(statement: &rusqlite::Statement<'_>) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
 
 use provost_policy::Moment;
 
@@ -10,7 +11,7 @@ use crate::backup::remove_copy;
 use crate::change::read_revision;
 use crate::checkpoint::{self, Begin, Checkpoint, Tail};
 use crate::clock::{Boot, Clock, KeptLine, wall};
-use crate::control::Expected;
+use crate::control::{self, Expected, Found};
 use crate::database::{Database, SCHEMA, meta, set_meta};
 use crate::fold::{self, Base, FoldThread, Folder};
 use crate::guard::lock;
@@ -32,6 +33,35 @@ const QUICK: u64 = 1 << 20;
 enum Purpose {
     Change,
     Look,
+}
+
+/// Reads the rows of the control plane while the journal is read.
+struct ReadingRows(Option<JoinHandle<Result<Found, StoreError>>>);
+
+// === impl ReadingRows ===
+
+impl ReadingRows {
+    fn start(database: &Database) -> Result<Self, OpenError> {
+        let connection = database.reading_alone()?;
+        let thread = std::thread::Builder::new().name("control-rows".to_owned());
+        let started = thread.spawn(move || control::all_rows(&connection));
+        let started = started.map_err(|error| StoreError::Read(Arc::new(error)))?;
+        Ok(Self(Some(started)))
+    }
+
+    fn join(mut self) -> Result<Found, StoreError> {
+        let read = self.0.take().and_then(|thread| thread.join().ok());
+        read.unwrap_or_else(|| Err(StoreError::Unexpected("its rows cannot be read".to_owned())))
+    }
+}
+
+impl Drop for ReadingRows {
+    fn drop(&mut self) {
+        // Who could not open the directory leaves nothing of it open.
+        if let Some(thread) = self.0.take() {
+            thread.join().ok();
+        }
+    }
 }
 
 // === impl Store ===
@@ -68,6 +98,7 @@ impl Store {
         remove_copy(data);
         let (id, keys) = open_keys(locations)?;
         let database = Arc::new(Database::open(data)?);
+        let rows = ReadingRows::start(&database)?;
         let directory = journal_directory(data);
         create_private_dir(&directory)?;
 
@@ -174,7 +205,7 @@ impl Store {
             looked_at: AtomicU64::new(0),
         }));
         store.settle_last_change(kind)?;
-        store.settle_control(kind)?;
+        store.settle_control(kind, rows)?;
         // What retention began, or what an older database brings back.
         if pruned > 0 {
             store.forget_rows(pruned)?;
@@ -224,7 +255,7 @@ impl Store {
     /// Brings together what the journal says of the control plane and what the
     /// database holds. Where the journal says nothing yet, the database is
     /// believed as it stands, once.
-    fn settle_control(&self, begin: Begin) -> Result<(), StoreError> {
+    fn settle_control(&self, begin: Begin, rows: ReadingRows) -> Result<(), StoreError> {
         let inner = &self.0;
         match begin {
             Begin::OfFormat1 => {
@@ -258,7 +289,7 @@ impl Store {
                 }
             }
         }
-        self.hold_against_journal().map(drop)
+        self.hold_rows_against_journal(&rows.join()?).map(drop)
     }
 
     /// Records that a backup was restored, and that another timeline begins.

@@ -1,5 +1,6 @@
 //! What the tests, the checks and the bench of this project are made of.
 //!
+//! * [`agent`]: real agents, without a terminal and in one.
 //! * [`fixture`]: an MCP server that does what it is told, kindly or not, and remembers every byte it was sent.
 //! * [`http`], [`tcp`], [`client`]: clients that show the raw truth of an answer; [`sse`] reads event streams.
 //! * [`modern`]: what both sides must know about the modern era: names, headers, annotations.
@@ -10,6 +11,7 @@
 //! * [`mod@soak`]: mutated traffic against the shipped binary, for as long as one likes.
 //! * [`negative`]: the numbered list of bad input.
 //! * [`spec`]: what the published schemas of the protocol say about who may ask whom.
+//! * [`model`]: a model that follows the script in its prompt, for real agents.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
 //!
 //! Only tests, the checks and the bench depend on this room; nothing here is part of the product.
@@ -22,11 +24,13 @@
     reason = "test support: when the ground gives way, the test should stop there, loudly"
 )]
 
+pub mod agent;
 pub mod bench;
 pub mod client;
 pub mod conformance;
 pub mod fixture;
 pub mod http;
+pub mod model;
 pub mod modern;
 pub mod negative;
 pub mod process;

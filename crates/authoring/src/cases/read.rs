@@ -64,6 +64,25 @@ pub(super) enum Expect {
     Ask,
 }
 
+/// What may stand in a case.
+pub const KEYS: &[&str] = &[
+    "name",
+    "at",
+    "tool",
+    "method",
+    "args",
+    "times",
+    "every",
+    "grant",
+    "session",
+    "lasts",
+    "outcome",
+    "approved",
+    "expect",
+    "rule",
+    "message",
+    "retry_after",
+];
 /// More repetitions than a limit needs to be tested with.
 const MOST_TIMES: u64 = 100_000;
 /// The units of a length of time.
@@ -170,25 +189,7 @@ impl Reader {
     }
 
     fn case(&mut self, node: &Node) -> Case {
-        const KNOWN: &[&str] = &[
-            "name",
-            "at",
-            "tool",
-            "method",
-            "args",
-            "times",
-            "every",
-            "grant",
-            "session",
-            "lasts",
-            "outcome",
-            "approved",
-            "expect",
-            "rule",
-            "message",
-            "retry_after",
-        ];
-        let fields = self.fields(node, KNOWN);
+        let fields = self.fields(node, KEYS);
         Case {
             line: node.place.line,
             name: self.text(fields, "name"),

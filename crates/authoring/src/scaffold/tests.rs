@@ -1,3 +1,7 @@
+use proptest::prelude::*;
+
+use provost_policy::invisible::is_hidden;
+
 use super::*;
 use crate::{Offer, warnings};
 
@@ -92,5 +96,50 @@ fn names_of_files_are_told_by_their_last_word() {
         "é",
     ] {
         assert!(!names_files(name), "{name}");
+    }
+}
+
+/// Definitions as no honest server writes them.
+fn definitions() -> impl Strategy<Value = Vec<Value>> {
+    let text = || prop_oneof![".{0,12}", "[a-c*/._~-]{0,4}", "(Path|file|a.b|x\\[0\\])"];
+    let property = (
+        text(),
+        prop::sample::select(vec![
+            json!({ "type": "string" }),
+            json!({ "type": ["string", "null"] }),
+            json!({ "type": "array", "items": { "type": "string" } }),
+            json!({ "$ref": "#/nowhere" }),
+            json!(true),
+            json!(null),
+        ]),
+    );
+    let properties = prop::collection::vec(property, 0..4);
+    let hint = || prop::sample::select(vec![json!(true), json!(false), json!(null), json!("yes")]);
+    let tool = (text(), text(), properties, hint(), hint());
+    let tool = tool.prop_map(|(name, description, properties, reads, destroys)| {
+        let properties: Map<String, Value> = properties.into_iter().collect();
+        json!({
+            "name": name,
+            "description": description,
+            "inputSchema": { "properties": properties, "required": ["file", 1] },
+            "annotations": { "readOnlyHint": reads, "destructiveHint": destroys },
+        })
+    });
+    prop::collection::vec(tool, 0..5)
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_server_lists_becomes_a_policy_without_warnings(tools in definitions(), server in ".{0,40}") {
+        let described = Described { server: &server, capabilities: &[], tools: &tools };
+        let written = scaffold(&described, &["/srv/work".to_owned()]).unwrap();
+        let policy = Policy::parse(&written.policy_json).unwrap();
+        let offer = Offer::read(&Value::from(tools));
+        let listed = written.allowed.len() + written.limited.len() + written.denied.len();
+        let warned = warnings(&policy, offer.as_ref());
+        prop_assert!(listed == 0 || warned.is_empty(), "{:?}\n{}", warned, written.policy_json);
+        let described = policy.body().tools.iter().filter_map(|(_, tool)| tool.description.as_deref());
+        let hidden = described.chain(policy.description()).find(|text| text.contains(is_hidden));
+        prop_assert_eq!(hidden, None);
     }
 }

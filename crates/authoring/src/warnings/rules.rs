@@ -205,13 +205,13 @@ fn avoided_by_absence(
     for (index, condition) in predicate.conditions.iter().enumerate() {
         let pointer = format!("{pointer}/conditions/{index}");
         if condition.op == Operator::ArgvIn {
-            let message = "the same command in another spelling, such as `/bin/rm` for `rm`, is not found by this rule";
+            let message = "the same command in another spelling, such as `/bin/rm` for `rm`, gets past this rule";
             let hint = "list the allowed commands in `require` instead";
             warnings.add(pointer.clone(), message, hint);
         }
         let path = condition.path.as_str();
         if condition.op != Operator::Exists && !required.iter().any(|paths| paths.contains(path)) {
-            let message = format!("a call without `{path}` is not found by this rule");
+            let message = format!("a call that leaves `{path}` out gets past this rule");
             let hint = format!(
                 "to refuse calls without it, add to `require`: {{ \"conditions\": [{{ \"path\": \"{path}\", \"op\": \"exists\", \"value\": true }}] }}"
             );

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 const REFERENCE: &str = include_str!("../../../../docs/policy-language.md");
 const README: &str = include_str!("../../../../README.md");
+const CASES: &str = include_str!("../../../../docs/guides/policy-tests.md");
 const MIGRATING: &str = include_str!("../../../../docs/guides/migrating-from-intercept.md");
 
 /// One fenced block of a page.
@@ -190,6 +191,18 @@ fn d76_every_word_of_the_schema_is_in_the_reference() {
         assert!(
             told.iter().any(|word| REFERENCE.contains(word)),
             "docs/policy-language.md does not speak of `{word}`"
+        );
+    }
+}
+
+#[test]
+fn d76_every_key_of_a_case_is_in_the_guide() {
+    let rows = CASES.lines().filter(|line| line.starts_with("| `"));
+    let first_cells: String = rows.filter_map(|line| line.split('|').nth(1)).collect();
+    for key in cases::KEYS {
+        assert!(
+            first_cells.contains(&format!("`{key}`")),
+            "`{key}` has no row in docs/guides/policy-tests.md"
         );
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use provost_admin::FailureKind;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -14,7 +15,6 @@ use super::lines::Lines;
 use super::session::{Session, Sessions};
 use crate::daemon::Signals;
 use crate::failure::{Failure, Outcome};
-use provost_admin::FailureKind;
 
 /// How long answers may still come after stdin has ended, or after a signal.
 const AFTER_STDIN: Duration = Duration::from_secs(30);

@@ -1,7 +1,10 @@
 //! `provost policy`: policies in the store, and policies in files.
 
 mod files;
+mod init;
+mod learn;
 mod stored;
+mod written;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,27 @@ use crate::failure::{Failure, Outcome};
 /// Write, check, explain and attach policies
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
+    /// Write a policy to begin with, from a server's own tools
+    #[command(after_help = "\
+Examples:
+  provost policy init --server files -o files.json
+  provost policy init --root /srv/work -- npx -y @modelcontextprotocol/server-filesystem /srv/work
+
+The server is asked for its tools. Those of which it says that they only read are allowed, those
+that may destroy something are refused until you have looked at them, the rest is allowed 30 times
+a minute. That is the server's own word: read the policy before you use it. With `--root`,
+arguments that look like paths have to be inside of that directory.")]
+    Init(init::Init),
+    /// Write the smallest policy that allows what a grant did
+    #[command(after_help = "\
+Examples:
+  provost policy learn --grant alice-laptop -o alice.json
+  provost policy learn --grant alice-laptop --since 7d
+
+From the records of a grant, such as one that was minted with `--observe`: each tool that was
+called, with the arguments that every call had, and limits of twice what was seen. What was refused,
+or always failed, is named on stderr and not learnt.")]
+    Learn(learn::Learn),
     /// Store a policy, or a new version of one, on a server
     #[command(after_help = "\
 Examples:
@@ -205,9 +229,8 @@ pub(crate) struct Test {
 pub(crate) struct Import {
     /// The YAML file, `-` for stdin
     file: PathBuf,
-    /// The file to write; it must not exist [default: stdout]
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    written: written::Written,
     /// Import what is understood; calls that the rest is about are refused
     #[arg(long)]
     partial: bool,
@@ -218,6 +241,8 @@ pub(crate) struct Import {
 impl Policy {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         match self {
+            Policy::Init(init) => init::init(context, init),
+            Policy::Learn(learn) => learn::learn(context, &learn),
             Policy::Put(put) => stored::put(context, put),
             Policy::List(list) => stored::list(context, list),
             Policy::Show(version) => stored::show(context, version),

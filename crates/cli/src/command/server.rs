@@ -447,7 +447,9 @@ pub(super) fn ask(context: &Context, name: String) -> Outcome<Upstream> {
 }
 
 fn test(context: &Context, name: String) -> Outcome {
-    let report = ask(context, name)?;
+    let mut report = ask(context, name)?;
+    report.capabilities.clear();
+    report.definitions.clear();
     context.output.show(&report, |out| {
         let (good, reset) = (style::GOOD, anstyle::Reset);
         let (name, version) = (escape(&report.name), escape(&report.version));

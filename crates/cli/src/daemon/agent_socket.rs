@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use provost_admin::{Reply, WireSecret, store_failure};
-use provost_store::Store;
+use provost_admin::{Reply, WireSecret};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::local_run;
 use super::peer::is_own_user;
-use super::running::{Daemon, reload};
-use super::serve::StdioAgent;
+use super::running::{Client, Daemon, reload};
+use super::serve::{Engine, StdioAgent};
 use crate::bridge::{Hello, MAX_LINE, RunHello, Welcome, read_line};
 use crate::failure::{Failure, Outcome};
 use crate::runtime::blocking;
@@ -22,9 +20,6 @@ use crate::runtime::blocking;
 const HELLO: Duration = Duration::from_secs(10);
 /// After an accept that failed (no file descriptors left, usually).
 const BREATH: Duration = Duration::from_millis(100);
-
-/// One agent that counts as a client while this lives.
-struct Client(watch::Sender<usize>);
 
 /// Accepts agents until the task is aborted.
 pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>) {
@@ -111,8 +106,7 @@ async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
     match hello {
         Hello::Run(hello) => begin_run(daemon, hello).await,
         Hello::Connect { server, token } => {
-            let store = daemon.store.clone();
-            let agent = blocking(move || connect(&store, &server, &token)).await?;
+            let agent = connect(&daemon.engine, &server, &token)?;
             Ok(Greeted {
                 welcome: Welcome {
                     run: None,
@@ -156,40 +150,10 @@ async fn begin_run(daemon: &Arc<Daemon>, hello: RunHello) -> Outcome<Greeted> {
 }
 
 /// Who brings a token may use the server it is for; both mistakes get the same words.
-fn connect(store: &Store, server: &str, token: &WireSecret) -> Outcome<StdioAgent> {
-    let directory = store.directory().map_err(|error| store_failure(&error))?;
-    let now = store.clock().now().wall;
-    let found = directory.server_named(server).or_else(|| {
-        directory
-            .servers()
-            .find(|found| found.id.as_str() == server)
-    });
-    let grant = directory.authenticate(token.0.expose(), now);
-    match (found, grant) {
-        (Some(server), Some(grant)) if grant.server == server.id => Ok(StdioAgent {
-            grant: grant.id.clone(),
-            server: server.id.clone(),
-            child: None,
-        }),
-        _ => Err(
-            Failure::refused(format!("the grant does not open server `{server}`"))
-                .because("the token is unknown, expired, revoked, or for another server")
-                .hint("`provost grant list` shows the grants; `provost grant mint` makes one"),
-        ),
-    }
-}
-
-// === impl Client ===
-
-impl Client {
-    fn new(clients: &watch::Sender<usize>) -> Self {
-        clients.send_modify(|count| *count += 1);
-        Client(clients.clone())
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
-    }
+fn connect(engine: &Engine, server: &str, token: &WireSecret) -> Outcome<StdioAgent> {
+    engine.authenticate(server, token).ok_or_else(|| {
+        Failure::refused(format!("the grant does not open server `{server}`"))
+            .because("the token is unknown, expired, revoked, or for another server")
+            .hint("`provost grant list` shows the grants; `provost grant mint` makes one")
+    })
 }

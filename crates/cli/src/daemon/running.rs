@@ -53,6 +53,9 @@ pub(crate) struct Restoring {
     pub(crate) told: oneshot::Sender<Outcome<Restored>>,
 }
 
+/// Somebody who counts as a client while this lives: an agent, or a person who waits for a server.
+pub(super) struct Client(watch::Sender<usize>);
+
 // === impl Daemon ===
 
 impl Daemon {
@@ -146,6 +149,8 @@ impl provost_admin::Daemon for Daemon {
     }
 
     fn test_server(&self, name: &str) -> Outcome<Upstream> {
+        // A daemon that started itself does not leave while somebody waits for a server.
+        let _client = Client::new(&self.clients);
         // On a thread that may wait; the runtime goes on beside it.
         Handle::current().block_on(self.engine.test_server(name))
     }
@@ -193,4 +198,19 @@ pub(crate) fn already_up(places: &Places, pid: u32, url: &str) -> Failure {
     ))
     .because(format!("process {pid} listens on {url}"))
     .hint("stop it first, or use another data directory with `--data`")
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(super) fn new(clients: &watch::Sender<usize>) -> Self {
+        clients.send_modify(|count| *count += 1);
+        Client(clients.clone())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }

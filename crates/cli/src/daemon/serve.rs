@@ -67,6 +67,16 @@ impl Engine {
         })
     }
 
+    /// Who brings this token, if it opens the server. Nothing is read for it.
+    pub(crate) fn authenticate(&self, server: &str, token: &WireSecret) -> Option<StdioAgent> {
+        let (grant, server) = self.0.authenticate(server, token.0.expose())?;
+        Some(StdioAgent {
+            grant,
+            server,
+            child: None,
+        })
+    }
+
     /// Serves one agent until its stream ends.
     pub(crate) async fn serve_stdio<S>(&self, stream: S, who: StdioAgent)
     where
@@ -95,7 +105,10 @@ impl Engine {
             name: tool.name,
             arguments: tool.arguments.into_iter().map(argument).collect(),
         };
+        let definition = |tool: &ToolReport| serde_json::from_str(&tool.definition).ok();
         Ok(Upstream {
+            definitions: report.tools.iter().filter_map(definition).collect(),
+            capabilities: report.capabilities,
             server: name.to_owned(),
             name: report.name,
             version: report.version,

@@ -1,5 +1,7 @@
 //! The shipped binary between real clients and real servers.
 
+mod agents;
+mod authoring;
 mod clients;
 mod crash;
 mod eras;

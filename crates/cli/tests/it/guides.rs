@@ -24,6 +24,11 @@ fn getting_started_is_true() {
 }
 
 #[test]
+fn a_first_policy_is_true() {
+    run("docs/guides/first-policy.md");
+}
+
+#[test]
 fn operating_is_true() {
     run("docs/guides/operating.md");
 }

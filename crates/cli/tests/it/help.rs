@@ -3,7 +3,7 @@
 use crate::place::Place;
 
 /// Every command there is, as words.
-const COMMANDS: [&str; 45] = [
+const COMMANDS: [&str; 47] = [
     "up",
     "run",
     "connect",
@@ -17,6 +17,8 @@ const COMMANDS: [&str; 45] = [
     "server remove",
     "server test",
     "policy",
+    "policy init",
+    "policy learn",
     "policy put",
     "policy list",
     "policy show",
@@ -87,6 +89,7 @@ fn without_a_command_the_help_is_shown_and_the_exit_code_is_2() {
 #[test]
 fn unknown_commands_and_flags_are_usage_errors_with_a_tip() {
     let place = Place::new();
+    insta::assert_snapshot!(place.story(&["policy", "lint", "policy.json"]));
     insta::assert_snapshot!(place.story(&["polcy", "list"]));
     insta::assert_snapshot!(place.story(&["up", "--lisen", "x"]));
     insta::assert_snapshot!(place.story(&["--json", "grant", "mint"]));

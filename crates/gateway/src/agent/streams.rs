@@ -20,14 +20,15 @@ const MOST_RESUMED: usize = 64;
 const MOST_EVENTS: usize = 1024;
 
 /// The streams of one session.
+#[derive(Default)]
 pub(crate) struct Streams {
     open: Option<GetStream>,
     /// Hashes of the last event ids on streams of answers.
     answer_events: VecDeque<u64>,
     /// Requests whose answers came on such streams, and may have been lost there.
     answered: VecDeque<(IdKey, Pending)>,
-    /// Places for streams of answers that are resumed.
-    resumed: Arc<Semaphore>,
+    /// Places for streams of answers that are resumed; most sessions have none.
+    resumed: Option<Arc<Semaphore>>,
     opened: u64,
 }
 
@@ -57,18 +58,6 @@ pub(crate) struct Opened {
 
 // === impl Streams ===
 
-impl Default for Streams {
-    fn default() -> Self {
-        Self {
-            open: None,
-            answer_events: VecDeque::new(),
-            answered: VecDeque::new(),
-            resumed: Arc::new(Semaphore::new(MOST_RESUMED)),
-            opened: 0,
-        }
-    }
-}
-
 impl Streams {
     /// The way into the GET stream, when the agent has one open.
     pub(crate) fn sender(&self) -> Option<&mpsc::Sender<Event>> {
@@ -78,7 +67,8 @@ impl Streams {
 
     /// Whether the agent reads any stream.
     pub(crate) fn any(&self) -> bool {
-        self.resumed.available_permits() < MOST_RESUMED || self.sender().is_some()
+        let taken = |places: &Arc<Semaphore>| places.available_permits() < MOST_RESUMED;
+        self.resumed.as_ref().is_some_and(taken) || self.sender().is_some()
     }
 
     /// Opens the GET stream. The one that is open stays, unless the agent says
@@ -111,8 +101,10 @@ impl Streams {
 
     /// Opens a stream for an answer that the agent lost: beside the GET stream,
     /// which is for what belongs to no answer.
-    pub(crate) fn resume(&self) -> Result<(Opened, ResumedPlace), StreamTaken> {
-        let place = Arc::clone(&self.resumed).try_acquire_owned();
+    pub(crate) fn resume(&mut self) -> Result<(Opened, ResumedPlace), StreamTaken> {
+        let places = || Arc::new(Semaphore::new(MOST_RESUMED));
+        let places = self.resumed.get_or_insert_with(places);
+        let place = Arc::clone(places).try_acquire_owned();
         let place = place.map_err(|_| StreamTaken)?;
         let (sender, events) = mpsc::channel(OUTBOUND);
         let opened = Opened {

@@ -4,16 +4,14 @@ use provost_policy::json::{Folder, Value};
 use provost_policy::lengths;
 use tracing::warn;
 
-use crate::agent::pending::Pending;
-use crate::agent::pending::Transform;
+use crate::agent::pending::{Pending, Transform};
 use crate::agent::session::Session;
 use crate::state::directory::Rights;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
-use crate::text::asking;
 use crate::text::era::Era;
-use crate::text::protocol;
 use crate::text::splice::Splice;
+use crate::text::{asking, protocol};
 
 /// How long a client may keep a filtered list, in milliseconds.
 const LONGEST_KEPT_MS: u64 = 60_000;

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 use super::answered::{Answered, Arrived, decision_mark, finish};
 use super::questions::{question, say_no, settle_question};
-use crate::message::answer::{self};
+use crate::message::answer;
 use crate::message::modern::Declared;
 use crate::stage::ask::Asked;
 use crate::stage::settle;
@@ -18,9 +18,8 @@ use crate::state::worker::Worker;
 use crate::text::asking::{self, Asking, Inline, Misasked, Part};
 use crate::text::envelope::{self, IdKey, Message};
 use crate::text::era::Era;
-use crate::text::meta;
 use crate::text::protocol::{self, Channel, KnownNotification};
-use crate::text::splice::{self};
+use crate::text::{meta, splice};
 
 /// What becomes of one message of an upstream.
 pub(crate) enum Disposition {

@@ -22,9 +22,8 @@ use crate::state::worker::{GatewayState, Worker};
 use crate::text::envelope::{self, Message};
 use crate::text::era::Era;
 use crate::text::protocol::Channel;
-use crate::upstream::Holder;
-use crate::upstream::Upstream;
 use crate::upstream::child::{Child, Inbox};
+use crate::upstream::{Holder, Upstream};
 
 /// Puts messages of child processes to the sessions they are for.
 struct ToSessions {

@@ -16,10 +16,8 @@ use crate::message::outgoing::Outgoing;
 use crate::state::directory::Directory;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
-use crate::text::envelope;
 use crate::text::era::Era;
-use crate::text::meta;
-use crate::text::protocol;
+use crate::text::{envelope, meta, protocol};
 use crate::upstream::{Exchange, LONGEST_PAUSE};
 
 /// Pages of a list that are followed; an honest server has fewer.
@@ -39,6 +37,8 @@ pub struct ServerReport {
     pub protocols: Vec<String>,
     /// The eras these belong to: `legacy`, `modern`.
     pub eras: Vec<&'static str>,
+    /// The names of the capabilities it declares.
+    pub capabilities: Vec<String>,
     /// Its tools, in its own order.
     pub tools: Vec<ToolReport>,
     /// How long it took until it was open, in milliseconds.
@@ -54,6 +54,8 @@ pub struct ToolReport {
     pub name: String,
     /// The arguments its schema names, in the schema's order.
     pub arguments: Vec<ArgumentReport>,
+    /// All that the server says of it, in JSON.
+    pub definition: String,
 }
 
 /// An argument of a tool.
@@ -218,6 +220,7 @@ async fn look(worker: &Worker, route: &Route) -> Result<ServerReport, ServerFaul
         version: who.version,
         protocols,
         eras,
+        capabilities: who.capabilities,
         tools,
         opened_ms,
         listed_ms: millis(listing),
@@ -229,6 +232,7 @@ struct Who {
     name: String,
     version: String,
     protocol: String,
+    capabilities: Vec<String>,
 }
 
 /// Opens a session of the legacy era.
@@ -247,6 +251,7 @@ async fn open(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
             name: info("name"),
             version: info("version"),
             protocol: text(result.get("protocolVersion")),
+            capabilities: capabilities(result),
         }
     })
     .await?;
@@ -271,6 +276,7 @@ async fn discover(worker: &Worker, route: &Route) -> Result<Who, ServerFault> {
             name: info("name"),
             version: info("version"),
             protocol: protocol::MODERN.to_owned(),
+            capabilities: capabilities(result),
         }
     })
     .await
@@ -338,7 +344,14 @@ fn tool(tool: Value<'_>) -> Option<ToolReport> {
     Some(ToolReport {
         name: tool.get("name")?.as_str()?.into_owned(),
         arguments: arguments.collect(),
+        definition: tool.raw().to_owned(),
     })
+}
+
+fn capabilities(result: Value<'_>) -> Vec<String> {
+    let declared = result.get("capabilities");
+    let members = declared.iter().flat_map(|declared| declared.members());
+    members.map(|member| member.name().into_owned()).collect()
 }
 
 fn ours<M>(message: M) -> Cleared<M> {

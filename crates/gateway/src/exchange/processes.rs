@@ -8,8 +8,7 @@ use crate::message::fault::Fault;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::era::Era;
-use crate::upstream::{ChildSpec, Holder, ProcessKey};
-use crate::upstream::{Upstream, Use};
+use crate::upstream::{ChildSpec, Holder, ProcessKey, Upstream, Use};
 
 // === impl Route ===
 

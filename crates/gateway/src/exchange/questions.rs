@@ -17,7 +17,7 @@ use crate::stage::{Stop, settle};
 use crate::state::present::Present;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
-use crate::text::asking::{self};
+use crate::text::asking;
 use crate::text::envelope::{self, Id, IdKey, Message};
 use crate::text::era::Era;
 

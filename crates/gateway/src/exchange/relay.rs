@@ -16,7 +16,7 @@ use super::ending::CANCELLING;
 use crate::agent::pending::{Pending, Transform};
 use crate::agent::room::Room;
 use crate::exchange::answered::Answered;
-use crate::exchange::inbound::{self};
+use crate::exchange::inbound;
 use crate::exchange::responder::{Reply, Responder};
 use crate::message::answer::Failure;
 use crate::message::call::OpenCall;
@@ -27,8 +27,7 @@ use crate::stage::{Stop, settle};
 use crate::state::present::ended;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
-use crate::text::envelope::IdKey;
-use crate::text::envelope::is_result;
+use crate::text::envelope::{IdKey, is_result};
 use crate::text::era::Era;
 use crate::text::sse::Event;
 use crate::upstream::Exchange;
@@ -47,8 +46,8 @@ pub(crate) struct Flight {
     number: u64,
 }
 
-/// A request with this id is in flight already, or its session is over; what was
-/// kept comes back.
+/// A request with this id is in flight already, or its session is over; the
+/// call, which is recorded as begun, comes back.
 pub(crate) struct InFlight {
     pub(crate) open_call: Option<OpenCall>,
     /// How the session ended, if it did.

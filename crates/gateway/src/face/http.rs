@@ -13,12 +13,11 @@ use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::body::Out;
 use super::guard::Guard;
-use super::recorded;
 use super::response::{
     challenging, event_stream, explained, failed, json, no_room, not_allowed, plain, refused,
     unauthorized,
 };
-use super::stream;
+use super::{recorded, stream};
 use crate::agent::session::Session;
 use crate::exchange::responder::{Reply, Responder};
 use crate::host::budget::Account;

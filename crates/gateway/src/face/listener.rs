@@ -18,11 +18,10 @@ use tracing::{info, warn};
 use self::connection::Terms;
 use self::crowd::Crowd;
 use crate::face::guard::Guard;
-use crate::host::budget;
-use crate::host::machine;
 use crate::host::settings::{Listen, Settings};
 use crate::host::threads::Threads;
 use crate::host::tls::{self, BadFile};
+use crate::host::{budget, machine};
 use crate::state::worker::{GatewayState, Worker};
 
 /// The listener cannot be opened.

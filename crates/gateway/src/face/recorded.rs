@@ -26,7 +26,7 @@ pub(super) fn recorded(
             failure.clone(),
         ));
     }
-    // A grant that ended meanwhile is a stranger's; stopping is nobody's fault.
+    // A grant that ended meanwhile is nobody's; stopping is nobody's fault.
     if matches!(
         status,
         StatusCode::UNAUTHORIZED | StatusCode::SERVICE_UNAVAILABLE

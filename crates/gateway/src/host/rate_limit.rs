@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// So many turns in a minute.
+/// So many in a minute.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimit<const MOST: u32> {
     taken: u32,

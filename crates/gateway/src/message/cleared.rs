@@ -224,3 +224,6 @@ impl fmt::Debug for JudgedOn {
         write!(f, "grant `{grant}`, edition {}", self.edition)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,7 +134,7 @@ impl Fault {
         }
     }
 
-    /// The turn of a message did not come in time.
+    /// The message waited for others before it for too long.
     pub(crate) fn queue_timeout() -> Self {
         Self {
             kind: FaultKind::Slow,

@@ -15,10 +15,9 @@ use crate::message::modern::{self, Declared};
 use crate::text::asking::{STATE, Wanted};
 use crate::text::brief::{NAME, brief};
 use crate::text::envelope::{self, Id, IdKey, Message};
-use crate::text::meta;
 use crate::text::meta::DECISION_KEY;
-use crate::text::protocol;
 use crate::text::splice::{self, Splice};
+use crate::text::{meta, protocol};
 
 /// The bytes that were judged, ready to be sent.
 #[derive(Debug, Clone)]

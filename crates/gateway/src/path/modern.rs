@@ -23,12 +23,10 @@ use crate::stage::{Stop, judge};
 use crate::state::present::Present;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
-use crate::text::asking::STATE;
-use crate::text::asking::{self, Wanted, answers, subscribe};
-use crate::text::envelope;
+use crate::text::asking::{self, STATE, Wanted, answers, subscribe};
 use crate::text::era::Era;
-use crate::text::meta;
 use crate::text::protocol::{self, Housekeeping, LEGACY, MODERN, RequestKind};
+use crate::text::{envelope, meta};
 
 /// Whether a request is of the modern era: it says so, its headers do, or the
 /// connection it came on was opened so.
@@ -114,7 +112,7 @@ fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
     if meta::version(request.params).is_none() {
         return Err(unclaimed(agent, request, stdio.is_some()));
     }
-    let declared = declared::declared(request.params)?;
+    let declared = declared::read(request.params)?;
     let version = meta::version(request.params).and_then(Value::as_str);
     let version = version.unwrap_or_default();
     if stdio.is_none() {

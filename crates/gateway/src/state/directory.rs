@@ -24,10 +24,9 @@ use crate::host::metrics::{Counts, Metrics};
 use crate::host::settings::Settings;
 use crate::message::principal::Principal;
 use crate::state::eras::Eras;
-use crate::upstream::ChildSpec;
-use crate::upstream::Upstream;
 use crate::upstream::http::{HttpUpstream, Timeouts};
 use crate::upstream::process::Program;
+use crate::upstream::{ChildSpec, Upstream};
 
 /// How long a connection to a server is kept that nobody uses, at most.
 const IDLE_UPSTREAM: Duration = Duration::from_secs(30);

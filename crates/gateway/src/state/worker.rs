@@ -19,8 +19,7 @@ use crate::message::continuation::Seals;
 use crate::state::directory::CurrentDirectory;
 use crate::state::questions::TaskQuestions;
 use crate::state::tasks::TaskOwners;
-use crate::upstream::ChildSpec;
-use crate::upstream::Children;
+use crate::upstream::{ChildSpec, Children};
 
 /// What the whole gateway shares.
 pub(crate) struct GatewayState {

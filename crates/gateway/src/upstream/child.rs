@@ -32,8 +32,7 @@ use crate::message::call::OpenCall;
 use crate::message::cleared::Cleared;
 use crate::message::fault::Fault;
 use crate::message::outgoing::Outgoing;
-use crate::text::envelope::IdKey;
-use crate::text::envelope::is_answer;
+use crate::text::envelope::{IdKey, is_answer};
 use crate::text::era::Era;
 
 /// Messages that may wait for one request's reader.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::child_lines::ChildLines;
 use super::events::Events;
 use super::http;
-use super::lines::ChildLines;
 use crate::host::budget::Account;
 use crate::message::fault::Fault;
 use crate::text::envelope::is_answer;

@@ -85,7 +85,7 @@ struct Request {
     write_start: oneshot::Sender<Result<(), Fault>>,
 }
 
-/// Says when the turn of a request has come.
+/// Says when a request begins to be written.
 pub(crate) struct WriteStart(oneshot::Receiver<Result<(), Fault>>);
 
 /// Grace given to a process at each step of being ended.
@@ -181,7 +181,7 @@ impl Request {
 // === impl Turn ===
 
 impl WriteStart {
-    /// Waits for the turn; says so when it comes too late, or never.
+    /// Waits for it; says so when it comes too late, or never.
     pub(crate) async fn wait(self) -> Result<(), Fault> {
         self.0.await.unwrap_or_else(|_| Err(Fault::not_sent()))
     }

@@ -70,7 +70,7 @@ fn counters(problems: &mut Problems<'_>, root: &Place<'_>, body: &Body) {
             .or_insert_with(|| (shape, place.pointer.clone()));
         if *first != shape {
             let message = format!(
-                "counter `{}` has another shape at {pointer}",
+                "counter `{}` counts in another way at {pointer}",
                 counter.escape_debug()
             );
             let hint = "window, alignment and refund of a counter are the same everywhere; \

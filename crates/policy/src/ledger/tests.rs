@@ -454,4 +454,20 @@ fn counters_that_were_saved_as_lists_are_read() {
     assert_eq!(before, read(r#""1000 500+20*2.5""#));
     assert_eq!(Ledger::restore(before.clone()).snapshot(), before);
     assert_eq!(read("[]"), read(r#""""#));
+    for odd in [
+        "x",
+        "1 ",
+        " 1",
+        "1  2",
+        "1+",
+        "1*",
+        "+1",
+        "1+2*",
+        "1*1+2",
+        "99999999999999999999",
+    ] {
+        let text = format!(r#"[{{{id},"sliding":{{"seen":1,"entries":"{odd}"}}}}]"#);
+        let read = serde_json::from_str::<Vec<CounterState>>(&text);
+        assert!(read.is_err(), "{odd}");
+    }
 }

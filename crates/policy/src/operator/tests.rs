@@ -566,6 +566,14 @@ fn refuses_values_an_operator_cannot_use() {
         refused("under", r#""/a""#).message,
         "`under` needs a list of texts"
     );
+    for (root, wanted) in [
+        (r#"["~/work"]"#, "are not expanded"),
+        (r#"["$HOME/work"]"#, "are not expanded"),
+        (r#"["work"]"#, "absolute and plain"),
+    ] {
+        let hint = refused("under", root).hint.unwrap();
+        assert!(hint.contains(wanted), "{root}: {hint}");
+    }
     assert_eq!(
         refused("host_in", r#"["https://a.b"]"#).message,
         "the host `https://a.b` has an invalid host"

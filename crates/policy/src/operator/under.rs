@@ -36,7 +36,10 @@ impl Roots {
                 }
                 Err(why) => Err(BadValue {
                     message: format!("the directory `{}` {why}", root.escape_debug()),
-                    hint: Some("directories are absolute and plain, such as `/srv/work`"),
+                    hint: Some(match root.starts_with(['~', '$']) {
+                        true => "`~` and variables are not expanded: write the directory out, such as `/home/ada/work`",
+                        false => "directories are absolute and plain, such as `/srv/work`",
+                    }),
                 }),
             })
             .collect::<Result<_, _>>()

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
-use super::Expected;
 use super::table::Table;
+use super::{Expected, Found};
 use crate::StoreError;
 use crate::journal::{RowKey, Rows};
 
@@ -29,10 +29,14 @@ pub(crate) struct Distrust {
 // === impl Distrust ===
 
 impl Distrust {
-    /// Holds the database against the journal.
-    pub(crate) fn find(connection: &Connection, expected: &Expected) -> Result<Self, StoreError> {
+    /// Holds the rows of a database against the journal.
+    pub(crate) fn find(
+        connection: &Connection,
+        rows: &Found,
+        expected: &Expected,
+    ) -> Result<Self, StoreError> {
         let mut found = Self::default();
-        for key in expected.differing(connection)? {
+        for key in expected.differing(rows) {
             found.add(connection, &key)?;
             found.keys.insert(key);
         }

@@ -17,7 +17,7 @@ pub(crate) struct GrantRow {
 /// Which grants to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Which<'a> {
-    /// Those that were not revoked.
+    /// Those that were not revoked, in no order.
     Live,
     /// All of them; revoked ones last.
     All,
@@ -27,7 +27,7 @@ pub(crate) enum Which<'a> {
     One(&'a GrantId),
 }
 
-/// Reads grants, oldest first.
+/// Reads grants: oldest first, where people see them.
 pub(crate) fn load(connection: &Connection, which: Which<'_>) -> Result<Vec<GrantRow>, StoreError> {
     load_with(connection, which, &mut CurrentPolicies::new(connection))
 }
@@ -38,17 +38,18 @@ pub(crate) fn load_with(
     which: Which<'_>,
     policies: &mut CurrentPolicies<'_>,
 ) -> Result<Vec<GrantRow>, StoreError> {
-    let (filter, value) = match which {
-        Which::Live => ("g.revoked IS NULL AND ?1 IS NULL", None),
-        Which::All => ("?1 IS NULL", None),
-        Which::On(server) => ("g.opens = ?1", Some(server.as_str())),
-        Which::One(id) => ("g.id = ?1", Some(id.as_str())),
+    const OLDEST_FIRST: &str = "ORDER BY g.revoked IS NOT NULL, g.created, g.id";
+    let (filter, order, value) = match which {
+        Which::Live => ("g.revoked IS NULL AND ?1 IS NULL", "", None),
+        Which::All => ("?1 IS NULL", OLDEST_FIRST, None),
+        Which::On(server) => ("g.opens = ?1", OLDEST_FIRST, Some(server.as_str())),
+        Which::One(id) => ("g.id = ?1", "", Some(id.as_str())),
     };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT g.id, g.opens, g.opens_name, g.label, g.token, s.policy, s.shadow, g.parent,
              g.expires, g.created, g.revoked
          FROM grants g LEFT JOIN grant_servers s ON s.grant_id = g.id AND s.server = g.opens
-         WHERE {filter} ORDER BY g.revoked IS NOT NULL, g.created, g.id"
+         WHERE {filter} {order}"
     ))?;
     let mut rows = statement.query([value])?;
     let mut grants = Vec::new();

@@ -110,8 +110,8 @@ fn read_offer(path: &Path) -> Outcome<Offer> {
 /// What a registered server offers: it is started or reached, and asked.
 fn ask_server(context: &Context, name: &str) -> Outcome<Offer> {
     let report = server::ask(context, name.to_owned())?;
-    let list = serde_json::to_value(&report.tools).unwrap_or_default();
-    Offer::read(&list).ok_or_else(|| Failure::internal("cannot read the server's list of tools"))
+    Offer::read(&report.definitions.into())
+        .ok_or_else(|| Failure::internal("cannot read the server's list of tools"))
 }
 
 /// Reads and parses a policy, or reports all that is wrong with it.
@@ -160,20 +160,7 @@ pub(super) fn import(output: Output, command: &Import) -> Outcome {
     };
     let imported =
         import::intercept(&text, unclear).map_err(|refused| not_imported(&file, &refused))?;
-    if let Some(path) = &command.output {
-        let written = std::fs::File::create_new(path)
-            .and_then(|mut file| file.write_all(imported.policy_json.as_bytes()));
-        written.map_err(|error| {
-            let refusal = format!("cannot create `{}`", path.display());
-            let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
-            if exists {
-                Failure::conflict(refusal)
-            } else {
-                Failure::unavailable(refusal)
-            }
-            .because(error)
-        })?;
-    }
+    command.written.save(&imported.policy_json)?;
     output.remark(|out| {
         let dropped = imported.dropped.iter();
         let dropped = dropped.map(|note| (style::ERROR, "dropped", note));
@@ -197,12 +184,7 @@ pub(super) fn import(output: Output, command: &Import) -> Outcome {
             |_| Ok(()),
         );
     }
-    match &command.output {
-        Some(path) => {
-            output.write(|out| writeln!(out, "wrote {}", escape(&path.display().to_string())))
-        }
-        None => output.write(|out| write!(out, "{}", imported.policy_json)),
-    }
+    command.written.print(output, &imported.policy_json)
 }
 
 /// `policy explain`.

@@ -55,7 +55,10 @@ pub(super) fn list(context: &Context, list: List) -> Outcome {
     })?;
     context.output.show(&policies, |out| {
         if policies.is_empty() {
-            return writeln!(out, "no policies; `provost policy put` stores one");
+            return writeln!(
+                out,
+                "no policies; `provost policy init` writes one, `provost policy put` stores it"
+            );
         }
         let mut table = Table::new(&[
             "SERVER",

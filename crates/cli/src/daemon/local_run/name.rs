@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use provost_admin::WireSecret;
 use sha2::{Digest, Sha256};
 
 use crate::bridge::RunUpstream;
-use provost_admin::WireSecret;
 
 /// The label of a policy whose file's name gives none.
 const POLICY: &str = "policy";

@@ -97,7 +97,7 @@ impl Crowd {
 // === impl Member ===
 
 impl Member {
-    /// A request of it was served: it is no stranger any more.
+    /// A request of it was served: it does not make room any more.
     pub(super) fn is_known(&self) {
         let mut members = self.crowd.members();
         if let Some(sent_away) = members.without_request.remove(&self.number) {

@@ -21,7 +21,7 @@ const MOST_NAMES: usize = 64;
 const LONGEST_NAME: usize = 64;
 
 /// What a modern request has to say of itself, besides the revision.
-pub(crate) fn declared(params: Option<Value<'_>>) -> Result<Declared, Failure> {
+pub(crate) fn read(params: Option<Value<'_>>) -> Result<Declared, Failure> {
     let meta = params.and_then(|params| params.get("_meta"));
     let wrong = |problem: &str| Failure::bad_meta(problem);
     let Some(meta) = meta.filter(|meta| meta.kind() == Kind::Object) else {

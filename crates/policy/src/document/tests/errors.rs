@@ -372,7 +372,7 @@ fn one_counter_has_one_shape() {
         check(
             &two(minute, other),
             &[&format!(
-                "/tools/t/limits/0: counter `c` has another shape at /all_tools/limits/0 ({hint})"
+                "/tools/t/limits/0: counter `c` counts in another way at /all_tools/limits/0 ({hint})"
             )],
         );
     }
@@ -386,7 +386,7 @@ fn one_counter_has_one_shape() {
     check(
         r#"{"version":"1","default":"deny","tools":{"A":{"rate_limit":{"max":1,"window":60}},"b":{"limits":[{"counter":"a_rate","window":"day","max":1}]}}}"#,
         &[&format!(
-            "/tools/b/limits/0: counter `a_rate` has another shape at /tools/A/rate_limit ({hint})"
+            "/tools/b/limits/0: counter `a_rate` counts in another way at /tools/A/rate_limit ({hint})"
         )],
     );
     check_tool(

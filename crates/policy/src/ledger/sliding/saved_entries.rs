@@ -45,9 +45,7 @@ impl<'de> Visitor<'de> for Entries {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Vec<Saved>, E> {
-        let entries = text.split_ascii_whitespace().map(one);
-        let entries: Option<_> = entries.collect();
-        entries.ok_or_else(|| E::custom("not the entries of a counter"))
+        read(text).ok_or_else(|| E::custom("not the entries of a counter"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Saved>, A::Error> {
@@ -59,14 +57,41 @@ impl<'de> Visitor<'de> for Entries {
     }
 }
 
-fn one(text: &str) -> Option<Saved> {
-    let (times, amount) = match text.split_once('*') {
-        Some((times, amount)) => (times, read_back(amount)?),
-        None => (text, Amount::ONE),
-    };
-    let (since, spans) = match times.split_once('+') {
-        Some((since, spans)) => (since, spans.parse().ok()?),
-        None => (times, 0),
-    };
-    Some((since.parse().ok()?, spans, amount))
+/// Goes through the text once, byte by byte: there may be megabytes of it.
+fn read(text: &str) -> Option<Vec<Saved>> {
+    let mut entries = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (since, after) = number(rest)?;
+        rest = after;
+        let mut entry = (since, 0, Amount::ONE);
+        if let Some(after) = rest.strip_prefix('+') {
+            (entry.1, rest) = number(after)?;
+        }
+        if let Some(after) = rest.strip_prefix('*') {
+            let end = after.bytes().position(|byte| byte == b' ');
+            let (amount, after) = after.split_at_checked(end.unwrap_or(after.len()))?;
+            entry.2 = read_back(amount)?;
+            rest = after;
+        }
+        entries.push(entry);
+        if rest.is_empty() {
+            break;
+        }
+        rest = rest.strip_prefix(' ').filter(|rest| !rest.is_empty())?;
+    }
+    Some(entries)
+}
+
+/// The digits a text begins with, and what comes after them.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let mut number = 0_u64;
+    let mut length = 0;
+    for digit in text.bytes().take_while(u8::is_ascii_digit) {
+        number = number
+            .checked_mul(10)?
+            .checked_add(u64::from(digit - b'0'))?;
+        length += 1;
+    }
+    (length > 0).then_some((number, text.get(length..)?))
 }

@@ -1,0 +1,148 @@
+//! `policy learn`: the smallest policy that allows what a grant did.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use provost_admin::{Log, RecordView, Sequence, Time};
+use provost_authoring::learn::{End, Learner, Learnt, Observed};
+
+use super::written::Written;
+use crate::context::{Context, program_name};
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{counted, escape, style};
+use crate::when;
+
+/// Write the smallest policy that allows what a grant did
+#[derive(Debug, Args)]
+pub(crate) struct Learn {
+    /// The grant, by label or id
+    #[arg(long, value_name = "GRANT")]
+    grant: String,
+    /// The grant's server, when several servers have a grant of that label
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// Nothing older: `10m`, `2h`, `2026-11-20`, or RFC 3339
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    #[command(flatten)]
+    written: Written,
+}
+
+/// `policy learn`.
+pub(super) fn learn(context: &Context, learn: &Learn) -> Outcome {
+    learn.written.check()?;
+    let (learner, server) = read(context, learn)?;
+    let of = format!("grant `{}` on `{server}`", learn.grant);
+    let learnt = learner.finish(&of, |at| {
+        let local = when::show_local(Time(at));
+        local.split(' ').next().unwrap_or_default().to_owned()
+    });
+    let output = context.output;
+    output.remark(|out| left_out(out, &learnt));
+    if learnt.tools.is_empty() {
+        return Err(Failure::refused(format!("no call of {of} teaches anything"))
+            .because(format!("{} were read, and no tool was called with success", counted_records(learnt.records)))
+            .hint("mint a grant that only observes, and let the agent work: `provost grant mint SERVER --label LABEL --policy POLICY --observe`"));
+    }
+    learn.written.save(&learnt.policy_json)?;
+    if output.is_json() {
+        let policy: serde_json::Value =
+            serde_json::from_str(&learnt.policy_json).unwrap_or_default();
+        let body = serde_json::json!({
+            "policy": policy,
+            "records": learnt.records,
+            "tools": learnt.tools,
+            "left_out": learnt.left_out,
+        });
+        return output.show(&body, |_| Ok(()));
+    }
+    learn.written.print(output, &learnt.policy_json)?;
+    if let Some(file) = learn.written.file() {
+        let program = program_name(context);
+        let (server, file) = (escape(&server).into_owned(), file.display().to_string());
+        output.remark(|out| {
+            writeln!(
+                out,
+                "next: read it, then `{program} policy put {server} NAME {}`",
+                escape(&file)
+            )
+        });
+    }
+    Ok(())
+}
+
+/// Reads the records page by page; no more than a page is held.
+fn read(context: &Context, learn: &Learn) -> Outcome<(Learner, String)> {
+    let records = Log {
+        server: learn.server.clone(),
+        grant: Some(learn.grant.clone()),
+        since: learn.since.as_deref().map(when::since).transpose()?,
+        order: Sequence::OldestFirst,
+        ..Log::default()
+    };
+    let mut learner = Learner::default();
+    let mut server: Option<String> = None;
+    context.admin()?.pages(u32::MAX, records, |page| {
+        for record in &page {
+            let known = server.get_or_insert_with(|| record.server.clone());
+            if *known != record.server {
+                return Err(several(&learn.grant, known, &record.server));
+            }
+            learner.see(&observed(record));
+        }
+        Ok(())
+    })?;
+    let server = server.ok_or_else(|| {
+        let grant = &learn.grant;
+        Failure::not_found(format!("there are no records of a grant `{grant}`"))
+            .because("a policy is learnt from what a grant did")
+            .hint("`provost grant list` shows the grants, `provost log` what they did")
+    })?;
+    Ok((learner, server))
+}
+
+fn several(grant: &str, one: &str, another: &str) -> Failure {
+    Failure::usage(format!("there are records of several grants `{grant}`"))
+        .because(format!("on server `{one}` and on server `{another}`"))
+        .hint(format!("name the server: `--server {one}`"))
+}
+
+fn observed(record: &RecordView) -> Observed<'_> {
+    let end = match (record.decision.as_str(), record.status.as_deref()) {
+        ("allow", None | Some("ok" | "unknown")) => End::Passed,
+        ("allow", Some(_)) => End::Failed,
+        _ => End::Refused(record.rule.as_deref().unwrap_or("a rule")),
+    };
+    Observed {
+        at: record.at.0,
+        method: &record.method,
+        tool: record.tool.as_deref(),
+        keys: &record.keys,
+        end,
+    }
+}
+
+fn counted_records(records: u64) -> String {
+    counted(usize::try_from(records).unwrap_or(usize::MAX), "record")
+}
+
+fn left_out(out: &mut dyn Write, learnt: &Learnt) -> io::Result<()> {
+    let (strong, reset) = (style::STRONG, anstyle::Reset);
+    writeln!(
+        out,
+        "{strong}{} learnt{reset} from {}",
+        counted(learnt.tools.len(), "tool"),
+        counted_records(learnt.records)
+    )?;
+    let (colour, reset) = (style::WARNING, anstyle::Reset);
+    for left in &learnt.left_out {
+        let times = counted(usize::try_from(left.calls).unwrap_or(usize::MAX), "call");
+        writeln!(
+            out,
+            "{colour}not learnt{reset}: `{}`, {times}: {}",
+            escape(&left.what),
+            escape(&left.why)
+        )?;
+    }
+    Ok(())
+}
