@@ -17,16 +17,7 @@ pub(crate) fn read_file(path: &Path) -> Outcome<String> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
     };
-    if let Err(error) = read {
-        let refusal = format!("cannot read file `{name}`");
-        let missing = error.kind() == std::io::ErrorKind::NotFound;
-        return Err(if missing {
-            Failure::not_found(refusal)
-        } else {
-            Failure::unavailable(refusal)
-        }
-        .because(error));
-    }
+    read.map_err(|error| unread("file", path, &error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
         return Err(
             Failure::refused(format!("file `{name}` is too large")).because("16 MiB are the most")
@@ -36,6 +27,16 @@ pub(crate) fn read_file(path: &Path) -> Outcome<String> {
         Failure::refused(format!("file `{name}` is not UTF-8"))
             .because(format!("byte {} is not", error.utf8_error().valid_up_to()))
     })
+}
+
+/// The failure when a file cannot be read; `what` says what kind of file it is.
+pub(crate) fn unread(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    let refusal = format!("cannot read {what} `{}`", path.display());
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::not_found(refusal),
+        _ => Failure::unavailable(refusal),
+    }
+    .because(error)
 }
 
 /// How a file is called in reports.

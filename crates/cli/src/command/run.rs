@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::diagnostics;
 use crate::environment::Environment;
 use crate::failure::{self, Failure, Outcome};
+use crate::locations::absolute;
 use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
@@ -133,7 +134,7 @@ async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
     let mut watch = match PolicyWatch::start(&path, text) {
         Ok(watch) => watch,
         Err(failure) => {
-            report(&failure);
+            failure::report(&failure, false);
             return remark("changes of the policy take effect with the next start");
         }
     };
@@ -149,7 +150,7 @@ async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
             )),
             Err(failure) => {
                 watch.not_taken();
-                report(&failure);
+                failure::report(&failure, false);
             }
         }
     }
@@ -168,20 +169,6 @@ fn check(path: &Path, text: &str) -> Result<(), ()> {
                 &problems,
             ));
         })
-}
-
-fn absolute(path: &Path) -> Outcome<PathBuf> {
-    // Links stay: the counters belong to the path the user wrote.
-    std::path::absolute(path)
-        .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
-}
-
-fn report(failure: &Failure) {
-    drop(failure::print(
-        failure,
-        &mut anstream::stderr().lock(),
-        false,
-    ));
 }
 
 fn remark(text: &str) {
