@@ -100,11 +100,6 @@ impl<'t> Decimal<'t> {
         digits <= 15 && (-22..=22).contains(&(self.magnitude + 1 - digits))
     }
 
-    /// Whether the number is below zero (`-0` is not).
-    pub fn is_negative(&self) -> bool {
-        self.negative
-    }
-
     /// Digits from the first to the last that is not zero.
     pub fn significant(&self) -> impl Iterator<Item = u8> + use<'t> {
         let all = self.whole.len() + self.fraction.len();

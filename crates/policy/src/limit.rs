@@ -162,14 +162,6 @@ impl RuleId {
     pub const APPROVAL: Self = Self(Text::fixed("(approval)"));
     /// The grant was revoked.
     pub const REVOKED: Self = Self(Text::fixed("(revoked)"));
-    /// The caller's role does not open this.
-    pub const ROLE: Self = Self(Text::fixed("(role)"));
-    /// A limit of the fleet.
-    pub const FLEET_LIMIT: Self = Self(Text::fixed("(fleet limit)"));
-    /// What no policy can allow.
-    pub const BUILT_IN: Self = Self(Text::fixed("(built-in)"));
-    /// The tool's definition changed since it was accepted.
-    pub const DRIFT: Self = Self(Text::fixed("(drift)"));
     /// The upstream could not be asked.
     pub const UPSTREAM: Self = Self(Text::fixed("(upstream)"));
     /// There is no room: too much memory is held, or too many calls are on their way.
