@@ -235,10 +235,11 @@ impl Conversation {
     fn answered(&mut self, id: &str, parts: &Parts<'_>) -> Heard {
         let again = self.again.remove(id);
         if !again {
-            let stopping = parts
-                .error
-                .as_ref()
-                .is_some_and(|problem| problem.data[DECISION_KEY]["notSent"] == true);
+            let not_sent = |problem: &Problem| {
+                let decision = problem.data.get(DECISION_KEY)?;
+                decision.get("notSent")?.as_bool()
+            };
+            let stopping = parts.error.as_ref().and_then(not_sent) == Some(true);
             if let Some(sent) = self.in_flight.get_mut(id).filter(|_| stopping) {
                 // A daemon that is leaving has not begun with it; the next one gets it.
                 sent.repeatable = true;
