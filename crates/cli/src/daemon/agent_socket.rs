@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provost_admin::{Reply, WireSecret};
+use provost_gateway::StdioAgent;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tracing::{debug, warn};
@@ -11,7 +12,7 @@ use tracing::{debug, warn};
 use super::local_run;
 use super::peer::is_own_user;
 use super::running::{Client, Daemon, reload};
-use super::serve::{Engine, StdioAgent};
+use super::serve::Engine;
 use crate::bridge::{Hello, MAX_LINE, RunHello, Welcome, read_line};
 use crate::failure::{Failure, Outcome};
 use crate::runtime::blocking;

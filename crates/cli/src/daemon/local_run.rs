@@ -4,9 +4,11 @@
 mod name;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
+use provost_gateway::{ChildOverride, StdioAgent};
 use provost_store::{
     Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Processes, Secret, ServerChange,
     ServerId, Store, Transport,
@@ -14,7 +16,6 @@ use provost_store::{
 use tracing::warn;
 
 use self::name::{digest, policy_label, word};
-use super::serve::{ChildOverride, StdioAgent};
 use crate::bridge::{RunHello, RunUpstream};
 use crate::failure::{Failure, Outcome};
 
@@ -198,22 +199,27 @@ fn parts(upstream: RunUpstream) -> Outcome<Parts> {
             ))
         }
         RunUpstream::Child(child) => {
-            let mut words = child.command.iter().cloned();
+            let mut words = child.command.into_iter();
             let Some(command) = words.next() else {
                 return Err(Failure::usage("the command is empty"));
             };
+            let args: Vec<String> = words.collect();
+            let environment = child.environment.iter();
+            // The environment goes to the child only; it is not kept.
+            let child = ChildOverride {
+                command: OsString::from(&command),
+                args: args.iter().map(OsString::from).collect(),
+                directory: child.directory,
+                environment: environment
+                    .map(|(name, value)| (name.into(), value.0.expose().into()))
+                    .collect(),
+            };
             let transport = Transport::Stdio {
                 command,
-                args: words.collect(),
+                args,
                 // Each agent brings its own directory; here it would only differ from run to run.
                 cwd: None,
                 processes: Processes::Session,
-            };
-            // The environment goes to the child only; it is not kept.
-            let child = ChildOverride {
-                command: child.command,
-                directory: child.directory,
-                environment: child.environment,
             };
             Ok((transport, Vec::new(), Some(child)))
         }

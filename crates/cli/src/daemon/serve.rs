@@ -2,33 +2,18 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use provost_admin::{
     ArgumentView, Failure, Limits, Listener, Load, Outcome, ToolView, Upstream, WireSecret,
 };
 use provost_gateway::{
-    ArgumentReport, Gateway, ListenError, ServerFailed, ServerFault, Settings, TlsFiles, ToolReport,
+    ArgumentReport, Gateway, ListenError, ServerFailed, ServerFault, Settings, StdioAgent,
+    TlsFiles, ToolReport,
 };
-use provost_store::{GrantId, ServerId, Store};
+use provost_store::Store;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::environment::Environment;
-
-/// The agent at the other end of a stdio bridge.
-pub(crate) struct StdioAgent {
-    pub(crate) grant: GrantId,
-    pub(crate) server: ServerId,
-    /// The child process of `provost run`, with the directory and environment `run` was started in.
-    pub(crate) child: Option<ChildOverride>,
-}
-
-/// A child process that belongs to one agent.
-pub(crate) struct ChildOverride {
-    pub(crate) command: Vec<String>,
-    pub(crate) directory: PathBuf,
-    pub(crate) environment: Vec<(String, WireSecret)>,
-}
 
 /// The metric that counts requests without a live grant.
 const WITHOUT_GRANT: &str = "provost_unidentified_total{reason=\"grant\"} ";
@@ -78,15 +63,10 @@ impl Engine {
     }
 
     /// Serves one agent until its stream ends.
-    pub(crate) async fn serve_stdio<S>(&self, stream: S, who: StdioAgent)
+    pub(crate) async fn serve_stdio<S>(&self, stream: S, agent: StdioAgent)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let agent = provost_gateway::StdioAgent {
-            grant: who.grant,
-            server: who.server,
-            child: who.child.map(child),
-        };
         self.0.serve_stdio(stream, agent).await;
     }
 
@@ -196,20 +176,6 @@ fn settings(limits: &Limits) -> Settings {
             .map(os)
             .collect(),
         ..default
-    }
-}
-
-fn child(child: ChildOverride) -> provost_gateway::ChildOverride {
-    let mut words = child.command.into_iter().map(OsString::from);
-    provost_gateway::ChildOverride {
-        command: words.next().unwrap_or_default(),
-        args: words.collect(),
-        directory: child.directory,
-        environment: child
-            .environment
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.0.expose().into()))
-            .collect(),
     }
 }
 
