@@ -7,15 +7,15 @@
 
 mod go_regex;
 mod limits;
+mod note;
 mod read;
 mod write;
 
-use std::fmt;
-
 use serde::Serialize;
 
-use crate::yaml::Place;
 use provost_policy::{Diagnostic, Policy};
+
+pub use note::Note;
 
 /// What happens when a part of a policy is not understood, or cannot be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,19 +45,6 @@ pub struct NotImported {
     pub problems: Vec<Note>,
     /// Whether [`Unclear::Refuses`] would import the rest.
     pub has_a_rest: bool,
-}
-
-/// Something to tell about a place in the imported file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Note {
-    /// The line, from 1; 0 when it is about no line.
-    pub line: u32,
-    /// The column, from 1.
-    pub column: u32,
-    /// Where in the document, such as `tools.send.rules[0]`.
-    pub path: String,
-    /// What happened.
-    pub message: String,
 }
 
 /// Turns a policy of Intercept into a policy document.
@@ -101,31 +88,6 @@ pub fn intercept(yaml: &str, unclear: Unclear) -> Result<Imported, NotImported> 
         notes,
         dropped,
     })
-}
-
-// === impl Note ===
-
-impl Note {
-    fn at(place: Place, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            line: place.line,
-            column: place.column,
-            path: path.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 {
-            write!(f, "line {}, ", self.line)?;
-        }
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
-        }
-        f.write_str(&self.message)
-    }
 }
 
 #[cfg(test)]

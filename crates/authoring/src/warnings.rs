@@ -1,28 +1,20 @@
 //! What works in a policy, but perhaps not as meant.
 
 mod arguments;
+mod found;
 mod rules;
 mod tools;
 mod values;
 
 use provost_policy::document::parts::Posture;
 use provost_policy::document::{did_you_mean, escape_pointer};
-use provost_policy::json::{self, Bounds, Value, line_column};
 use provost_policy::lengths;
 use provost_policy::method::{GOVERNED, HOUSEKEEPING, MethodKind, method_kind};
-use provost_policy::{Diagnostic, Policy, Severity};
+use provost_policy::{Diagnostic, Policy};
+
+use found::Warnings;
 
 use crate::offer::Offer;
-
-/// Findings by JSON pointer; lines and columns are looked up at the end.
-#[derive(Default)]
-struct Warnings(Vec<Warning>);
-
-struct Warning {
-    pointer: String,
-    message: String,
-    hint: Option<String>,
-}
 
 /// What works, but perhaps not as meant: rules that an agent can get past,
 /// that are never reached, or that name tools and arguments which the
@@ -38,79 +30,6 @@ pub fn warnings(policy: &Policy, offer: Option<&Offer>) -> Vec<Diagnostic> {
         arguments::check(policy, offer, &mut warnings);
     }
     warnings.located(policy.text())
-}
-
-/// More findings than this help nobody.
-const MOST_FINDINGS: usize = 100;
-
-// === impl Warnings ===
-
-impl Warnings {
-    fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>, hint: &str) {
-        if self.0.len() == MOST_FINDINGS {
-            return;
-        }
-        let hint = (!hint.is_empty()).then(|| hint.to_owned());
-        self.0.push(Warning {
-            pointer: pointer.into(),
-            message: message.into(),
-            hint,
-        });
-    }
-
-    fn located(self, text: &str) -> Vec<Diagnostic> {
-        let document = json::read(text.as_bytes(), Bounds::default());
-        let mut found: Vec<_> = self
-            .0
-            .into_iter()
-            .map(
-                |Warning {
-                     pointer,
-                     message,
-                     hint,
-                 }| {
-                    let offset = document
-                        .as_ref()
-                        .map_or(0, |document| offset(document.root(), &pointer));
-                    let (line, column) = line_column(text.as_bytes(), offset);
-                    Diagnostic {
-                        severity: Severity::Warning,
-                        pointer,
-                        line,
-                        column,
-                        message,
-                        hint,
-                    }
-                },
-            )
-            .collect();
-        found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
-        found
-    }
-}
-
-/// Where the value of a pointer begins; where a member does, its key.
-fn offset(root: Value<'_>, pointer: &str) -> usize {
-    let mut here = root;
-    let mut offset = root.span().start;
-    for segment in pointer.split('/').skip(1) {
-        let name = segment.replace("~1", "/").replace("~0", "~");
-        let member = here.members().find(|member| member.key.is_str(&name));
-        let element = name
-            .parse()
-            .ok()
-            .and_then(|index: usize| here.elements().nth(index));
-        if let Some(member) = member {
-            offset = member.key.span().start;
-            here = member.value;
-        } else if let Some(element) = element {
-            offset = element.span().start;
-            here = element;
-        } else {
-            break;
-        }
-    }
-    offset
 }
 
 fn defaults(policy: &Policy, warnings: &mut Warnings) {

@@ -106,6 +106,11 @@ impl Node {
         }
     }
 
+    /// Where the member of that name stands, or should.
+    pub(crate) fn place_of(&self, name: &str) -> Place {
+        self.member(name).map_or(self.place, |node| node.place)
+    }
+
     /// The same value as JSON writes it.
     pub(crate) fn to_literal(&self) -> Literal {
         match &self.content {

@@ -7,8 +7,13 @@ pub(crate) use provost_admin::{Failure, Outcome};
 use crate::exit;
 use crate::terminal::{escape, escape_json, style};
 
-/// Prints a failure to `stream`, as text or as one JSON line.
-pub(crate) fn print(failure: &Failure, stream: &mut dyn Write, json: bool) -> std::io::Result<()> {
+/// Prints a failure to stderr, as text or as one JSON line.
+pub(crate) fn report(failure: &Failure, json: bool) {
+    // Nobody is left to tell when stderr is closed.
+    drop(print(failure, &mut anstream::stderr().lock(), json));
+}
+
+fn print(failure: &Failure, stream: &mut dyn Write, json: bool) -> std::io::Result<()> {
     if failure.quiet {
         return Ok(());
     }

@@ -145,7 +145,8 @@ impl Places {
     }
 }
 
-fn absolute(path: &Path) -> Outcome<PathBuf> {
+/// The same path from the root, links as they are: counters belong to the path a user wrote.
+pub(crate) fn absolute(path: &Path) -> Outcome<PathBuf> {
     std::path::absolute(path)
         .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
 }

@@ -19,6 +19,7 @@ mod runtime;
 mod secret_argument;
 mod separator;
 mod terminal;
+mod text_file;
 mod when;
 
 use std::ffi::OsString;
@@ -52,12 +53,7 @@ fn main() -> ExitCode {
 }
 
 fn report(failure: &Failure, json: bool) -> ExitCode {
-    // Nobody is left to tell when stderr is closed.
-    drop(failure::print(
-        failure,
-        &mut anstream::stderr().lock(),
-        json,
-    ));
+    failure::report(failure, json);
     ExitCode::from(exit::code(failure.kind))
 }
 

@@ -130,7 +130,7 @@ fn judge_with(
     let mut yes = Yes::default();
     work.next_call();
     for enforced in chain {
-        trail.enter(enforced);
+        trail.enter(|| enforced.reference());
         let judged = match method_kind(call.method) {
             MethodKind::ToolCall => judge_tool(enforced, call, caller, &mut yes, work, trail),
             _ => judge_method(enforced, call, trail),

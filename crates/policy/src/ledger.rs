@@ -11,6 +11,7 @@
 
 mod calendar;
 mod counter;
+mod room;
 mod sliding;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use crate::judge::Refusal;
 use crate::limit::{Charge, CounterId};
 
 use counter::{Counter, Saved};
+use room::Room;
 
 /// All counters of one daemon.
 #[derive(Debug, Clone, Default)]
@@ -260,12 +262,10 @@ impl Ledger {
             return Ok(());
         };
         match counter.room(charge.counter.window, charge.max, amount, now) {
-            counter::Room::Fits => Ok(()),
-            counter::Room::InFlight => Err(blocked(FullReason::InFlight, None)),
+            Room::Fits => Ok(()),
+            Room::InFlight => Err(blocked(FullReason::InFlight, None)),
             // Rounded up: a caller who waits exactly this long is let in.
-            counter::Room::FreeIn(micros) => {
-                Err(blocked(FullReason::Window, Some(micros.div_ceil(1_000))))
-            }
+            Room::FreeIn(micros) => Err(blocked(FullReason::Window, Some(micros.div_ceil(1_000)))),
         }
     }
 

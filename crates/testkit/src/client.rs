@@ -2,18 +2,24 @@
 //!
 //! It speaks the legacy era, or the modern one when it is told to ([`Client::modern`]).
 
+mod era;
 mod http;
+mod inbox;
 mod modern;
 mod stdio;
 
 use crate::process::Start;
 use crate::wait::{wait_for, within};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use era::Modern;
+use inbox::Inbox;
+
 pub use http::HttpLink;
+pub use inbox::polite;
 pub use modern::Subscription;
 pub use stdio::StdioLink;
 
@@ -30,40 +36,12 @@ struct Inner {
     inbox: Inbox,
     last_id: AtomicU64,
     /// What makes it modern, if it is.
-    modern: Option<Arc<modern::Modern>>,
+    modern: Option<Arc<Modern>>,
 }
 
 enum Link {
     Http(HttpLink),
     Stdio(StdioLink),
-}
-
-/// How requests of the server are answered: method and params in, `{"result": …}` or `{"error": …}` out.
-type Answering = Arc<dyn Fn(&str, &Value) -> Value + Send + Sync>;
-
-/// What the server said besides responses, and how its requests are answered.
-#[derive(Clone)]
-struct Inbox {
-    messages: Arc<Mutex<Vec<Value>>>,
-    answering: Arc<Mutex<Answering>>,
-}
-
-/// Answers every question of a server: a fixed sample, an accepted form, one root.
-pub fn polite(method: &str, params: &Value) -> Value {
-    match method {
-        "sampling/createMessage" => json!({"result": {
-            "role": "assistant", "model": "test-model", "stopReason": "endTurn",
-            "content": {"type": "text", "text": format!("you said {}", params["messages"][0]["content"]["text"])},
-        }}),
-        "elicitation/create" => {
-            json!({"result": {"action": "accept", "content": {"answer": "fine"}}})
-        }
-        "roots/list" => {
-            json!({"result": {"roots": [{"uri": "file:///srv/project", "name": "project"}]}})
-        }
-        "ping" => json!({"result": {}}),
-        _ => json!({"error": {"code": -32601, "message": "unknown method"}}),
-    }
 }
 
 // === impl Client ===
@@ -88,11 +66,7 @@ impl Client {
     }
 
     fn new(link: impl FnOnce(Inbox) -> Link) -> Client {
-        let answering: Answering = Arc::new(polite);
-        let inbox = Inbox {
-            messages: Arc::default(),
-            answering: Arc::new(Mutex::new(answering)),
-        };
+        let inbox = Inbox::default();
         let link = link(inbox.clone());
         Client(Arc::new(Inner {
             link,
@@ -335,29 +309,4 @@ impl Client {
             Link::Stdio(link) => link.end_input(),
         }
     }
-}
-
-// === impl Inbox ===
-
-impl Inbox {
-    /// Keeps a message that is no response; for a request, returns the response to send.
-    fn take(&self, message: Value) -> Option<Value> {
-        let answering = Arc::clone(&*self.answering.lock().unwrap());
-        let reply = message.get("id").map(|id| {
-            let mut reply = answering(
-                message["method"].as_str().unwrap_or_default(),
-                &message["params"],
-            );
-            reply["jsonrpc"] = json!("2.0");
-            reply["id"] = id.clone();
-            reply
-        });
-        self.messages.lock().unwrap().push(message);
-        reply
-    }
-}
-
-/// Whether a message is a response.
-fn is_response(message: &Value) -> bool {
-    message.get("method").is_none()
 }

@@ -29,7 +29,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use traffic::Traffic;
-use world::{HONEST, SERVERS, World};
+use world::{HONEST, MEMORY_LIMIT, SERVERS, World};
 
 /// What to run and for how long.
 #[derive(Debug, Clone)]
@@ -61,8 +61,6 @@ pub const MARGIN: Margin = Margin {
     files: 64,
 };
 
-/// The daemon's `memory_limit`, in MiB.
-const MEMORY_LIMIT: u64 = 128;
 /// What the daemon may hold beside that, in MiB: itself.
 const BESIDE: u64 = 64;
 

@@ -1,6 +1,6 @@
 //! Reads a file of cases; every mistake comes back at once, with its line.
 
-use crate::yaml::{self, Content, Key, Node, Place};
+use crate::yaml::{self, Content, Node, Place};
 
 use provost_policy::duration::{self, Unit};
 
@@ -123,19 +123,12 @@ struct Reader {
     errors: Vec<CaseError>,
 }
 
-/// The members of one map.
-#[derive(Clone, Copy)]
-struct Fields<'a> {
-    place: Place,
-    members: &'a [(Key, Node)],
-}
-
 // === impl Reader ===
 
 impl Reader {
     fn root(&mut self, root: &Node) -> Vec<Suite> {
-        let fields = self.fields(root, &["cases", "suites"]);
-        match (fields.get("cases"), fields.get("suites")) {
+        self.check_keys(root, &["cases", "suites"]);
+        match (root.member("cases"), root.member("suites")) {
             (Some(cases), None) => vec![Suite {
                 name: None,
                 cases: self.cases(cases),
@@ -153,12 +146,10 @@ impl Reader {
     }
 
     fn suite(&mut self, node: &Node) -> Suite {
-        let fields = self.fields(node, &["name", "cases"]);
-        let cases = self
-            .required(fields, "cases")
-            .map(|cases| self.cases(cases));
+        self.check_keys(node, &["name", "cases"]);
+        let cases = self.required(node, "cases").map(|cases| self.cases(cases));
         Suite {
-            name: self.text(fields, "name"),
+            name: self.text(node, "name"),
             cases: cases.unwrap_or_default(),
         }
     }
@@ -189,38 +180,38 @@ impl Reader {
     }
 
     fn case(&mut self, node: &Node) -> Case {
-        let fields = self.fields(node, KEYS);
+        self.check_keys(node, KEYS);
         Case {
             line: node.place.line,
-            name: self.text(fields, "name"),
-            at: self.duration(fields, "at"),
-            target: self.target(fields),
-            args: self.args(fields),
-            times: self.times(fields),
-            every: self.duration(fields, "every").unwrap_or(0),
+            name: self.text(node, "name"),
+            at: self.duration(node, "at"),
+            target: self.target(node),
+            args: self.args(node),
+            times: self.times(node),
+            every: self.duration(node, "every").unwrap_or(0),
             grant: self
-                .text(fields, "grant")
+                .text(node, "grant")
                 .unwrap_or_else(|| "grant".to_owned()),
-            session: self.text(fields, "session"),
-            lasts: self.duration(fields, "lasts").unwrap_or(0),
-            outcome: self.outcome(fields),
-            approved: self.approved(fields),
-            expect: self.expect(fields),
-            rule: self.text(fields, "rule"),
-            message: self.text(fields, "message"),
+            session: self.text(node, "session"),
+            lasts: self.duration(node, "lasts").unwrap_or(0),
+            outcome: self.outcome(node),
+            approved: self.approved(node),
+            expect: self.expect(node),
+            rule: self.text(node, "rule"),
+            message: self.text(node, "message"),
             retry_after: self
-                .duration(fields, "retry_after")
+                .duration(node, "retry_after")
                 .map(|micros| micros / 1_000),
         }
     }
 
-    fn target(&mut self, fields: Fields<'_>) -> Target {
-        match (self.text(fields, "tool"), self.text(fields, "method")) {
+    fn target(&mut self, case: &Node) -> Target {
+        match (self.text(case, "tool"), self.text(case, "method")) {
             (Some(tool), None) => Target::Tool(tool),
             (None, Some(method)) if method == "tools/call" => {
                 let hint = "write `tool: name`";
                 self.error(
-                    fields.place_of("method"),
+                    case.place_of("method"),
                     "`tools/call` needs a tool",
                     Some(hint),
                 );
@@ -229,14 +220,14 @@ impl Reader {
             (None, Some(method)) => Target::Method(method),
             (tool, method) => {
                 let message = "a case needs either `tool` or `method`";
-                self.error(fields.place, message, None);
+                self.error(case.place, message, None);
                 Target::Method(tool.or(method).unwrap_or_default())
             }
         }
     }
 
-    fn args(&mut self, fields: Fields<'_>) -> Option<String> {
-        let node = fields.get("args")?;
+    fn args(&mut self, case: &Node) -> Option<String> {
+        let node = case.member("args")?;
         if !matches!(node.content, Content::Map(_)) {
             self.error(
                 node.place,
@@ -247,8 +238,8 @@ impl Reader {
         Some(node.to_literal().to_line())
     }
 
-    fn times(&mut self, fields: Fields<'_>) -> u64 {
-        let Some(node) = fields.get("times") else {
+    fn times(&mut self, case: &Node) -> u64 {
+        let Some(node) = case.member("times") else {
             return 1;
         };
         let times = match &node.content {
@@ -264,44 +255,37 @@ impl Reader {
             })
     }
 
-    fn expect(&mut self, fields: Fields<'_>) -> Expect {
-        self.required(fields, "expect");
+    fn expect(&mut self, case: &Node) -> Expect {
+        self.required(case, "expect");
         let words = [
             ("allow", Expect::Allow),
             ("deny", Expect::Deny),
             ("ask", Expect::Ask),
         ];
-        self.one_of(fields, "expect", &words)
-            .unwrap_or(Expect::Allow)
+        self.one_of(case, "expect", &words).unwrap_or(Expect::Allow)
     }
 
-    fn outcome(&mut self, fields: Fields<'_>) -> Outcome {
+    fn outcome(&mut self, case: &Node) -> Outcome {
         let words = [
             ("ok", Outcome::Ok),
             ("failed", Outcome::Failed),
             ("not_sent", Outcome::NotSent),
         ];
-        self.one_of(fields, "outcome", &words)
-            .unwrap_or(Outcome::Ok)
+        self.one_of(case, "outcome", &words).unwrap_or(Outcome::Ok)
     }
 
-    fn approved(&mut self, fields: Fields<'_>) -> Approved {
+    fn approved(&mut self, case: &Node) -> Approved {
         let words = [("true", Approved::Yes), ("false", Approved::No)];
-        let approved = self.one_of(fields, "approved", &words);
-        if approved.is_some() && self.text(fields, "expect").as_deref() != Some("ask") {
-            let place = fields.place_of("approved");
+        let approved = self.one_of(case, "approved", &words);
+        if approved.is_some() && self.text(case, "expect").as_deref() != Some("ask") {
+            let place = case.place_of("approved");
             self.error(place, "`approved` stands only beside `expect: ask`", None);
         }
         approved.unwrap_or(Approved::No)
     }
 
-    fn one_of<T: Copy>(
-        &mut self,
-        fields: Fields<'_>,
-        name: &str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
-        let text = self.text(fields, name)?;
+    fn one_of<T: Copy>(&mut self, case: &Node, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(case, name)?;
         let found = words
             .iter()
             .find(|(word, _)| *word == text)
@@ -310,23 +294,23 @@ impl Reader {
             let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
             let message = format!("unknown `{name}: {text}`");
             let hint = format!("one of {}", known.join(", "));
-            self.error(fields.place_of(name), &message, Some(&hint));
+            self.error(case.place_of(name), &message, Some(&hint));
         }
         found
     }
 
-    fn duration(&mut self, fields: Fields<'_>, name: &str) -> Option<u64> {
-        let text = self.text(fields, name)?;
+    fn duration(&mut self, case: &Node, name: &str) -> Option<u64> {
+        let text = self.text(case, name)?;
         let micros = duration::parse_sum(&text, UNITS).filter(|micros| *micros <= LONGEST);
         if micros.is_none() {
             let message = format!("`{name}: {text}` is no length of time");
-            self.error(fields.place_of(name), &message, Some(DURATION_HINT));
+            self.error(case.place_of(name), &message, Some(DURATION_HINT));
         }
         micros
     }
 
-    fn text(&mut self, fields: Fields<'_>, name: &str) -> Option<String> {
-        let node = fields.get(name)?;
+    fn text(&mut self, case: &Node, name: &str) -> Option<String> {
+        let node = case.member(name)?;
         let text = node.as_text();
         // The same member may be read twice; its mistake is told once.
         let known =
@@ -338,25 +322,22 @@ impl Reader {
         text.map(str::to_owned)
     }
 
-    fn required<'a>(&mut self, fields: Fields<'a>, name: &str) -> Option<&'a Node> {
-        let node = fields.get(name);
+    fn required<'a>(&mut self, case: &'a Node, name: &str) -> Option<&'a Node> {
+        let node = case.member(name);
         if node.is_none() {
-            self.error(fields.place, &format!("`{name}` is missing"), None);
+            self.error(case.place, &format!("`{name}` is missing"), None);
         }
         node
     }
 
-    fn fields<'a>(&mut self, node: &'a Node, known: &[&str]) -> Fields<'a> {
+    fn check_keys(&mut self, node: &Node, known: &[&str]) {
         let Content::Map(members) = &node.content else {
             self.error(
                 node.place,
                 &format!("must be a map, not {}", node.what()),
                 None,
             );
-            return Fields {
-                place: node.place,
-                members: &[],
-            };
+            return;
         };
         for (key, _) in members
             .iter()
@@ -368,10 +349,6 @@ impl Reader {
                 &format!("unknown key `{}`", key.name),
                 Some(&hint),
             );
-        }
-        Fields {
-            place: node.place,
-            members,
         }
     }
 
@@ -394,20 +371,5 @@ impl Reader {
             message: message.to_owned(),
             hint: hint.map(str::to_owned),
         });
-    }
-}
-
-// === impl Fields ===
-
-impl<'a> Fields<'a> {
-    fn get(self, name: &str) -> Option<&'a Node> {
-        self.members
-            .iter()
-            .find(|(key, _)| key.name == name)
-            .map(|(_, node)| node)
-    }
-
-    fn place_of(self, name: &str) -> Place {
-        self.get(name).map_or(self.place, |node| node.place)
     }
 }

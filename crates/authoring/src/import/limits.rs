@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::Note;
+use super::note::Note;
 use super::read::{Action, Condition, Increment, Policy, Rule, State, Tool, state_path};
 
 /// More than any limit may be.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::yaml::{self, Content, Node, Place};
 use provost_policy::document::{did_you_mean, in_words};
 
-use super::Note;
+use super::note::Note;
 
 /// A whole policy of Intercept.
 pub(super) struct Policy {
@@ -204,20 +204,8 @@ impl Reader<'_> {
         let Some(node) = node else {
             return Vec::new();
         };
-        let members = match &node.content {
-            Content::Map(members) => members.as_slice(),
-            Content::Null => &[],
-            _ => {
-                self.error(
-                    node.place,
-                    "tools",
-                    format!("must be a map, not {}", node.what()),
-                );
-                &[]
-            }
-        };
         let mut tools = Vec::new();
-        for (key, body) in members {
+        for (key, body) in self.map(node, "tools") {
             self.about = About::of(&key.name);
             tools.push(self.tool(key, body));
         }
@@ -251,20 +239,20 @@ impl Reader<'_> {
         }
     }
 
-    fn members<'a>(&mut self, node: &'a Node, path: &str, known: &[&str]) -> Members<'a> {
-        let members = match &node.content {
-            Content::Map(members) => members.as_slice(),
+    fn map<'a>(&mut self, node: &'a Node, path: &str) -> &'a [(yaml::Key, Node)] {
+        match &node.content {
+            Content::Map(members) => members,
             Content::Null => &[],
             _ => {
-                self.error(
-                    node.place,
-                    path,
-                    format!("must be a map, not {}", node.what()),
-                );
+                let message = format!("must be a map, not {}", node.what());
+                self.error(node.place, path, message);
                 &[]
             }
-        };
-        for (key, _) in members {
+        }
+    }
+
+    fn members<'a>(&mut self, node: &'a Node, path: &str, known: &[&str]) -> Members<'a> {
+        for (key, _) in self.map(node, path) {
             if !known.contains(&key.name.as_str()) {
                 let path = if path.is_empty() {
                     key.name.clone()
@@ -275,9 +263,8 @@ impl Reader<'_> {
             }
         }
         Members {
-            place: node.place,
+            node,
             path: path.to_owned(),
-            members,
         }
     }
 
@@ -305,23 +292,19 @@ impl Reader<'_> {
 
 /// The members of one map.
 struct Members<'a> {
-    place: Place,
+    node: &'a Node,
     path: String,
-    members: &'a [(yaml::Key, Node)],
 }
 
 // === impl Members ===
 
 impl<'a> Members<'a> {
     fn get(&self, name: &str) -> Option<&'a Node> {
-        self.members
-            .iter()
-            .find(|(key, _)| key.name == name)
-            .map(|(_, node)| node)
+        self.node.member(name)
     }
 
     fn place(&self, name: &str) -> Place {
-        self.get(name).map_or(self.place, |node| node.place)
+        self.node.place_of(name)
     }
 
     fn text(&self, reader: &mut Reader<'_>, name: &str) -> Option<String> {

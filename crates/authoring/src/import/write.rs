@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::yaml::Place;
 
-use super::Note;
 use super::go_regex;
 use super::limits::Counters;
+use super::note::Note;
 use super::read::{Action, Condition, Default, Policy, Rule, Tool};
 
 /// What an agent reads where a part of the policy was not understood.

@@ -9,7 +9,7 @@ use provost_policy::json::Folder;
 use provost_policy::path::Path;
 use provost_policy::{Policy, Text};
 
-use super::Warnings;
+use super::found::Warnings;
 use crate::offer::{Known, Offer, Offered};
 
 /// The tools that a block is about, and how they are called together.

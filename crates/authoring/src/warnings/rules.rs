@@ -8,7 +8,7 @@ use provost_policy::document::{Literal, escape_pointer};
 use provost_policy::operator::{Operator, ValueForm};
 use provost_policy::{Amount, Policy};
 
-use super::Warnings;
+use super::found::Warnings;
 use super::values::{self, Pinned};
 
 /// The lists of one block, or of `all_tools`.

@@ -1,3 +1,5 @@
+use provost_policy::Severity;
+
 use super::*;
 
 /// Every warning as `line:column pointer: message`.

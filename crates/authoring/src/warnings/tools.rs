@@ -4,7 +4,7 @@ use provost_policy::document::{did_you_mean, escape_pointer};
 use provost_policy::glob::Glob;
 use provost_policy::{Policy, Text};
 
-use super::Warnings;
+use super::found::Warnings;
 use crate::offer::Offer;
 
 pub(super) fn check(policy: &Policy, offer: &Offer, warnings: &mut Warnings) {

@@ -7,7 +7,7 @@ use provost_policy::document::parts::{Condition, Predicate};
 use provost_policy::lengths;
 use provost_policy::operator::{Costly, Operator, ValueForm};
 
-use super::Warnings;
+use super::found::Warnings;
 
 /// What `require` makes sure of.
 pub(super) struct Pinned<'p> {

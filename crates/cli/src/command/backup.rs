@@ -9,6 +9,7 @@ use provost_admin::{
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::locations::absolute;
 use crate::terminal::escape;
 use crate::when;
 
@@ -120,9 +121,4 @@ impl Restore {
             Ok(())
         })
     }
-}
-
-fn absolute(path: &std::path::Path) -> Outcome<PathBuf> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
 }

@@ -11,6 +11,7 @@ use crate::daemon::Signals;
 use crate::environment::{self, Environment};
 use crate::failure::{Failure, Outcome};
 use crate::runtime::block_on;
+use crate::text_file::unread;
 
 /// Bridge stdio to a registered server
 #[derive(Debug, Args)]
@@ -50,15 +51,8 @@ impl Connect {
                 ))
             });
         };
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let refusal = format!("cannot read grant file `{}`", path.display());
-            if error.kind() == std::io::ErrorKind::NotFound {
-                Failure::not_found(refusal)
-            } else {
-                Failure::unavailable(refusal)
-            }
-            .because(error)
-        })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| unread("grant file", path, &error))?;
         Ok(provost_store::Secret::new(text.trim()))
     }
 }

@@ -1,5 +1,6 @@
 //! `provost doctor`.
 
+mod findings;
 mod servers;
 
 use std::io::Write;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use clap::Args;
 use provost_admin::{DaemonStatus, Inspect, Load, Status};
-use serde::Serialize;
+
+use findings::{Finding, Findings, Health};
 
 use crate::admin::Admin;
 use crate::context::Context;
@@ -30,28 +32,6 @@ Examples:
 Each server is started or connected to, as `provost server test` does it, for a few seconds at most.
 Exits with 1 when something is broken; warnings alone do not.")]
 pub(crate) struct Doctor {}
-
-/// What was looked at, and how it is.
-#[derive(Debug, Serialize)]
-struct Finding {
-    state: Health,
-    about: String,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
-/// How a thing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Health {
-    Ok,
-    Warning,
-    Broken,
-}
-
-#[derive(Default)]
-struct Findings(Vec<Finding>);
 
 // === impl Doctor ===
 
@@ -78,47 +58,6 @@ impl Doctor {
         } else {
             Ok(())
         }
-    }
-}
-
-// === impl Findings ===
-
-impl Findings {
-    fn ok(&mut self, about: &str, message: impl Into<String>) {
-        self.0.push(Finding {
-            state: Health::Ok,
-            about: about.into(),
-            message: message.into(),
-            hint: None,
-        });
-    }
-
-    fn add(
-        &mut self,
-        state: Health,
-        about: &str,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.0.push(Finding {
-            state,
-            about: about.into(),
-            message: message.into(),
-            hint: Some(hint.into()),
-        });
-    }
-
-    fn failure(&mut self, about: &str, failure: Failure) {
-        let message = std::iter::once(failure.message)
-            .chain(failure.causes)
-            .collect::<Vec<_>>()
-            .join(": ");
-        self.0.push(Finding {
-            state: Health::Broken,
-            about: about.into(),
-            message,
-            hint: failure.hint,
-        });
     }
 }
 

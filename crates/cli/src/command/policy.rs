@@ -6,13 +6,10 @@ mod learn;
 mod stored;
 mod written;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 use crate::context::Context;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 
 /// Write, check, explain and attach policies
 #[derive(Debug, Subcommand)]
@@ -46,17 +43,17 @@ Examples:
 
 The new version holds from the next call on, for every grant that has the policy. A policy with
 errors is refused and changes nothing.")]
-    Put(Put),
+    Put(stored::Put),
     /// List the policies
-    List(List),
+    List(stored::List),
     /// Print a policy
-    Show(Version),
+    Show(stored::Version),
     /// List the versions of a policy
-    History(Name),
+    History(stored::Name),
     /// Make an older version the current one, as a new version
-    Rollback(Version),
+    Rollback(stored::Version),
     /// Delete a policy that no grant uses
-    Delete(Name),
+    Delete(stored::Name),
     /// Give a grant a policy
     #[command(after_help = "\
 Examples:
@@ -64,9 +61,9 @@ Examples:
   provost policy attach alice-laptop stricter --shadow
 
 With `--shadow` the policy is a draft beside the enforced one: judged and recorded, never enforced.")]
-    Attach(Attach),
+    Attach(stored::Attach),
     /// Take a grant's policy away; without one it denies every call
-    Detach(Detach),
+    Detach(stored::Detach),
     /// Check policy files: all errors, and warnings
     #[command(after_help = "\
 Examples:
@@ -77,18 +74,18 @@ Examples:
 With `--server` or `--tools`, tools and arguments that the server does not have are noticed.
 `--server` asks a registered server; `--tools` takes what `tools/list` answered, or a JSON array of
 names.")]
-    Check(Check),
+    Check(files::Check),
     /// Say what a policy decides about a call, and why
     #[command(after_help = "\
 Examples:
   provost policy explain policy.json --tool spawn --args '{\"role\": \"manager\"}'
   provost policy explain policy.json --method resources/read")]
-    Explain(Explain),
+    Explain(files::Explain),
     /// Run cases against a policy, for your own CI
     #[command(after_help = "\
 Example:
   provost policy test policy.json cases.yaml")]
-    Test(Test),
+    Test(files::Test),
     /// Print the JSON Schema of the policy language
     #[command(after_help = "\
 Example:
@@ -103,137 +100,7 @@ Examples:
 What means something else here is said on stderr. A file that is not understood in full is not
 imported, and every such place is named. `--partial` imports the rest: every call that one of the
 places is about is refused.")]
-    Import(Import),
-}
-
-/// A policy in the store
-#[derive(Debug, Args)]
-pub(crate) struct Name {
-    /// The server's name
-    server: String,
-    /// The policy's name
-    name: String,
-}
-
-/// A version of a policy in the store
-#[derive(Debug, Args)]
-pub(crate) struct Version {
-    /// The server's name
-    server: String,
-    /// The policy's name
-    name: String,
-    /// Which version [default: the current one; for a rollback the one before it]
-    #[arg(id = "number", value_name = "VERSION", value_parser = clap::value_parser!(u32).range(1..))]
-    version: Option<u32>,
-}
-
-/// Store a policy
-#[derive(Debug, Args)]
-pub(crate) struct Put {
-    /// The server's name
-    server: String,
-    /// The policy's name
-    name: String,
-    /// The file, or `-` for stdin
-    file: PathBuf,
-    /// What it is for
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-}
-
-/// List the policies
-#[derive(Debug, Args)]
-pub(crate) struct List {
-    /// Only those of this server
-    server: Option<String>,
-}
-
-/// Give a grant a policy
-#[derive(Debug, Args)]
-pub(crate) struct Attach {
-    /// The grant, by label or id
-    grant: String,
-    /// The policy's name
-    policy: String,
-    /// As a draft: judged and recorded, never enforced
-    #[arg(long)]
-    shadow: bool,
-    /// Allow a grant that only observes: every call passes
-    #[arg(long, requires = "shadow")]
-    observe: bool,
-    /// The grant's server, when several servers have a grant of that label
-    #[arg(long, value_name = "NAME")]
-    server: Option<String>,
-}
-
-/// Take a grant's policy away
-#[derive(Debug, Args)]
-pub(crate) struct Detach {
-    /// The grant, by label or id
-    grant: String,
-    /// The draft instead of the enforced policy
-    #[arg(long)]
-    shadow: bool,
-    /// Allow a grant that only observes: every call passes
-    #[arg(long, conflicts_with = "shadow")]
-    observe: bool,
-    /// The grant's server, when several servers have a grant of that label
-    #[arg(long, value_name = "NAME")]
-    server: Option<String>,
-}
-
-/// Check policy files
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    /// The files, `-` for stdin
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// The tools there are, so that mistyped names of tools and arguments are noticed
-    #[arg(long, value_name = "FILE", conflicts_with = "server")]
-    tools: Option<PathBuf>,
-    /// The same, from a registered server
-    #[arg(long, value_name = "NAME")]
-    server: Option<String>,
-    /// Warnings fail the check too
-    #[arg(long)]
-    strict: bool,
-}
-
-/// Say what a policy decides
-#[derive(Debug, Args)]
-pub(crate) struct Explain {
-    /// The policy, `-` for stdin
-    file: PathBuf,
-    /// The tool that is called
-    #[arg(long, required_unless_present = "method", conflicts_with = "method")]
-    tool: Option<String>,
-    /// The arguments of the call, a JSON object; `@FILE` reads them from a file
-    #[arg(long, value_name = "JSON", requires = "tool")]
-    args: Option<String>,
-    /// Another request than a call of a tool, such as `resources/read`
-    #[arg(long)]
-    method: Option<String>,
-}
-
-/// Run cases against a policy
-#[derive(Debug, Args)]
-pub(crate) struct Test {
-    /// The policy
-    file: PathBuf,
-    /// The cases, in YAML
-    cases: PathBuf,
-}
-
-/// Turn a policy of Intercept into one of Provost
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// The YAML file, `-` for stdin
-    file: PathBuf,
-    #[command(flatten)]
-    written: written::Written,
-    /// Import what is understood; calls that the rest is about are refused
-    #[arg(long)]
-    partial: bool,
+    Import(files::Import),
 }
 
 // === impl Policy ===
@@ -257,47 +124,5 @@ impl Policy {
             Policy::Schema => files::schema(context.output),
             Policy::Import(import) => files::import(context.output, &import),
         }
-    }
-}
-
-/// The largest file that is read as a policy.
-const LARGEST: u64 = 16 << 20;
-
-/// Reads a text file, `-` for stdin, with a failure that says which file and why.
-pub(super) fn read_file(path: &Path) -> Outcome<String> {
-    let name = path.display();
-    let mut bytes = Vec::new();
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin().take(LARGEST + 1).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-    };
-    if let Err(error) = read {
-        let refusal = format!("cannot read file `{name}`");
-        let missing = error.kind() == std::io::ErrorKind::NotFound;
-        return Err(if missing {
-            Failure::not_found(refusal)
-        } else {
-            Failure::unavailable(refusal)
-        }
-        .because(error));
-    }
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
-        return Err(
-            Failure::refused(format!("file `{name}` is too large")).because("16 MiB are the most")
-        );
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        Failure::refused(format!("file `{name}` is not UTF-8"))
-            .because(format!("byte {} is not", error.utf8_error().valid_up_to()))
-    })
-}
-
-/// How a file is called in reports.
-fn shown(path: &Path) -> String {
-    if path.as_os_str() == "-" {
-        "<stdin>".to_owned()
-    } else {
-        path.display().to_string()
     }
 }

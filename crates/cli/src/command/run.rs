@@ -14,10 +14,12 @@ use crate::context::Context;
 use crate::diagnostics;
 use crate::environment::Environment;
 use crate::failure::{self, Failure, Outcome};
+use crate::locations::absolute;
 use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
 use crate::terminal::style;
+use crate::text_file::read_file;
 
 /// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
 #[derive(Debug, Args)]
@@ -57,7 +59,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         let path = absolute(&self.policy)?;
-        let text = read(&path)?;
+        let text = read_file(&path)?;
         let refused = |_| {
             Failure::refused(format!("policy file `{}` was refused", path.display()))
                 .because("nothing was started")
@@ -132,7 +134,7 @@ async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
     let mut watch = match PolicyWatch::start(&path, text) {
         Ok(watch) => watch,
         Err(failure) => {
-            report(&failure);
+            failure::report(&failure, false);
             return remark("changes of the policy take effect with the next start");
         }
     };
@@ -148,7 +150,7 @@ async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
             )),
             Err(failure) => {
                 watch.not_taken();
-                report(&failure);
+                failure::report(&failure, false);
             }
         }
     }
@@ -167,24 +169,6 @@ fn check(path: &Path, text: &str) -> Result<(), ()> {
                 &problems,
             ));
         })
-}
-
-fn absolute(path: &Path) -> Outcome<PathBuf> {
-    // Links stay: the counters belong to the path the user wrote.
-    std::path::absolute(path)
-        .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
-}
-
-fn read(path: &Path) -> Outcome<String> {
-    super::policy::read_file(path)
-}
-
-fn report(failure: &Failure) {
-    drop(failure::print(
-        failure,
-        &mut anstream::stderr().lock(),
-        false,
-    ));
 }
 
 fn remark(text: &str) {

@@ -16,7 +16,7 @@ use crate::admin::{ask, connect_admin, send};
 use crate::context::Context;
 use crate::daemon::{self, Beginning, Signals, config};
 use crate::failure::{Failure, Outcome};
-use crate::locations::Places;
+use crate::locations::{Places, absolute};
 use crate::runtime::{block_on, blocking};
 use crate::terminal::style;
 
@@ -229,11 +229,6 @@ async fn take_over(
             }
         }
     }
-}
-
-fn absolute(path: &std::path::Path) -> Outcome<PathBuf> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::usage(format!("bad path `{}`", path.display())).because(error))
 }
 
 /// Says where everything is, on stderr.

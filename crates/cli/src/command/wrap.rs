@@ -29,11 +29,7 @@ pub(crate) fn asked_for(mut words: impl Iterator<Item = OsString>) -> Option<u8>
     Some(provost_wrapper::run(&wrapped).unwrap_or_else(|error| {
         let failure = crate::failure::Failure::unavailable(error.to_string()).because_of(&error);
         // It is in the log of the daemon that somebody may look for it.
-        drop(crate::failure::print(
-            &failure,
-            &mut anstream::stderr().lock(),
-            false,
-        ));
+        crate::failure::report(&failure, false);
         error.exit_code()
     }))
 }

@@ -9,6 +9,7 @@ use provost_admin::{Failure, Limits, Listener, Outcome};
 use serde::Deserialize;
 
 use crate::environment::Environment;
+use crate::text_file::unread;
 
 /// Where agents are served when nothing else is said.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7300";
@@ -100,15 +101,8 @@ impl File {
         let Some(path) = path else {
             return Ok(File::default());
         };
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let refusal = format!("cannot read configuration file `{}`", path.display());
-            if error.kind() == std::io::ErrorKind::NotFound {
-                Failure::not_found(refusal)
-            } else {
-                Failure::unavailable(refusal)
-            }
-            .because(error)
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| unread("configuration file", path, &error))?;
         File::parse(&text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;

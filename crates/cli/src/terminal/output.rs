@@ -61,9 +61,7 @@ impl Output {
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Outcome {
         if self.json {
-            let body = serde_json::to_string_pretty(value)
-                .map_err(|error| Failure::internal("cannot print the answer").because(error))?;
-            return self.write(|out| writeln!(out, "{}", escape_json(&body)));
+            return self.write_json(serde_json::to_string_pretty(value));
         }
         self.write(text)
     }
@@ -75,11 +73,15 @@ impl Output {
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Outcome {
         if self.json {
-            let body = serde_json::to_string(value)
-                .map_err(|error| Failure::internal("cannot print the answer").because(error))?;
-            return self.write(|out| writeln!(out, "{}", escape_json(&body)));
+            return self.write_json(serde_json::to_string(value));
         }
         self.write(text)
+    }
+
+    fn write_json(self, body: serde_json::Result<String>) -> Outcome {
+        let body =
+            body.map_err(|error| Failure::internal("cannot print the answer").because(error))?;
+        self.write(|out| writeln!(out, "{}", escape_json(&body)))
     }
 
     /// Writes to stdout whatever the format; a reader that went away is not an error.

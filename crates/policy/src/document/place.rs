@@ -2,6 +2,7 @@
 //! everything that is wrong.
 
 use crate::json::{Kind, Value, line_column};
+use crate::path::Path;
 use crate::text::Text;
 use crate::words::{self, Word};
 
@@ -161,6 +162,25 @@ impl<'t> Problems<'t> {
             return None;
         }
         Some(text)
+    }
+
+    /// A path into the arguments.
+    pub(super) fn path(&mut self, place: &Place<'_>) -> Option<Path> {
+        let text = self.string(place)?;
+        match Path::parse(&text) {
+            Ok(path) => Some(path),
+            Err(why) => {
+                let hint =
+                    "paths look like `args.user.name`, `args.items[0]` or `args.items[*].id`"
+                        .to_owned();
+                self.error(
+                    place,
+                    format!("invalid path `{}`: {why}", text.escape_debug()),
+                    Some(hint),
+                );
+                None
+            }
+        }
     }
 
     /// One of a few words.

@@ -8,7 +8,6 @@ use super::{check, read_limits};
 use crate::glob::Names;
 use crate::json::{self, Bounds, Kind};
 use crate::operator::{Matcher, Operator};
-use crate::path::Path;
 use crate::text::Text;
 use crate::words::Word;
 
@@ -219,7 +218,7 @@ fn condition(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Condition
     let path_place = problems.required(place, "path");
     let op_place = problems.required(place, "op");
     let value_place = problems.required(place, "value");
-    let path = path_place.and_then(|place| path(problems, &place));
+    let path = path_place.and_then(|place| problems.path(&place));
     let op = op_place.and_then(|place| problems.word::<Operator>(&place, "operator"));
     let value_place = value_place?;
     let (op, value) = (op?, Literal::from(value_place.value));
@@ -232,24 +231,6 @@ fn condition(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Condition
         }),
         Err(bad) => {
             problems.error(&value_place, bad.message, bad.hint.map(str::to_owned));
-            None
-        }
-    }
-}
-
-/// A path into the arguments.
-pub(super) fn path(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Path> {
-    let text = problems.string(place)?;
-    match Path::parse(&text) {
-        Ok(path) => Some(path),
-        Err(why) => {
-            let hint = "paths look like `args.user.name`, `args.items[0]` or `args.items[*].id`"
-                .to_owned();
-            problems.error(
-                place,
-                format!("invalid path `{}`: {why}", text.escape_debug()),
-                Some(hint),
-            );
             None
         }
     }

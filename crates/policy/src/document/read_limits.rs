@@ -2,7 +2,6 @@
 
 use super::parts::{ConcurrentLimit, Length, Limit, RateLimit, Scope, WindowLimit};
 use super::place::{Place, Problems, in_words};
-use super::read;
 use crate::amount::{Amount, AmountError};
 use crate::duration::{self, Unit};
 use crate::json::Kind;
@@ -82,7 +81,7 @@ fn window_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Window
         .and_then(|place| amount(problems, place));
     let from_place = place.get("increment_from");
     let increment_from = from_place.as_ref().and_then(|place| {
-        let path = read::path(problems, place)?;
+        let path = problems.path(place)?;
         if path.has_every() {
             let hint = Some("name one value, such as `args.amount`".to_owned());
             problems.error(place, "`increment_from` needs one value, not `[*]`", hint);

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::Enforced;
 use crate::amount::Amount;
 use crate::call::Call;
 use crate::document::rules::{Increment, LimitRule, Rule, Standing};
@@ -82,10 +81,10 @@ impl Trail {
         self.0.unwrap_or_default()
     }
 
-    pub(super) fn enter(&mut self, enforced: &Enforced<'_>) {
+    pub(super) fn enter(&mut self, policy: impl FnOnce() -> PolicyRef) {
         if let Some(policies) = &mut self.0 {
             policies.push(Looked {
-                policy: enforced.reference(),
+                policy: policy(),
                 standing: None,
                 steps: Vec::new(),
             });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount::Amount;
 use crate::call::Moment;
 
-use super::counter::Room;
+use super::room::Room;
 
 /// So many windows are remembered, because people set clocks back.
 pub(super) const REMEMBERED: usize = 32;

@@ -7,6 +7,7 @@ use crate::call::Moment;
 use crate::limit::{Alignment, CounterId, Window};
 
 use super::calendar::{Calendar, SavedCalendar};
+use super::room::Room;
 use super::sliding::{SavedSliding, Sliding};
 
 /// What a counter holds.
@@ -15,16 +16,6 @@ pub(super) enum Counter {
     Sliding(Sliding),
     Calendar(Calendar),
     Concurrent(Amount),
-}
-
-/// Whether an amount fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
-    Fits,
-    /// Not now; after this many microseconds.
-    FreeIn(u64),
-    /// Not before a call in flight ends.
-    InFlight,
 }
 
 /// A counter as it is kept on disk.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 
-use super::counter::Room;
+use super::room::Room;
 
 mod saved_entries;
 

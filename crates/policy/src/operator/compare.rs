@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::number::{Number, UNREADABLE};
-use super::{Answer, Asked, is_composite, yes_if};
+use super::{Answer, Asked, yes_if};
 use crate::decimal::NoDecimal;
 use crate::document::Literal;
 use crate::json::{Kind, Value};
@@ -187,4 +187,9 @@ fn same_text(value: Value<'_>, text: &str, work: &mut Work) -> Result<bool, Exha
 
 fn truth_word(truth: bool) -> &'static str {
     if truth { "true" } else { "false" }
+}
+
+/// Whether the kind is an object or an array.
+fn is_composite(kind: Kind) -> bool {
+    matches!(kind, Kind::Object | Kind::Array)
 }

@@ -2,7 +2,10 @@ mod cost;
 mod numbers;
 
 use super::*;
+use crate::document::Literal;
 use crate::json::{Bounds, read};
+use crate::path::Outcome;
+use crate::work::{TOO_MUCH, Work};
 
 /// Asks one operator about one value; both as JSON text.
 fn ask(operator: &str, value: &str, actual: &str) -> Outcome {

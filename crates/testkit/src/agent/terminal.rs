@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Desk, settings};
+use super::desk::Desk;
+use super::settings;
 use crate::model::Model;
 use crate::wait::{PATIENCE, wait_until};
 
@@ -22,8 +23,15 @@ pub struct Terminal<'desk> {
     socket: PathBuf,
 }
 
+impl Desk {
+    /// Starts the agent in a terminal of its own, where it runs until it is dropped.
+    pub async fn sit(&self) -> Terminal<'_> {
+        Terminal::start(self).await
+    }
+}
+
 impl<'desk> Terminal<'desk> {
-    pub(super) async fn start(desk: &'desk Desk) -> Terminal<'desk> {
+    async fn start(desk: &'desk Desk) -> Terminal<'desk> {
         let socket = desk.home().join("terminal");
         let terminal = Terminal { desk, socket };
         let program = desk.agent.name();

@@ -1,7 +1,7 @@
 //! The client's side of streamable HTTP.
 
-use super::modern::Modern;
-use super::{Inbox, is_response};
+use super::era::Modern;
+use super::inbox::{Inbox, is_response};
 use crate::http::{self, Reply, Stream};
 use anyhow::{Result, anyhow, bail};
 use serde_json::Value;

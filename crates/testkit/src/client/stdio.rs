@@ -1,6 +1,6 @@
 //! The client's side of newline-delimited JSON.
 
-use super::{Inbox, is_response};
+use super::inbox::{Inbox, is_response};
 use crate::process::Start;
 use anyhow::{Result, anyhow};
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! The server end: every tool, resource and prompt that the scenarios call.
 
+mod answers;
 mod lists;
 mod prompts;
 mod questions;
@@ -328,23 +329,4 @@ impl ServerHandler for ConformanceServer {
             }
         }
     }
-}
-
-// === answers, written as the protocol says them ===
-
-/// What the JSON means to rmcp.
-fn typed<T: serde::de::DeserializeOwned>(json: serde_json::Value) -> T {
-    serde_json::from_value(json).expect("JSON that the protocol allows")
-}
-
-fn said(text: &str) -> CallToolResponse {
-    let content = serde_json::json!([{"type": "text", "text": text}]);
-    let result = serde_json::json!({"resultType": "complete", "content": content});
-    CallToolResponse::Complete(typed(result))
-}
-
-fn failed(text: &str) -> CallToolResponse {
-    let content = serde_json::json!([{"type": "text", "text": text}]);
-    let result = serde_json::json!({"resultType": "complete", "content": content, "isError": true});
-    CallToolResponse::Complete(typed(result))
 }

@@ -12,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::conversation::{Answer, Conversation};
+use super::exchange::{Answered, Exchange, Log};
 use super::script::{Next, Step};
-use super::{Answered, Exchange, Log, anthropic, gemini, openai};
+use super::{anthropic, gemini, openai};
 
 const STEP: Duration = Duration::from_millis(20);
 

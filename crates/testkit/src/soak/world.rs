@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
-use super::MEMORY_LIMIT;
 use super::tee::Spoiler;
+
+/// The daemon's `memory_limit`, in MiB.
+pub(super) const MEMORY_LIMIT: u64 = 128;
 
 /// What every grant is judged by: one tool is denied, one is limited, the rest goes.
 const POLICY: &str = r#"{"version": "1", "default": "allow", "tools": {

@@ -7,7 +7,7 @@ use provost_admin::{
 };
 use tokio::task::JoinSet;
 
-use super::{Findings, Health};
+use super::findings::{Findings, Health};
 use crate::admin::{Admin, ask, connect_admin};
 use crate::context::Context;
 use crate::daemon::{Engine, config};

@@ -1,20 +1,76 @@
 //! Policies in files: no store and no daemon, unless a registered server is asked what it offers.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use provost_authoring::explain::Decision;
 use provost_authoring::import::{self, NotImported, Unclear};
 use provost_authoring::{Offer, cases, warnings};
 use provost_policy::{Call, Caller, Diagnostic, Enforced, Policy, Severity, Text, json};
 use serde::Serialize;
 
-use super::{Check, Explain, Import, Test, read_file, shown};
+use super::written::Written;
 use crate::command::server;
 use crate::context::Context;
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Output, counted, escape, escape_block, style};
+use crate::text_file::{read_file, shown};
+
+/// Check policy files
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The files, `-` for stdin
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The tools there are, so that mistyped names of tools and arguments are noticed
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    tools: Option<PathBuf>,
+    /// The same, from a registered server
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// Warnings fail the check too
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Say what a policy decides
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The policy, `-` for stdin
+    file: PathBuf,
+    /// The tool that is called
+    #[arg(long, required_unless_present = "method", conflicts_with = "method")]
+    tool: Option<String>,
+    /// The arguments of the call, a JSON object; `@FILE` reads them from a file
+    #[arg(long, value_name = "JSON", requires = "tool")]
+    args: Option<String>,
+    /// Another request than a call of a tool, such as `resources/read`
+    #[arg(long)]
+    method: Option<String>,
+}
+
+/// Run cases against a policy
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// The policy
+    file: PathBuf,
+    /// The cases, in YAML
+    cases: PathBuf,
+}
+
+/// Turn a policy of Intercept into one of Provost
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The YAML file, `-` for stdin
+    file: PathBuf,
+    #[command(flatten)]
+    written: Written,
+    /// Import what is understood; calls that the rest is about are refused
+    #[arg(long)]
+    partial: bool,
+}
 
 /// What was found in one file.
 #[derive(Debug, Serialize)]

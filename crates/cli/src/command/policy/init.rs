@@ -16,7 +16,7 @@ use crate::context::{Context, program_name};
 use crate::daemon::{Engine, Signals, config};
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
-use crate::locations::Places;
+use crate::locations::{self, Places};
 use crate::programs;
 use crate::runtime::block_on;
 use crate::separator;
@@ -122,8 +122,7 @@ fn absolute(root: &std::path::Path) -> Outcome<String> {
         .because("`~` is not expanded, neither here nor in a policy")
         .hint("write the directory out, or without quotes, so that your shell does"));
     }
-    let path = std::path::absolute(root)
-        .map_err(|error| Failure::usage(format!("bad path `{}`", root.display())).because(error))?;
+    let path = locations::absolute(root)?;
     path.into_os_string().into_string().map_err(|path| {
         Failure::usage(format!("`{}` is not UTF-8", path.display()))
             .because("a policy is text, and cannot name it")

@@ -1,18 +1,96 @@
 //! Policies in the store.
 
 use std::io::Write;
+use std::path::PathBuf;
 
+use clap::Args;
 use provost_admin::{
     GrantName, GrantView, Observe, Paging, PolicyAttach, PolicyDelete, PolicyDetach, PolicyHistory,
     PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView, Request, Shadow,
 };
 
-use super::{Attach, Detach, List, Name, Put, Version, read_file, shown};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Cell, Table, counted, escape, style};
+use crate::text_file::{read_file, shown};
 use crate::when;
+
+/// A policy in the store
+#[derive(Debug, Args)]
+pub(crate) struct Name {
+    /// The server's name
+    server: String,
+    /// The policy's name
+    name: String,
+}
+
+/// A version of a policy in the store
+#[derive(Debug, Args)]
+pub(crate) struct Version {
+    /// The server's name
+    server: String,
+    /// The policy's name
+    name: String,
+    /// Which version [default: the current one; for a rollback the one before it]
+    #[arg(id = "number", value_name = "VERSION", value_parser = clap::value_parser!(u32).range(1..))]
+    version: Option<u32>,
+}
+
+/// Store a policy
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    /// The server's name
+    server: String,
+    /// The policy's name
+    name: String,
+    /// The file, or `-` for stdin
+    file: PathBuf,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+}
+
+/// List the policies
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those of this server
+    server: Option<String>,
+}
+
+/// Give a grant a policy
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// The grant, by label or id
+    grant: String,
+    /// The policy's name
+    policy: String,
+    /// As a draft: judged and recorded, never enforced
+    #[arg(long)]
+    shadow: bool,
+    /// Allow a grant that only observes: every call passes
+    #[arg(long, requires = "shadow")]
+    observe: bool,
+    /// The grant's server, when several servers have a grant of that label
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+}
+
+/// Take a grant's policy away
+#[derive(Debug, Args)]
+pub(crate) struct Detach {
+    /// The grant, by label or id
+    grant: String,
+    /// The draft instead of the enforced policy
+    #[arg(long)]
+    shadow: bool,
+    /// Allow a grant that only observes: every call passes
+    #[arg(long, conflicts_with = "shadow")]
+    observe: bool,
+    /// The grant's server, when several servers have a grant of that label
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+}
 
 pub(super) fn put(context: &Context, put: Put) -> Outcome {
     let text = read_file(&put.file)?;

@@ -1,5 +1,6 @@
 //! What conditions cost, and what ends where the budget does.
 
+use super::super::pattern::Pattern;
 use super::*;
 
 /// What a condition costs, and what it comes to.

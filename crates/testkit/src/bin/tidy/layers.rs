@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 1] = [(
 )];
 
 /// Rooms in which files still import each other in circles. The list may only shrink.
-const STILL_CIRCLES: [&str; 3] = ["crates/cli/src", "crates/policy/src", "crates/testkit/src"];
+const STILL_CIRCLES: [&str; 0] = [];
 
 const DOWNWARDS: &str =
     "files import downwards only: move the type down, or pass in what is called";

@@ -9,7 +9,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ClientHandler, ErrorData, RoleClient};
 use serde_json::{Value, json};
 
-use super::a_value_for;
+use super::scenario::a_value_for;
 
 /// The person and the model behind the client.
 #[derive(Debug, Clone)]

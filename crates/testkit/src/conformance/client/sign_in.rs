@@ -9,7 +9,7 @@ use rmcp::transport::AuthorizationManager;
 use rmcp::transport::auth::{AuthorizationRequest, OAuthState, WWWAuthenticateParams};
 use rmcp::transport::streamable_http_client::{AuthRequiredError, InsufficientScopeError};
 
-use super::Configured;
+use super::scenario::Configured;
 
 /// Where the harness expects a client's own description, for servers that accept such a URL as a client id.
 const DESCRIPTION: &str = "https://conformance-test.local/client-metadata.json";

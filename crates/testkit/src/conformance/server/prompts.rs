@@ -4,8 +4,9 @@ use rmcp::ErrorData;
 use rmcp::model::{GetPromptRequestParams, GetPromptResponse};
 use serde_json::{Value, json};
 
+use super::answers::typed;
 use super::resources::PIXEL;
-use super::{rounds, typed};
+use super::rounds;
 
 pub(super) fn get(request: &GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
     let argument = |name: &str| {

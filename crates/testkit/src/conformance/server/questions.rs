@@ -5,7 +5,7 @@ use rmcp::model::{CallToolResponse, ElicitResult};
 use rmcp::service::{Peer, ServiceError};
 use serde_json::{Value, json};
 
-use super::{failed, said, typed};
+use super::answers::{failed, said, typed};
 
 /// Asks the client's model.
 pub(super) async fn sample(peer: &Peer<RoleServer>, prompt: &str) -> CallToolResponse {

@@ -31,7 +31,7 @@ pub(super) fn read(uri: &str) -> Result<ReadResourceResult, ErrorData> {
             ));
         }
     };
-    Ok(super::typed(
+    Ok(super::answers::typed(
         json!({"resultType": "complete", "contents": [contents]}),
     ))
 }

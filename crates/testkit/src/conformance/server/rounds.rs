@@ -7,7 +7,7 @@ use rmcp::model::{
 use rmcp::{ErrorData, RoleServer, service::RequestContext};
 use serde_json::{Value, json};
 
-use super::{said, typed};
+use super::answers::{said, typed};
 
 /// Answers a call of one of the tools named `test_input_required_result_…`; none when it is another tool.
 pub(super) fn call(

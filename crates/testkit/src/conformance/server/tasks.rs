@@ -9,7 +9,8 @@ use rmcp::task_manager::{TaskContext, TaskExit, TaskFuture, TaskManager, TaskOpt
 use rmcp::{ErrorData, RoleServer, service::RequestContext};
 use serde_json::{Value, json};
 
-use super::{rounds, said, typed};
+use super::answers::{said, typed};
+use super::rounds;
 
 /// How soon a client may ask again.
 const POLL_MS: u64 = 100;

@@ -10,8 +10,9 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 
+use super::answers::{failed, said, typed};
 use super::resources::PIXEL;
-use super::{Change, ConformanceServer, is_modern, questions, rounds, said, tasks, typed};
+use super::{Change, ConformanceServer, is_modern, questions, rounds, tasks};
 
 /// A WAV file of no length.
 const SILENCE: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA=";
@@ -58,9 +59,7 @@ impl ConformanceServer {
                     r#"{"test":"data","value":123}"#,
                 ),
             ]),
-            "test_error_handling" => {
-                super::failed("This tool intentionally returns an error for testing")
-            }
+            "test_error_handling" => failed("This tool intentionally returns an error for testing"),
             "test_tool_with_logging" => self.log_thrice(&context).await,
             "test_tool_with_progress" => report_progress(&context).await,
             "test_reconnection" => {
