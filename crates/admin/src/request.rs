@@ -254,17 +254,41 @@ impl RequestKind {
     /// Whether only a running daemon can do it.
     #[must_use]
     pub fn needs_daemon(self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::TestServer
-                | Self::Restore
-                | Self::Status
-                | Self::Overview
-                | Self::Metrics
-                | Self::Listen
-                | Self::Stop
-                | Self::Follow
-        )
+            | Self::Restore
+            | Self::Status
+            | Self::Overview
+            | Self::Metrics
+            | Self::Listen
+            | Self::Stop
+            | Self::Follow => true,
+            Self::ServerAdd
+            | Self::ServerSet
+            | Self::ServerList
+            | Self::ServerShow
+            | Self::ServerRemove
+            | Self::PolicyPut
+            | Self::PolicyList
+            | Self::PolicyShow
+            | Self::PolicyHistory
+            | Self::PolicyRollback
+            | Self::PolicyDelete
+            | Self::PolicyAttach
+            | Self::PolicyDetach
+            | Self::GrantMint
+            | Self::GrantList
+            | Self::GrantRotate
+            | Self::GrantReveal
+            | Self::GrantRevoke
+            | Self::Log
+            | Self::AuditVerify
+            | Self::AuditHead
+            | Self::Backup
+            | Self::KeyRotate
+            | Self::Inspect
+            | Self::AuditExport => false,
+        }
     }
 
     /// Its name on the wire: `server_add`.
