@@ -51,7 +51,7 @@ compatibility: setup ## run real clients and servers, and write docs/compatibili
 # Needs nextest, which says how each test ended.
 negative: ## the numbered tests of bad input, and the table of them in docs/negative-tests.md
 	$(CARGO) build --locked --workspace --bins
-	$(CARGO) nextest run --locked -p provost-policy -p provost-authoring -p provost-gateway -p provost-store -p provost --profile negative || true
+	$(CARGO) nextest run --locked -p provost-policy -p provost-authoring -p provost-gateway -p provost-store -p provost-admin -p provost --profile negative || true
 	$(CARGO) run --locked --quiet -p provost-testkit --bin negative target/nextest/negative/junit.xml
 
 conformance: setup ## the protocol's conformance suite, directly and through Provost; writes docs/conformance.md

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Outcome, RequestKind};
-
 /// Who asks for something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
@@ -47,26 +45,6 @@ impl Actor {
             id: "admin".to_owned(),
             role: Role::Admin,
         }
-    }
-
-    /// Refuses what this role must not ask for.
-    ///
-    /// # Errors
-    ///
-    /// The role is too small.
-    pub fn may(&self, request: RequestKind) -> Outcome {
-        let needed = request.role();
-        if self.role >= needed {
-            return Ok(());
-        }
-        Err(
-            Failure::refused(format!("`{}` may not do this", self.id)).because(format!(
-                "`{}` needs the role `{}`, and theirs is `{}`",
-                request.name(),
-                needed.name(),
-                self.role.name()
-            )),
-        )
     }
 
     /// Their name in the journal.

@@ -1,17 +1,12 @@
 //! What only a running daemon can answer, and how it is asked: the border is the trait [`Daemon`].
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use provost_store::{Server, Transport};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{change_failure, store_failure};
-use crate::{Actor, Administration, Failure, Outcome, Restore, Restored};
-
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::{Failure, Outcome, Restore, Restored};
 
 /// A running daemon. Its methods may block.
 pub trait Daemon: Send + Sync {
@@ -328,83 +323,5 @@ impl Listener {
             .first()
             .map_or("127.0.0.1", String::as_str);
         format!("{scheme}://{host}:{}", address.port())
-    }
-}
-
-pub(crate) fn status(_: Status, to: &Administration<'_>, _: &Actor) -> Outcome<DaemonStatus> {
-    Ok(to.daemon()?.status())
-}
-
-pub(crate) fn metrics(_: Metrics, to: &Administration<'_>, _: &Actor) -> Outcome<String> {
-    Ok(to.daemon()?.metrics())
-}
-
-pub(crate) fn stop(_: Stop, to: &Administration<'_>, who: &Actor) -> Outcome<DaemonStatus> {
-    let daemon = to.daemon()?;
-    daemon.stop(&who.recorded(), "asked to stop");
-    Ok(daemon.status())
-}
-
-pub(crate) fn test_server(
-    wish: TestServer,
-    to: &Administration<'_>,
-    _: &Actor,
-) -> Outcome<Upstream> {
-    to.daemon()?.test_server(&wish.name)
-}
-
-pub(crate) fn listen(wish: Listen, to: &Administration<'_>, who: &Actor) -> Outcome<DaemonStatus> {
-    let daemon = to.daemon()?;
-    daemon.listen(&who.recorded(), &wish)?;
-    Ok(daemon.status())
-}
-
-pub(crate) fn overview(_: Overview, to: &Administration<'_>, _: &Actor) -> Outcome<OverviewView> {
-    let (store, daemon) = (to.store, to.daemon()?);
-    let now = store.clock().now().wall;
-    let mut eras: HashMap<_, _> = daemon.eras().into_iter().collect();
-    let servers = store.servers().map_err(|error| store_failure(&error))?;
-    let grants = store.grants(None).map_err(change_failure)?;
-    let minute = u64::try_from(MINUTE.as_micros()).unwrap_or(u64::MAX);
-    let tally = store
-        .tally_since(now.saturating_sub(minute))
-        .map_err(|error| store_failure(&error))?;
-    let standing = |server: &Server| {
-        let eras = eras.remove(server.name.as_str()).unwrap_or_default();
-        standing(server, &eras)
-    };
-    Ok(OverviewView {
-        daemon: daemon.status(),
-        data: store.locations().data.clone(),
-        config: store.locations().config.clone(),
-        servers: servers.iter().map(standing).collect(),
-        grants: grants
-            .iter()
-            .filter(|found| found.revoked.is_none() && found.grant.live(now))
-            .count(),
-        last_minute: LastMinute {
-            calls: tally.calls,
-            denied: tally.denied,
-        },
-        journal: JournalStanding {
-            bytes: store
-                .journal_bytes()
-                .map_err(|error| store_failure(&error))?,
-            entries: store.audit_head().number,
-            intact_at_start: store.report().damage.is_empty(),
-        },
-    })
-}
-
-fn standing(server: &Server, eras: &[&str]) -> ServerStanding {
-    let kind = server.transport.as_ref().map(|transport| match transport {
-        Transport::Http { .. } => "http",
-        Transport::Stdio { .. } => "stdio",
-    });
-    ServerStanding {
-        name: server.name.to_string(),
-        kind: kind.map(str::to_owned),
-        eras: eras.iter().map(|era| (*era).to_owned()).collect(),
-        usable: server.unreadable.is_empty(),
     }
 }

@@ -7,6 +7,7 @@
 
 mod actor;
 mod administration;
+mod answer;
 mod audit;
 mod daemon;
 mod failure;
@@ -15,17 +16,20 @@ mod inspect;
 mod keeping;
 mod opening;
 mod page;
+mod patience;
 mod policies;
 mod records;
 mod refusal;
 mod request;
 mod restore;
+mod running;
 mod servers;
 mod time;
 mod wire_secret;
 
 pub use actor::{Actor, ActorKind, Role};
 pub use administration::Administration;
+pub use answer::restore;
 pub use audit::{AuditExport, AuditFormat, AuditHead, AuditVerify, AuditView};
 pub use daemon::{
     ArgumentView, Daemon, DaemonStatus, JournalStanding, LastMinute, Limits, Listen, Listener,
@@ -39,16 +43,17 @@ pub use grants::{
 };
 pub use inspect::{Inspect, Inspection, Trouble};
 pub use keeping::{Backup, BackupView, KeyRotate, KeyView};
-pub use opening::{PATIENCE, open, open_now, wait_a_moment};
-pub use page::{Listing, PAGE, Page, Paging};
+pub use opening::{open, open_for, open_now};
+pub use page::{PAGE, Page, Paging};
+pub use patience::{PATIENCE, wait_a_moment};
 pub use policies::{
     PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,
     VersionView,
 };
 pub use records::{Followed, Log, RecordView, Sequence, ShadowView};
 pub use refusal::{change_failure, no_daemon, store_failure};
-pub use request::{AnyRequest, Reply, Request, RequestKind};
-pub use restore::{Restoration, Restore, Restored, START_LOCK, restore};
+pub use request::{AnyRequest, Listing, Reply, Request, RequestKind};
+pub use restore::{Restoration, Restore, Restored, START_LOCK};
 pub use servers::{
     ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, stored_http,
 };

@@ -1,25 +1,22 @@
 //! Opening the store, which one process at a time has.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use provost_store::{Locations, Store};
 
+use crate::patience::{PATIENCE, wait_a_moment};
 use crate::refusal::open_failure;
-use crate::{FailureKind, Outcome};
+use crate::{FailureKind, Outcome, RequestKind};
 
-/// How long a command waits for whoever has the store open without a socket: another short command,
-/// or a daemon that finishes the calls in flight.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Opens the store; waits a moment when another short command has it.
+/// Opens the store for a request; waits a moment when another short command has it.
 ///
 /// # Errors
 ///
 /// It cannot be opened.
-pub fn open(locations: &Locations) -> Outcome<Store> {
+pub fn open(locations: &Locations, request: RequestKind) -> Outcome<Store> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match open_now(locations) {
+        match open_for(locations, request) {
             Err(failure) if failure.kind == FailureKind::Conflict && Instant::now() < deadline => {
                 wait_a_moment();
             }
@@ -37,11 +34,15 @@ pub fn open_now(locations: &Locations) -> Outcome<Store> {
     Store::open(locations).map_err(|error| open_failure(&error, &locations.data))
 }
 
-/// Between two attempts to open a store.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the lock of another process gives no event to wait for"
-)]
-pub fn wait_a_moment() {
-    std::thread::sleep(Duration::from_millis(30));
+/// Opens the store, if nobody has it, for a request: what leaves no entry leaves the journal as it is.
+///
+/// # Errors
+///
+/// It cannot be opened, or somebody has it.
+pub fn open_for(locations: &Locations, request: RequestKind) -> Outcome<Store> {
+    let opened = match request.is_recorded() {
+        true => Store::open(locations),
+        false => Store::open_to_look(locations),
+    };
+    opened.map_err(|error| open_failure(&error, &locations.data))
 }

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Failure, GrantList, GrantView, Log, Outcome, PolicyHistory, PolicyList, PolicyView, RecordView,
-    Request, ServerList, ServerView, VersionView,
-};
+use crate::{Failure, Outcome};
 
 /// The most of one page; whoever wants more asks again.
 pub const PAGE: u32 = 1_000;
@@ -30,35 +27,6 @@ pub struct Page<T> {
     /// Where the next one begins, if there is more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-}
-
-/// A request that is answered in pages.
-pub trait Listing: Request<Answer = Page<Self::Item>> {
-    /// What is listed.
-    type Item;
-
-    /// Which part is asked for.
-    fn paging(&mut self) -> &mut Paging;
-}
-
-macro_rules! listings {
-    ($($request:ident of $item:ident),* $(,)?) => {
-        $(impl Listing for $request {
-            type Item = $item;
-
-            fn paging(&mut self) -> &mut Paging {
-                &mut self.page
-            }
-        })*
-    };
-}
-
-listings! {
-    ServerList of ServerView,
-    PolicyList of PolicyView,
-    PolicyHistory of VersionView,
-    GrantList of GrantView,
-    Log of RecordView,
 }
 
 // === impl Paging ===

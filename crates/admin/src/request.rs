@@ -23,8 +23,8 @@ use crate::records::{Log, RecordView};
 use crate::restore::{Restore, Restored};
 use crate::servers::{ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView};
 use crate::{
-    Actor, Administration, Failure, Outcome, Page, Role, audit, daemon, grants, inspect, keeping,
-    policies, records, restore, servers,
+    Actor, Administration, Failure, Outcome, Page, Paging, Role, audit, grants, inspect, keeping,
+    policies, records, running, servers,
 };
 
 /// Something that can be asked for.
@@ -116,7 +116,7 @@ requests! {
         ServerList -> Page<ServerView> = servers::list,
         ServerShow -> ServerView = servers::show,
         ServerRemove -> ServerView = servers::remove,
-        TestServer -> Upstream = daemon::test_server,
+        TestServer -> Upstream = running::test_server,
         PolicyPut -> PolicyView = policies::put,
         PolicyList -> Page<PolicyView> = policies::list,
         PolicyShow -> PolicyView = policies::show,
@@ -134,20 +134,49 @@ requests! {
         AuditVerify -> AuditView = audit::verify,
         AuditHead -> String = audit::head,
         Backup -> BackupView = keeping::back_up,
-        Restore -> Restored = restore::restore_in_daemon,
+        Restore -> Restored = running::restore,
         KeyRotate -> KeyView = keeping::rotate_key,
         Inspect -> Inspection = inspect::inspect,
-        Status -> DaemonStatus = daemon::status,
-        Overview -> OverviewView = daemon::overview,
-        Metrics -> String = daemon::metrics,
-        Listen -> DaemonStatus = daemon::listen,
-        Stop -> DaemonStatus = daemon::stop,
+        Status -> DaemonStatus = running::status,
+        Overview -> OverviewView = running::overview,
+        Metrics -> String = running::metrics,
+        Listen -> DaemonStatus = running::listen,
+        Stop -> DaemonStatus = running::stop,
     }
     // Their answers are streams: `Administration` has a method for each.
     streamed {
         AuditExport,
         Follow,
     }
+}
+
+/// A request that is answered in pages.
+pub trait Listing: Request<Answer = Page<Self::Item>> {
+    /// What is listed.
+    type Item;
+
+    /// Which part is asked for.
+    fn paging(&mut self) -> &mut Paging;
+}
+
+macro_rules! listings {
+    ($($request:ident of $item:ident),* $(,)?) => {
+        $(impl Listing for $request {
+            type Item = $item;
+
+            fn paging(&mut self) -> &mut Paging {
+                &mut self.page
+            }
+        })*
+    };
+}
+
+listings! {
+    ServerList of ServerView,
+    PolicyList of PolicyView,
+    PolicyHistory of VersionView,
+    GrantList of GrantView,
+    Log of RecordView,
 }
 
 /// What comes back over a wire.
@@ -249,6 +278,16 @@ impl RequestKind {
             | Self::Listen
             | Self::Stop => false,
         }
+    }
+
+    /// Whether it leaves an entry in the journal.
+    #[must_use]
+    pub fn is_recorded(self) -> bool {
+        self.changes_calls()
+            || matches!(
+                self,
+                Self::GrantReveal | Self::Backup | Self::Restore | Self::Listen | Self::Stop
+            )
     }
 
     /// Whether only a running daemon can do it.

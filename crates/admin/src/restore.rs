@@ -8,9 +8,9 @@ use provost_store::{Locations, RestoreReport, Trust};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
-use crate::opening::{PATIENCE, wait_a_moment};
+use crate::patience::{PATIENCE, wait_a_moment};
 use crate::refusal::restore_failure;
-use crate::{Actor, Administration, Failure, Micros, Outcome, RequestKind};
+use crate::{Actor, Failure, Micros, Outcome};
 
 /// The lock, in the data directory, that lets one process at a time start a daemon.
 pub const START_LOCK: &str = "start.lock";
@@ -49,21 +49,8 @@ pub struct Restored {
     pub put_aside: Option<PathBuf>,
 }
 
-pub(crate) fn restore_in_daemon(
-    wish: Restore,
-    to: &Administration<'_>,
-    who: &Actor,
-) -> Outcome<Restored> {
-    to.daemon()?.restore(&who.recorded(), &wish)
-}
-
 /// Restores an archive. The store must not be open: a daemon closes it first.
-///
-/// # Errors
-///
-/// Nothing was restored.
-pub fn restore(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restored> {
-    who.may(RequestKind::Restore)?;
+pub(crate) fn restore(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restored> {
     let archive = &how.restore.archive;
     if !archive.exists() {
         return Err(Failure::not_found(format!(

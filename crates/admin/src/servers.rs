@@ -1,17 +1,16 @@
 //! Servers: add, set, list, show, remove.
 
 mod checks;
+mod transport;
 mod url_secret;
 
-use std::path::PathBuf;
-
-use provost_store::{
-    NewServer, Processes, Server, ServerChange, Store, Transport as Stored, Unreadable,
-};
+use provost_store::{NewServer, Server, ServerChange, Store, Transport as Stored, Unreadable};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, Failure, Outcome, Page, Paging, WireSecret};
+pub use transport::Transport;
+
 use checks::{check_headers, check_sealed, check_url};
 
 /// Names with secret values, as they arrive.
@@ -74,26 +73,6 @@ pub struct ServerShow {
 pub struct ServerRemove {
     /// Its name.
     pub name: String,
-}
-
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Transport {
-    /// An HTTP endpoint.
-    Http {
-        /// Its address.
-        url: String,
-    },
-    /// A child process.
-    Stdio {
-        /// The program and its arguments.
-        command: Vec<String>,
-        /// Where it runs.
-        directory: Option<PathBuf>,
-        /// Who shares one.
-        processes: Processes,
-    },
 }
 
 /// A server as administration sees it; secrets by name only.

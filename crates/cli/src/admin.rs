@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use provost_admin::{
     Actor, Administration, AnyRequest, AuditExport, Failure, FailureKind, Listing, Outcome, PAGE,
-    PATIENCE, Reply, Request, no_daemon, open, open_now, wait_a_moment,
+    PATIENCE, Reply, Request, RequestKind, no_daemon, open, open_for, wait_a_moment,
 };
 use provost_store::Store;
 use serde::Serialize;
@@ -101,7 +101,7 @@ impl Admin {
             }
             // Whoever has the store without a socket is a short command like this one, or a
             // daemon that is just starting or leaving.
-            match open_now(&self.places.store()) {
+            match open_for(&self.places.store(), R::KIND) {
                 Ok(store) => {
                     name_damage(&store);
                     return here(kept.insert(store), request);
@@ -121,9 +121,9 @@ impl Admin {
         Ok(block_on(connect_admin(&self.places))?.is_some())
     }
 
-    /// Opens the store in this process.
-    pub(crate) fn open(&self) -> Outcome<Store> {
-        open(&self.places.store()).inspect(name_damage)
+    /// Opens the store in this process, for a request.
+    pub(crate) fn open(&self, request: RequestKind) -> Outcome<Store> {
+        open(&self.places.store(), request).inspect(name_damage)
     }
 }
 

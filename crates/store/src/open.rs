@@ -28,6 +28,13 @@ use crate::{Act, Actor, AdminAct, Entry, Locations, OpenError, OpenReport, Store
 /// Rows of so much journal are made, and compared, in no time.
 const QUICK: u64 = 1 << 20;
 
+/// What somebody opens a store for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Change,
+    Look,
+}
+
 /// Reads the rows of the control plane while the journal is read.
 struct ReadingRows(Option<JoinHandle<Result<Found, StoreError>>>);
 
@@ -65,12 +72,26 @@ impl Store {
     /// Creates what does not exist, brings the schema up to date, checks the
     /// end of the journal and replays what was not yet folded.
     pub fn open(locations: &Locations) -> Result<Store, OpenError> {
-        Self::open_with(locations, SEGMENT_BYTES)
+        Self::open_for(locations, SEGMENT_BYTES, Purpose::Change)
+    }
+
+    /// [`Store::open`] for somebody who only looks: where opening finds nothing to
+    /// record, the journal stays as it is.
+    pub fn open_to_look(locations: &Locations) -> Result<Store, OpenError> {
+        Self::open_for(locations, SEGMENT_BYTES, Purpose::Look)
     }
 
     /// [`Store::open`] with another size of segments, for tests.
     #[doc(hidden)]
     pub fn open_with(locations: &Locations, segment_bytes: u64) -> Result<Store, OpenError> {
+        Self::open_for(locations, segment_bytes, Purpose::Change)
+    }
+
+    fn open_for(
+        locations: &Locations,
+        segment_bytes: u64,
+        purpose: Purpose,
+    ) -> Result<Store, OpenError> {
         let data = &locations.data;
         create_private_dir(data)?;
         let locked = lock_directory(data)?;
@@ -156,6 +177,7 @@ impl Store {
             fold_thread: FoldThread::default(),
             lock: locked,
         };
+        let recovered = found.end.number;
         let mut damage = begin.damage;
         damage.extend(found.damage);
         let report = OpenReport {
@@ -180,6 +202,7 @@ impl Store {
             kept: Mutex::default(),
             listeners: RwLock::new(Vec::new()),
             running: Mutex::new(Some(running)),
+            looked_at: AtomicU64::new(0),
         }));
         store.settle_last_change(kind)?;
         store.settle_control(kind, rows)?;
@@ -194,11 +217,20 @@ impl Store {
         if is_measure && !later {
             store.0.folder.make_good()?;
         }
-        store
-            .0
-            .journal
-            .append_start(&store.0.clock, store.revision())
-            .map_err(StoreError::from)?;
+        let is_news = store.0.database.was().is_some() || restored.is_some();
+        let end = store.0.journal.end().number;
+        match purpose {
+            Purpose::Look if !is_news && end == recovered => {
+                store.0.looked_at.store(end, Ordering::Release);
+            }
+            Purpose::Look | Purpose::Change => {
+                let started = store
+                    .0
+                    .journal
+                    .append_start(&store.0.clock, store.revision());
+                started.map_err(StoreError::from)?;
+            }
+        }
         if let Some(was) = store.0.database.was() {
             let detail = format!("from schema {was} to {SCHEMA}");
             store.record_act(

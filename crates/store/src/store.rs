@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) kept: Mutex<Kept>,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     pub(crate) running: Mutex<Option<Running>>,
+    /// The journal's end when it was opened only to look; 0: for more than that.
+    pub(crate) looked_at: AtomicU64,
 }
 
 /// What opening found.
@@ -182,15 +184,18 @@ impl Inner {
         if let Err(error) = self.journal.pay() {
             tracing::warn!(error = %error, "a change that was not made could not be taken back; the next start does it");
         }
-        // The next start has little to read then.
-        if let Err(error) = self.folder.checkpoint_at_the_end() {
-            tracing::warn!(error = %error, "what the entries amount to was not written; the next start reads them");
-        }
-        if let Err(error) = self
-            .journal
-            .append_stop(&self.clock, self.revision.load(Ordering::Acquire))
-        {
-            tracing::warn!(error = %error, "the journal's last entry was not written");
+        // Who only looked has begun nothing that could end.
+        if self.looked_at.load(Ordering::Acquire) != self.journal.end().number {
+            // The next start has little to read then.
+            if let Err(error) = self.folder.checkpoint_at_the_end() {
+                tracing::warn!(error = %error, "what the entries amount to was not written; the next start reads them");
+            }
+            if let Err(error) = self
+                .journal
+                .append_stop(&self.clock, self.revision.load(Ordering::Acquire))
+            {
+                tracing::warn!(error = %error, "the journal's last entry was not written");
+            }
         }
         self.journal.close();
         if let Err(error) = self.journal.sync() {

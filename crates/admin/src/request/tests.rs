@@ -15,11 +15,9 @@ fn the_authorization_matrix_is_the_one_that_is_checked_in() {
             Ok(()) => role.name(),
             Err(_) => "-",
         });
-        let line = format!(
-            "{:<16} {}",
-            kind.name(),
-            cells.map(|cell| format!("{cell:<15}")).concat()
-        );
+        let recorded = if kind.is_recorded() { "recorded" } else { "" };
+        let cells = cells.map(|cell| format!("{cell:<15}")).concat();
+        let line = format!("{:<16} {cells}{recorded}", kind.name());
         matrix.push_str(line.trim_end());
         matrix.push('\n');
     }

@@ -1,7 +1,8 @@
 //! What cannot be the address, a header or a variable of a server.
 
+use super::transport::Transport;
 use super::url_secret;
-use crate::{Failure, Outcome, Transport, WireSecret};
+use crate::{Failure, Outcome, WireSecret};
 
 pub(super) fn check_url(url: &str) -> Outcome {
     let refuse = |why: &str| {

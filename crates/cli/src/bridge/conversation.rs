@@ -140,6 +140,15 @@ struct Listens {
     notifications: HashMap<String, serde_json::Value>,
 }
 
+impl Problem {
+    /// Whether a daemon that is leaving says that it has not begun with the request.
+    fn is_of_a_stop(&self) -> bool {
+        let decision = self.data.get(DECISION_KEY);
+        let not_sent = decision.and_then(|decision| decision.get("notSent"));
+        not_sent == Some(&serde_json::Value::Bool(true))
+    }
+}
+
 fn read<'l, T: Deserialize<'l>>(text: &'l [u8]) -> Option<T> {
     serde_json::from_slice(text).ok()
 }
@@ -235,10 +244,7 @@ impl Conversation {
     fn answered(&mut self, id: &str, parts: &Parts<'_>) -> Heard {
         let again = self.again.remove(id);
         if !again {
-            let stopping = parts
-                .error
-                .as_ref()
-                .is_some_and(|problem| problem.data[DECISION_KEY]["notSent"] == true);
+            let stopping = parts.error.as_ref().is_some_and(Problem::is_of_a_stop);
             if let Some(sent) = self.in_flight.get_mut(id).filter(|_| stopping) {
                 // A daemon that is leaving has not begun with it; the next one gets it.
                 sent.repeatable = true;
@@ -400,7 +406,8 @@ impl Opened {
     fn new(answer: &Initialized) -> Self {
         let announces = |list: &&str| {
             let capability = answer.capabilities.get(*list);
-            capability.is_some_and(|capability| capability["listChanged"] == true)
+            let announced = capability.and_then(|capability| capability.get("listChanged"));
+            announced == Some(&serde_json::Value::Bool(true))
         };
         Opened {
             version: answer.version.clone(),

@@ -85,7 +85,7 @@ impl Sessions {
     }
 
     async fn greet(&self, stream: UnixStream) -> Outcome<Option<Session>> {
-        let line = line(&*self.hello.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let line = line(&self.hello.lock().unwrap_or_else(PoisonError::into_inner))?;
         let Some((session, welcome)) = greet(stream, &line).await? else {
             return Ok(None);
         };

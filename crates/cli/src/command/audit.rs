@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use provost_admin::{AuditExport, AuditFormat, AuditHead, AuditVerify, FailureKind as Kind, Reply};
+use provost_admin::{
+    AuditExport, AuditFormat, AuditHead, AuditVerify, FailureKind as Kind, Reply, RequestKind,
+};
 
 use crate::admin::{Admin, connect_admin, here_export, send};
 use crate::context::Context;
@@ -216,7 +218,7 @@ impl Export {
             Ok(true)
         })?;
         if !through_daemon {
-            here_export(&admin.open()?, &what, &mut out)?;
+            here_export(&admin.open(RequestKind::AuditExport)?, &what, &mut out)?;
         }
         out.flush().map_err(cannot_write)
     }

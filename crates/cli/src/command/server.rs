@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use provost_admin::{
-    Request, ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, TestServer,
-    ToolView, Transport, Upstream, WireSecret,
+    Request, RequestKind, ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView,
+    TestServer, ToolView, Transport, Upstream, WireSecret,
 };
 use provost_store::Processes;
 
@@ -438,7 +438,7 @@ pub(super) fn ask(context: &Context, name: String) -> Outcome<Upstream> {
         return admin.ask(TestServer { name });
     }
     let limits = config::File::default().limits(&config::variable)?;
-    let engine = Engine::start(admin.open()?, &limits)?;
+    let engine = Engine::start(admin.open(RequestKind::TestServer)?, &limits)?;
     block_on(async {
         let report = engine.test_server(&name).await;
         engine.stop().await;

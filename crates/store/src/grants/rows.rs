@@ -126,14 +126,15 @@ pub(crate) fn users_of(connection: &Connection, policy: i64) -> Result<Vec<Grant
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// The live grants below one.
+/// The live grants below one. Joined in this order (`CROSS`), or all live grants
+/// would be gone through.
 pub(crate) fn below(connection: &Connection, top: &GrantId) -> Result<Vec<GrantId>, StoreError> {
     let mut statement = connection.prepare_cached(
         "WITH RECURSIVE tree (id) AS (
              SELECT id FROM grants WHERE parent = ?1
-             UNION SELECT grants.id FROM grants JOIN tree ON grants.parent = tree.id
+             UNION SELECT grants.id FROM tree CROSS JOIN grants ON grants.parent = tree.id
          )
-         SELECT grants.id FROM grants JOIN tree ON grants.id = tree.id WHERE grants.revoked IS NULL",
+         SELECT grants.id FROM tree CROSS JOIN grants ON grants.id = tree.id WHERE grants.revoked IS NULL",
     )?;
     let ids = statement.query_map([top.as_str()], id_from)?;
     Ok(ids.collect::<Result<_, _>>()?)
@@ -149,9 +150,9 @@ pub(crate) fn revoke_tree(
     let mut statement = tx.prepare_cached(
         "WITH RECURSIVE tree (id, depth) AS (
              SELECT ?1, 0
-             UNION SELECT grants.id, tree.depth + 1 FROM grants JOIN tree ON grants.parent = tree.id
+             UNION SELECT grants.id, tree.depth + 1 FROM tree CROSS JOIN grants ON grants.parent = tree.id
          )
-         SELECT grants.id FROM grants JOIN tree ON grants.id = tree.id
+         SELECT grants.id FROM tree CROSS JOIN grants ON grants.id = tree.id
          WHERE grants.revoked IS NULL ORDER BY tree.depth, grants.created, grants.id",
     )?;
     let ids = statement.query_map([top.as_str()], id_from)?;

@@ -35,17 +35,29 @@ pub struct Cost {
 ///
 /// # Errors
 /// When a daemon does not start, or refuses something.
-pub fn cost(program: &Path, bench: &Path, grants: &[usize], calls: u64) -> Result<Vec<Cost>> {
+pub fn cost(
+    program: &Path,
+    bench: &Path,
+    grants: &[usize],
+    calls: u64,
+    tell: impl Fn(String),
+) -> Result<Vec<Cost>> {
     grants
         .iter()
-        .map(|grants| one(program, bench, *grants, calls))
+        .map(|grants| one(program, bench, *grants, calls, &tell))
         .collect()
 }
 
-fn one(program: &Path, bench: &Path, grants: usize, calls: u64) -> Result<Cost> {
+fn one(
+    program: &Path,
+    bench: &Path,
+    grants: usize,
+    calls: u64,
+    tell: impl Fn(String),
+) -> Result<Cost> {
     let scratch = tempfile::tempdir()?;
     let home = scratch.path();
-    eprintln!("bench: {grants} grants, writing {calls} calls");
+    tell(format!("{grants} grants, writing {calls} calls"));
     // Killed while it writes, before anything is folded or saved that is not yet.
     let mut writing = filling(bench, home, grants, calls)?;
     writing.kill()?;
@@ -53,7 +65,9 @@ fn one(program: &Path, bench: &Path, grants: usize, calls: u64) -> Result<Cost> 
     let mut took = Vec::new();
 
     let (killed, mut daemon) = start(program, home)?;
-    eprintln!("bench: {grants} grants, started after it was killed; waiting for the records");
+    tell(format!(
+        "{grants} grants, started after kill -9; waiting for the records"
+    ));
     let admin = &mut Admin::connect(home)?;
     admin.ask(&json!({"request": "audit_head"}))?;
     shipped::command(program, home, &["log", "--limit", "1"])?;

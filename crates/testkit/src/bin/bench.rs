@@ -125,7 +125,7 @@ fn main() -> Result<()> {
             home,
             grants,
             calls,
-        }) => fill(&home, grants, calls),
+        }) => fill(&home, grants, calls, || println!("written")),
         None => parts(&arguments.bench),
     }
 }
@@ -159,7 +159,9 @@ fn parts(options: &Bench) -> Result<()> {
     }
     if wanted(Part::Cost) {
         let bench = std::env::current_exe()?;
-        let costs = cost(&program, &bench, &options.grants, options.calls)?;
+        let costs = cost(&program, &bench, &options.grants, options.calls, |line| {
+            eprintln!("bench: {line}")
+        })?;
         match options.json {
             true => println!("{}", cost_json(&costs)),
             false => print!("{}", cost_table(&costs)),

@@ -1,7 +1,7 @@
 //! Which names can stand at a place of a command line.
 
 use clap::{Arg, ArgAction, Command};
-use provost_admin::{GrantList, GrantState, Listing, ServerList, open_now};
+use provost_admin::{GrantList, GrantState, Listing, ServerList, open_for};
 
 use crate::admin::{Admin, here};
 use crate::context::Context;
@@ -70,7 +70,7 @@ fn names(context: &Context, kind: Kind) -> Outcome<Vec<String>> {
 fn all<L: Listing>(admin: &Admin, listing: L) -> Outcome<Vec<L::Item>> {
     match admin.daemon_runs()? {
         true => admin.list(listing),
-        false => Ok(here(&open_now(&admin.places().store())?, listing)?.items),
+        false => Ok(here(&open_for(&admin.places().store(), L::KIND)?, listing)?.items),
     }
 }
 

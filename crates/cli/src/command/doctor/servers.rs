@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use provost_admin::{
-    FailureKind, ServerList, ServerView, TestServer, Transport, Upstream, no_daemon,
+    FailureKind, RequestKind, ServerList, ServerView, TestServer, Transport, Upstream, no_daemon,
 };
 use tokio::task::JoinSet;
 
@@ -101,7 +101,7 @@ fn test(admin: &Admin, daemon_runs: bool, names: &[String]) -> Outcome<Vec<(Stri
         return block_on(async { Ok(test_all(&tester, names).await) });
     }
     let limits = config::File::default().limits(&config::variable)?;
-    let engine = Engine::start(admin.open()?, &limits)?;
+    let engine = Engine::start(admin.open(RequestKind::TestServer)?, &limits)?;
     block_on(async {
         let looked = test_all(&Tester::Own(engine.clone()), names).await;
         engine.stop().await;

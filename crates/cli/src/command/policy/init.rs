@@ -175,7 +175,7 @@ fn ask_command(context: &Context, command: Vec<String>) -> Outcome<Upstream> {
         );
     }
     let scratch = Scratch::new()?;
-    let store = Admin::new(scratch.places()?).open()?;
+    let store = Admin::new(scratch.places()?).open(provost_admin::RequestKind::ServerAdd)?;
     let (environment, _) = Environment::for_child();
     let environment = environment.into_iter();
     let mut words = command.into_iter();

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use super::world::World;
 
 /// Every example, and the real server it is for. The others are for servers that somebody may have.
-const EXAMPLES: [(&str, Option<&str>); 10] = [
+const EXAMPLES: [(&str, Option<&str>); 11] = [
     ("approvals", None),
     ("distribute-work", None),
     ("execute-parallel", None),
     ("fetch-allowlist", Some("fetch")),
+    ("filesystem-read-only", Some("filesystem")),
     ("filesystem-sandbox", Some("filesystem")),
     ("git-review", Some("git")),
     ("payments", None),

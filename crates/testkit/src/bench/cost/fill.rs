@@ -19,11 +19,11 @@ const SERVERS: usize = 100;
 const UNFOLDED: u64 = 50_000;
 const DAY: u64 = 24 * 3_600 * 1_000_000;
 
-/// Writes grants and calls, says `written` and waits to be killed.
+/// Writes grants and calls, tells when that is done, and waits to be killed.
 ///
 /// # Errors
 /// When the store refuses.
-pub fn fill(home: &Path, grants: usize, calls: u64) -> Result<()> {
+pub fn fill(home: &Path, grants: usize, calls: u64, written: impl FnOnce()) -> Result<()> {
     let store = Store::open(&Locations {
         data: home.join("data"),
         config: home.join("config"),
@@ -34,7 +34,7 @@ pub fn fill(home: &Path, grants: usize, calls: u64) -> Result<()> {
     write_all(&store, &minted, 0..folded)?;
     store.tally_since(0)?;
     write_all(&store, &minted, folded..calls)?;
-    println!("written");
+    written();
     std::io::stdin().read_line(&mut String::new())?;
     Ok(())
 }

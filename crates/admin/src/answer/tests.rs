@@ -1,4 +1,4 @@
-use provost_store::Locations;
+use provost_store::Store;
 
 use super::*;
 use crate::{
@@ -15,7 +15,7 @@ fn store() -> (tempfile::TempDir, Store) {
         data: scratch.path().join("data"),
         config: scratch.path().join("config"),
     };
-    let store = open(&locations).unwrap();
+    let store = open(&locations, RequestKind::ServerAdd).unwrap();
     (scratch, store)
 }
 
