@@ -283,11 +283,41 @@ impl RequestKind {
     /// Whether it leaves an entry in the journal.
     #[must_use]
     pub fn is_recorded(self) -> bool {
-        self.changes_calls()
-            || matches!(
-                self,
-                Self::GrantReveal | Self::Backup | Self::Restore | Self::Listen | Self::Stop
-            )
+        match self {
+            Self::ServerAdd
+            | Self::ServerSet
+            | Self::ServerRemove
+            | Self::PolicyPut
+            | Self::PolicyRollback
+            | Self::PolicyDelete
+            | Self::PolicyAttach
+            | Self::PolicyDetach
+            | Self::GrantMint
+            | Self::GrantRotate
+            | Self::GrantRevoke
+            | Self::KeyRotate
+            | Self::GrantReveal
+            | Self::Backup
+            | Self::Restore
+            | Self::Listen
+            | Self::Stop => true,
+            Self::ServerList
+            | Self::ServerShow
+            | Self::TestServer
+            | Self::PolicyList
+            | Self::PolicyShow
+            | Self::PolicyHistory
+            | Self::GrantList
+            | Self::Log
+            | Self::AuditVerify
+            | Self::AuditHead
+            | Self::Inspect
+            | Self::Status
+            | Self::Overview
+            | Self::Metrics
+            | Self::AuditExport
+            | Self::Follow => false,
+        }
     }
 
     /// Whether only a running daemon can do it.
