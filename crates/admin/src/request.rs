@@ -283,27 +283,81 @@ impl RequestKind {
     /// Whether it leaves an entry in the journal.
     #[must_use]
     pub fn is_recorded(self) -> bool {
-        self.changes_calls()
-            || matches!(
-                self,
-                Self::GrantReveal | Self::Backup | Self::Restore | Self::Listen | Self::Stop
-            )
+        match self {
+            Self::ServerAdd
+            | Self::ServerSet
+            | Self::ServerRemove
+            | Self::PolicyPut
+            | Self::PolicyRollback
+            | Self::PolicyDelete
+            | Self::PolicyAttach
+            | Self::PolicyDetach
+            | Self::GrantMint
+            | Self::GrantRotate
+            | Self::GrantRevoke
+            | Self::KeyRotate
+            | Self::GrantReveal
+            | Self::Backup
+            | Self::Restore
+            | Self::Listen
+            | Self::Stop => true,
+            Self::ServerList
+            | Self::ServerShow
+            | Self::TestServer
+            | Self::PolicyList
+            | Self::PolicyShow
+            | Self::PolicyHistory
+            | Self::GrantList
+            | Self::Log
+            | Self::AuditVerify
+            | Self::AuditHead
+            | Self::Inspect
+            | Self::Status
+            | Self::Overview
+            | Self::Metrics
+            | Self::AuditExport
+            | Self::Follow => false,
+        }
     }
 
     /// Whether only a running daemon can do it.
     #[must_use]
     pub fn needs_daemon(self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::TestServer
-                | Self::Restore
-                | Self::Status
-                | Self::Overview
-                | Self::Metrics
-                | Self::Listen
-                | Self::Stop
-                | Self::Follow
-        )
+            | Self::Restore
+            | Self::Status
+            | Self::Overview
+            | Self::Metrics
+            | Self::Listen
+            | Self::Stop
+            | Self::Follow => true,
+            Self::ServerAdd
+            | Self::ServerSet
+            | Self::ServerList
+            | Self::ServerShow
+            | Self::ServerRemove
+            | Self::PolicyPut
+            | Self::PolicyList
+            | Self::PolicyShow
+            | Self::PolicyHistory
+            | Self::PolicyRollback
+            | Self::PolicyDelete
+            | Self::PolicyAttach
+            | Self::PolicyDetach
+            | Self::GrantMint
+            | Self::GrantList
+            | Self::GrantRotate
+            | Self::GrantReveal
+            | Self::GrantRevoke
+            | Self::Log
+            | Self::AuditVerify
+            | Self::AuditHead
+            | Self::Backup
+            | Self::KeyRotate
+            | Self::Inspect
+            | Self::AuditExport => false,
+        }
     }
 
     /// Its name on the wire: `server_add`.

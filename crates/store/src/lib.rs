@@ -37,6 +37,7 @@ mod secret;
 mod servers;
 mod store;
 mod timeline;
+mod words;
 
 pub use acts::{Act, Actor};
 pub use audit::{ExportFormat, Head, HeadError, Pruned, Verified, VerifyError};

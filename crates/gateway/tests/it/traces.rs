@@ -7,6 +7,8 @@ use crate::harness::*;
 use provost_testkit::process::Start;
 use serde_json::json;
 
+const OPERATING: &str = include_str!("../../../../docs/guides/operating.md");
+
 #[tokio::test]
 async fn counts_are_by_decision_and_name_no_tool() {
     let scene = Scene::new(
@@ -31,15 +33,21 @@ async fn counts_are_by_decision_and_name_no_tool() {
     assert!(
         !metrics.contains("random") && !metrics.contains("echo") && !metrics.contains("agent\"")
     );
-    let names = metrics
+    let names: Vec<&str> = metrics
         .lines()
-        .filter(|line| line.starts_with("# TYPE "))
-        .count();
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
     let helps = metrics
         .lines()
         .filter(|line| line.starts_with("# HELP "))
         .count();
-    assert!(names > 5 && names == helps);
+    assert!(names.len() > 5 && names.len() == helps);
+    for name in names {
+        assert!(
+            OPERATING.contains(&format!("`{name}")),
+            "docs/guides/operating.md does not speak of `{name}`"
+        );
+    }
 }
 
 async fn long_names_leave_short_traces(scene: Scene) {

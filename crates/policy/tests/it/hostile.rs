@@ -3,10 +3,12 @@
 
 use proptest::prelude::*;
 use provost_policy::json::{self, Bounds};
+use provost_policy::operator::Operator;
+use provost_policy::words::names;
 use provost_policy::{Call, Caller, Enforced, Policy, Text, Verdict, Work, judge_within};
 
 /// Conditions that cost more the longer the value is.
-const CONDITIONS: [(&str, &str); 16] = [
+const CONDITIONS: [(&str, &str); 20] = [
     ("regex", r#""rm -rf""#),
     ("regex", r#""(?i)password\\s*[:=]\\s*\\w+""#),
     ("regex", r#""(a|b)*a(a|b){20}c""#),
@@ -16,9 +18,13 @@ const CONDITIONS: [(&str, &str); 16] = [
     ("contains", "1.5"),
     ("eq", r#""x""#),
     ("eq", "123456789.5"),
+    ("neq", "1.50"),
     ("in", r#"["a","b",1,2,3,[1],{"a":1}]"#),
     ("not_in", r#"["a","b",1e9]"#),
+    ("lt", "-1.5"),
     ("lte", "100"),
+    ("gt", "1e9"),
+    ("gte", "0"),
     ("under", r#"["/srv/a","/srv/b/c"]"#),
     ("host_in", r#"["example.com","10.0.0.1"]"#),
     ("argv_in", r#"["git status",["rm"],"cargo test -p x"]"#),
@@ -178,5 +184,13 @@ fn d84_the_worst_of_each_condition() {
             cost > 0 && cost < Work::OF_A_CALL,
             "{operator} {value}: {cost}"
         );
+    }
+}
+
+#[test]
+fn d76_every_operator_is_tried_with_what_costs_most() {
+    for operator in names::<Operator>() {
+        let tried = CONDITIONS.iter().any(|(name, _)| *name == operator);
+        assert!(tried, "`{operator}` is not in `CONDITIONS`");
     }
 }

@@ -4,24 +4,28 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// What kind of entry it is. Whoever adds one raises [`FORMAT`], so that an
-/// older program sees it in the header of a segment already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Segment,
-    Start,
-    Stop,
-    Intent,
-    Refused,
-    Outcome,
-    Admin,
-    /// A change of the control plane, written before it is committed.
-    Change,
-    /// That change was committed.
-    Made,
-    /// That change was not committed.
-    Undone,
-    Checkpoint,
+use crate::words::words;
+
+words! {
+    /// What kind of entry it is. Whoever adds one raises [`FORMAT`], so that an
+    /// older program sees it in the header of a segment already.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Kind with word {
+        Segment = "segment",
+        Start = "start",
+        Stop = "stop",
+        Intent = "intent",
+        Refused = "refused",
+        Outcome = "outcome",
+        Admin = "admin",
+        /// A change of the control plane, written before it is committed.
+        Change = "change",
+        /// That change was committed.
+        Made = "made",
+        /// That change was not committed.
+        Undone = "undone",
+        Checkpoint = "checkpoint",
+    }
 }
 
 /// The format of segments that this program writes. 1 is what was before
@@ -31,37 +35,6 @@ pub(crate) const FORMAT: u32 = 2;
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
-        Self::Segment,
-        Self::Start,
-        Self::Stop,
-        Self::Intent,
-        Self::Refused,
-        Self::Outcome,
-        Self::Admin,
-        Self::Change,
-        Self::Made,
-        Self::Undone,
-        Self::Checkpoint,
-    ];
-
-    /// The word in an entry.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Segment => "segment",
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Intent => "intent",
-            Self::Refused => "refused",
-            Self::Outcome => "outcome",
-            Self::Admin => "admin",
-            Self::Change => "change",
-            Self::Made => "made",
-            Self::Undone => "undone",
-            Self::Checkpoint => "checkpoint",
-        }
-    }
-
     /// Whether folding makes a row of it.
     pub(crate) const fn has_row(self) -> bool {
         match self {
@@ -85,5 +58,33 @@ impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = Cow::<str>::deserialize(deserializer)?;
         Self::from_word(&word).ok_or_else(|| serde::de::Error::custom("an unknown kind"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../../docs/journal.md");
+
+    #[test]
+    fn d78_a_new_kind_raises_the_format() {
+        let words = Kind::ALL.map(Kind::word).join(" ");
+        let of_this_format =
+            "segment start stop intent refused outcome admin change made undone checkpoint";
+        assert_eq!((FORMAT, words.as_str()), (2, of_this_format), "see `Kind`");
+    }
+
+    #[test]
+    fn d78_every_kind_has_a_row_in_the_description_of_the_journal() {
+        let rows = PAGE.lines().filter(|line| line.starts_with("| `"));
+        let first_cells: String = rows.filter_map(|line| line.split('|').nth(1)).collect();
+        for kind in Kind::ALL {
+            let word = kind.word();
+            assert!(
+                first_cells.contains(&format!("`{word}`")),
+                "`{word}` has no row in docs/journal.md"
+            );
+        }
     }
 }

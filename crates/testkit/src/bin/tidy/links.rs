@@ -1,4 +1,5 @@
-//! Links between Markdown files: the file must be there, and so must the heading.
+//! Links between Markdown files: the file must be there, and so must the heading. And the files that
+//! ARCHITECTURE.md names, because its recipes are followed.
 
 use crate::finding::Finding;
 use crate::tree::{TextFile, Tree};
@@ -9,6 +10,43 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         for (line, target) in links(&file.text) {
             if let Some((problem, hint)) = broken(tree, file, &target) {
                 findings.push(Finding::error(&file.path, line, problem, hint));
+            }
+        }
+    }
+    findings.extend(tree.file(MAP).into_iter().flat_map(|map| lost(tree, map)));
+    findings
+}
+
+/// The page that says where everything is.
+const MAP: &str = "ARCHITECTURE.md";
+
+/// Where the paths begin that it names.
+const BEGINNINGS: [&str; 3] = ["", "crates/", "crates/gateway/src/"];
+
+/// The paths in backticks that are not there.
+fn lost(tree: &Tree, map: &TextFile) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut fenced = false;
+    for (index, line) in map.text.lines().enumerate() {
+        fenced ^= line.starts_with("```");
+        for path in line.split('`').skip(1).step_by(2) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+            let is_path = path.ends_with(".rs")
+                || path.ends_with('/') && path.starts_with(char::is_alphabetic)
+                || path.starts_with("crates/");
+            if fenced || !is_path || !path.chars().all(plain) {
+                continue;
+            }
+            let known = |beginning: &&str| {
+                let whole = format!("{beginning}{path}");
+                let folder = format!("{}/", whole.trim_end_matches('/'));
+                tree.paths.contains(&whole)
+                    || tree.paths.iter().any(|known| known.starts_with(&folder))
+            };
+            if !BEGINNINGS.iter().any(|beginning| known(&beginning)) {
+                let problem = format!("there is no `{path}`");
+                let hint = "paths begin below `crates/`, or `crates/gateway/src/`";
+                findings.push(Finding::error(&map.path, index + 1, problem, hint));
             }
         }
     }
@@ -153,5 +191,19 @@ mod tests {
             (7, "link `../../x.md` leaves the project".to_owned()),
         ];
         assert_eq!(problems, expected);
+    }
+
+    #[test]
+    fn files_that_the_map_names_must_be_there() {
+        let map = "`path.rs` `store/src/open.rs` `text/asking/` `other.rs` `a/` `read.rs#L1` `{a,b}.rs`\n```\nnone.rs\n`none.rs`\n```\n";
+        let files = [
+            (MAP, map),
+            ("crates/gateway/src/path.rs", ""),
+            ("crates/store/src/open.rs", ""),
+            ("crates/gateway/src/text/asking/read.rs", ""),
+        ];
+        let findings = check(&Tree::of(&files, Value::Null));
+        let problems: Vec<_> = findings.iter().map(|f| f.problem.as_str()).collect();
+        assert_eq!(problems, ["there is no `other.rs`", "there is no `a/`"]);
     }
 }
