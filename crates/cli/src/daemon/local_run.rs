@@ -19,7 +19,7 @@ use crate::bridge::{RunHello, RunUpstream};
 use crate::failure::{Failure, Outcome};
 
 /// The label of a run's grant.
-const GRANT: &str = "run";
+pub(crate) const GRANT: &str = "run";
 /// What the store says a run's server is; its policy's path follows.
 const DESCRIPTION: &str = "provost run --policy ";
 
