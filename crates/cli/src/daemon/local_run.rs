@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
 use provost_store::{
-    Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Processes, Secret, ServerChange,
-    ServerId, Store, Transport,
+    Actor, Attachment, ChangeError, Grant, GrantId, NewGrant, NewServer, Processes, Secret,
+    ServerChange, ServerId, Store, Transport,
 };
 use tracing::warn;
 
@@ -35,6 +35,7 @@ pub(crate) struct LocalRuns {
 /// A run that is connected.
 struct Connected {
     id: ServerId,
+    grant: GrantId,
     name: String,
     /// The label of its policy.
     policy: String,
@@ -110,6 +111,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
     let run = random_key()?;
     let connected = Connected {
         id: server.id.clone(),
+        grant: grant.id.clone(),
         name,
         policy,
         digest,
@@ -233,14 +235,22 @@ impl LocalRuns {
     /// Puts a new version of a run's policy; an invalid text changes nothing.
     pub(super) fn change_policy(&self, store: &Store, run: &str, text: &str) -> Outcome<u32> {
         let named = |run: &Connected| (run.name.clone(), run.policy.clone());
-        let named = self.connected().get(run).map(named);
-        let (server, policy) =
-            named.ok_or_else(|| Failure::not_found("this run is not connected any more"))?;
+        let (server, policy) = self.of(run, named)?;
         // A server that was removed meanwhile is an error of `put_policy`.
         let put = store
             .put_policy(&Actor::new("run"), &server, &policy, text, None)
             .map_err(change_failure)?;
         Ok(put.current.version)
+    }
+
+    /// The grant of a run.
+    pub(super) fn grant(&self, run: &str) -> Outcome<GrantId> {
+        self.of(run, |run| run.grant.clone())
+    }
+
+    fn of<T>(&self, run: &str, read: impl FnOnce(&Connected) -> T) -> Outcome<T> {
+        let found = self.connected().get(run).map(read);
+        found.ok_or_else(|| Failure::not_found("this run is not connected any more"))
     }
 
     /// A name that a person gave: it must not be that of a registered server, nor of another run

@@ -120,6 +120,11 @@ impl Engine {
         })
     }
 
+    /// The tools that a grant's server has listed so far.
+    pub(crate) fn listed_tools(&self, grant: &GrantId) -> Vec<String> {
+        self.0.listed_tools(grant)
+    }
+
     /// The servers in force, and which eras each is known to speak.
     pub(crate) fn eras(&self) -> Vec<(String, Vec<&'static str>)> {
         self.0.eras()

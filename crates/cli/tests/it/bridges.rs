@@ -407,6 +407,7 @@ async fn d48_two_clients_behind_the_same_run_are_told_apart() {
     place.file("policy.json", POLICY);
     let fixture = fixture_program();
     let words = run_words(fixture.to_str().unwrap());
+    let words = [&["run", "--name", "files"], &words[1..]].concat();
     for name in ["claude-code", "gemini-cli-mcp-client"] {
         let client = Client::stdio(&place.start(&words));
         open_as(&client, name).await;
@@ -430,4 +431,36 @@ async fn d48_two_clients_behind_the_same_run_are_told_apart() {
     for line in narrow.lines() {
         assert!(line.chars().count() <= 80, "{narrow}");
     }
+}
+
+#[tokio::test]
+async fn d48_a_mistyped_tool_in_the_policy_of_a_run_is_told_once_the_tools_are_known() {
+    let place = Place::new();
+    let policy = |name: &str| {
+        format!(
+            r#"{{ "version": "1", "default": "deny", "hide": ["whisperr"],
+                "tools": {{ "{name}": {{}}, "none_*": {{ "action": "deny" }}, "add": {{}} }} }}"#
+        )
+    };
+    place.file("policy.json", &policy("ecoh"));
+    let fixture = fixture_program();
+    let client = Client::stdio(&place.start(&run_words(fixture.to_str().unwrap())));
+    client.connect().await;
+    assert_eq!(client.tools().await, ["add"]);
+    let stderr = || client.as_stdio().stderr();
+    wait_until("the mistyped names are told", || {
+        stderr().contains("`whisperr`") && stderr().contains("`ecoh`")
+    })
+    .await;
+    // The tool that was meant is hidden from the agent, and not from whoever wrote the policy.
+    let told = stderr();
+    assert!(told.contains("the server has no tool `ecoh`"), "{told}");
+    assert!(told.contains("did you mean `echo`?"), "{told}");
+    assert!(told.contains("policy.json:"), "{told}");
+    assert!(!told.contains("covers no tool"), "{told}");
+    // Once for each policy.
+    client.tools().await;
+    place.file("policy.json", &policy("ehco"));
+    wait_until("the next one is told, too", || stderr().contains("`ehco`")).await;
+    assert_eq!(stderr().matches("`ecoh`").count(), 1, "{}", stderr());
 }
