@@ -14,6 +14,8 @@ pub struct Log {
     pub server: Option<String>,
     /// Only this grant, by label or id.
     pub grant: Option<String>,
+    /// Only this client, by name, or name and version.
+    pub client: Option<String>,
     /// Only this tool.
     pub tool: Option<String>,
     /// Only this decision.
@@ -59,6 +61,8 @@ pub struct RecordView {
     pub grant: String,
     /// The grant's label.
     pub grant_label: String,
+    /// Who the agent's client says it is: name and version.
+    pub client: Option<String>,
     /// The server's name.
     pub server: String,
     /// The method.
@@ -151,6 +155,7 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
     let mut filter = Filter {
         server: query.server.clone(),
         grant: query.grant.clone(),
+        client: query.client.clone(),
         tool: query.tool.clone(),
         decision,
         since: query.since,
@@ -189,6 +194,7 @@ fn view(record: Record) -> RecordView {
         call: record.call.to_string(),
         grant: record.grant,
         grant_label: record.grant_label,
+        client: record.client,
         server: record.server,
         method: record.method,
         tool: record.tool,

@@ -20,4 +20,4 @@ pub use offer::Offer;
 pub use print::to_json;
 pub use schema::schema;
 pub use unused::uncharged;
-pub use warnings::warnings;
+pub use warnings::{unknown_tools, warnings};

@@ -59,6 +59,17 @@ impl Offer {
         })
     }
 
+    /// Tools of which nothing but the names is known.
+    pub fn of_names(names: impl IntoIterator<Item = String>) -> Self {
+        let tools = names.into_iter().map(|name| Offered {
+            name,
+            schema: Value::Null,
+        });
+        Self {
+            tools: tools.collect(),
+        }
+    }
+
     /// The names of the tools.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tools.iter().map(|tool| tool.name.as_str())

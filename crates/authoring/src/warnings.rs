@@ -32,6 +32,13 @@ pub fn warnings(policy: &Policy, offer: Option<&Offer>) -> Vec<Diagnostic> {
     warnings.located(policy.text())
 }
 
+/// The tools that a policy names, other than by globs, and that the server does not have.
+pub fn unknown_tools(policy: &Policy, offer: &Offer) -> Vec<Diagnostic> {
+    let mut warnings = Warnings::default();
+    tools::exact(policy, offer, &mut warnings);
+    warnings.located(policy.text())
+}
+
 fn defaults(policy: &Policy, warnings: &mut Warnings) {
     let body = policy.body();
     let hides_all = body

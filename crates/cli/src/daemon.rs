@@ -16,6 +16,7 @@ mod start;
 mod upkeep;
 
 pub(crate) use lifecycle::{Beginning, run};
+pub(crate) use local_run::GRANT as RUN_GRANT;
 pub(crate) use logging::{start_logging, start_logging_to};
 pub(crate) use running::already_up;
 pub(crate) use serve::Engine;

@@ -17,7 +17,7 @@ mod state;
 mod text;
 mod upstream;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -357,6 +357,31 @@ impl Gateway {
             processes: Processes::Session,
         };
         Some((self.0.agents.fetch_add(1, Ordering::Relaxed), spec))
+    }
+
+    /// The tools that a grant's server has listed so far, those included that are hidden from the
+    /// grant: to its agents on stdio, and in the modern era to anybody.
+    #[must_use]
+    pub fn listed_tools(&self, grant: &GrantId) -> Vec<String> {
+        let shared = &self.0.shared;
+        let mut names = HashSet::new();
+        let wall = shared.clock.now().wall;
+        shared.directory.read(|directory| {
+            if let Some(rights) = directory.rights(&grant.0, wall) {
+                rights.backend.eras.any_tool(|name| {
+                    names.insert(name.to_owned());
+                    false
+                });
+            }
+        });
+        for session in shared.stdio.sessions() {
+            if session.grant == grant.0
+                && let Some(tools) = &session.state().tools
+            {
+                names.extend(tools.iter().map(str::to_owned));
+            }
+        }
+        names.into_iter().collect()
     }
 
     /// Connects to a server, lists its tools, and says what it found.

@@ -168,8 +168,9 @@ async fn modern_request(
     let admitted = match modern::admitted(worker, agent, request) {
         Ok(admitted) => admitted,
         Err(failure) => {
-            let failure = recorded(worker, agent, &request.method, failure);
-            return responder.fail(&failure, Some(request.id.raw()));
+            let stop = unjudged(worker, agent, request, Stop::Failed(failure));
+            let kind = protocol::request_kind(Era::Modern, &request.method);
+            return refuse(Era::Modern, stop, request, kind, responder);
         }
     };
     let (kind, session) = (admitted.kind, Arc::clone(&admitted.session));
@@ -216,8 +217,8 @@ fn govern(
     let (tool, arguments) = match tool_call(request, kind) {
         Ok(read) => read,
         Err(problem) => {
-            record_envelope(worker, agent, &request.method, problem)?;
-            return Err(Stop::Failed(Failure::invalid_params(problem)));
+            let stop = Stop::Failed(Failure::invalid_params(problem));
+            return Err(unjudged(worker, agent, request, stop));
         }
     };
     let call = Call {
@@ -233,6 +234,7 @@ fn govern(
             None => record::call_id()?,
         },
         principal: &present.principal,
+        client: session.client(),
         method: &request.method,
         tool: tool.as_deref(),
         keys: record::keys(arguments),
@@ -270,6 +272,7 @@ fn govern(
         record_as(
             worker,
             &present.principal,
+            session.client(),
             &request.method,
             &unasked.message,
         )

@@ -2,6 +2,7 @@
 
 pub(crate) mod asking;
 pub(crate) mod brief;
+pub(crate) mod client;
 pub(crate) mod envelope;
 pub(crate) mod era;
 pub(crate) mod headers;

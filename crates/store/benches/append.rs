@@ -61,6 +61,7 @@ fn intent<'a>(
         at,
         grant: "g-0123456789abcdef",
         grant_label: "ci-runner",
+        client: Some("claude-code 2.1.332"),
         server: "github",
         method: "tools/call",
         tool: Some("create_issue"),

@@ -16,6 +16,8 @@ pub struct Filter {
     pub server: Option<String>,
     /// The grant's label or id.
     pub grant: Option<String>,
+    /// The name of the agent's client, or name and version.
+    pub client: Option<String>,
     /// The tool's name.
     pub tool: Option<String>,
     /// The decision.
@@ -69,6 +71,8 @@ pub struct Record {
     pub grant: String,
     /// The grant's label.
     pub grant_label: String,
+    /// Who the agent's client says it is: name and version. Nothing vouches for it.
+    pub client: Option<String>,
     /// The server's name.
     pub server: String,
     /// The method.
@@ -133,7 +137,7 @@ pub struct ShadowRecord {
 pub(crate) const COLUMNS: &str = "n, call, at, grant_id, label, server, method, tool, policy, version, decision, \
     rule, message, keys, retry, status, http, latency, shadow, policy_grant, \
     (SELECT node FROM timelines WHERE id = timeline), (SELECT epoch FROM timelines WHERE id = timeline), \
-    coalesce(changed, n)";
+    coalesce(changed, n), client";
 
 /// Shows every record that matches, one at a time.
 pub(crate) fn each_record(
@@ -200,6 +204,7 @@ pub(crate) fn record_from(row: &Row<'_>) -> Result<Record, StoreError> {
         at: uint(row.get(2)?),
         grant: row.get(3)?,
         grant_label: row.get(4)?,
+        client: row.get(23)?,
         server: row.get(5)?,
         method: row.get(6)?,
         tool: row.get(7)?,
@@ -256,6 +261,10 @@ impl Filter {
         }
         if let Some(grant) = &self.grant {
             add("(label = ? OR grant_id = ?)", text(grant));
+        }
+        if let Some(client) = &self.client {
+            let named = "(client = ? OR substr(client, 1, length(?) + 1) = ? || ' ')";
+            add(named, text(client));
         }
         if let Some(tool) = &self.tool {
             add("tool = ?", text(tool));

@@ -8,19 +8,24 @@ use super::found::Warnings;
 use crate::offer::Offer;
 
 pub(super) fn check(policy: &Policy, offer: &Offer, warnings: &mut Warnings) {
-    for (key, _) in &policy.body().tools {
-        unknown(
-            format!("/tools/{}", escape_pointer(key)),
-            key,
-            offer,
-            warnings,
-        );
-    }
-    for (index, name) in policy.body().hide.written().iter().enumerate() {
-        if name.as_str() != "*" {
-            unknown(format!("/hide/{index}"), name, offer, warnings);
-        }
-    }
+    named(policy).for_each(|(pointer, name)| unknown(pointer, name, offer, warnings));
+}
+
+/// The same for names that are no globs: one of these covers nothing by mistake only.
+pub(super) fn exact(policy: &Policy, offer: &Offer, warnings: &mut Warnings) {
+    named(policy)
+        .filter(|(_, name)| Glob::new(name).is_none())
+        .for_each(|(pointer, name)| unknown(pointer, name, offer, warnings));
+}
+
+/// Where a policy names tools.
+fn named(policy: &Policy) -> impl Iterator<Item = (String, &Text)> {
+    let body = policy.body();
+    let tools = body.tools.iter();
+    let tools = tools.map(|(key, _)| (format!("/tools/{}", escape_pointer(key)), key));
+    let hidden = body.hide.written().iter().enumerate();
+    let hidden = hidden.filter(|(_, name)| name.as_str() != "*");
+    tools.chain(hidden.map(|(index, name)| (format!("/hide/{index}"), name)))
 }
 
 fn unknown(pointer: String, name: &Text, offer: &Offer, warnings: &mut Warnings) {

@@ -76,6 +76,8 @@ struct Sent {
     line: Vec<u8>,
     /// Whether it can be sent again: it changes nothing, or has gone nowhere.
     repeatable: bool,
+    /// Whether it asks for the list of tools.
+    lists_tools: bool,
     number: u64,
 }
 
@@ -84,6 +86,8 @@ struct Sent {
 pub(super) enum Heard {
     /// The agent gets it.
     Pass,
+    /// The agent gets it, and has the whole list of tools then.
+    Listed,
     /// The agent has had it before.
     Drop,
     /// The session is open again; the agent has had this before.
@@ -140,6 +144,12 @@ struct Listens {
     notifications: HashMap<String, serde_json::Value>,
 }
 
+#[derive(Deserialize)]
+struct ListPage {
+    #[serde(rename = "nextCursor")]
+    next: Option<serde::de::IgnoredAny>,
+}
+
 impl Problem {
     /// Whether a daemon that is leaving says that it has not begun with the request.
     fn is_of_a_stop(&self) -> bool {
@@ -155,6 +165,14 @@ fn read<'l, T: Deserialize<'l>>(text: &'l [u8]) -> Option<T> {
 
 fn params<'l, T: Deserialize<'l>>(parts: &Parts<'l>) -> Option<T> {
     serde_json::from_str(parts.params?.get()).ok()
+}
+
+/// Whether nothing of a list comes after this answer.
+fn is_last_page(parts: &Parts<'_>) -> bool {
+    let page = parts
+        .result
+        .map(|result| serde_json::from_str(result.get()));
+    matches!(page, Some(Ok(ListPage { next: None })))
 }
 
 // === impl Conversation ===
@@ -203,6 +221,7 @@ impl Conversation {
         let sent = Sent {
             line: line.to_vec(),
             repeatable: REPEATABLE.contains(&method),
+            lists_tools: method == "tools/list",
             number: self.sent,
         };
         self.in_flight.insert(id.to_owned(), sent);
@@ -243,6 +262,7 @@ impl Conversation {
 
     fn answered(&mut self, id: &str, parts: &Parts<'_>) -> Heard {
         let again = self.again.remove(id);
+        let mut listed = false;
         if !again {
             let stopping = parts.error.as_ref().is_some_and(Problem::is_of_a_stop);
             if let Some(sent) = self.in_flight.get_mut(id).filter(|_| stopping) {
@@ -250,11 +270,16 @@ impl Conversation {
                 sent.repeatable = true;
                 return Heard::Drop;
             }
-            self.in_flight.remove(id);
+            let sent = self.in_flight.remove(id);
+            listed = sent.is_some_and(|sent| sent.lists_tools) && is_last_page(parts);
         }
         let opening = self.opening.as_mut().filter(|opening| opening.id == id);
         let Some(opening) = opening.filter(|opening| again || opening.answer.is_none()) else {
-            return if again { Heard::Drop } else { Heard::Pass };
+            return match (again, listed) {
+                (true, _) => Heard::Drop,
+                (false, true) => Heard::Listed,
+                (false, false) => Heard::Pass,
+            };
         };
         let opened = parts
             .result

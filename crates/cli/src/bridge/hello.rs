@@ -21,6 +21,8 @@ pub(crate) enum Hello {
     Connect { server: String, token: WireSecret },
     /// A changed policy of a run; the connection ends with the answer.
     Policy { run: WireSecret, text: String },
+    /// Which tools the server of a run has listed; the connection ends with the answer.
+    Tools { run: WireSecret },
 }
 
 /// What `provost run` hands over.
@@ -61,13 +63,16 @@ pub(crate) struct Child {
 }
 
 /// The answer to a hello.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Welcome {
     /// Allows a run to send a changed policy.
     pub(crate) run: Option<WireSecret>,
     /// The policy's version in force.
     pub(crate) version: Option<u32>,
+    /// The tools that were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tools: Vec<String>,
 }
 
 /// Reads one line; what follows it stays in the buffer of the stream.

@@ -56,6 +56,8 @@ struct Bridge<'s, I, O> {
     /// A std mutex: held for look-ups, never across an await.
     conversation: Mutex<Conversation>,
     signals: &'s mut Signals,
+    /// Rung when the agent has a list of tools.
+    listed: &'s Notify,
     /// What the agent said while there was no daemon.
     waiting: Vec<Vec<u8>>,
 }
@@ -78,6 +80,7 @@ pub(crate) async fn pump(
         agent_out: BufWriter::new(agent_out),
         conversation: Mutex::default(),
         signals,
+        listed: &sessions.listed,
         waiting: Vec::new(),
     };
     let mut pause = Duration::ZERO;
@@ -113,7 +116,8 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
             Lines::new(daemon_out),
             &mut self.agent_out,
             conversation,
-            &opened
+            &opened,
+            self.listed
         ));
         let ending = {
             let mut questions = std::pin::pin!(questions(
@@ -317,12 +321,17 @@ async fn answers(
     agent_out: &mut BufWriter<impl AsyncWrite + Unpin>,
     conversation: &Mutex<Conversation>,
     opened: &Notify,
+    listed: &Notify,
 ) -> Link {
     let closed = Link::Ended(Ending::StdoutClosed);
     while let Some(line) = daemon_out.next().await {
         let heard = lock(conversation).heard(&line);
         let lines = match heard {
             Heard::Pass => vec![line],
+            Heard::Listed => {
+                listed.notify_one();
+                vec![line]
+            }
             Heard::Drop => Vec::new(),
             Heard::NotOpened(why) => return Link::NotOpened(why),
             Heard::OpenedAgain => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use provost_admin::{Reply, WireSecret};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::hello::{Hello, MAX_LINE, Welcome, read_line};
 use crate::admin::connect;
@@ -31,6 +31,8 @@ pub(crate) struct Sessions {
     hello: Mutex<Hello>,
     /// What allows to send a changed policy to the daemon that serves now.
     run: watch::Sender<Option<WireSecret>>,
+    /// The agent has a new list of tools, or the policy is another one.
+    pub(super) listed: Notify,
 }
 
 // === impl Sessions ===
@@ -41,6 +43,7 @@ impl Sessions {
             places,
             hello: Mutex::new(hello),
             run: watch::Sender::new(None),
+            listed: Notify::new(),
         }
     }
 
@@ -104,12 +107,40 @@ impl Sessions {
                 .because("the changed policy takes effect as soon as there is one")
         };
         let run = self.run.borrow().clone().ok_or_else(gone)?;
-        let stream = connect(&self.places.agent_socket())
-            .await?
-            .ok_or_else(gone)?;
-        let hello = line(&Hello::Policy { run, text })?;
-        let (_, welcome) = greet(stream, &hello).await?.ok_or_else(gone)?;
-        Ok(welcome.version.unwrap_or_default())
+        let welcome = self.ask(&Hello::Policy { run, text }).await?;
+        self.listed.notify_one();
+        Ok(welcome.ok_or_else(gone)?.version.unwrap_or_default())
+    }
+
+    /// Once there is something new to compare: the policy of a run that was saved last, and all
+    /// tools that its server has.
+    pub(crate) async fn compared(&self) -> (String, Vec<String>) {
+        loop {
+            self.listed.notified().await;
+            let run = self.run.borrow().clone();
+            let policy = match &*self.hello.lock().unwrap_or_else(PoisonError::into_inner) {
+                Hello::Run(hello) => Some(hello.policy.clone()),
+                Hello::Connect { .. } | Hello::Policy { .. } | Hello::Tools { .. } => None,
+            };
+            let (Some(run), Some(policy)) = (run, policy) else {
+                continue;
+            };
+            // Whoever cannot say it now is asked after the next list.
+            if let Ok(Some(welcome)) = self.ask(&Hello::Tools { run }).await
+                && !welcome.tools.is_empty()
+            {
+                return (policy, welcome.tools);
+            }
+        }
+    }
+
+    /// Asks the daemon on a connection of its own. `None` when there is none.
+    async fn ask(&self, hello: &Hello) -> Outcome<Option<Welcome>> {
+        let Some(stream) = connect(&self.places.agent_socket()).await? else {
+            return Ok(None);
+        };
+        let answer = greet(stream, &line(hello)?).await?;
+        Ok(answer.map(|(_, welcome)| welcome))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `provost log`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::net::UnixStream;
 
 use crate::admin::{connect_admin, send};
 use crate::context::Context;
+use crate::daemon::RUN_GRANT;
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::runtime::block_on;
@@ -27,6 +29,7 @@ Examples:
   provost log
   provost log --follow --decision deny
   provost log --server files --since 2h --json
+  provost log --client claude-code
 
 Times are local, in JSON UTC. Arguments are never recorded, only their top-level keys.
 
@@ -43,6 +46,9 @@ pub(crate) struct Log {
     /// Only this grant, by label or id
     #[arg(long, value_name = "GRANT")]
     grant: Option<String>,
+    /// Only agents whose client calls itself so, with or without its version
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     /// Only this tool
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
@@ -113,6 +119,7 @@ impl Log {
         let query = Query {
             server: self.server,
             grant: self.grant,
+            client: self.client,
             tool: self.tool,
             decision,
             since,
@@ -217,6 +224,8 @@ const HEAD: [&str; 8] = [
 ];
 /// What is longer in a stream is shortened; `log` and `--json` have it whole.
 const WIDEST: usize = 20;
+/// What is longer of a client's name is shortened beside the label of its grant.
+const LONGEST_CLIENT: usize = 14;
 
 // === impl Stream ===
 
@@ -268,7 +277,7 @@ fn row(record: &RecordView) -> [Cell; HEAD.len()] {
         Cell::plain(when::show_short(record.at)),
         Cell::styled(word, colour),
         Cell::plain(&record.server),
-        Cell::plain(&record.grant_label),
+        Cell::plain(grant(record)),
         Cell::plain(call(record)),
         Cell::plain(record.status.as_deref().unwrap_or("-")),
         Cell::plain(millis),
@@ -294,6 +303,35 @@ fn decision(record: &RecordView) -> (&str, anstyle::Style) {
         _ => style::WARNING,
     };
     (&record.decision, style)
+}
+
+/// The grant's label. That of every `provost run` is the same, so there it is the client that tells
+/// whose a call was.
+fn grant(record: &RecordView) -> Cow<'_, str> {
+    let label = &record.grant_label;
+    match &record.client {
+        Some(client) if label == RUN_GRANT => {
+            let name = without_version(client);
+            let name = match name.chars().count() > LONGEST_CLIENT {
+                true => Cow::Owned(name.chars().take(LONGEST_CLIENT - 1).chain(['…']).collect()),
+                false => Cow::Borrowed(name),
+            };
+            Cow::Owned(format!("{label} ({name})"))
+        }
+        Some(_) | None => Cow::Borrowed(label),
+    }
+}
+
+/// A client's name, of its name and version.
+fn without_version(client: &str) -> &str {
+    let begins_as_one = |word: &str| {
+        word.trim_start_matches('v')
+            .starts_with(|c: char| c.is_ascii_digit())
+    };
+    match client.rsplit_once(' ') {
+        Some((name, version)) if begins_as_one(version) => name,
+        Some(_) | None => client,
+    }
 }
 
 fn call(record: &RecordView) -> &str {

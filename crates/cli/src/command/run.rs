@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use provost_admin::WireSecret;
+use provost_policy::Diagnostic;
 use provost_store::Secret;
 
 use super::connect::{bridge, finish};
@@ -76,9 +77,11 @@ impl Run {
         });
         let sessions = Arc::new(Sessions::new(places, hello));
         block_on(async {
+            let comparing = tokio::spawn(compare(Arc::clone(&sessions), path.clone()));
             let watching = tokio::spawn(watch(Arc::clone(&sessions), path, text));
             let ending = bridge(&sessions).await;
             watching.abort();
+            comparing.abort();
             finish(ending?)
         })
     }
@@ -156,19 +159,39 @@ async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
     }
 }
 
+/// Says which tools a policy names that the server does not have, once for each text of it: a
+/// mistyped name would only look like a tool that is missing.
+async fn compare(sessions: Arc<Sessions>, path: PathBuf) {
+    let mut last = String::new();
+    loop {
+        let (text, tools) = sessions.compared().await;
+        if text == last {
+            continue;
+        }
+        if let Ok(policy) = provost_authoring::parse(&text) {
+            let offer = provost_authoring::Offer::of_names(tools);
+            let unknown = provost_authoring::unknown_tools(&policy, &offer);
+            print(&path, &text, &unknown);
+        }
+        last = text;
+    }
+}
+
 /// Reports everything that is wrong with a policy on stderr.
 fn check(path: &Path, text: &str) -> Result<(), ()> {
     provost_authoring::parse(text)
         .map(drop)
-        .map_err(|problems| {
-            // Nothing can be done about a closed stderr.
-            drop(diagnostics::print(
-                &mut anstream::stderr().lock(),
-                &path.display().to_string(),
-                text,
-                &problems,
-            ));
-        })
+        .map_err(|problems| print(path, text, &problems))
+}
+
+fn print(path: &Path, text: &str, found: &[Diagnostic]) {
+    // Nothing can be done about a closed stderr.
+    drop(diagnostics::print(
+        &mut anstream::stderr().lock(),
+        &path.display().to_string(),
+        text,
+        found,
+    ));
 }
 
 fn remark(text: &str) {

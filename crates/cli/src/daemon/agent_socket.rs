@@ -109,10 +109,7 @@ async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
         Hello::Connect { server, token } => {
             let agent = connect(&daemon.engine, &server, &token)?;
             Ok(Greeted {
-                welcome: Welcome {
-                    run: None,
-                    version: None,
-                },
+                welcome: Welcome::default(),
                 agent: Some(agent),
                 run: None,
             })
@@ -124,8 +121,19 @@ async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
             reload(daemon).await?;
             Ok(Greeted {
                 welcome: Welcome {
-                    run: None,
                     version: Some(version),
+                    ..Welcome::default()
+                },
+                agent: None,
+                run: None,
+            })
+        }
+        Hello::Tools { run } => {
+            let grant = daemon.runs.grant(run.0.expose())?;
+            Ok(Greeted {
+                welcome: Welcome {
+                    tools: daemon.engine.listed_tools(&grant),
+                    ..Welcome::default()
                 },
                 agent: None,
                 run: None,
@@ -142,6 +150,7 @@ async fn begin_run(daemon: &Arc<Daemon>, hello: RunHello) -> Outcome<Greeted> {
     let welcome = Welcome {
         run: Some(run),
         version: Some(begun.version),
+        ..Welcome::default()
     };
     Ok(Greeted {
         welcome,

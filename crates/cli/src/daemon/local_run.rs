@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
 use provost_gateway::{ChildOverride, StdioAgent};
 use provost_store::{
-    Actor, Attachment, ChangeError, Grant, NewGrant, NewServer, Processes, Secret, ServerChange,
-    ServerId, Store, Transport,
+    Actor, Attachment, ChangeError, Grant, GrantId, NewGrant, NewServer, Processes, Secret,
+    ServerChange, ServerId, Store, Transport,
 };
 use tracing::warn;
 
@@ -20,7 +20,7 @@ use crate::bridge::{RunHello, RunUpstream};
 use crate::failure::{Failure, Outcome};
 
 /// The label of a run's grant.
-const GRANT: &str = "run";
+pub(crate) const GRANT: &str = "run";
 /// What the store says a run's server is; its policy's path follows.
 const DESCRIPTION: &str = "provost run --policy ";
 
@@ -36,6 +36,7 @@ pub(crate) struct LocalRuns {
 /// A run that is connected.
 struct Connected {
     id: ServerId,
+    grant: GrantId,
     name: String,
     /// The label of its policy.
     policy: String,
@@ -111,6 +112,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
     let run = random_key()?;
     let connected = Connected {
         id: server.id.clone(),
+        grant: grant.id.clone(),
         name,
         policy,
         digest,
@@ -239,14 +241,22 @@ impl LocalRuns {
     /// Puts a new version of a run's policy; an invalid text changes nothing.
     pub(super) fn change_policy(&self, store: &Store, run: &str, text: &str) -> Outcome<u32> {
         let named = |run: &Connected| (run.name.clone(), run.policy.clone());
-        let named = self.connected().get(run).map(named);
-        let (server, policy) =
-            named.ok_or_else(|| Failure::not_found("this run is not connected any more"))?;
+        let (server, policy) = self.of(run, named)?;
         // A server that was removed meanwhile is an error of `put_policy`.
         let put = store
             .put_policy(&Actor::new("run"), &server, &policy, text, None)
             .map_err(change_failure)?;
         Ok(put.current.version)
+    }
+
+    /// The grant of a run.
+    pub(super) fn grant(&self, run: &str) -> Outcome<GrantId> {
+        self.of(run, |run| run.grant.clone())
+    }
+
+    fn of<T>(&self, run: &str, read: impl FnOnce(&Connected) -> T) -> Outcome<T> {
+        let found = self.connected().get(run).map(read);
+        found.ok_or_else(|| Failure::not_found("this run is not connected any more"))
     }
 
     /// A name that a person gave: it must not be that of a registered server, nor of another run

@@ -10,7 +10,7 @@ use provost_gateway::{
     ArgumentReport, Gateway, ListenError, ServerFailed, ServerFault, Settings, StdioAgent,
     TlsFiles, ToolReport,
 };
-use provost_store::Store;
+use provost_store::{GrantId, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::environment::Environment;
@@ -98,6 +98,11 @@ impl Engine {
             opened_ms: report.opened_ms,
             listed_ms: report.listed_ms,
         })
+    }
+
+    /// The tools that a grant's server has listed so far.
+    pub(crate) fn listed_tools(&self, grant: &GrantId) -> Vec<String> {
+        self.0.listed_tools(grant)
     }
 
     /// The servers in force, and which eras each is known to speak.

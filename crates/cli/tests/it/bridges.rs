@@ -389,3 +389,78 @@ async fn d48_a_run_has_a_name_that_says_what_it_is() {
     );
     assert!(refused("files", &fixture).contains("it is a registered server"));
 }
+
+/// Opens a session as a client of that name would.
+async fn open_as(client: &Client, name: &str) {
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": { "name": name, "version": "2.1.332" },
+    });
+    let opened = client.request("initialize", params).await;
+    assert!(opened.get("result").is_some(), "{opened}");
+    client.notify("notifications/initialized", json!({})).await;
+}
+
+#[tokio::test]
+async fn d48_two_clients_behind_the_same_run_are_told_apart() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let fixture = fixture_program();
+    let words = run_words(fixture.to_str().unwrap());
+    let words = [&["run", "--name", "files"], &words[1..]].concat();
+    for name in ["claude-code", "gemini-cli-mcp-client"] {
+        let client = Client::stdio(&place.start(&words));
+        open_as(&client, name).await;
+        call(&client, "echo", json!({ "text": "x" })).await;
+        client.as_stdio().end_input();
+        wait_until("the run ends", || client.as_stdio().exit_code() == Some(0)).await;
+    }
+    let log = place.ok(&["log", "--tool", "echo"]);
+    let grants = ["run (claude-code)", "run (gemini-cli-mc…)"];
+    for (line, grant) in log.lines().skip(1).zip(grants) {
+        assert!(line.contains(grant), "{log}");
+    }
+    let log = ["log", "--tool", "echo", "--client", "claude-code", "--json"];
+    let one = place.ok(&log);
+    let record: Value = serde_json::from_str(&one).unwrap();
+    assert_eq!(record["client"], "claude-code 2.1.332");
+    assert_eq!(record["grant_label"], "run");
+    let narrow = place.command(&["log"]).env("COLUMNS", "80").output();
+    let narrow = String::from_utf8(narrow.unwrap().stdout).unwrap();
+    assert!(narrow.contains("run (claude-code)"), "{narrow}");
+    for line in narrow.lines() {
+        assert!(line.chars().count() <= 80, "{narrow}");
+    }
+}
+
+#[tokio::test]
+async fn d48_a_mistyped_tool_in_the_policy_of_a_run_is_told_once_the_tools_are_known() {
+    let place = Place::new();
+    let policy = |name: &str| {
+        format!(
+            r#"{{ "version": "1", "default": "deny", "hide": ["whisperr"],
+                "tools": {{ "{name}": {{}}, "none_*": {{ "action": "deny" }}, "add": {{}} }} }}"#
+        )
+    };
+    place.file("policy.json", &policy("ecoh"));
+    let fixture = fixture_program();
+    let client = Client::stdio(&place.start(&run_words(fixture.to_str().unwrap())));
+    client.connect().await;
+    assert_eq!(client.tools().await, ["add"]);
+    let stderr = || client.as_stdio().stderr();
+    wait_until("the mistyped names are told", || {
+        stderr().contains("`whisperr`") && stderr().contains("`ecoh`")
+    })
+    .await;
+    // The tool that was meant is hidden from the agent, and not from whoever wrote the policy.
+    let told = stderr();
+    assert!(told.contains("the server has no tool `ecoh`"), "{told}");
+    assert!(told.contains("did you mean `echo`?"), "{told}");
+    assert!(told.contains("policy.json:"), "{told}");
+    assert!(!told.contains("covers no tool"), "{told}");
+    // Once for each policy.
+    client.tools().await;
+    place.file("policy.json", &policy("ehco"));
+    wait_until("the next one is told, too", || stderr().contains("`ehco`")).await;
+    assert_eq!(stderr().matches("`ecoh`").count(), 1, "{}", stderr());
+}

@@ -69,6 +69,8 @@ pub(crate) enum Outbound {
 pub(crate) struct State {
     /// The agent's own `initialize`, to open an upstream session again.
     pub(crate) opening: Option<Outgoing>,
+    /// Who the agent's client says it is.
+    pub(crate) client: Option<Text>,
     /// The revision both sides agreed on.
     pub(crate) version: Option<String>,
     /// The upstream's id of its session; never shown to the agent.
@@ -216,6 +218,11 @@ impl Session {
     /// Whether it ended because its grant did.
     pub(crate) fn lost_its_grant(&self) -> bool {
         self.state().over == Some(Status::GrantEnded)
+    }
+
+    /// Who the agent's client says it is.
+    pub(crate) fn client(&self) -> Option<Text> {
+        self.state().client.clone()
     }
 
     /// The way to a stdio agent.

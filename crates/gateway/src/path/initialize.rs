@@ -19,6 +19,7 @@ use crate::message::outgoing::Outgoing;
 use crate::stage::Stop;
 use crate::state::present::{Ended, Present};
 use crate::state::worker::Worker;
+use crate::text::client::client;
 use crate::text::era::Era;
 use crate::text::protocol::{Housekeeping, RequestKind};
 
@@ -80,6 +81,7 @@ fn open_session(
     // Only now: an agent whose request is refused may try again.
     let mut state = session.state();
     state.opening = Some(message.clone());
+    state.client = client(&request.method, params);
     let declared = params.and_then(|params| params.get("capabilities"));
     state.capabilities = declared.map(Declared::of).unwrap_or_default();
     drop(state);

@@ -24,6 +24,7 @@ use crate::state::present::Present;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::asking::{self, STATE, Wanted, answers, subscribe};
+use crate::text::client::client;
 use crate::text::era::Era;
 use crate::text::protocol::{self, Housekeeping, LEGACY, MODERN, RequestKind};
 use crate::text::{envelope, meta};
@@ -55,7 +56,7 @@ pub(super) fn admitted(
     let wanted = wanted(worker, agent, request, &declared)?;
     Ok(Admitted {
         kind: kind(request, &wanted),
-        session: session(agent),
+        session: session(agent, request),
         declared,
         wanted,
     })
@@ -198,11 +199,18 @@ fn kind(request: &Request<'_>, wanted: &Wanted) -> RequestKind {
 }
 
 /// Over stdio the connection; over HTTP each request is by itself.
-fn session(agent: &Agent) -> Arc<Session> {
-    match agent.session.as_ref().filter(|session| session.is_stdio()) {
+fn session(agent: &Agent, request: &Request<'_>) -> Arc<Session> {
+    let session = match agent.session.as_ref().filter(|session| session.is_stdio()) {
         Some(session) => Arc::clone(session),
         None => Arc::new(Session::for_one_request(&agent.claim.principal)),
+    };
+    // A connection is one client's, so its first request says it for all.
+    let mut state = session.state();
+    if state.client.is_none() {
+        state.client = client(&request.method, request.params);
     }
+    drop(state);
+    session
 }
 
 /// Finds out what has to be known of the server first, and says which it asked.
@@ -293,6 +301,7 @@ fn of_the_server(
         let subject = Subject {
             call,
             principal: &agent.claim.principal,
+            client: request.client(agent),
             method: &request.method,
             tool: tool.as_deref(),
             keys: record::keys(arguments),

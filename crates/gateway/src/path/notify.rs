@@ -146,7 +146,17 @@ fn way(
 ) -> Result<Route, Failure> {
     let way = |present: &Present<'_>| present.route(session);
     let way = worker.shared.judging(&agent.claim, way);
-    way.map_err(|Ended| ending(record_ended(worker, agent, method, None, Vec::new())))
+    way.map_err(|Ended| {
+        let client = agent.client();
+        ending(record_ended(
+            worker,
+            agent,
+            client,
+            method,
+            None,
+            Vec::new(),
+        ))
+    })
 }
 
 fn is_error(text: &Bytes) -> bool {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use provost_policy::judge::Refusal;
-use provost_policy::{Moment, RuleId};
+use provost_policy::{Moment, RuleId, Text};
 use provost_store::Decision;
 
 use super::request::{Agent, Request, tool_call};
@@ -45,7 +45,15 @@ pub(super) fn ended(
 ) -> Stop {
     let (tool, arguments) = tool_call(request, kind).unwrap_or_default();
     let keys = record::keys(arguments);
-    record_ended(worker, agent, &request.method, tool.as_deref(), keys)
+    let client = request.client(agent);
+    record_ended(
+        worker,
+        agent,
+        client,
+        &request.method,
+        tool.as_deref(),
+        keys,
+    )
 }
 
 /// Refuses, and records, a request of a session that has ended with its grant: over
@@ -66,7 +74,16 @@ pub(super) fn lasts(
 /// Looks whether who sent a message still is who it was, without judging it.
 pub(super) fn identified(worker: &Worker, agent: &Agent, method: &str) -> Result<(), Failure> {
     let there = worker.shared.judging(&agent.claim, |_| ());
-    there.map_err(|Ended| ending(record_ended(worker, agent, method, None, Vec::new())))
+    there.map_err(|Ended| {
+        ending(record_ended(
+            worker,
+            agent,
+            agent.client(),
+            method,
+            None,
+            Vec::new(),
+        ))
+    })
 }
 
 /// What whoever sent something that is no request is told of it.
@@ -82,6 +99,7 @@ pub(super) fn ending(stop: Stop) -> Failure {
 pub(super) fn record_ended(
     worker: &Worker,
     agent: &Agent,
+    client: Option<Text>,
     method: &str,
     tool: Option<&str>,
     keys: Vec<Cow<'_, str>>,
@@ -92,6 +110,7 @@ pub(super) fn record_ended(
         let subject = Subject {
             call,
             principal: &agent.claim.principal,
+            client,
             method,
             tool,
             keys,
@@ -116,7 +135,9 @@ pub(super) fn unjudged(worker: &Worker, agent: &Agent, request: &Request<'_>, st
         Stop::Failed(failure) | Stop::Malformed(failure) => failure.message(),
         Stop::Refused { .. } | Stop::Unrecorded => return stop,
     };
-    let recorded = record_envelope(worker, agent, &request.method, problem);
+    let principal = &agent.claim.principal;
+    let client = request.client(agent);
+    let recorded = record_as(worker, principal, client, &request.method, problem);
     recorded.err().unwrap_or(stop)
 }
 
@@ -235,7 +256,13 @@ pub(crate) fn recorded_busy(
         message: failure.message().to_owned(),
         retry_after_ms: Some(answer::RETRY_AFTER_MS),
     };
-    match record_unread(worker, &agent.claim.principal, method, &refusal) {
+    match record_unread(
+        worker,
+        &agent.claim.principal,
+        agent.client(),
+        method,
+        &refusal,
+    ) {
         Ok(()) => failure,
         Err(_) => Failure::record_unavailable(),
     }
@@ -248,27 +275,42 @@ pub(crate) fn record_envelope(
     method: &str,
     problem: &str,
 ) -> Result<(), Stop> {
-    record_as(worker, &agent.claim.principal, method, problem)
+    record_as(
+        worker,
+        &agent.claim.principal,
+        agent.client(),
+        method,
+        problem,
+    )
 }
 
 pub(super) fn record_as(
     worker: &Worker,
     principal: &Principal,
+    client: Option<Text>,
     method: &str,
     problem: &str,
 ) -> Result<(), Stop> {
-    record_unread(worker, principal, method, &envelope_refusal(problem))
+    record_unread(
+        worker,
+        principal,
+        client,
+        method,
+        &envelope_refusal(problem),
+    )
 }
 
 pub(super) fn record_unread(
     worker: &Worker,
     principal: &Principal,
+    client: Option<Text>,
     method: &str,
     refusal: &Refusal,
 ) -> Result<(), Stop> {
     let subject = Subject {
         call: record::call_id()?,
         principal,
+        client,
         method,
         tool: None,
         keys: Vec::new(),

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use provost_policy::Text;
 use provost_policy::json::{Kind, Value};
 
 use crate::agent::session::Session;
 use crate::message::modern::Claims;
 use crate::state::present::Claim;
+use crate::text::client::client;
 use crate::text::envelope::Id;
 use crate::text::protocol::RequestKind;
 
@@ -28,6 +30,25 @@ pub(super) struct Request<'d> {
     pub(super) id: Id<'d>,
     pub(super) method: Cow<'d, str>,
     pub(super) params: Option<Value<'d>>,
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Who the client says it is, if its session knows.
+    pub(super) fn client(&self) -> Option<Text> {
+        self.session.as_ref()?.client()
+    }
+}
+
+// === impl Request ===
+
+impl Request<'_> {
+    /// Who the client says it is: in its session, or at least in this request.
+    pub(super) fn client(&self, agent: &Agent) -> Option<Text> {
+        let known = agent.client();
+        known.or_else(|| client(&self.method, self.params))
+    }
 }
 
 /// The method a policy is asked about.

@@ -103,6 +103,7 @@ impl Asked<'_> {
         Ok(Subject {
             call: record::call_id()?,
             principal: &self.present.principal,
+            client: self.session.client(),
             method,
             tool: None,
             keys: Vec::new(),

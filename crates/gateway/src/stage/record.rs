@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use provost_policy::json::Value;
 use provost_policy::judge::{Allowed, Refusal};
-use provost_policy::{Charge, Moment};
+use provost_policy::{Charge, Moment, Text};
 use provost_store::{CallId, Decision, Entry, Intent, JournalError, Refused, Shadow};
 use tracing::{error, info};
 
@@ -28,6 +28,8 @@ const MOST_KEYS: usize = 256;
 pub(crate) struct Subject<'c> {
     pub(crate) call: CallId,
     pub(crate) principal: &'c Principal,
+    /// Who the agent's client says it is.
+    pub(crate) client: Option<Text>,
     pub(crate) method: &'c str,
     pub(crate) tool: Option<&'c str>,
     pub(crate) keys: Vec<Cow<'c, str>>,
@@ -75,6 +77,7 @@ fn with_intent<R>(
         at,
         grant: principal.grant.as_str(),
         grant_label: &principal.label,
+        client: subject.client.as_deref(),
         server: &principal.server_name,
         method: &brief(subject.method, NAME),
         tool: tool.as_deref(),
@@ -104,6 +107,7 @@ pub(crate) fn refusal(
         at: now,
         grant: principal.grant.as_str(),
         grant_label: &principal.label,
+        client: subject.client.as_deref(),
         server: &principal.server_name,
         method: &brief(subject.method, NAME),
         tool: tool.as_deref(),

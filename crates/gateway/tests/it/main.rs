@@ -16,6 +16,7 @@ mod harness;
 mod asking;
 mod budgets;
 mod changes;
+mod clients;
 mod committed;
 mod crowded;
 mod decisions;

@@ -33,7 +33,7 @@ enum Exported {
     Act(ActRecord),
 }
 
-const HEADER: [&str; 24] = [
+const HEADER: [&str; 25] = [
     "kind",
     "number",
     "time",
@@ -58,6 +58,7 @@ const HEADER: [&str; 24] = [
     "policy_grant",
     "node",
     "epoch",
+    "client",
 ];
 
 // === impl Store ===
@@ -117,7 +118,9 @@ fn each(
     let mut calls = connection.prepare(&format!(
         "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY n"
     ))?;
-    let calls_only = only.server.is_some() || only.grant.is_some() || only.tool.is_some();
+    let calls_only = [&only.server, &only.grant, &only.client, &only.tool]
+        .iter()
+        .any(|asked| asked.is_some());
     let since = match calls_only {
         true => i64::MAX,
         false => only.since.map_or(0, int),
@@ -213,6 +216,7 @@ impl Exported {
                     text(&record.policy_grant),
                     record.node.clone(),
                     record.epoch.to_string(),
+                    text(&record.client),
                 ]
             }
             Self::Act(act) => {
@@ -226,7 +230,7 @@ impl Exported {
                     act.target.clone(),
                     none(),
                 ]);
-                cells.extend([act.node.clone(), act.epoch.to_string()]);
+                cells.extend([act.node.clone(), act.epoch.to_string(), none()]);
                 cells
             }
         };

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("003-timelines.sql"),
     include_str!("004-counters-leave.sql"),
     include_str!("005-what-changed.sql"),
+    include_str!("006-who-called.sql"),
 ];
 
 /// The newest schema this program knows.

@@ -133,8 +133,8 @@ impl<'a> Batch<'a> {
     ) -> Result<(), StoreError> {
         let mut insert = transaction.prepare_cached(
             "INSERT OR REPLACE INTO records (n, call, at, grant_id, label, server, method, tool, policy, version, decision,
-                 rule, message, keys, retry, status, http, latency, shadow, policy_grant, timeline, changed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+                 rule, message, keys, retry, status, http, latency, shadow, policy_grant, timeline, changed, client)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         )?;
         for row in &self.calls {
             let line = &row.line;
@@ -162,6 +162,7 @@ impl<'a> Batch<'a> {
                 line.policy_grant.as_ref().map(Str::as_str),
                 timeline,
                 int(row.ending.map_or(line.number, |ending| ending.number)),
+                line.client.as_ref().map(Str::as_str),
             ])?;
         }
         self.save_late(transaction)?;

@@ -32,6 +32,8 @@ pub(crate) struct Line<'a> {
     #[serde(borrow)]
     pub(crate) label: Option<Str<'a>>,
     #[serde(borrow)]
+    pub(crate) client: Option<Str<'a>>,
+    #[serde(borrow)]
     pub(crate) server: Option<Str<'a>>,
     #[serde(borrow)]
     pub(crate) method: Option<Str<'a>>,
@@ -176,6 +178,7 @@ impl<'a> Line<'a> {
             call: None,
             grant: None,
             label: None,
+            client: None,
             server: None,
             method: None,
             tool: None,

@@ -53,6 +53,7 @@ fn write_intent(out: &mut Vec<u8>, intent: &Intent<'_>) {
     call_field(out, intent.call);
     text_field(out, "grant", intent.grant);
     text_field(out, "label", intent.grant_label);
+    optional_text(out, "client", intent.client);
     text_field(out, "server", intent.server);
     text_field(out, "method", intent.method);
     optional_text(out, "tool", intent.tool);
@@ -70,6 +71,7 @@ fn write_refused(out: &mut Vec<u8>, refused: &Refused<'_>) {
     call_field(out, refused.call);
     text_field(out, "grant", refused.grant);
     text_field(out, "label", refused.grant_label);
+    optional_text(out, "client", refused.client);
     text_field(out, "server", refused.server);
     text_field(out, "method", refused.method);
     optional_text(out, "tool", refused.tool);

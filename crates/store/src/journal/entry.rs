@@ -48,6 +48,8 @@ pub struct Intent<'a> {
     pub grant: &'a str,
     /// The grant's label.
     pub grant_label: &'a str,
+    /// Who the agent's client says it is.
+    pub client: Option<&'a str>,
     /// The server's name.
     pub server: &'a str,
     /// The method, such as `tools/call`.
@@ -79,6 +81,8 @@ pub struct Refused<'a> {
     pub grant: &'a str,
     /// The grant's label.
     pub grant_label: &'a str,
+    /// Who the agent's client says it is.
+    pub client: Option<&'a str>,
     /// The server's name.
     pub server: &'a str,
     /// The method, such as `tools/call`.

@@ -61,6 +61,7 @@ impl QuickReader {
                 "call" => line.call = Some(cursor.text()?.0.parse().ok()?),
                 "grant" => line.grant = Some(cursor.text()?),
                 "label" => line.label = Some(cursor.text()?),
+                "client" => line.client = Some(cursor.text()?),
                 "server" => line.server = Some(cursor.text()?),
                 "method" => line.method = Some(cursor.text()?),
                 "tool" => line.tool = Some(cursor.text()?),

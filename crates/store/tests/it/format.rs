@@ -8,32 +8,8 @@ use provost_store::{
 
 use crate::chain::Chain;
 use crate::harness::{
-    Scratch, admin, append_call, append_intent, at, copy_tree, counter, refused, scratch,
+    admin, append_call, append_intent, at, copy_tree, counter, of_format_1, refused, scratch,
 };
-
-/// A data directory as it was before segments had a format, with the tokens
-/// of its grants.
-fn of_format_1() -> Scratch {
-    let scratch = scratch();
-    let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/format-1");
-    copy_tree(&kept, scratch.directory.path());
-    private(scratch.directory.path());
-    scratch
-}
-
-/// What the file system of a checkout does not keep.
-fn private(directory: &std::path::Path) {
-    use std::os::unix::fs::PermissionsExt;
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let entry = entry.unwrap();
-        let is_directory = entry.file_type().unwrap().is_dir();
-        let mode = if is_directory { 0o700 } else { 0o600 };
-        std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-        if is_directory {
-            private(&entry.path());
-        }
-    }
-}
 
 fn acts(store: &Store, what: &str) -> Vec<serde_json::Value> {
     let mut out = Vec::new();

@@ -126,6 +126,7 @@ pub(crate) fn intent<'a>(
         at,
         grant: "g-1",
         grant_label: "ci-runner",
+        client: None,
         server: "github",
         method: "tools/call",
         tool: Some("create_issue"),
@@ -144,6 +145,7 @@ pub(crate) fn refused(call: u128, at: Moment) -> Entry<'static> {
         at,
         grant: "g-1",
         grant_label: "ci-runner",
+        client: None,
         server: "github",
         method: "tools/call",
         tool: Some("delete_repo"),
@@ -194,4 +196,28 @@ pub(crate) fn used(store: &Store) -> Amount {
         .ledger()
         .unwrap()
         .used(&counter(), store.clock().now())
+}
+
+/// A data directory as it was before segments had a format, with the tokens
+/// of its grants.
+pub(crate) fn of_format_1() -> Scratch {
+    let scratch = scratch();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/format-1");
+    copy_tree(&kept, scratch.directory.path());
+    private(scratch.directory.path());
+    scratch
+}
+
+/// What the file system of a checkout does not keep.
+fn private(directory: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let is_directory = entry.file_type().unwrap().is_dir();
+        let mode = if is_directory { 0o700 } else { 0o600 };
+        std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        if is_directory {
+            private(&entry.path());
+        }
+    }
 }

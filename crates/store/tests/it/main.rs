@@ -12,6 +12,7 @@ mod audit;
 mod backup;
 mod chain;
 mod child;
+mod clients;
 mod clock;
 mod control;
 mod crash;

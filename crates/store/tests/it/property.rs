@@ -45,6 +45,7 @@ fn append(store: &Store, call: u128, texts: &[String; 4], keys: &[String]) {
         at: store.clock().now(),
         grant: "g",
         grant_label: label,
+        client: Some(label),
         server: tool,
         method: message,
         tool: Some(tool),

@@ -74,7 +74,7 @@ fn d40_calls_are_answered_as_unknown_and_lists_are_asked_for_again() {
     conversation.opening_again().unwrap();
     assert_eq!(texts(conversation.rest_again()), [READY, list]);
     let answer = br#"{"jsonrpc":"2.0","id":"l","result":{"tools":[]}}"#;
-    assert_eq!(conversation.heard(answer), Heard::Pass);
+    assert_eq!(conversation.heard(answer), Heard::Listed);
     assert!(!conversation.waits());
 }
 
@@ -185,4 +185,28 @@ fn d40_a_call_that_a_leaving_daemon_did_not_begin_goes_to_the_next_one() {
     assert_eq!(conversation.lost(), Vec::<Vec<u8>>::new());
     conversation.opening_again().unwrap();
     assert_eq!(texts(conversation.rest_again()), [READY, call]);
+}
+
+#[test]
+fn d48_the_last_page_of_a_list_of_tools_is_noticed() {
+    let mut conversation = open();
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    for (method, result, heard) in [
+        (
+            "tools/list",
+            r#"{"tools":[],"nextCursor":"x"}"#,
+            Heard::Pass,
+        ),
+        ("tools/list", r#"{"tools":[]}"#, Heard::Listed),
+        ("tools/list", r#"{"nextCursor":null}"#, Heard::Listed),
+        ("tools/list", "1", Heard::Pass),
+        ("prompts/list", r#"{"prompts":[]}"#, Heard::Pass),
+    ] {
+        said(&mut conversation, &[&list.replace("tools/list", method)]);
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        assert_eq!(conversation.heard(answer.as_bytes()), heard, "{result}");
+    }
+    said(&mut conversation, &[list]);
+    let error = br#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#;
+    assert_eq!(conversation.heard(error), Heard::Pass);
 }

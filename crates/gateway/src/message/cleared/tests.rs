@@ -47,6 +47,7 @@ fn clear(store: &Store, judged_on: JudgedOn) -> Result<Cleared<Outgoing>, Journa
         at: store.clock().now(),
         grant: "g",
         grant_label: "agent",
+        client: None,
         server: "server",
         method: "tools/call",
         tool: Some("echo"),

@@ -169,6 +169,7 @@ fn opens_after_a_restart(requests: &[u64], round: u32, answered: u64) -> bool {
             },
             grant: "g1",
             grant_label: "agent",
+            client: None,
             server: "fixture",
             method: "tools/call",
             tool: Some("elicit"),

@@ -138,6 +138,7 @@ fn number_and_moment_are_found_without_reading_the_rest() {
         },
         grant: "",
         grant_label: "\"at\":[1,2]",
+        client: None,
         server: "",
         method: "",
         tool: None,

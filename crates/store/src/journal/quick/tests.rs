@@ -98,7 +98,7 @@ proptest! {
             policy: rule, version, decision: Decision::Ask, rule: None, message: Some(tool), charges: &charges,
         });
         let intent = Entry::Intent(Intent {
-            call, at, grant, grant_label: label, server, method, tool: Some(tool), policy: Some(rule),
+            call, at, grant, grant_label: label, client: Some(rule), server, method, tool: Some(tool), policy: Some(rule),
             version: Some(version), rule: None, keys: &keys, charges: &charges, shadow: shadow.clone(),
         });
         let (ours, serde, quick) = both(&intent);
@@ -106,7 +106,7 @@ proptest! {
         prop_assert_eq!(quick, !shadowed);
 
         let refused = Entry::Refused(Refused {
-            call, at, grant, grant_label: label, server, method, tool: None, policy: None, version: None, policy_grant: None, rule,
+            call, at, grant, grant_label: label, client: Some(rule), server, method, tool: None, policy: None, version: None, policy_grant: None, rule,
             keys: &keys, decision: Decision::Deny, message: tool, retry_after_ms: Some(wall), shadow,
         });
         let (ours, serde, quick) = both(&refused);

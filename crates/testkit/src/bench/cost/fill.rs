@@ -121,6 +121,7 @@ fn write(store: &Store, grants: &[Arc<Grant>], calls: impl Iterator<Item = u64>)
             at: clock.now(),
             grant: grant.id.as_str(),
             grant_label: &grant.label,
+            client: Some("claude-code 2.1.332"),
             server: &grant.server_name,
             method: "tools/call",
             tool: Some("create_issue"),
