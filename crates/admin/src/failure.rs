@@ -48,23 +48,6 @@ pub enum FailureKind {
     Internal,
 }
 
-// === impl FailureKind ===
-
-impl FailureKind {
-    /// The word for this kind in `--json` errors.
-    pub fn word(self) -> &'static str {
-        match self {
-            FailureKind::Refused => "refused",
-            FailureKind::Usage => "usage",
-            FailureKind::NotFound => "not_found",
-            FailureKind::Conflict => "conflict",
-            FailureKind::Unavailable => "unavailable",
-            FailureKind::Damaged => "damaged",
-            FailureKind::Internal => "internal",
-        }
-    }
-}
-
 // === impl Failure ===
 
 impl Failure {

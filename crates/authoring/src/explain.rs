@@ -85,16 +85,23 @@ pub fn explain(chain: &[Enforced<'_>], call: &Call<'_>, caller: &Caller) -> Expl
     }
 }
 
+// === impl Decision ===
+
+impl Decision {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 // === impl Explanation ===
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decision = match self.decision {
-            Decision::Allow => "allow",
-            Decision::Ask => "ask",
-            Decision::Deny => "deny",
-        };
-        f.write_str(decision)?;
+        f.write_str(self.decision.word())?;
         if let Some(message) = &self.message {
             write!(f, ": {message}")?;
         }

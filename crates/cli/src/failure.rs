@@ -19,7 +19,7 @@ fn print(failure: &Failure, stream: &mut dyn Write, json: bool) -> std::io::Resu
     }
     if json {
         let body = serde_json::json!({ "error": {
-            "kind": failure.kind.word(), "code": exit::code(failure.kind), "message": failure.message,
+            "kind": failure.kind, "code": exit::code(failure.kind), "message": failure.message,
             "causes": failure.causes, "hint": failure.hint,
         }});
         return writeln!(stream, "{}", escape_json(&body.to_string()));

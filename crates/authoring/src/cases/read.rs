@@ -1,5 +1,6 @@
 //! Reads a file of cases; every mistake comes back at once, with its line.
 
+use crate::explain::Decision;
 use crate::yaml::{self, Content, Node, Place};
 
 use provost_policy::duration::{self, Unit};
@@ -28,7 +29,7 @@ pub(super) struct Case {
     pub(super) lasts: u64,
     pub(super) outcome: Outcome,
     pub(super) approved: Approved,
-    pub(super) expect: Expect,
+    pub(super) expect: Decision,
     pub(super) rule: Option<String>,
     pub(super) message: Option<String>,
     /// In milliseconds.
@@ -54,14 +55,6 @@ pub(super) enum Outcome {
 pub(super) enum Approved {
     No,
     Yes,
-}
-
-/// The decision expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expect {
-    Allow,
-    Deny,
-    Ask,
 }
 
 /// What may stand in a case.
@@ -255,14 +248,15 @@ impl Reader {
             })
     }
 
-    fn expect(&mut self, case: &Node) -> Expect {
+    fn expect(&mut self, case: &Node) -> Decision {
         self.required(case, "expect");
         let words = [
-            ("allow", Expect::Allow),
-            ("deny", Expect::Deny),
-            ("ask", Expect::Ask),
+            ("allow", Decision::Allow),
+            ("deny", Decision::Deny),
+            ("ask", Decision::Ask),
         ];
-        self.one_of(case, "expect", &words).unwrap_or(Expect::Allow)
+        self.one_of(case, "expect", &words)
+            .unwrap_or(Decision::Allow)
     }
 
     fn outcome(&mut self, case: &Node) -> Outcome {

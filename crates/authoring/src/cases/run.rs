@@ -10,8 +10,9 @@ use provost_policy::ledger::Ledger;
 use provost_policy::limit::{Charge, RefundRule, RuleId, Window};
 use provost_policy::text::Text;
 
-use super::read::{self, Approved, Case, Expect, Outcome, Suite, Target};
+use super::read::{self, Approved, Case, Outcome, Suite, Target};
 use super::{CaseError, CaseReport, Report, SuiteReport};
+use crate::explain::Decision;
 
 /// Midnight UTC of the day on which every suite begins: 1 January 2026.
 const START: u64 = 1_767_225_600_000_000;
@@ -67,7 +68,7 @@ struct InFlight {
 
 /// What became of a call, in the words of a case.
 struct Seen {
-    decision: Expect,
+    decision: Decision,
     rules: Vec<String>,
     message: Option<String>,
     retry_after_ms: Option<u64>,
@@ -106,9 +107,9 @@ impl Stage<'_> {
         };
         let difference = difference(case, &seen);
         let goes_on = match seen.decision {
-            Expect::Allow => true,
-            Expect::Ask => case.approved == Approved::Yes,
-            Expect::Deny => false,
+            Decision::Allow => true,
+            Decision::Ask => case.approved == Approved::Yes,
+            Decision::Deny => false,
         };
         if goes_on {
             let reserved = self.moment();
@@ -202,7 +203,7 @@ impl Stage<'_> {
         let (decision, rules, message, charges) = match verdict {
             Verdict::Allow(allowed) => {
                 let rules = allowed.rule.iter().map(RuleId::to_string).collect();
-                (Expect::Allow, rules, None, allowed.charges)
+                (Decision::Allow, rules, None, allowed.charges)
             }
             Verdict::Ask(asked) => {
                 let rules = asked
@@ -210,7 +211,7 @@ impl Stage<'_> {
                     .iter()
                     .map(|(rule, _)| rule.to_string())
                     .collect();
-                (Expect::Ask, rules, Some(asked.message), asked.charges)
+                (Decision::Ask, rules, Some(asked.message), asked.charges)
             }
             Verdict::Deny(refusal) => return Seen::refused(refusal),
         };
@@ -234,7 +235,7 @@ impl Stage<'_> {
 impl Seen {
     fn refused(refusal: Refusal) -> Self {
         Self {
-            decision: Expect::Deny,
+            decision: Decision::Deny,
             rules: vec![refusal.rule.to_string()],
             message: Some(refusal.message),
             retry_after_ms: refusal.retry_after_ms,
@@ -299,16 +300,6 @@ impl Seen {
     fn named(&self) -> String {
         let named: Vec<String> = self.rules.iter().map(|rule| format!("`{rule}`")).collect();
         named.join(", ")
-    }
-}
-
-impl Expect {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-            Self::Ask => "ask",
-        }
     }
 }
 
