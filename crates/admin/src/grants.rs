@@ -160,10 +160,20 @@ pub struct Minted {
     pub grant: GrantView,
 }
 
+/// The longest a grant may live: what lies beyond it no calendar can write.
+const LONGEST_LIFE: Micros = 100 * 366 * 24 * 3_600 * 1_000_000;
+
 pub(crate) fn mint(wish: GrantMint, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
     if wish.label.trim().is_empty() || wish.label.chars().count() > 100 {
         return Err(Failure::usage("a label has 1 to 100 characters")
             .hint("name who or what will use the grant, for example `alice-laptop` or `ci`"));
+    }
+    if wish
+        .lifetime
+        .is_some_and(|lifetime| lifetime > LONGEST_LIFE)
+    {
+        return Err(Failure::usage("a grant lives at most 100 years")
+            .hint("leave the end out for a grant that lives until it is revoked"));
     }
     let (policy, shadow) = match wish.shadow {
         Shadow::Enforced => (wish.policy, None),

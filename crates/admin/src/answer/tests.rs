@@ -140,6 +140,24 @@ fn d63_a_page_has_a_bound_and_a_cursor_a_form() {
 }
 
 #[test]
+fn d63_a_grant_does_not_outlive_the_calendar() {
+    let (_scratch, store) = store();
+    ask(&store, server("a"));
+    let mint = |lifetime| GrantMint {
+        server: "a".into(),
+        label: "l".into(),
+        policy: None,
+        shadow: Shadow::Enforced,
+        lifetime: Some(lifetime),
+    };
+    for lifetime in [u64::MAX, 1 << 63, 101 * 366 * 24 * 3_600 * 1_000_000] {
+        let refused = Administration::of(&store).answer(&Actor::local(), mint(lifetime));
+        assert_eq!(refused.unwrap_err().kind, FailureKind::Usage);
+    }
+    ask(&store, mint(1_000_000));
+}
+
+#[test]
 fn d63_what_somebody_does_is_recorded_in_their_name_and_what_they_may_not_do_is_not_done() {
     let (_scratch, store) = store();
     ask(&store, server("a"));

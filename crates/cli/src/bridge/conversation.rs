@@ -13,7 +13,7 @@ const UNKNOWN: &str = "outcome unknown: the Provost daemon ended while this requ
      or may not have been carried out: look before you repeat it. The session has been kept; go on with the next request.";
 
 /// Requests that change nothing: they are sent again instead of being answered with an error.
-const REPEATABLE: [&str; 9] = [
+const HARMLESS: [&str; 9] = [
     "initialize",
     "ping",
     "server/discover",
@@ -74,8 +74,10 @@ struct Opened {
 
 struct Sent {
     line: Vec<u8>,
-    /// Whether it can be sent again: it changes nothing, or has gone nowhere.
-    repeatable: bool,
+    /// It changes nothing, so it can be sent again and again.
+    harmless: bool,
+    /// It has gone nowhere yet, so it can be sent once more.
+    unsent: bool,
     /// Whether it asks for the list of tools.
     lists_tools: bool,
     number: u64,
@@ -220,7 +222,8 @@ impl Conversation {
         self.sent += 1;
         let sent = Sent {
             line: line.to_vec(),
-            repeatable: REPEATABLE.contains(&method),
+            harmless: HARMLESS.contains(&method),
+            unsent: false,
             lists_tools: method == "tools/list",
             number: self.sent,
         };
@@ -267,7 +270,7 @@ impl Conversation {
             let stopping = parts.error.as_ref().is_some_and(Problem::is_of_a_stop);
             if let Some(sent) = self.in_flight.get_mut(id).filter(|_| stopping) {
                 // A daemon that is leaving has not begun with it; the next one gets it.
-                sent.repeatable = true;
+                sent.unsent = true;
                 return Heard::Drop;
             }
             let sent = self.in_flight.remove(id);
@@ -320,7 +323,7 @@ impl Conversation {
         self.in_flight.retain(|id, sent| {
             // Only the last line can have been the one that was not read.
             let why = complaint.as_deref().filter(|_| sent.number == newest);
-            if sent.repeatable && why.is_none() {
+            if (sent.harmless || sent.unsent) && why.is_none() {
                 return true;
             }
             told.push((sent.number, error_line(id, why.unwrap_or(UNKNOWN))));
@@ -362,9 +365,12 @@ impl Conversation {
                 lines.push(arranged.clone());
             }
         }
-        let mut sent: Vec<_> = self.in_flight.values().collect();
+        let mut sent: Vec<_> = self.in_flight.values_mut().collect();
         sent.sort_by_key(|sent| sent.number);
-        lines.extend(sent.into_iter().map(|sent| sent.line.clone()));
+        lines.extend(sent.into_iter().map(|sent| {
+            sent.unsent = false;
+            sent.line.clone()
+        }));
         lines
     }
 
