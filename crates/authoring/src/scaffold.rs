@@ -67,6 +67,14 @@ pub fn scaffold(described: &Described<'_>, roots: &[String]) -> Result<Scaffold,
     };
     let mut tools = Map::new();
     let mut seen = HashSet::new();
+    let called = |tool: &Value, name: &str| tool.get("name").and_then(Value::as_str) == Some(name);
+    let listed = |name: &str| {
+        described
+            .tools
+            .iter()
+            .filter(|tool| called(tool, name))
+            .count()
+    };
     for tool in described.tools {
         let Some(name) = tool.get("name").and_then(Value::as_str) else {
             continue;
@@ -81,7 +89,12 @@ pub fn scaffold(described: &Described<'_>, roots: &[String]) -> Result<Scaffold,
             written.left_out.push(why);
             continue;
         }
-        let treatment = treatment(tool);
+        // Which of the two a call would reach nobody knows.
+        let treatment = match listed(name) {
+            1 => treatment(tool),
+            _ => Treatment::Denied,
+        };
+        written.left_out.extend(unguarded(name, tool, roots));
         let list = match treatment {
             Treatment::Allowed => &mut written.allowed,
             Treatment::Limited => &mut written.limited,
@@ -165,6 +178,18 @@ fn block(tool: &Value, treatment: Treatment, roots: &[String]) -> Value {
     block.into()
 }
 
+/// Arguments that seem to name files, and that no rule keeps inside of the roots.
+fn unguarded(name: &str, tool: &Value, roots: &[String]) -> Vec<String> {
+    let arguments = arguments(tool).into_iter().filter(|_| !roots.is_empty());
+    let free = arguments
+        .filter(|argument| names_files(&argument.name) && argument.path_in_roots().is_none());
+    free.map(|argument| {
+        let argument = brief::line(&argument.name, NAME);
+        format!("`{argument}` of `{name}` may name files, and no rule keeps it inside of the roots: look at it")
+    })
+    .collect()
+}
+
 fn description(tool: &Value, arguments: &[Argument], treatment: Treatment) -> String {
     let text = |name: &str| tool.get(name).and_then(Value::as_str);
     let annotated = tool.get("annotations").and_then(|all| all.get("title"));
@@ -204,8 +229,6 @@ struct Argument {
     name: String,
     /// Its type in the schema's words, where it says one.
     form: Option<String>,
-    /// Whether it is a list of texts.
-    texts: bool,
     required: bool,
 }
 
@@ -221,7 +244,6 @@ fn arguments(tool: &Value) -> Vec<Argument> {
     let argument = |(name, property): (&String, &Value)| Argument {
         name: name.clone(),
         form: form(property),
-        texts: property.pointer("/items/type").and_then(Value::as_str) == Some("string"),
         required: is_required(name),
     };
     properties.into_iter().flatten().map(argument).collect()
@@ -264,9 +286,10 @@ impl Argument {
     /// another argument; one of `paths` rarely is.
     fn path_in_roots(&self) -> Option<String> {
         let end = match self.form.as_deref() {
-            Some("string") => "",
-            Some("array") if self.texts && last_word(&self.name) != "files" => "[*]",
-            Some(_) | None => return None,
+            Some("array") if last_word(&self.name) == "files" => return None,
+            Some("array") => "[*]",
+            // Whatever else it may be: what is no text is refused then.
+            Some(_) | None => "",
         };
         let path = format!("args.{}{end}", self.name);
         (names_files(&self.name) && only_this(&path, &self.name)).then_some(path)

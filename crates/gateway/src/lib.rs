@@ -34,7 +34,6 @@ pub use face::listener::ListenError;
 pub use face::stdio::{ChildOverride, StdioAgent};
 pub use host::budget::Usage;
 pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
-pub use text::meta::DECISION_KEY;
 
 use crate::agent::session::Session;
 use crate::host::threads::Threads;

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use provost_gateway::DECISION_KEY;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -110,15 +109,29 @@ struct Parts<'l> {
     params: Option<&'l RawValue>,
     #[serde(borrow)]
     result: Option<&'l RawValue>,
-    error: Option<Problem>,
+    #[serde(borrow)]
+    error: Option<&'l RawValue>,
+}
+
+/// Taken apart without looking at what does not matter: a server may send any number, any text.
+#[derive(Deserialize)]
+struct Problem<'l> {
+    #[serde(borrow)]
+    message: Option<&'l RawValue>,
+    #[serde(borrow)]
+    data: Option<&'l RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Problem {
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    data: serde_json::Value,
+struct Data<'l> {
+    #[serde(borrow, rename = "dev.provost/decision")]
+    decision: &'l RawValue,
+}
+
+#[derive(Deserialize)]
+struct Decided {
+    #[serde(rename = "notSent")]
+    not_sent: bool,
 }
 
 #[derive(Deserialize)]
@@ -152,12 +165,30 @@ struct ListPage {
     next: Option<serde::de::IgnoredAny>,
 }
 
-impl Problem {
+impl Problem<'_> {
+    fn message(&self) -> String {
+        let message = self
+            .message
+            .and_then(|text| serde_json::from_str(text.get()).ok());
+        message.unwrap_or_default()
+    }
+
     /// Whether a daemon that is leaving says that it has not begun with the request.
     fn is_of_a_stop(&self) -> bool {
-        let decision = self.data.get(DECISION_KEY);
-        let not_sent = decision.and_then(|decision| decision.get("notSent"));
-        not_sent == Some(&serde_json::Value::Bool(true))
+        let data = self
+            .data
+            .and_then(|data| serde_json::from_str::<Data<'_>>(data.get()).ok());
+        let decided =
+            data.and_then(|data| serde_json::from_str::<Decided>(data.decision.get()).ok());
+        decided.is_some_and(|decided| decided.not_sent)
+    }
+}
+
+/// An id as it is kept: the same for a text however it is escaped.
+fn key(id: &RawValue) -> String {
+    match serde_json::from_str::<String>(id.get()) {
+        Ok(text) => serde_json::Value::from(text).to_string(),
+        Err(_) => id.get().to_owned(),
     }
 }
 
@@ -167,6 +198,10 @@ fn read<'l, T: Deserialize<'l>>(text: &'l [u8]) -> Option<T> {
 
 fn params<'l, T: Deserialize<'l>>(parts: &Parts<'l>) -> Option<T> {
     serde_json::from_str(parts.params?.get()).ok()
+}
+
+fn problem<'l>(parts: &Parts<'l>) -> Option<Problem<'l>> {
+    serde_json::from_str(parts.error?.get()).ok()
 }
 
 /// Whether nothing of a list comes after this answer.
@@ -186,11 +221,12 @@ impl Conversation {
             return true;
         };
         match (&parts.method, parts.id) {
-            (Some(method), Some(id)) => self.requested(line, method, id.get(), &parts),
+            (Some(method), Some(id)) => self.requested(line, method, &key(id), &parts),
             (Some(method), None) => return self.notified(line, method, &parts),
             (None, Some(id)) => {
-                self.asked.remove(id.get());
-                return !self.orphaned.remove(id.get());
+                let id = key(id);
+                self.asked.remove(&id);
+                return !self.orphaned.remove(&id);
             }
             (None, None) => {}
         }
@@ -237,7 +273,7 @@ impl Conversation {
             "notifications/cancelled" => {
                 let target = params::<Target<'_>>(parts);
                 return target
-                    .is_none_or(|target| self.in_flight.contains_key(target.request.get()));
+                    .is_none_or(|target| self.in_flight.contains_key(&key(target.request)));
             }
             _ => {}
         }
@@ -249,14 +285,16 @@ impl Conversation {
         let Some(parts) = read::<Parts<'_>>(line) else {
             return Heard::Pass;
         };
+        // Only the last word of a daemon tells why it went.
+        self.complaint = None;
         match (&parts.method, parts.id) {
             (Some(_), Some(id)) => {
-                self.asked.insert(id.get().to_owned());
+                self.asked.insert(key(id));
                 Heard::Pass
             }
-            (None, Some(id)) => self.answered(id.get(), &parts),
+            (None, Some(id)) => self.answered(&key(id), &parts),
             (None, None) => {
-                self.complaint = parts.error.map(|problem| problem.message);
+                self.complaint = problem(&parts).map(|problem| problem.message());
                 Heard::Pass
             }
             (Some(_), None) => Heard::Pass,
@@ -267,7 +305,7 @@ impl Conversation {
         let again = self.again.remove(id);
         let mut listed = false;
         if !again {
-            let stopping = parts.error.as_ref().is_some_and(Problem::is_of_a_stop);
+            let stopping = problem(parts).is_some_and(|problem| problem.is_of_a_stop());
             if let Some(sent) = self.in_flight.get_mut(id).filter(|_| stopping) {
                 // A daemon that is leaving has not begun with it; the next one gets it.
                 sent.unsent = true;
@@ -287,8 +325,8 @@ impl Conversation {
         let opened = parts
             .result
             .and_then(|result| serde_json::from_str::<Initialized>(result.get()).ok());
-        let refusal = || match &parts.error {
-            Some(problem) => problem.message.clone(),
+        let refusal = || match problem(parts) {
+            Some(problem) => problem.message(),
             None => "the server's answer to `initialize` is not understood".to_owned(),
         };
         match (&opening.answer, opened) {
@@ -358,7 +396,7 @@ impl Conversation {
     pub(super) fn rest_again(&mut self) -> Vec<Vec<u8>> {
         let mut lines: Vec<_> = self.ready.iter().cloned().collect();
         for arranged in self.level.iter().chain(self.subscribed.values()) {
-            let id = read::<Parts<'_>>(arranged).and_then(|parts| Some(parts.id?.get().to_owned()));
+            let id = read::<Parts<'_>>(arranged).and_then(|parts| parts.id.map(key));
             // One that is in flight is said again below.
             if let Some(id) = id.filter(|id| !self.in_flight.contains_key(id)) {
                 self.again.insert(id);

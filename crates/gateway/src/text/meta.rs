@@ -17,7 +17,7 @@ pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 pub(crate) const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// Key of the member in `_meta` (or `data`) that explains a decision.
-pub const DECISION_KEY: &str = "dev.provost/decision";
+pub(crate) const DECISION_KEY: &str = "dev.provost/decision";
 
 /// The revision a request names in its `_meta`: `None` when it names none.
 pub(crate) fn version<'d>(params: Option<Value<'d>>) -> Option<Value<'d>> {

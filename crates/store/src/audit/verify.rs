@@ -83,15 +83,19 @@ pub(crate) fn verify(
         walk.segments_missing(expected.unwrap_or(1), end.segment.saturating_add(1));
     }
     walk.finish();
-    if let Some((segment, line, named)) = &wanted.checkpoint
-        && let Err(kind) = named.read(directory).map_err(failed)?
-    {
-        walk.damage.push(Damage {
-            segment: *segment,
-            line: *line,
-            offset: 0,
-            kind,
-        });
+    // The one before may be gone already: it goes when a newer one is there.
+    let before = wanted.checkpoint_before.iter();
+    let is_there = |named: &Named| named.path(directory).is_none_or(|path| path.exists());
+    let before = before.filter(|(_, _, named)| is_there(named));
+    for (segment, line, named) in wanted.checkpoint.iter().chain(before) {
+        if let Err(kind) = named.read(directory).map_err(failed)? {
+            walk.damage.push(Damage {
+                segment: *segment,
+                line: *line,
+                offset: 0,
+                kind,
+            });
+        }
     }
     Ok(conclude(walk, &wanted, end, count))
 }
@@ -161,6 +165,8 @@ struct Wanted {
     pruned: Vec<Link>,
     /// The last one, and where it is named.
     checkpoint: Option<(u32, u64, Named)>,
+    /// The one before it, which is kept in case that one is damaged.
+    checkpoint_before: Option<(u32, u64, Named)>,
 }
 
 // === impl Wanted ===
@@ -178,7 +184,8 @@ impl Wanted {
         {
             self.pruned.extend(checkpoint.pruned);
             if let Some(named) = checkpoint.named() {
-                self.checkpoint = Some((segment, seen.line, named));
+                let newest = (segment, seen.line, named);
+                self.checkpoint_before = self.checkpoint.replace(newest);
             }
         }
     }

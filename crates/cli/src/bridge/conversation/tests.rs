@@ -219,3 +219,32 @@ fn d48_the_last_page_of_a_list_of_tools_is_noticed() {
     let error = br#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#;
     assert_eq!(conversation.heard(error), Heard::Pass);
 }
+
+#[test]
+fn d40_what_a_server_answers_is_an_answer_whatever_it_looks_like() {
+    let mut conversation = open();
+    let call = r#"{"jsonrpc":"2.0","id":"axx","method":"tools/call","params":{"name":"x"}}"#;
+    for error in [r#"{"code":1,"message":null,"data":1e999}"#, "null", "7"] {
+        said(&mut conversation, &[call]);
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":"\u0061xx","error":{error}}}"#);
+        assert_eq!(
+            conversation.heard(answer.as_bytes()),
+            Heard::Pass,
+            "{error}"
+        );
+        assert!(!conversation.waits(), "{error}");
+    }
+}
+
+#[test]
+fn d40_a_complaint_that_was_not_the_last_word_explains_nothing() {
+    let mut conversation = open();
+    let complaint = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"what?"}}"#;
+    assert_eq!(conversation.heard(complaint), Heard::Pass);
+    let told = br#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#;
+    assert_eq!(conversation.heard(told), Heard::Pass);
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"x"}}"#;
+    said(&mut conversation, &[call]);
+    let message = json(&conversation.lost()[0])["error"]["message"].clone();
+    assert!(message.as_str().unwrap().starts_with("outcome unknown"));
+}
