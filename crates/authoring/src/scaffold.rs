@@ -68,12 +68,9 @@ pub fn scaffold(described: &Described<'_>, roots: &[String]) -> Result<Scaffold,
     let mut tools = Map::new();
     let mut seen = HashSet::new();
     let called = |tool: &Value, name: &str| tool.get("name").and_then(Value::as_str) == Some(name);
-    let listed = |name: &str| {
-        described
-            .tools
-            .iter()
-            .filter(|tool| called(tool, name))
-            .count()
+    let is_clear = |tool: &Value, name: &str| {
+        let mut listed = described.tools.iter().filter(|other| called(other, name));
+        listed.all(|other| other == tool)
     };
     for tool in described.tools {
         let Some(name) = tool.get("name").and_then(Value::as_str) else {
@@ -89,10 +86,10 @@ pub fn scaffold(described: &Described<'_>, roots: &[String]) -> Result<Scaffold,
             written.left_out.push(why);
             continue;
         }
-        // Which of the two a call would reach nobody knows.
-        let treatment = match listed(name) {
-            1 => treatment(tool),
-            _ => Treatment::Denied,
+        // Listed twice, in two ways: which of them a call would reach nobody knows.
+        let treatment = match is_clear(tool, name) {
+            true => treatment(tool),
+            false => Treatment::Denied,
         };
         written.left_out.extend(unguarded(name, tool, roots));
         let list = match treatment {

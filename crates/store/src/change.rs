@@ -1,5 +1,6 @@
 //! How the control plane is changed: one transaction, one entry.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
@@ -7,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use crate::checkpoint::Begin;
 use crate::control::{self, Distrust, Found};
 use crate::database::{Commit, begin, meta, set_meta, uint};
+use crate::directory::FEW;
 use crate::guard::{lock, read, write};
 use crate::journal::Rows;
 use crate::{Act, Actor, AdminAct, ChangeError, Store, StoreError};
@@ -90,6 +92,7 @@ impl Store {
         let revision = known.saturating_add(1);
         set_meta(&transaction, "revision", &revision.to_string())?;
         let rows = control::touched(&transaction)?;
+        self.notice_planted(&transaction, &rows)?;
         let distrusts = self.refuse_differing(&transaction, &rows)?;
         let act = AdminAct {
             at,
@@ -111,6 +114,10 @@ impl Store {
             return Err(error.into());
         }
         inner.revision.store(revision, Ordering::Release);
+        let mut expected = lock(&inner.expected);
+        expected.change(revision, rows.clone());
+        expected.made(revision);
+        drop(expected);
         self.follow_change(&connection, &rows);
         drop((connection, changing));
         if let Err(error) = inner.journal.append_made(inner.clock.now(), revision) {
@@ -135,21 +142,22 @@ impl Store {
 
     /// The same for rows that were read before, while nobody made changes.
     pub(crate) fn hold_rows_against_journal(&self, rows: &Found) -> Result<bool, StoreError> {
-        let found = self.0.folder.expected(|expected| {
+        let (found, settled) = self.0.folder.expected(|expected| {
             let open = expected.open_change();
             let made = open.filter(|it| *it <= self.revision());
             let connection = self.0.database.reading();
-            if made.is_none() && !expected.is_in_doubt() {
-                return Distrust::find(&connection, rows, expected);
-            }
             let mut expected = expected.clone();
             // It was made, even if the journal does not say so yet.
             if let Some(open) = made {
                 expected.made(open);
             }
-            expected.settle_doubt();
-            Distrust::find(&connection, rows, &expected)
+            if made.is_some() || expected.is_in_doubt() {
+                expected.settle_doubt();
+            }
+            let found = Distrust::find(&connection, rows, &expected)?;
+            Ok::<_, StoreError>((found, expected))
         })??;
+        *lock(&self.0.expected) = settled;
         let mut distrust = write(&self.0.distrust);
         let is_other = *distrust != found;
         *distrust = found;
@@ -158,6 +166,37 @@ impl Store {
             self.forget_directory();
         }
         Ok(is_other)
+    }
+
+    /// What a change writes, and what it makes the directory read again, must be
+    /// what the last change left. If any of it is not, somebody has written past
+    /// the journal, and what differs is not in force from here on.
+    fn notice_planted(&self, transaction: &Transaction<'_>, rows: &Rows) -> Result<(), StoreError> {
+        let expected = lock(&self.0.expected);
+        let (servers, grants) = self.reached(transaction, rows, &lock(&self.0.kept))?;
+        // What was there before this change.
+        let before = self.0.database.reading();
+        if grants.len() <= FEW {
+            let mut keys: BTreeSet<_> = rows.keys().cloned().collect();
+            for id in &servers {
+                control::rows_of_server(&before, id.as_str(), &expected, &mut keys)?;
+            }
+            for id in &grants {
+                control::rows_of_grant(&before, id.as_str(), &expected, &mut keys)?;
+            }
+            if control::are_as_left(&before, &keys, &expected)? {
+                return Ok(());
+            }
+        }
+        let found = Distrust::find(&before, &control::all_rows(&before)?, &expected)?;
+        let mut distrust = write(&self.0.distrust);
+        let is_other = *distrust != found;
+        *distrust = found;
+        drop((distrust, before));
+        if is_other {
+            self.forget_directory();
+        }
+        Ok(())
     }
 
     /// Refuses a change that would keep something that differs from what the

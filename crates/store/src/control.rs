@@ -4,7 +4,7 @@
 //! say what each row has to be; whoever changes the database past the journal
 //! leaves a row that differs. What differs is not in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -154,6 +154,17 @@ impl Expected {
         differing
     }
 
+    /// What this row has to be; nothing if it has to be nowhere.
+    fn row(&self, key: &str) -> Option<&Hex> {
+        self.rows.get(key)
+    }
+
+    /// The rows whose key begins so.
+    fn below(&self, prefix: &str) -> impl Iterator<Item = &RowKey> {
+        let keys = self.rows.range(prefix.to_owned()..).map(|(key, _)| key);
+        keys.take_while(move |key| key.starts_with(prefix))
+    }
+
     fn apply(&mut self, change: Pending) {
         for (key, digest) in change.rows {
             match digest {
@@ -226,6 +237,75 @@ pub(crate) fn touched(connection: &Connection) -> Result<Rows, StoreError> {
         .into_iter()
         .map(|(table, key)| Ok((format!("{table}{key}"), one_row(connection, &table, &key)?)))
         .collect()
+}
+
+/// Whether each of these rows still is what the last change left.
+pub(crate) fn are_as_left(
+    connection: &Connection,
+    keys: &BTreeSet<RowKey>,
+    expected: &Expected,
+) -> Result<bool, StoreError> {
+    for key in keys {
+        let Some((table, values)) = key.find('[').and_then(|at| key.split_at_checked(at)) else {
+            return Ok(false);
+        };
+        if one_row(connection, table, values)?.as_ref() != expected.row(key) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The rows that make up a server: those there are, and those there have to be.
+pub(crate) fn rows_of_server(
+    connection: &Connection,
+    id: &str,
+    expected: &Expected,
+    keys: &mut BTreeSet<RowKey>,
+) -> Result<(), StoreError> {
+    let own = serde_json::Value::from(id).to_string();
+    keys.insert(format!("servers[{own}]"));
+    keys.extend(expected.below(&format!("secrets[{own},")).cloned());
+    for sql in [
+        "SELECT 'names' || json_array(name) FROM names WHERE id = ?1",
+        "SELECT 'secrets' || json_array(owner, field, name) FROM secrets WHERE owner = ?1",
+    ] {
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_map([id], |row| row.get(0))?;
+        for key in found {
+            keys.insert(key?);
+        }
+    }
+    Ok(())
+}
+
+/// The same of a grant, with the policies it has.
+pub(crate) fn rows_of_grant(
+    connection: &Connection,
+    id: &str,
+    expected: &Expected,
+    keys: &mut BTreeSet<RowKey>,
+) -> Result<(), StoreError> {
+    let own = serde_json::Value::from(id).to_string();
+    keys.insert(format!("grants[{own}]"));
+    keys.extend(expected.below(&format!("grant_servers[{own},")).cloned());
+    let mut statement = connection.prepare_cached(
+        "SELECT 'grant_servers' || json_array(s.grant_id, s.server),
+                'policies' || json_array(p.id), 'policy_versions' || json_array(p.id, p.current)
+         FROM grant_servers s LEFT JOIN policies p ON p.id IN (s.policy, s.shadow)
+         WHERE s.grant_id = ?1",
+    )?;
+    let mut found = statement.query([id])?;
+    while let Some(row) = found.next()? {
+        keys.insert(row.get(0)?);
+        let policy: (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
+        if let (Some(policy), Some(version)) = policy
+            && policy != "policies[null]"
+        {
+            keys.extend([policy, version]);
+        }
+    }
+    Ok(())
 }
 
 /// Every row there is. A start waits for this.

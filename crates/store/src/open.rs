@@ -199,6 +199,7 @@ impl Store {
             changing: Mutex::new(()),
             maintenance,
             distrust: RwLock::default(),
+            expected: Mutex::default(),
             kept: Mutex::default(),
             listeners: RwLock::new(Vec::new()),
             running: Mutex::new(Some(running)),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use provost_policy::ledger::Ledger;
 
 use crate::clock::Clock;
-use crate::control::Distrust;
+use crate::control::{Distrust, Expected};
 use crate::database::Database;
 use crate::directory::Kept;
 use crate::fold::{FoldThread, Folder};
@@ -42,6 +42,9 @@ pub(crate) struct Inner {
     pub(crate) maintenance: Arc<Mutex<()>>,
     /// What the database holds and the journal does not say.
     pub(crate) distrust: RwLock<Distrust>,
+    /// What the rows of the control plane have to be, the last change included.
+    /// Taken after `changing`.
+    pub(crate) expected: Mutex<Expected>,
     /// What is in force. Taken after `changing`.
     pub(crate) kept: Mutex<Kept>,
     pub(crate) listeners: RwLock<Vec<Listener>>,

@@ -27,6 +27,9 @@ const HARMLESS: [&str; 9] = [
 /// The request of the modern era that stays open; what it brings is asked for again.
 const LISTEN: &str = "subscriptions/listen";
 
+/// Subscriptions that are asked for again; each takes a place among the grant's calls then.
+const MOST_SUBSCRIBED: usize = 256;
+
 /// The lists an agent may have, and the member of a server's capabilities that speaks of them.
 const LISTS: [&str; 3] = ["tools", "prompts", "resources"];
 
@@ -77,6 +80,8 @@ struct Sent {
     harmless: bool,
     /// It has gone nowhere yet, so it can be sent once more.
     unsent: bool,
+    /// The resource it subscribes to, if its answer is good.
+    subscribes: Option<String>,
     /// Whether it asks for the list of tools.
     lists_tools: bool,
     number: u64,
@@ -220,6 +225,8 @@ impl Conversation {
         let Some(parts) = read::<Parts<'_>>(line) else {
             return true;
         };
+        // It is not this line that could not be read.
+        self.complaint = None;
         match (&parts.method, parts.id) {
             (Some(method), Some(id)) => self.requested(line, method, &key(id), &parts),
             (Some(method), None) => return self.notified(line, method, &parts),
@@ -243,11 +250,6 @@ impl Conversation {
                 });
             }
             "logging/setLevel" => self.level = Some(line.to_vec()),
-            "resources/subscribe" => {
-                if let Some(Resource { uri }) = params(parts) {
-                    self.subscribed.insert(uri, line.to_vec());
-                }
-            }
             "resources/unsubscribe" => {
                 if let Some(Resource { uri }) = params(parts) {
                     self.subscribed.remove(&uri);
@@ -261,6 +263,9 @@ impl Conversation {
             harmless: HARMLESS.contains(&method),
             unsent: false,
             lists_tools: method == "tools/list",
+            subscribes: (method == "resources/subscribe")
+                .then(|| params(parts).map(|Resource { uri }| uri))
+                .flatten(),
             number: self.sent,
         };
         self.in_flight.insert(id.to_owned(), sent);
@@ -312,7 +317,8 @@ impl Conversation {
                 return Heard::Drop;
             }
             let sent = self.in_flight.remove(id);
-            listed = sent.is_some_and(|sent| sent.lists_tools) && is_last_page(parts);
+            listed = sent.as_ref().is_some_and(|sent| sent.lists_tools) && is_last_page(parts);
+            self.arranged(sent, parts);
         }
         let opening = self.opening.as_mut().filter(|opening| opening.id == id);
         let Some(opening) = opening.filter(|opening| again || opening.answer.is_none()) else {
@@ -349,6 +355,18 @@ impl Conversation {
                 ))
             }
             (Some(_), Some(_)) => Heard::OpenedAgain,
+        }
+    }
+
+    /// Remembers a subscription that was granted, to ask for it again.
+    fn arranged(&mut self, sent: Option<Sent>, parts: &Parts<'_>) {
+        let Some(sent) = sent.filter(|_| parts.result.is_some()) else {
+            return;
+        };
+        if let Some(uri) = sent.subscribes
+            && (self.subscribed.len() < MOST_SUBSCRIBED || self.subscribed.contains_key(&uri))
+        {
+            self.subscribed.insert(uri, sent.line);
         }
     }
 

@@ -4,7 +4,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 /// The longest line of an agent. More than any setting of the daemon allows, so that it is the
 /// daemon that refuses what is too long, in its own words.
-pub(super) const LONGEST: usize = 256 << 20;
+pub(super) const LONGEST: usize = 64 << 20;
 
 /// Lines of a stream, without their ends.
 pub(super) struct Lines<R> {

@@ -19,7 +19,7 @@ use crate::{GrantId, ServerId, Store, StoreError};
 
 /// A change that reaches more grants than this is not followed one by one: all
 /// is read again, which is quicker.
-const FEW: usize = 1_000;
+pub(crate) const FEW: usize = 1_000;
 
 // === impl Store ===
 
@@ -139,7 +139,7 @@ impl Store {
     }
 
     /// Which servers and grants depend on these rows.
-    fn reached(
+    pub(crate) fn reached(
         &self,
         connection: &Connection,
         rows: &Rows,

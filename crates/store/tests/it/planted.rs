@@ -431,3 +431,75 @@ fn a_wild_number_of_a_segment_costs_nothing_and_is_one_damage() {
         );
     }
 }
+
+/// What is planted while the store is open, before an ordinary change reaches it.
+#[test]
+fn d62_a_change_puts_nothing_in_force_that_was_planted_beside_it() {
+    type Change = fn(&Store) -> Result<(), provost_store::ChangeError>;
+    let put: Change = |store| {
+        let text = r#"{"version":"1","default":"allow","hide":["x"]}"#;
+        store
+            .put_policy(&admin(), "github", "team", text, None)
+            .map(drop)
+    };
+    let set: Change = |store| {
+        let change = provost_store::ServerChange {
+            headers: Some(Vec::new()),
+            ..provost_store::ServerChange::default()
+        };
+        store.set_server(&admin(), "github", change).map(drop)
+    };
+    let planted = [
+        // A copy of a live grant, under another token.
+        "INSERT INTO grants SELECT 'g-planted', opens, opens_name, 'planted', x'TOKEN', parent, expires, created, revoked FROM grants WHERE label = 'live';
+         INSERT INTO grant_servers SELECT 'g-planted', server, policy, shadow FROM grant_servers WHERE grant_id = (SELECT id FROM grants WHERE label = 'live')",
+        // One that was revoked lives again.
+        "UPDATE grants SET revoked = NULL WHERE label = 'dead'",
+        // Another token opens the live one.
+        "UPDATE grants SET token = x'TOKEN' WHERE label = 'live'",
+    ];
+    for planted in planted {
+        for change in [put, set] {
+            let scratch = scratch();
+            let store = scratch.open();
+            add_server(&store, "github");
+            let text = r#"{"version":"1","default":"allow"}"#;
+            store
+                .put_policy(&admin(), "github", "team", text, None)
+                .unwrap();
+            let team = |label: &str| NewGrant {
+                server: "github".to_owned(),
+                label: label.to_owned(),
+                attachment: provost_store::Attachment {
+                    policy: Some("team".to_owned()),
+                    shadow: None,
+                },
+                ..NewGrant::default()
+            };
+            let live = store.mint_grant(&admin(), team("live")).unwrap();
+            let dead = store.mint_grant(&admin(), team("dead")).unwrap();
+            store.revoke_grant(&admin(), &dead.grant.id).unwrap();
+            assert!(opens(&store, &live) && !opens(&store, &dead));
+            let hash = provost_store::hash_token("pv_planted");
+            let token: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            let sql = planted.replace("TOKEN", &token);
+            database(&scratch).execute_batch(&sql).unwrap();
+
+            change(&store).unwrap();
+            let now = store.clock().now().wall;
+            let directory = store.directory().unwrap();
+            assert!(
+                directory.authenticate("pv_planted", now).is_none(),
+                "{planted}"
+            );
+            assert!(!opens(&store, &dead), "{planted}");
+            // Nor is it taken for good by a change of its own.
+            let dead = store.rotate_grant(&admin(), &dead.grant.id);
+            assert!(dead.is_err(), "{planted}");
+            assert!(
+                !store.audit_verify(None).unwrap().refused.is_empty(),
+                "{planted}"
+            );
+        }
+    }
+}
