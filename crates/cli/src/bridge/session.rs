@@ -120,7 +120,10 @@ impl Sessions {
             let run = self.run.borrow().clone();
             let policy = match &*self.hello.lock().unwrap_or_else(PoisonError::into_inner) {
                 Hello::Run(hello) => Some(hello.policy.clone()),
-                Hello::Connect { .. } | Hello::Policy { .. } | Hello::Tools { .. } => None,
+                Hello::Connect { .. }
+                | Hello::Policy { .. }
+                | Hello::Tools { .. }
+                | Hello::Trouble { .. } => None,
             };
             let (Some(run), Some(policy)) = (run, policy) else {
                 continue;
@@ -131,6 +134,19 @@ impl Sessions {
             {
                 return (policy, welcome.tools);
             }
+        }
+    }
+
+    /// What the daemon saw go wrong with the server of a run.
+    pub(super) async fn trouble(&self) -> Vec<String> {
+        let run = self.run.borrow().clone();
+        let Some(run) = run else {
+            return Vec::new();
+        };
+        // An agent is told that it has no session whether anybody knows why or not.
+        match self.ask(&Hello::Trouble { run }).await {
+            Ok(Some(welcome)) => welcome.trouble,
+            Ok(None) | Err(_) => Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ mod name;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
 use provost_gateway::{ChildOverride, StdioAgent};
@@ -35,6 +36,7 @@ pub(crate) struct LocalRuns {
 
 /// A run that is connected.
 struct Connected {
+    since: Instant,
     id: ServerId,
     grant: GrantId,
     name: String,
@@ -111,6 +113,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
     };
     let run = random_key()?;
     let connected = Connected {
+        since: Instant::now(),
         id: server.id.clone(),
         grant: grant.id.clone(),
         name,
@@ -249,9 +252,9 @@ impl LocalRuns {
         Ok(put.current.version)
     }
 
-    /// The grant of a run.
-    pub(super) fn grant(&self, run: &str) -> Outcome<GrantId> {
-        self.of(run, |run| run.grant.clone())
+    /// The grant of a run, and since when it is connected.
+    pub(super) fn grant(&self, run: &str) -> Outcome<(GrantId, Instant)> {
+        self.of(run, |run| (run.grant.clone(), run.since))
     }
 
     fn of<T>(&self, run: &str, read: impl FnOnce(&Connected) -> T) -> Outcome<T> {
