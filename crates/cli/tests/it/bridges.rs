@@ -464,3 +464,47 @@ async fn d48_a_mistyped_tool_in_the_policy_of_a_run_is_told_once_the_tools_are_k
     wait_until("the next one is told, too", || stderr().contains("`ehco`")).await;
     assert_eq!(stderr().matches("`ecoh`").count(), 1, "{}", stderr());
 }
+
+#[tokio::test]
+async fn another_policy_file_under_the_same_name_is_the_policy_of_the_run() {
+    let place = Place::new();
+    let fixture = fixture_program();
+    let run = |policy: &str| {
+        let words = ["run", "--name", "x", "--policy", policy, "--"];
+        let words = [&words[..], &[fixture.to_str().unwrap(), "stdio"]].concat();
+        Client::stdio(&place.start(&words))
+    };
+    place.file("open.json", POLICY);
+    place.file("closed.json", r#"{ "version": "1", "default": "deny" }"#);
+    for (policy, closed) in [
+        ("open.json", false),
+        ("closed.json", true),
+        ("open.json", false),
+    ] {
+        let client = run(policy);
+        client.connect().await;
+        let answer = call(&client, "echo", json!({ "text": "x" })).await;
+        assert_eq!(refused(&answer), closed, "{policy}: {answer}");
+        client.as_stdio().end_input();
+        wait_until("the run ends", || client.as_stdio().exit_code() == Some(0)).await;
+    }
+    // What a person attached stays.
+    let attach = ["policy", "attach", "run", "closed", "--server", "x"];
+    place.ok(&attach);
+    place.file("third.json", POLICY);
+    for (policy, hint) in [
+        ("open.json", "provost policy attach run open --server x"),
+        ("third.json", "provost server remove x"),
+    ] {
+        let client = run(policy);
+        wait_until("the run is refused", || {
+            client.as_stdio().exit_code() == Some(1)
+        })
+        .await;
+        wait_until("it says what to do", || {
+            let stderr = client.as_stdio().stderr();
+            stderr.contains("somebody attached policy `closed`") && stderr.contains(hint)
+        })
+        .await;
+    }
+}
