@@ -182,6 +182,7 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
         // It may be there still: then it says why it ended the session.
         let mut attempt = Some(Box::pin(sessions.open_if_there(not_before)));
         let mut start = None;
+        let mut told = false;
         loop {
             let needed = !self.waiting.is_empty() || self.conversation().waits();
             if needed && attempt.is_none() && start.is_none() {
@@ -227,6 +228,17 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
                         Ok(()) => Ok(session),
                         Err(_) => Err(Ending::StdoutClosed),
                     });
+                }
+                // Until the agent wants something, there is time to put a new token there.
+                Err(failure)
+                    if failure.kind == FailureKind::Refused
+                        && sessions.may_get_a_token()
+                        && self.waiting.is_empty()
+                        && !self.conversation().waits() =>
+                {
+                    if !std::mem::replace(&mut told, true) {
+                        report(&failure, false);
+                    }
                 }
                 Err(failure) => {
                     if self.refuse(&failure).await.is_err() {

@@ -104,7 +104,14 @@ async fn a_saved_policy_holds_from_the_next_call_on_and_an_invalid_one_never() {
     );
     wait_until("the errors are reported", || {
         let stderr = client.as_stdio().stderr();
-        stderr.contains("defualt") && stderr.contains("stays in force")
+        stderr.contains("defualt")
+            && stderr.contains("policy.json` was refused; version 2 stays in force")
+    })
+    .await;
+    std::fs::remove_file(place.path().join("policy.json")).unwrap();
+    wait_until("that it is gone is reported", || {
+        let stderr = client.as_stdio().stderr();
+        stderr.contains("policy.json` is gone; version 2 stays in force")
     })
     .await;
     assert!(refused(
@@ -507,4 +514,35 @@ async fn another_policy_file_under_the_same_name_is_the_policy_of_the_run() {
         })
         .await;
     }
+}
+
+#[test]
+fn a_run_without_a_server_says_what_is_missing() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let ran = place.run(&["run", "--policy", "policy.json"]);
+    assert_eq!(ran.code, 2);
+    assert_eq!(
+        ran.stderr,
+        "error: where is the server\n  hint: either `--url URL`, or `-- CMD ARGS…` for a child process\n"
+    );
+}
+
+#[test]
+fn a_grant_file_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let token = place.furnish();
+    let file = place.file("grant", &token);
+    let stderr = |mode| {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let ran = place.run(&["connect", "files", "--grant-file", "grant"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stderr
+    };
+    assert_eq!(
+        stderr(0o644),
+        "provost: others can read grant file `grant`, and use the grant; `chmod 600 grant`\n"
+    );
+    assert_eq!(stderr(0o600), "");
 }
