@@ -21,6 +21,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use provost_store::{
     CallId, GrantId, Processes, Server, ServerId, Store, StoreError, Touched, WentOn,
@@ -44,7 +45,7 @@ use crate::state::present::Present;
 use crate::state::worker::{GatewayState, Worker};
 use crate::text::era::Era;
 use crate::upstream::process::Program;
-use crate::upstream::{ChildBounds, ChildSpec, Children};
+use crate::upstream::{ChildBounds, ChildSpec, Children, Upstream};
 
 /// Sessions that nobody uses are not looked for more often.
 const LEAST_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
@@ -381,6 +382,34 @@ impl Gateway {
             }
         }
         names.into_iter().collect()
+    }
+
+    /// What went wrong since then with the server of a grant's agents on stdio, as `test_server`
+    /// tells it: for the person who started it, and not for the agent.
+    pub async fn trouble(&self, grant: &GrantId, since: Instant) -> Vec<String> {
+        let shared = &self.0.shared;
+        let of_agent = |session: Arc<Session>| {
+            let agent = session.agent.filter(|_| session.grant == grant.0)?;
+            shared.children.get()?.witness_of_agent(agent)
+        };
+        let programs = shared.stdio.sessions().into_iter().filter_map(of_agent);
+        let mut seen = Vec::new();
+        for (witness, runs) in programs.collect::<Vec<_>>() {
+            seen.extend(match runs {
+                true => witness.since(since),
+                false => witness.to_the_end(since).await,
+            });
+        }
+        let wall = shared.clock.now().wall;
+        let endpoint = shared.directory.read(|directory| {
+            let rights = directory.rights(&grant.0, wall)?;
+            match rights.backend.upstream.as_ref()? {
+                Upstream::Http(http) => Some(Arc::clone(&http.witness)),
+                Upstream::Stdio(_) => None,
+            }
+        });
+        seen.extend(endpoint.iter().flat_map(|witness| witness.since(since)));
+        seen
     }
 
     /// Connects to a server, lists its tools, and says what it found.

@@ -16,6 +16,7 @@ mod witness;
 
 use std::sync::Arc;
 
+pub(crate) use child::ProcessEnd;
 pub(crate) use child_lines::ChildLines;
 pub(crate) use children::{Children, Use};
 pub(crate) use events::Events;
@@ -23,7 +24,7 @@ pub(crate) use exchange::Exchange;
 pub(crate) use http::HttpUpstream;
 pub(crate) use spec::{ChildBounds, ChildSpec, Holder, ProcessKey};
 pub(crate) use starts::LONGEST_PAUSE;
-pub(crate) use witness::Witness;
+pub(crate) use witness::{Witness, end_in_brief, end_in_words};
 
 /// How one server is reached.
 #[derive(Clone)]

@@ -58,6 +58,8 @@ pub(super) struct Conversation {
     complaint: Option<String>,
     /// Why the server did not open a session, if the agent has none.
     refusal: Option<String>,
+    /// What was seen of that: for people, and not for the agent.
+    seen: Vec<String>,
 }
 
 struct Opening {
@@ -94,6 +96,8 @@ pub(super) enum Heard {
     Pass,
     /// The agent gets it, and has the whole list of tools then.
     Listed,
+    /// The agent gets it, and has no session.
+    Refused,
     /// The agent has had it before.
     Drop,
     /// The session is open again; the agent has had this before.
@@ -340,7 +344,7 @@ impl Conversation {
                 self.refusal = Some(refusal());
                 // The agent may try once more.
                 self.opening = None;
-                Heard::Pass
+                Heard::Refused
             }
             (None, Some(opened)) => {
                 opening.answer = Some(Opened::new(&opened));
@@ -469,6 +473,15 @@ impl Conversation {
     /// Why the agent has no session, if it asked for one.
     pub(super) fn refusal(&self) -> Option<&str> {
         self.refusal.as_deref()
+    }
+
+    /// What was seen of why the agent has no session.
+    pub(super) fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
+    pub(super) fn saw(&mut self, seen: Vec<String>) {
+        self.seen = seen;
     }
 
     /// Answers everything that waits, with why nobody can: there is no daemon.

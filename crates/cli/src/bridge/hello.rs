@@ -23,6 +23,8 @@ pub(crate) enum Hello {
     Policy { run: WireSecret, text: String },
     /// Which tools the server of a run has listed; the connection ends with the answer.
     Tools { run: WireSecret },
+    /// What went wrong with the server of a run; the connection ends with the answer.
+    Trouble { run: WireSecret },
 }
 
 /// What `provost run` hands over.
@@ -73,6 +75,9 @@ pub(crate) struct Welcome {
     /// The tools that were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tools: Vec<String>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trouble: Vec<String>,
 }
 
 /// Reads one line; what follows it stays in the buffer of the stream.

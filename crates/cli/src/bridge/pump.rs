@@ -14,7 +14,7 @@ use super::conversation::{Conversation, Heard};
 use super::lines::Lines;
 use super::session::{Session, Sessions};
 use crate::daemon::Signals;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, report};
 
 /// How long answers may still come after stdin has ended, or after a signal.
 const AFTER_STDIN: Duration = Duration::from_secs(30);
@@ -56,8 +56,8 @@ struct Bridge<'s, I, O> {
     /// A std mutex: held for look-ups, never across an await.
     conversation: Mutex<Conversation>,
     signals: &'s mut Signals,
-    /// Rung when the agent has a list of tools.
-    listed: &'s Notify,
+    /// Told when the agent has a list of tools, and asked why it has no session.
+    sessions: &'s Sessions,
     /// What the agent said while there was no daemon.
     waiting: Vec<Vec<u8>>,
 }
@@ -80,7 +80,7 @@ pub(crate) async fn pump(
         agent_out: BufWriter::new(agent_out),
         conversation: Mutex::default(),
         signals,
-        listed: &sessions.listed,
+        sessions,
         waiting: Vec::new(),
     };
     let mut pause = Duration::ZERO;
@@ -117,7 +117,7 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
             &mut self.agent_out,
             conversation,
             &opened,
-            self.listed
+            self.sessions
         ));
         let ending = {
             let mut questions = std::pin::pin!(questions(
@@ -182,6 +182,7 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
         // It may be there still: then it says why it ended the session.
         let mut attempt = Some(Box::pin(sessions.open_if_there(not_before)));
         let mut start = None;
+        let mut told = false;
         loop {
             let needed = !self.waiting.is_empty() || self.conversation().waits();
             if needed && attempt.is_none() && start.is_none() {
@@ -228,6 +229,17 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
                         Err(_) => Err(Ending::StdoutClosed),
                     });
                 }
+                // Until the agent wants something, there is time to put a new token there.
+                Err(failure)
+                    if failure.kind == FailureKind::Refused
+                        && sessions.may_get_a_token()
+                        && self.waiting.is_empty()
+                        && !self.conversation().waits() =>
+                {
+                    if !std::mem::replace(&mut told, true) {
+                        report(&failure, false);
+                    }
+                }
                 Err(failure) => {
                     if self.refuse(&failure).await.is_err() {
                         return Ok(Err(Ending::StdoutClosed));
@@ -266,12 +278,31 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
     /// That an agent never had a session is told by the exit code too.
     fn end(&self, ending: Ending) -> Outcome<Ending> {
         let conversation = self.conversation();
-        match (conversation.refusal(), ending) {
-            (Some(why), Ending::StdinEnded | Ending::StdoutClosed) => Err(Failure::unavailable(
-                "the server did not open a session for the agent",
-            )
-            .because(why)),
-            (_, ending) => Ok(ending),
+        let Some(why) = conversation.refusal() else {
+            return Ok(ending);
+        };
+        let failure = Failure::unavailable("the server did not open a session for the agent");
+        let mut failure = failure.because(why);
+        let seen = conversation.seen();
+        for seen in seen.iter().filter(|seen| !why.contains(*seen)) {
+            failure = failure.because(seen);
+        }
+        let log = self.sessions.places.daemon_log();
+        if !seen.is_empty() {
+            failure = failure.hint(match log.exists() {
+                true => format!(
+                    "does it start by itself? More is in the log of the daemon, `{}`",
+                    log.display()
+                ),
+                false => "does it start by itself?".to_owned(),
+            });
+        }
+        match ending {
+            Ending::StdinEnded | Ending::StdoutClosed => Err(failure),
+            Ending::Signal(_) => {
+                report(&failure, false);
+                Ok(ending)
+            }
         }
     }
 }
@@ -321,7 +352,7 @@ async fn answers(
     agent_out: &mut BufWriter<impl AsyncWrite + Unpin>,
     conversation: &Mutex<Conversation>,
     opened: &Notify,
-    listed: &Notify,
+    sessions: &Sessions,
 ) -> Link {
     let closed = Link::Ended(Ending::StdoutClosed);
     while let Some(line) = daemon_out.next().await {
@@ -329,7 +360,13 @@ async fn answers(
         let lines = match heard {
             Heard::Pass => vec![line],
             Heard::Listed => {
-                listed.notify_one();
+                sessions.listed.notify_one();
+                vec![line]
+            }
+            Heard::Refused => {
+                // First: with the answer the agent may end everything.
+                let seen = sessions.trouble().await;
+                lock(conversation).saw(seen);
                 vec![line]
             }
             Heard::Drop => Vec::new(),

@@ -1,10 +1,13 @@
 //! Opening a session with the daemon, which may just be starting or just be leaving, and opening
 //! it again when the daemon is gone.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use provost_admin::{Reply, WireSecret};
+use provost_admin::{FailureKind, Reply, WireSecret};
+use provost_store::Secret;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, watch};
@@ -23,12 +26,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A connection to the daemon on which the agent's messages are expected.
 pub(crate) type Session = BufReader<UnixStream>;
 
+/// Where the token of a grant comes from.
+pub(crate) enum TokenSource {
+    Variable(&'static str),
+    File(PathBuf),
+}
+
 /// Opens the sessions of one agent, one after another.
 pub(crate) struct Sessions {
     pub(crate) places: Places,
     /// Who the agent is; the policy of a run is the one that was saved last. A std mutex: never
     /// held across an await.
     hello: Mutex<Hello>,
+    /// Where the token of a grant comes from.
+    token: Option<TokenSource>,
+    /// The version of a run's policy that is in force.
+    version: Mutex<Option<u32>>,
     /// What allows to send a changed policy to the daemon that serves now.
     run: watch::Sender<Option<WireSecret>>,
     /// The agent has a new list of tools, or the policy is another one.
@@ -42,9 +55,33 @@ impl Sessions {
         Sessions {
             places,
             hello: Mutex::new(hello),
+            token: None,
+            version: Mutex::default(),
             run: watch::Sender::new(None),
             listed: Notify::new(),
         }
+    }
+
+    /// The same for a grant, whose token comes from there.
+    pub(crate) fn with_token_from(self, source: TokenSource) -> Self {
+        Sessions {
+            token: Some(source),
+            ..self
+        }
+    }
+
+    /// Whether a grant that is refused may get another token while the agent waits for nothing.
+    pub(super) fn may_get_a_token(&self) -> bool {
+        matches!(self.token, Some(TokenSource::File(_)))
+    }
+
+    /// The version of a run's policy that is in force, as far as it is known.
+    pub(crate) fn version(&self) -> Option<u32> {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_version(&self, version: Option<u32>) {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
     }
 
     /// The first session. A signal ends the process, as it would without us.
@@ -88,10 +125,26 @@ impl Sessions {
     }
 
     async fn greet(&self, stream: UnixStream) -> Outcome<Option<Session>> {
-        let line = line(&self.hello.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let Some((session, welcome)) = greet(stream, &line).await? else {
+        let line = {
+            let mut hello = self.hello.lock().unwrap_or_else(PoisonError::into_inner);
+            // A grant that got another token goes on with the one that stands there now.
+            if let (Hello::Connect { token, .. }, Some(TokenSource::File(path))) =
+                (&mut *hello, &self.token)
+                && let Ok(text) = std::fs::read_to_string(path)
+            {
+                *token = WireSecret(Secret::new(text.trim()));
+            }
+            line(&hello)?
+        };
+        let greeted = greet(stream, &line).await;
+        let greeted = greeted.map_err(|failure| match &self.token {
+            Some(source) if failure.kind == FailureKind::Refused => failure.because(source),
+            _ => failure,
+        });
+        let Some((session, welcome)) = greeted? else {
             return Ok(None);
         };
+        self.set_version(welcome.version);
         self.run.send_replace(welcome.run);
         Ok(Some(session))
     }
@@ -109,7 +162,9 @@ impl Sessions {
         let run = self.run.borrow().clone().ok_or_else(gone)?;
         let welcome = self.ask(&Hello::Policy { run, text }).await?;
         self.listed.notify_one();
-        Ok(welcome.ok_or_else(gone)?.version.unwrap_or_default())
+        let version = welcome.ok_or_else(gone)?.version;
+        self.set_version(version);
+        Ok(version.unwrap_or_default())
     }
 
     /// Once there is something new to compare: the policy of a run that was saved last, and all
@@ -120,7 +175,10 @@ impl Sessions {
             let run = self.run.borrow().clone();
             let policy = match &*self.hello.lock().unwrap_or_else(PoisonError::into_inner) {
                 Hello::Run(hello) => Some(hello.policy.clone()),
-                Hello::Connect { .. } | Hello::Policy { .. } | Hello::Tools { .. } => None,
+                Hello::Connect { .. }
+                | Hello::Policy { .. }
+                | Hello::Tools { .. }
+                | Hello::Trouble { .. } => None,
             };
             let (Some(run), Some(policy)) = (run, policy) else {
                 continue;
@@ -134,6 +192,19 @@ impl Sessions {
         }
     }
 
+    /// What the daemon saw go wrong with the server of a run.
+    pub(super) async fn trouble(&self) -> Vec<String> {
+        let run = self.run.borrow().clone();
+        let Some(run) = run else {
+            return Vec::new();
+        };
+        // An agent is told that it has no session whether anybody knows why or not.
+        match self.ask(&Hello::Trouble { run }).await {
+            Ok(Some(welcome)) => welcome.trouble,
+            Ok(None) | Err(_) => Vec::new(),
+        }
+    }
+
     /// Asks the daemon on a connection of its own. `None` when there is none.
     async fn ask(&self, hello: &Hello) -> Outcome<Option<Welcome>> {
         let Some(stream) = connect(&self.places.agent_socket()).await? else {
@@ -141,6 +212,15 @@ impl Sessions {
         };
         let answer = greet(stream, &line(hello)?).await?;
         Ok(answer.map(|(_, welcome)| welcome))
+    }
+}
+
+impl fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "the token is that of the variable `{name}`"),
+            Self::File(path) => write!(f, "the token is that of the file `{}`", path.display()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Watches a policy file: every save is seen, also those that rename a new file over the old one.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,20 @@ use crate::failure::{Failure, Outcome};
 const SETTLE: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_millis(500);
 
+/// What became of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    /// It has another text.
+    Text(String),
+    /// There is none any more.
+    Gone,
+}
+
 /// Tells when the text of one file has changed.
 pub(crate) struct PolicyWatch {
     path: PathBuf,
+    /// Whether it was told that there is no file.
+    gone: bool,
     /// The last text that was seen; `None` when it has to be told again.
     text: Option<String>,
     /// A save between the first reading and the start of the watch gave no event.
@@ -56,6 +68,7 @@ impl PolicyWatch {
         }
         Ok(PolicyWatch {
             path: path.to_owned(),
+            gone: false,
             text: Some(text),
             unread: true,
             events,
@@ -63,18 +76,22 @@ impl PolicyWatch {
         })
     }
 
-    /// Waits for a text that differs from the last one.
-    pub(crate) async fn changed(&mut self) -> String {
+    /// Waits for a text that differs from the last one, or for the end of the file.
+    pub(crate) async fn changed(&mut self) -> Saved {
         loop {
             if !std::mem::take(&mut self.unread) {
                 self.wait().await;
             }
             // A file that is just being replaced, or not UTF-8, is looked at again with the next event.
-            match std::fs::read_to_string(&self.path) {
+            let read = std::fs::read_to_string(&self.path);
+            let gone = matches!(&read, Err(error) if error.kind() == ErrorKind::NotFound);
+            let was_gone = std::mem::replace(&mut self.gone, gone);
+            match read {
                 Ok(text) if self.text.as_ref() != Some(&text) => {
                     self.text = Some(text.clone());
-                    return text;
+                    return Saved::Text(text);
                 }
+                Err(_) if gone && !was_gone => return Saved::Gone,
                 _ => {}
             }
         }
@@ -109,10 +126,17 @@ fn parent(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    async fn next(watch: &mut PolicyWatch) -> String {
+    async fn saved(watch: &mut PolicyWatch) -> Saved {
         tokio::time::timeout(Duration::from_secs(10), watch.changed())
             .await
             .expect("the change is seen")
+    }
+
+    async fn next(watch: &mut PolicyWatch) -> String {
+        match saved(watch).await {
+            Saved::Text(text) => text,
+            Saved::Gone => panic!("the file is there"),
+        }
     }
 
     #[tokio::test]
@@ -129,6 +153,10 @@ mod tests {
             std::fs::rename(&beside, &file).unwrap();
             assert_eq!(next(&mut watch).await, text);
         }
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(saved(&mut watch).await, Saved::Gone);
+        std::fs::write(&file, "5").unwrap();
+        assert_eq!(next(&mut watch).await, "5");
     }
 
     #[tokio::test]

@@ -1,16 +1,20 @@
 //! `provost connect`.
 
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use clap::Args;
 use provost_admin::WireSecret;
 
-use crate::bridge::{Ending, Hello, Sessions, pump};
+use crate::bridge::{Ending, Hello, Sessions, TokenSource, pump};
 use crate::context::Context;
 use crate::daemon::Signals;
 use crate::environment::{self, Environment};
 use crate::failure::{Failure, Outcome};
+use crate::locations::absolute;
 use crate::runtime::block_on;
+use crate::terminal::style;
 use crate::text_file::unread;
 
 /// Bridge stdio to a registered server
@@ -34,11 +38,16 @@ pub(crate) struct Connect {
 
 impl Connect {
     pub(crate) fn run(self, context: &Context) -> Outcome {
+        let token = WireSecret(self.token()?);
+        let source = match self.grant_file {
+            Some(path) => TokenSource::File(absolute(&path)?),
+            None => TokenSource::Variable(environment::GRANT),
+        };
         let hello = Hello::Connect {
-            token: WireSecret(self.token()?),
+            token,
             server: self.server,
         };
-        let sessions = Sessions::new(context.places()?, hello);
+        let sessions = Sessions::new(context.places()?, hello).with_token_from(source);
         block_on(async { finish(bridge(&sessions).await?) })
     }
 
@@ -51,16 +60,37 @@ impl Connect {
                 ))
             });
         };
-        let text =
-            std::fs::read_to_string(path).map_err(|error| unread("grant file", path, &error))?;
+        let fail = |error| unread("grant file", path, &error);
+        let mode = std::fs::metadata(path).map_err(fail)?.permissions().mode();
+        if mode & 0o044 != 0 {
+            remark(&format!(
+                "others can read grant file `{0}`, and use the grant; `chmod 600 {0}`",
+                path.display()
+            ));
+        }
+        let text = std::fs::read_to_string(path).map_err(fail)?;
         Ok(provost_store::Secret::new(text.trim()))
     }
+}
+
+/// Says something on stderr, beside the agent.
+pub(super) fn remark(text: &str) {
+    // Nothing can be done about a closed stderr.
+    drop(writeln!(
+        anstream::stderr().lock(),
+        "{}provost{}: {text}",
+        style::HINT,
+        anstyle::Reset
+    ));
 }
 
 /// Serves the agent on stdin and stdout to its end.
 pub(super) async fn bridge(sessions: &Sessions) -> Outcome<Ending> {
     let mut signals = Signals::listen()?;
     let session = sessions.first(&mut signals).await?;
+    if std::io::stdin().is_terminal() {
+        remark("waits for an MCP client, a line of JSON for each message, on stdin; Ctrl-D ends");
+    }
     let (agent_in, agent_out) = (tokio::io::stdin(), tokio::io::stdout());
     pump(agent_in, agent_out, session, sessions, &mut signals).await
 }

@@ -1,6 +1,5 @@
 //! `provost run`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,8 +8,8 @@ use provost_admin::WireSecret;
 use provost_policy::Diagnostic;
 use provost_store::Secret;
 
-use super::connect::{bridge, finish};
-use crate::bridge::{Child, Hello, PolicyWatch, RunHello, RunUpstream, Sessions};
+use super::connect::{bridge, finish, remark};
+use crate::bridge::{Child, Hello, PolicyWatch, RunHello, RunUpstream, Saved, Sessions};
 use crate::context::Context;
 use crate::diagnostics;
 use crate::environment::Environment;
@@ -19,7 +18,6 @@ use crate::locations::absolute;
 use crate::programs;
 use crate::runtime::block_on;
 use crate::secret_argument;
-use crate::terminal::style;
 use crate::text_file::read_file;
 
 /// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
@@ -34,7 +32,7 @@ In `.mcp.json`, put the words before the command that stands there:
 
 The command runs in this directory with this environment, less PROVOST_*. Counters belong to the
 policy's path and the command (or the URL and its headers), or to `--name`, and survive restarts. A saved policy holds from the next call on;
-one with errors is reported on stderr, and the last good one stays in force.")]
+one with errors, or none at all, is reported on stderr, and the last good one stays in force.")]
 pub(crate) struct Run {
     /// The policy
     #[arg(long, value_name = "FILE")]
@@ -44,7 +42,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// The MCP endpoint to govern
-    #[arg(long, conflicts_with = "command", required_unless_present = "command")]
+    #[arg(long, conflicts_with = "command")]
     url: Option<String>,
     /// A header for every request. The value is a secret and stays off the command line:
     /// `K=@file` or `K=env:NAME`
@@ -59,6 +57,10 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn run(self, context: &Context) -> Outcome {
+        if self.url.is_none() && self.command.is_empty() {
+            return Err(Failure::usage("where is the server")
+                .hint("either `--url URL`, or `-- CMD ARGS…` for a child process"));
+        }
         let path = absolute(&self.policy)?;
         let text = read_file(&path)?;
         let refused = |_| {
@@ -142,9 +144,28 @@ async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
         }
     };
     loop {
-        let text = watch.changed().await;
+        let saved = watch.changed().await;
+        let stays = || match sessions.version() {
+            Some(version) => format!("version {version} stays in force"),
+            None => "the last good version stays in force".to_owned(),
+        };
+        let text = match saved {
+            Saved::Text(text) => text,
+            Saved::Gone => {
+                remark(&format!(
+                    "policy file `{}` is gone; {}",
+                    path.display(),
+                    stays()
+                ));
+                continue;
+            }
+        };
         if check(&path, &text).is_err() {
-            remark("the changed policy was refused; the last good one stays in force");
+            remark(&format!(
+                "policy file `{}` was refused; {}",
+                path.display(),
+                stays()
+            ));
             continue;
         }
         match sessions.change_policy(text).await {
@@ -191,14 +212,5 @@ fn print(path: &Path, text: &str, found: &[Diagnostic]) {
         &path.display().to_string(),
         text,
         found,
-    ));
-}
-
-fn remark(text: &str) {
-    drop(writeln!(
-        anstream::stderr().lock(),
-        "{}provost{}: {text}",
-        style::HINT,
-        anstyle::Reset
     ));
 }

@@ -129,10 +129,21 @@ async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
             })
         }
         Hello::Tools { run } => {
-            let grant = daemon.runs.grant(run.0.expose())?;
+            let (grant, _) = daemon.runs.grant(run.0.expose())?;
             Ok(Greeted {
                 welcome: Welcome {
                     tools: daemon.engine.listed_tools(&grant),
+                    ..Welcome::default()
+                },
+                agent: None,
+                run: None,
+            })
+        }
+        Hello::Trouble { run } => {
+            let (grant, since) = daemon.runs.grant(run.0.expose())?;
+            Ok(Greeted {
+                welcome: Welcome {
+                    trouble: daemon.engine.trouble(&grant, since).await,
                     ..Welcome::default()
                 },
                 agent: None,

@@ -5,13 +5,15 @@ mod name;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
 use provost_gateway::{ChildOverride, StdioAgent};
 use provost_store::{
-    Actor, Attachment, ChangeError, Grant, GrantId, NewGrant, NewServer, Processes, Secret,
-    ServerChange, ServerId, Store, Transport,
+    Actor, Attachment, ChangeError, Grant, GrantId, NewGrant, NewServer, PolicyVersion, Processes,
+    Secret, ServerChange, ServerId, Store, Transport,
 };
 use tracing::warn;
 
@@ -35,6 +37,7 @@ pub(crate) struct LocalRuns {
 
 /// A run that is connected.
 struct Connected {
+    since: Instant,
     id: ServerId,
     grant: GrantId,
     name: String,
@@ -67,6 +70,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
     let (transport, headers, child) = parts(hello.upstream)?;
     // Before anything is changed: what a person has decided about this run stays.
     let known = known_grant(store, &name, &policy)?;
+    let description = format!("{DESCRIPTION}{}", hello.policy_path.display());
     let server = match store.server(&name) {
         Ok(found)
             if found.transport.as_ref() == Some(&transport)
@@ -86,14 +90,13 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
                 .map_err(change_failure)?
         }
         Err(ChangeError::NoServer { .. }) => {
-            let description = Some(format!("{DESCRIPTION}{}", hello.policy_path.display()));
             let server = NewServer {
                 name: name.clone(),
                 transport,
                 headers,
                 query: Vec::new(),
                 env: Vec::new(),
-                description,
+                description: Some(description.clone()),
             };
             store.add_server(&who, server).map_err(change_failure)?
         }
@@ -106,11 +109,22 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
         .put_policy(&who, &name, &policy, &hello.policy, None)
         .map_err(change_failure)?;
     let grant = match known {
-        Some(grant) => grant,
+        Some(grant) => attach(store, &who, grant, &policy)?,
         None => mint(store, &who, &name, &policy)?,
     };
+    if server.description.as_ref() != Some(&description) {
+        // Last of all: by this the next start knows which policy is the run's own.
+        let change = ServerChange {
+            description: Some(Some(description)),
+            ..ServerChange::default()
+        };
+        store
+            .set_server(&who, &name, change)
+            .map_err(change_failure)?;
+    }
     let run = random_key()?;
     let connected = Connected {
+        since: Instant::now(),
         id: server.id.clone(),
         grant: grant.id.clone(),
         name,
@@ -130,8 +144,9 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
     })
 }
 
-/// The grant of a run that was here before, if its policy is the one that is enforced. A run whose
-/// grant a person has revoked, or given another policy, is refused.
+/// The grant of a run that was here before, if its policy, or that of the file it was started with
+/// before, is the one that is enforced. A run whose grant a person has revoked, or given another
+/// policy, is refused.
 fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<Grant>>> {
     let grants = match store.grants(Some(server)) {
         Ok(grants) => grants,
@@ -152,16 +167,30 @@ fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<
         };
     };
     let refused = |why: String| {
+        let known = store.policies(Some(server)).map_err(change_failure)?;
+        let again = match known.iter().any(|known| known.name == *policy) {
+            true => format!(
+                "to enforce the file again: `provost policy attach {GRANT} {policy} --server {server}`"
+            ),
+            false => format!("to begin anew: `provost server remove {server}`"),
+        };
         Err(
             Failure::refused("the policy of this run is not the one that is enforced")
                 .because(why)
-                .hint(format!(
-                    "to enforce the file again: `provost policy attach {GRANT} {policy} --server {server}`"
-                )),
+                .hint(again),
         )
     };
+    let before = store.server(server).map_err(change_failure)?.description;
+    let before = before.as_deref().unwrap_or_default();
+    let before = before
+        .strip_prefix(DESCRIPTION)
+        .map(|path| policy_label(Path::new(path)));
     match &live.grant.policy {
         Some(attached) if attached.name == *policy => Ok(Some(Arc::clone(&live.grant))),
+        // Another file under the same name: the run's own doing.
+        Some(attached) if before.is_some_and(|before| attached.name == *before) => {
+            Ok(Some(Arc::clone(&live.grant)))
+        }
         Some(other) => refused(format!(
             "somebody attached policy `{}` to grant `{GRANT}` on server `{server}`",
             other.name
@@ -170,6 +199,21 @@ fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<
             "somebody took the policy off grant `{GRANT}` on server `{server}`"
         )),
     }
+}
+
+/// The grant of a run with this policy enforced.
+fn attach(store: &Store, who: &Actor, grant: Arc<Grant>, policy: &str) -> Outcome<Arc<Grant>> {
+    let name = |policy: &Arc<PolicyVersion>| policy.name.to_string();
+    if grant.policy.as_ref().map(name).as_deref() == Some(policy) {
+        return Ok(grant);
+    }
+    let attachment = Attachment {
+        policy: Some(policy.to_owned()),
+        shadow: grant.shadow.as_ref().map(name),
+    };
+    store
+        .attach_policy(who, &grant.id, attachment)
+        .map_err(change_failure)
 }
 
 /// The local grant, with the policy of the run enforced.
@@ -249,9 +293,9 @@ impl LocalRuns {
         Ok(put.current.version)
     }
 
-    /// The grant of a run.
-    pub(super) fn grant(&self, run: &str) -> Outcome<GrantId> {
-        self.of(run, |run| run.grant.clone())
+    /// The grant of a run, and since when it is connected.
+    pub(super) fn grant(&self, run: &str) -> Outcome<(GrantId, Instant)> {
+        self.of(run, |run| (run.grant.clone(), run.since))
     }
 
     fn of<T>(&self, run: &str, read: impl FnOnce(&Connected) -> T) -> Outcome<T> {

@@ -105,6 +105,11 @@ impl Engine {
         self.0.listed_tools(grant)
     }
 
+    /// What went wrong since then with the server of a grant's agents on stdio.
+    pub(crate) async fn trouble(&self, grant: &GrantId, since: std::time::Instant) -> Vec<String> {
+        self.0.trouble(grant, since).await
+    }
+
     /// The servers in force, and which eras each is known to speak.
     pub(crate) fn eras(&self) -> Vec<(String, Vec<&'static str>)> {
         self.0.eras()

@@ -104,7 +104,14 @@ async fn a_saved_policy_holds_from_the_next_call_on_and_an_invalid_one_never() {
     );
     wait_until("the errors are reported", || {
         let stderr = client.as_stdio().stderr();
-        stderr.contains("defualt") && stderr.contains("stays in force")
+        stderr.contains("defualt")
+            && stderr.contains("policy.json` was refused; version 2 stays in force")
+    })
+    .await;
+    std::fs::remove_file(place.path().join("policy.json")).unwrap();
+    wait_until("that it is gone is reported", || {
+        let stderr = client.as_stdio().stderr();
+        stderr.contains("policy.json` is gone; version 2 stays in force")
     })
     .await;
     assert!(refused(
@@ -463,4 +470,79 @@ async fn d48_a_mistyped_tool_in_the_policy_of_a_run_is_told_once_the_tools_are_k
     place.file("policy.json", &policy("ehco"));
     wait_until("the next one is told, too", || stderr().contains("`ehco`")).await;
     assert_eq!(stderr().matches("`ecoh`").count(), 1, "{}", stderr());
+}
+
+#[tokio::test]
+async fn another_policy_file_under_the_same_name_is_the_policy_of_the_run() {
+    let place = Place::new();
+    let fixture = fixture_program();
+    let run = |policy: &str| {
+        let words = ["run", "--name", "x", "--policy", policy, "--"];
+        let words = [&words[..], &[fixture.to_str().unwrap(), "stdio"]].concat();
+        Client::stdio(&place.start(&words))
+    };
+    place.file("open.json", POLICY);
+    place.file("closed.json", r#"{ "version": "1", "default": "deny" }"#);
+    for (policy, closed) in [
+        ("open.json", false),
+        ("closed.json", true),
+        ("open.json", false),
+    ] {
+        let client = run(policy);
+        client.connect().await;
+        let answer = call(&client, "echo", json!({ "text": "x" })).await;
+        assert_eq!(refused(&answer), closed, "{policy}: {answer}");
+        client.as_stdio().end_input();
+        wait_until("the run ends", || client.as_stdio().exit_code() == Some(0)).await;
+    }
+    // What a person attached stays.
+    let attach = ["policy", "attach", "run", "closed", "--server", "x"];
+    place.ok(&attach);
+    place.file("third.json", POLICY);
+    for (policy, hint) in [
+        ("open.json", "provost policy attach run open --server x"),
+        ("third.json", "provost server remove x"),
+    ] {
+        let client = run(policy);
+        wait_until("the run is refused", || {
+            client.as_stdio().exit_code() == Some(1)
+        })
+        .await;
+        wait_until("it says what to do", || {
+            let stderr = client.as_stdio().stderr();
+            stderr.contains("somebody attached policy `closed`") && stderr.contains(hint)
+        })
+        .await;
+    }
+}
+
+#[test]
+fn a_run_without_a_server_says_what_is_missing() {
+    let place = Place::new();
+    place.file("policy.json", POLICY);
+    let ran = place.run(&["run", "--policy", "policy.json"]);
+    assert_eq!(ran.code, 2);
+    assert_eq!(
+        ran.stderr,
+        "error: where is the server\n  hint: either `--url URL`, or `-- CMD ARGS…` for a child process\n"
+    );
+}
+
+#[test]
+fn a_grant_file_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let token = place.furnish();
+    let file = place.file("grant", &token);
+    let stderr = |mode| {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let ran = place.run(&["connect", "files", "--grant-file", "grant"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stderr
+    };
+    assert_eq!(
+        stderr(0o644),
+        "provost: others can read grant file `grant`, and use the grant; `chmod 600 grant`\n"
+    );
+    assert_eq!(stderr(0o600), "");
 }

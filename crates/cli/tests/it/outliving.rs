@@ -234,7 +234,9 @@ async fn a_server_that_never_opens_a_session_fails_the_run() {
             json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } }),
         )
         .await;
-    assert!(answer["error"].is_object(), "{answer}");
+    let told = answer["error"]["message"].as_str().unwrap();
+    let end = "is not available: its program ended with exit code 1";
+    assert!(told.ends_with(end), "{answer}");
     client.as_stdio().end_input();
     wait_until("the run ends", || client.as_stdio().exit_code() == Some(5)).await;
     wait_until("it says why", || {
@@ -242,4 +244,100 @@ async fn a_server_that_never_opens_a_session_fails_the_run() {
         stderr.contains("the server did not open a session")
     })
     .await;
+}
+
+/// What a run says whose server gives its agent no session: to the agent, and on stderr.
+async fn refused_run(place: &Place, server: &[&str]) -> (String, String) {
+    place.file("run.json", OPEN);
+    let words = [&["run", "--policy", "run.json", "--name", "x"], server].concat();
+    let client = Client::stdio(&place.start(&words));
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    let answer = client.request("initialize", params).await;
+    client.as_stdio().end_input();
+    wait_until("the run ends", || client.as_stdio().exit_code() == Some(5)).await;
+    wait_until("it says what to do", || {
+        client.as_stdio().stderr().contains("hint: ")
+    })
+    .await;
+    let told = answer["error"]["message"].as_str().unwrap().to_owned();
+    (told, place.normal(&client.as_stdio().stderr()))
+}
+
+#[tokio::test]
+async fn why_a_server_opened_no_session_is_told_on_stderr_and_its_exit_code_to_the_agent() {
+    let place = Place::new();
+    let boom = ["--", "sh", "-c", "echo boom >&2; exit 3"];
+    let (told, stderr) = refused_run(&place, &boom).await;
+    let end = "server `x` is not available: its program ended with exit code 3";
+    assert_eq!(told, end);
+    assert_eq!(
+        stderr,
+        format!(
+            "error: the server did not open a session for the agent\n  caused by: {end}\n  \
+             caused by: its standard error: boom\n  \
+             hint: does it start by itself? More is in the log of the daemon, `[SCRATCH]/data/daemon.log`\n"
+        )
+    );
+    let log = std::fs::read_to_string(place.data().join("daemon.log")).unwrap();
+    let end = "Server `x`: its program ended with exit code 3";
+    assert!(log.contains(end) && log.contains("boom"), "{log}");
+    let (_, stderr) = refused_run(&place, &["--", "echo", "hello"]).await;
+    assert!(stderr.contains("caused by: it sent: hello"), "{stderr}");
+    let (told, stderr) = refused_run(&place, &["--url", "http://127.0.0.1:1/mcp"]).await;
+    assert_eq!(told, "server `x` is not available");
+    assert!(stderr.contains("onnection refused"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_token_that_was_rotated_goes_on_once_the_new_one_is_in_the_file() {
+    let place = Place::new();
+    let token = furnish(&place);
+    let file = place.file("grant", &token);
+    let client = Client::stdio(&place.start(&["connect", "files", "--grant-file", &file]));
+    client.connect().await;
+    let rotated = place.json(&["grant", "rotate", "laptop"]);
+    wait_until("the old one is refused", || {
+        let stderr = client.as_stdio().stderr();
+        stderr.contains("the token is that of the file `") && stderr.contains("grant`")
+    })
+    .await;
+    place.file("grant", rotated["token"].as_str().unwrap());
+    echoes(&client).await;
+    place.ok(&["grant", "revoke", "laptop"]);
+    wait_until("the new one is refused, too", || {
+        client.as_stdio().stderr().matches("does not open").count() == 2
+    })
+    .await;
+    // Whoever asks hears why before the bridge ends.
+    let answer = client.call("echo", json!({ "text": "x" })).await;
+    let told = answer["error"]["message"].as_str().unwrap();
+    assert!(told.contains("does not open server `files`"), "{answer}");
+    wait_until("the bridge ends", || {
+        client.as_stdio().exit_code() == Some(1)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_server_ends_during_a_call_is_told_how() {
+    let place = Place::new();
+    place.file("run.json", OPEN);
+    let opened = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"f","version":"1"}}}"#;
+    let server =
+        format!("read a; echo '{opened}'; read b; read c; echo 'disk on fire' >&2; exit 9");
+    let words = ["run", "--policy", "run.json", "--name", "x", "--"];
+    let words = [&words[..], &["sh", "-c", &server]].concat();
+    let client = Client::stdio(&place.start(&words));
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    let answer = client.request("initialize", params).await;
+    assert!(answer["result"].is_object(), "{answer}");
+    client.notify("notifications/initialized", json!({})).await;
+    let answer = client.call("echo", json!({ "text": "x" })).await;
+    assert_eq!(
+        answer["error"]["message"],
+        "server `x` ended (exit code 9) during this call; whether it was carried out is not known"
+    );
+    let record: Value =
+        serde_json::from_str(&place.ok(&["log", "--tool", "echo", "--json"])).unwrap();
+    assert_eq!(record["status"], "upstream_down", "{record}");
 }

@@ -8,7 +8,7 @@ use crate::message::fault::Fault;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::era::Era;
-use crate::upstream::{ChildSpec, Holder, ProcessKey, Upstream, Use};
+use crate::upstream::{ChildSpec, Holder, ProcessEnd, ProcessKey, Upstream, Use};
 
 // === impl Route ===
 
@@ -50,6 +50,22 @@ impl Route {
             }
             Some(Upstream::Http(_)) | None => None,
         }
+    }
+
+    /// The process that a session is to be opened in, used in the same way.
+    pub(crate) fn process_to_open(&self, worker: &Worker) -> Option<Use> {
+        match &self.backend.upstream {
+            Some(Upstream::Stdio(spec)) => self.child(worker, spec, Era::Legacy).ok(),
+            Some(Upstream::Http(_)) | None => None,
+        }
+    }
+
+    /// How the process ended that this session's messages of that era went to.
+    pub(crate) fn last_end(&self, worker: &Worker, era: Era) -> Option<ProcessEnd> {
+        let Some(Upstream::Stdio(spec)) = &self.backend.upstream else {
+            return None;
+        };
+        self.found_child(worker, spec, era)?.last_end()
     }
 
     /// The same where only a process that is there is of interest.

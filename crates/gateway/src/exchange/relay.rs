@@ -30,7 +30,7 @@ use crate::state::worker::Worker;
 use crate::text::envelope::{IdKey, is_result};
 use crate::text::era::Era;
 use crate::text::sse::Event;
-use crate::upstream::Exchange;
+use crate::upstream::{Exchange, end_in_brief, end_in_words};
 
 use downstream::Downstream;
 use source::Source;
@@ -129,6 +129,11 @@ impl Flight {
             return Box::pin(self.broken(worker, why, Downstream::new(responder))).await;
         }
         let leaves = self.leaves_with_its_agent(responder.lines().is_some());
+        // Until its end is told: one that opens no session would be forgotten at once.
+        let _opening = match self.transform {
+            Transform::Initialize => self.route.process_to_open(worker),
+            _ => None,
+        };
         let forward = async {
             match self.transform {
                 Transform::Initialize => Box::pin(self.route.open(worker, message)).await,
@@ -276,6 +281,13 @@ impl Flight {
             }) if session.ended.is_cancelled() => Broken::Ended,
             why => why,
         };
+        let end = match why {
+            Broken::Fault(Fault {
+                kind: FaultKind::Down,
+                ..
+            }) => self.route.last_end(worker, self.era),
+            _ => None,
+        };
         let pending = {
             let mut state = self.route.session.state();
             let own = state.in_flight.get(&self.key);
@@ -303,6 +315,10 @@ impl Flight {
             Broken::CalledOff => (Status::NotSent, Failure::busy("cancelled")),
         };
         let taken = pending.is_none();
+        let called = pending
+            .as_ref()
+            .is_some_and(|pending| pending.open_call.is_some())
+            && status != Status::NotSent;
         if let Some(pending) = pending {
             session.not_arranged(&pending);
             if let Some(open_call) = &pending.open_call {
@@ -328,6 +344,17 @@ impl Flight {
                 | Broken::Ended
                 | Broken::GrantEnded
                 | Broken::OtherEra => {
+                    let status = match &end {
+                        Some(end) => end.status().await,
+                        None => None,
+                    };
+                    let failure = match status {
+                        Some(status) if called => {
+                            Failure::ended_in_a_call(server, &end_in_brief(status))
+                        }
+                        Some(status) => Failure::not_running(server, &end_in_words(status)),
+                        None => failure,
+                    };
                     downstream.fail(&failure, &self.id).await;
                 }
             }

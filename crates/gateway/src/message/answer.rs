@@ -159,6 +159,20 @@ impl Failure {
         Self::new(502, INTERNAL, format!("server `{server}` is not available"))
     }
 
+    /// The program of the upstream ended before it had done anything.
+    pub(crate) fn not_running(server: &str, end: &str) -> Self {
+        let text = format!("server `{server}` is not available: {end}");
+        Self::new(502, INTERNAL, text)
+    }
+
+    /// The program of the upstream ended while it had a call.
+    pub(crate) fn ended_in_a_call(server: &str, end: &str) -> Self {
+        let text = format!(
+            "server `{server}` ended ({end}) during this call; whether it was carried out is not known"
+        );
+        Self::new(502, INTERNAL, text)
+    }
+
     /// The settings of the upstream cannot be used.
     pub(crate) fn upstream_unusable(server: &str) -> Self {
         Self::new(

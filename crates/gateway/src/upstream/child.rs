@@ -9,9 +9,10 @@ mod reading;
 mod users;
 
 use std::collections::HashMap;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use provost_store::Status;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, trace};
 
 use self::users::Users;
+use super::Witness;
 use super::allowance::Allowance;
 use super::process::{Line, Running};
 use super::spec::{ChildBounds, ChildSpec, Holder, ProcessKey};
@@ -37,6 +39,8 @@ use crate::text::era::Era;
 
 /// Messages that may wait for one request's reader.
 const WAITING: usize = 256;
+/// How long the end of a process may come after that of its output.
+const END: Duration = Duration::from_secs(1);
 
 /// What happens to messages that are not the answer to anything on its way.
 pub(crate) trait Inbox: Send + Sync + 'static {
@@ -76,6 +80,8 @@ pub(crate) struct Child {
 #[derive(Default)]
 struct State {
     process: Option<Running>,
+    /// The end of the process that was started last.
+    end: Option<ProcessEnd>,
     /// Whether the process has been opened to its end; one that has not takes
     /// no requests of agents.
     ready: bool,
@@ -95,6 +101,13 @@ struct State {
     idle_since: Option<Instant>,
     /// How the running process was opened, to open the next one alike.
     opened: Option<OpenedBy>,
+}
+
+/// Tells how a process ended.
+#[derive(Clone)]
+pub(crate) struct ProcessEnd {
+    gone: CancellationToken,
+    status: Arc<OnceLock<ExitStatus>>,
 }
 
 /// The `initialize` that opened a process, and its answer.
@@ -133,6 +146,23 @@ pub(super) async fn answer_in(lines: &mut mpsc::Receiver<Bytes>) -> Result<Bytes
         }
     }
     Err(Fault::broken())
+}
+
+// === impl ProcessEnd ===
+
+impl ProcessEnd {
+    fn of(process: &Running) -> Self {
+        Self {
+            gone: process.gone.clone(),
+            status: Arc::clone(&process.status),
+        }
+    }
+
+    /// How a process ended whose output broke off; nothing when it was stopped, or stays.
+    pub(crate) async fn status(&self) -> Option<ExitStatus> {
+        drop(tokio::time::timeout(END, self.gone.cancelled()).await);
+        self.status.get().copied()
+    }
 }
 
 // === impl Entered ===
@@ -179,6 +209,16 @@ impl Child {
     /// For whom it is started, and for which era.
     pub(crate) fn key(&self) -> &ProcessKey {
         &self.key
+    }
+
+    /// What its processes were seen to do wrong.
+    pub(crate) fn witness(&self) -> Arc<Witness> {
+        Arc::clone(&self.starts.witness)
+    }
+
+    /// How the process that was started last ended, or will.
+    pub(crate) fn last_end(&self) -> Option<ProcessEnd> {
+        self.state().end.clone()
     }
 
     /// Whether the process runs.

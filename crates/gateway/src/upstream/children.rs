@@ -279,6 +279,14 @@ impl Children {
         Some(Arc::clone(&starts.witness))
     }
 
+    /// The same of a program that an agent brought along, and whether it runs.
+    pub(crate) fn witness_of_agent(&self, agent: u64) -> Option<(Arc<Witness>, bool)> {
+        let known = self.known();
+        let own = |key: &&ProcessKey| key.holder == Holder::Agent(agent);
+        let (_, child) = known.by_key.iter().find(|(key, _)| own(key))?;
+        Some((child.witness(), child.runs()))
+    }
+
     /// How many processes are running.
     pub(crate) fn running(&self) -> usize {
         let known = self.known();

@@ -3,8 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::info;
 
 use super::{Witness, stderr};
 use crate::host::settings::Wrapper;
@@ -59,6 +59,8 @@ pub(crate) struct Running {
     pub(crate) stop: CancellationToken,
     /// Cancelled when it is gone, with everything it started.
     pub(crate) gone: CancellationToken,
+    /// How it ended, if it did so by itself; known before it is gone.
+    pub(crate) status: Arc<OnceLock<ExitStatus>>,
 }
 
 /// A line for a process, which waits until those before it are written.
@@ -226,16 +228,24 @@ pub(crate) fn start(
     } else {
         GRACE
     };
-    let reaping = reap(name.clone(), child, last, stop.clone(), gone.clone());
-    let witness = Arc::clone(witness);
+    let status = Arc::<OnceLock<ExitStatus>>::default();
+    let ways = Running {
+        input,
+        stop: stop.clone(),
+        gone: gone.clone(),
+        status: Arc::clone(&status),
+    };
+    let (name, witness) = (name.clone(), Arc::clone(witness));
     tokio::spawn(async move {
-        if let Some(status) = reaping.await {
+        reap(child, last, stop, gone, &status).await;
+        if let Some(status) = status.get() {
             // Its last lines belong to its end.
             drop(tokio::time::timeout(LAST_LINES, draining).await);
-            witness.ended(status);
+            let words = witness.ended(*status);
+            info!(server.name = %name, "Server `{name}`: {words}");
         }
     });
-    Ok((Running { input, stop, gone }, stdout))
+    Ok((ways, stdout))
 }
 
 /// The command that starts a program.
@@ -320,15 +330,15 @@ async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> std::io::Result<()> 
 
 /// Waits for the end of the process, or brings it about, and takes its whole
 /// group down: a server may have started others. Under a wrapper the group is
-/// the wrapper's, and it has taken everything down when it ends. Says how one
+/// the wrapper's, and it has taken everything down when it ends. Notes how one
 /// ended that did so by itself.
 async fn reap(
-    name: Text,
     mut child: Child,
     last: Duration,
     stop: CancellationToken,
     gone: CancellationToken,
-) -> Option<ExitStatus> {
+    ended: &OnceLock<ExitStatus>,
+) {
     let group = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
@@ -338,10 +348,11 @@ async fn reap(
             let _ = kill_process_group(group, signal);
         }
     };
-    let ended = tokio::select! {
+    tokio::select! {
         status = child.wait() => {
-            debug!(server.name = %name, ?status, "A server process ended");
-            status.ok()
+            if let Ok(status) = status {
+                ended.get_or_init(|| status);
+            }
         }
         () = stop.cancelled() => {
             if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
@@ -351,11 +362,9 @@ async fn reap(
                     let _ = child.wait().await;
                 }
             }
-            None
         }
-    };
+    }
     signal(Signal::KILL);
     stop.cancel();
     gone.cancel();
-    ended
 }

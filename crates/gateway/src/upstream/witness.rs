@@ -60,22 +60,12 @@ impl Witness {
         self.seen().failed = Some(Noted::now(why.to_string()));
     }
 
-    /// Its program ended by itself.
-    pub(super) fn ended(&self, status: ExitStatus) {
-        let code = status.code();
-        // A wrapper, like a shell, tells a signal as a code.
-        let signal = code
-            .and_then(|code| code.checked_sub(128))
-            .filter(|signal| *signal > 0);
-        let words = match (code, signal) {
-            (Some(code), Some(signal)) => {
-                format!("its program ended with exit code {code} (signal {signal})")
-            }
-            (Some(code), None) => format!("its program ended with exit code {code}"),
-            (None, _) => format!("its program ended: {status}"),
-        };
-        self.seen().ended = Some(Noted::now(words));
+    /// Its program ended by itself: so it is said.
+    pub(super) fn ended(&self, status: ExitStatus) -> String {
+        let words = end_in_words(status);
+        self.seen().ended = Some(Noted::now(words.clone()));
         self.ended.notify_waiters();
+        words
     }
 
     /// It sent something that is no message.
@@ -141,6 +131,35 @@ impl Noted {
             words,
         }
     }
+}
+
+/// How a program ended, as a sentence.
+pub(crate) fn end_in_words(status: ExitStatus) -> String {
+    match code_and_signal(status) {
+        (Some(code), Some(signal)) => {
+            format!("its program ended with exit code {code} (signal {signal})")
+        }
+        (Some(code), None) => format!("its program ended with exit code {code}"),
+        (None, _) => format!("its program ended: {status}"),
+    }
+}
+
+/// The same, to stand in parentheses.
+pub(crate) fn end_in_brief(status: ExitStatus) -> String {
+    match code_and_signal(status) {
+        (Some(code), Some(signal)) => format!("exit code {code}, signal {signal}"),
+        (Some(code), None) => format!("exit code {code}"),
+        (None, _) => status.to_string(),
+    }
+}
+
+/// A wrapper, like a shell, tells a signal as a code.
+fn code_and_signal(status: ExitStatus) -> (Option<i32>, Option<i32>) {
+    let code = status.code();
+    let signal = code
+        .and_then(|code| code.checked_sub(128))
+        .filter(|signal| *signal > 0);
+    (code, signal)
 }
 
 /// The beginning of a foreign text, on one line.

@@ -129,7 +129,7 @@ fn an_agent_that_never_had_a_session_is_known() {
     let mut conversation = Conversation::default();
     said(&mut conversation, &[INITIALIZE]);
     let refused = br#"{"jsonrpc":"2.0","id":0,"error":{"code":-32603,"message":"no server"}}"#;
-    assert_eq!(conversation.heard(refused), Heard::Pass);
+    assert_eq!(conversation.heard(refused), Heard::Refused);
     assert_eq!(conversation.refusal(), Some("no server"));
     said(&mut conversation, &[INITIALIZE]);
     assert_eq!(conversation.heard(OPENED.as_bytes()), Heard::Pass);

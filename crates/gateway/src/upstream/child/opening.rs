@@ -9,7 +9,7 @@ use provost_store::Status;
 use tracing::{info, warn};
 
 use super::reading::last_words;
-use super::{Child, OpenedBy, answer_in};
+use super::{Child, OpenedBy, ProcessEnd, answer_in};
 use crate::agent::session::Session;
 use crate::host::deadline;
 use crate::message::cleared::Cleared;
@@ -269,6 +269,7 @@ impl Child {
                 running.stop.cancel();
                 return Err(Fault::not_sent());
             }
+            state.end = Some(ProcessEnd::of(&running));
             state.process = Some(running);
             state.started = Some(started);
             state.answered = false;
