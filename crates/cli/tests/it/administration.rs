@@ -180,6 +180,34 @@ fn an_export_goes_to_a_file_or_to_stdout() {
 }
 
 #[test]
+fn a_restore_says_which_grants_it_brings_back_and_what_is_gone() {
+    let place = Place::new();
+    place.furnish();
+    place.ok(&["grant", "mint", "files", "--label", "ci"]);
+    place.ok(&["backup", "all.backup"]);
+    let nothing = place.json(&["restore", "all.backup", "--replace"]);
+    assert_eq!(nothing["grants_in_force_again"], serde_json::json!([]));
+    place.ok(&["grant", "revoke", "laptop"]);
+    place.ok(&["grant", "rotate", "ci"]);
+    let said = place.ok(&["restore", "all.backup", "--replace"]);
+    for line in [
+        "grant `laptop` on `files` was revoked after the backup and is in force again",
+        "hint: `provost grant revoke laptop --server files`",
+        "grant `ci` on `files` got a new token after the backup; its earlier token works again",
+        "the journal ends earlier: ",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    place.ok(&["grant", "revoke", "laptop"]);
+    let restored = place.json(&["restore", "all.backup", "--replace"]);
+    assert_eq!(
+        restored["grants_in_force_again"],
+        serde_json::json!([{ "server": "files", "label": "laptop", "was": "revoked" }])
+    );
+    assert!(restored["entries_lost"]["entries"].as_u64().unwrap() >= 2);
+}
+
+#[test]
 fn a_backup_comes_back_elsewhere_and_in_place() {
     let place = Place::new();
     let token = place.furnish();
