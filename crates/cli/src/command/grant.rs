@@ -150,9 +150,10 @@ impl List {
             if grants.is_empty() {
                 return writeln!(out, "no grants; `provost grant mint` makes one");
             }
-            table(out, &grants)?;
-            warnings(out, &grants)
-        })
+            table(out, &grants)
+        })?;
+        context.output.remark(|out| warnings(out, &grants));
+        Ok(())
     }
 }
 

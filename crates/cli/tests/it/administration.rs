@@ -310,3 +310,39 @@ fn looking_leaves_the_journal_as_it_is() {
     assert!(std::fs::read(&segment).unwrap() != before);
     place.ok(&["audit", "verify"]);
 }
+
+#[test]
+fn a_mistyped_grant_is_an_error_and_a_revoked_one_says_when() {
+    let place = Place::new();
+    place.furnish();
+    for words in [["log", "--grant", "laptpo"], ["log", "--server", "flies"]] {
+        let refused = place.run(&words);
+        assert_eq!(refused.code, 3, "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("and no record of one"),
+            "{}",
+            refused.stderr
+        );
+        let meant = ["did you mean `laptop`?", "did you mean `files`?"];
+        assert!(
+            meant.iter().any(|hint| refused.stderr.contains(hint)),
+            "{}",
+            refused.stderr
+        );
+    }
+    let refused = place.run(&["grant", "revoke", "laptpo"]);
+    assert!(
+        refused.stderr.contains("did you mean `laptop`?"),
+        "{}",
+        refused.stderr
+    );
+    place.ok(&["grant", "revoke", "laptop"]);
+    for what in ["revoke", "reveal", "rotate"] {
+        let refused = place.run(&["grant", what, "laptop"]);
+        assert_eq!(refused.code, 3, "{}", refused.stderr);
+        let said = "grant `laptop` on `files` was revoked at 2";
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    // Its records, if there are any, can still be asked for.
+    place.ok(&["log", "--grant", "laptop"]);
+}
