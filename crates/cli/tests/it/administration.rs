@@ -346,3 +346,46 @@ fn a_mistyped_grant_is_an_error_and_a_revoked_one_says_when() {
     // Its records, if there are any, can still be asked for.
     place.ok(&["log", "--grant", "laptop"]);
 }
+
+#[test]
+fn a_grant_may_observe_without_a_policy_and_a_removed_server_says_what_went() {
+    let place = Place::new();
+    place.furnish();
+    for label in ["watch", "again"] {
+        let words = ["grant", "mint", "files", "--label", label, "--observe"];
+        let minted = place.json(&words);
+        assert_eq!(minted["grant"]["shadow"], "observe-all");
+        assert_eq!(minted["grant"]["policy"], serde_json::Value::Null);
+    }
+    assert_eq!(
+        place.json(&["policy", "show", "files", "observe-all"])["version"],
+        1
+    );
+    let removed = place.ok(&["server", "remove", "files"]);
+    assert_eq!(
+        removed,
+        "server `files` removed, 3 grants revoked: laptop, watch, again\n\
+         2 policies deleted: observe-all, small (their texts are only in backups now)\n"
+    );
+}
+
+#[test]
+fn a_database_that_is_gone_is_one_place_of_damage() {
+    let place = Place::new();
+    place.furnish();
+    for file in ["provost.db", "provost.db-wal", "provost.db-shm"] {
+        drop(std::fs::remove_file(place.data().join(file)));
+    }
+    let ran = place.run(&["audit", "verify", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let damage = found["damage"].as_array().unwrap();
+    let lines = damage.iter().map(|line| line.as_str().unwrap());
+    let of_database: Vec<_> = lines.filter(|line| line.contains("provost.db")).collect();
+    assert_eq!(of_database.len(), 1, "{}", ran.stdout);
+    assert!(
+        of_database[0].contains("was removed, emptied or made anew"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(damage.len(), 1, "{}", ran.stdout);
+}
