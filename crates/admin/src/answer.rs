@@ -79,7 +79,9 @@ impl Administration<'_> {
     /// They may not, or they cannot be read.
     pub fn follow(&self, actor: &Actor, query: &Log) -> Outcome<Page<RecordView>> {
         actor.may(RequestKind::Follow)?;
-        records::select(self.store, query)
+        let page = records::select(self.store, query)?;
+        records::check_names(self.store, query, &page)?;
+        Ok(page)
     }
 }
 

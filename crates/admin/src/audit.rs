@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use provost_store::{ExportFormat, Filter, Head, HeadError};
+use provost_store::{ExportFormat, Filter, Head, HeadError, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::store_failure;
+use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, Failure, Micros, Outcome};
 
 /// Verifies the chain.
@@ -77,9 +77,7 @@ pub(crate) fn verify(wish: AuditVerify, to: &Administration<'_>, _: &Actor) -> O
         .audit_verify(head)
         .map_err(|error| store_failure(&error))?;
     let mut damage: Vec<String> = verified.damage.iter().map(ToString::to_string).collect();
-    damage.extend(verified.refused.iter().map(|refused| {
-        format!("{refused} is not what the journal says it is; it is not in force")
-    }));
+    damage.extend(differing(to.store, &verified.refused)?);
     damage.extend(
         verified
             .database
@@ -102,6 +100,26 @@ pub(crate) fn verify(wish: AuditVerify, to: &Administration<'_>, _: &Actor) -> O
         head: verified.head.to_string(),
         damage,
     })
+}
+
+/// What differs from what the journal says, in words; one line for a database that holds none of it.
+pub(crate) fn differing(store: &Store, refused: &[String]) -> Outcome<Vec<String>> {
+    if refused.len() > 1
+        && store
+            .servers()
+            .map_err(|error| store_failure(&error))?
+            .is_empty()
+        && store.policies(None).map_err(change_failure)?.is_empty()
+        && store.grants(None).map_err(change_failure)?.is_empty()
+    {
+        return Ok(vec![format!(
+            "the database `provost.db` was removed, emptied or made anew: none of the {} servers, policies and grants \
+             (and what belongs to them) that the journal knows of is in it; restore a backup",
+            refused.len()
+        )]);
+    }
+    let line = |what| format!("{what} is not what the journal says it is; it is not in force");
+    Ok(refused.iter().map(line).collect())
 }
 
 pub(crate) fn head(_: AuditHead, to: &Administration<'_>, _: &Actor) -> Outcome<String> {

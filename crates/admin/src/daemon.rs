@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Outcome, Restore, Restored};
+use crate::{Failure, Outcome, Restore, Restored, Time};
 
 /// A running daemon. Its methods may block.
 pub trait Daemon: Send + Sync {
@@ -148,6 +148,9 @@ pub struct DaemonStatus {
     /// Requests since it started whose token is unknown, expired or revoked: they have no records.
     #[serde(default)]
     pub without_grant: u64,
+    /// Since when it runs: a call of before that has no outcome will never have one.
+    #[serde(default)]
+    pub started: Option<Time>,
 }
 
 /// What a daemon holds for others, and calls on their way, with their bounds.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use provost_store::{Attachment, Grant, NewGrant, Store};
+use provost_policy::document::did_you_mean;
+use provost_store::{Attachment, ChangeError, Grant, NewGrant, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::{change_failure, store_failure};
@@ -317,9 +318,36 @@ fn attachment(grant: &Grant) -> Attachment {
 }
 
 fn find(store: &Store, name: &GrantName) -> Outcome<Arc<Grant>> {
-    store
-        .find_grant(name.server.as_deref(), &name.name)
-        .map_err(change_failure)
+    let found = store.find_grant(name.server.as_deref(), &name.name);
+    found.map_err(|error| match error {
+        ChangeError::NoGrant { .. } => not_live(store, name, error),
+        error => change_failure(error),
+    })
+}
+
+/// No live grant has this name: one that had it was revoked, or another one was meant.
+fn not_live(store: &Store, name: &GrantName, error: ChangeError) -> Failure {
+    let all = store.grants(name.server.as_deref()).unwrap_or_default();
+    let named = |found: &&provost_store::GrantView| {
+        let grant = &found.grant;
+        *grant.label == *name.name || grant.id.as_str() == name.name
+    };
+    let ended = all.iter().filter(named).max_by_key(|found| found.revoked);
+    let ended = ended.and_then(|found| Some((found, Time(found.revoked?).timestamp()?)));
+    if let Some((found, at)) = ended {
+        let grant = &found.grant;
+        return Failure::not_found(format!(
+            "grant `{}` on `{}` was revoked at {at:.0}",
+            grant.label, grant.server_name
+        ))
+        .hint("`provost grant mint` makes a new one");
+    }
+    let live = all.iter().filter(|found| found.revoked.is_none());
+    let labels = live.map(|found| &*found.grant.label);
+    match did_you_mean(&name.name, labels) {
+        Some(meant) => change_failure(error).hint(format!("did you mean `{meant}`?")),
+        None => change_failure(error),
+    }
 }
 
 fn with_token(store: &Store, token: provost_store::Secret, grant: &Grant) -> Minted {

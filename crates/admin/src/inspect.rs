@@ -1,12 +1,9 @@
 //! What `doctor` looks at inside the store.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
-
-use provost_store::{GrantView, PolicyVersion, Server, Store, Unreadable};
+use provost_store::{Server, Store, Unreadable};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::differing;
 use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, GrantState, Outcome, grants, servers};
 
@@ -48,7 +45,7 @@ pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome
     let now = store.clock().now().wall;
     let policies = store.policies(None).map_err(change_failure)?;
     let all = store.grants(None).map_err(change_failure)?;
-    let mut troubles = journal(store);
+    let mut troubles = journal(store)?;
     for policy in &policies {
         if let Err(problems) = provost_policy::document::Policy::parse(&policy.text) {
             let first = problems
@@ -90,10 +87,6 @@ pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome
             });
         }
     }
-    // While the journal cannot be read, nobody knows what was called.
-    if store.journal().trouble().is_none() {
-        troubles.extend(unused_limits(store, &policies, &all)?);
-    }
     Ok(Inspection {
         servers: servers.len(),
         policies: policies.len(),
@@ -101,63 +94,6 @@ pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome
         journal_entries: store.audit_head().number,
         troubles,
     })
-}
-
-/// Limits that were never charged although their policy has let calls through: they may stand on
-/// another tool than was meant.
-fn unused_limits(
-    store: &Store,
-    policies: &[Arc<PolicyVersion>],
-    grants: &[GrantView],
-) -> Outcome<Vec<Trouble>> {
-    let mut troubles = Vec::new();
-    let mut called: HashMap<&str, Vec<(String, String)>> = HashMap::new();
-    for policy in policies {
-        let enforces = |found: &GrantView| {
-            let enforced = found.grant.policy.as_ref();
-            found.revoked.is_none() && enforced.is_some_and(|enforced| same(enforced, policy))
-        };
-        let Ok(parsed) = provost_policy::document::Policy::parse(&policy.text) else {
-            continue;
-        };
-        if !grants.iter().any(enforces) {
-            continue;
-        }
-        let server = policy.server_name.as_str();
-        let called = match called.entry(server) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(
-                store
-                    .tools_called(server)
-                    .map_err(|error| store_failure(&error))?,
-            ),
-        };
-        let of_policy = called.iter().filter(|(name, _)| *name == *policy.name);
-        let tools: Vec<String> = of_policy.map(|(_, tool)| tool.clone()).collect();
-        // Before the first call there is nothing to be said.
-        if tools.is_empty() {
-            continue;
-        }
-        troubles.extend(
-            provost_authoring::uncharged(&parsed, &tools)
-                .into_iter()
-                .map(|(counter, rule)| Trouble {
-                    broken: false,
-                    about: format!("policy {server}/{}", policy.name),
-                    message: format!(
-                        "limit `{counter}` was never charged by the calls that are recorded"
-                    ),
-                    hint: format!(
-                        "`{rule}` limits no tool that was called; does it name the right one?"
-                    ),
-                }),
-        );
-    }
-    Ok(troubles)
-}
-
-fn same(one: &PolicyVersion, other: &PolicyVersion) -> bool {
-    (&one.server, &one.name) == (&other.server, &other.name)
 }
 
 fn of_server(server: &Server) -> Vec<Trouble> {
@@ -191,7 +127,7 @@ fn of_server(server: &Server) -> Vec<Trouble> {
     troubles
 }
 
-fn journal(store: &Store) -> Vec<Trouble> {
+fn journal(store: &Store) -> Outcome<Vec<Trouble>> {
     let report = store.report();
     let mut troubles: Vec<_> = report
         .damage
@@ -212,10 +148,11 @@ fn journal(store: &Store) -> Vec<Trouble> {
                make room, put it back, or restart the daemon"
             .into(),
     }));
-    troubles.extend(store.refused().into_iter().map(|refused| Trouble {
+    let differing = differing(store, &store.refused())?;
+    troubles.extend(differing.into_iter().map(|message| Trouble {
         broken: true,
         about: "database".into(),
-        message: format!("{refused} is not what the journal says it is; it is not in force"),
+        message,
         hint: "somebody changed the database; remove or revoke it and make it anew".into(),
     }));
     if report.torn_bytes > 0 {
@@ -226,5 +163,5 @@ fn journal(store: &Store) -> Vec<Trouble> {
             hint: "the machine or the process stopped while writing; nobody had been told that it was written".into(),
         });
     }
-    troubles
+    Ok(troubles)
 }

@@ -53,7 +53,7 @@ pub use policies::{
 pub use records::{Followed, Log, RecordView, Sequence, ShadowView};
 pub use refusal::{change_failure, no_daemon, store_failure};
 pub use request::{AnyRequest, Listing, Reply, Request, RequestKind};
-pub use restore::{Restoration, Restore, Restored, START_LOCK};
+pub use restore::{Ended, Lost, Restoration, Restore, Restored, Revived, START_LOCK};
 pub use servers::{
     ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, stored_http,
 };

@@ -1,9 +1,10 @@
 //! Records: what was decided, and how it ended.
 
+use provost_policy::document::did_you_mean;
 use provost_store::{Filter, Order, Record, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::store_failure;
+use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time};
 
 /// Which records.
@@ -123,18 +124,56 @@ pub struct ShadowView {
 
 pub(crate) fn log(wish: Log, to: &Administration<'_>, _: &Actor) -> Outcome<Page<RecordView>> {
     let page = select(to.store, &wish)?;
-    if let Some(server) = &wish.server {
-        // A mistyped name must not look like silence. Records outlive their server, so only
-        // a name that nothing knows is refused.
-        let first = page.items.is_empty() && wish.page.cursor.is_none();
-        if first && to.store.server(server).is_err() {
-            return Err(Failure::not_found(format!(
-                "there is no server `{server}` and no record of one"
-            ))
-            .hint("`provost server list` shows the servers"));
+    check_names(to.store, &wish, &page)?;
+    Ok(page)
+}
+
+/// A mistyped name must not look like silence. Records outlive their servers and grants, so only a
+/// name that nothing knows is refused.
+pub(crate) fn check_names(store: &Store, wish: &Log, page: &Page<RecordView>) -> Outcome {
+    if !page.items.is_empty() || wish.page.cursor.is_some() {
+        return Ok(());
+    }
+    let recorded = |filter: Filter| {
+        let records = store.records(&Filter { limit: 1, ..filter });
+        records
+            .map(|records| !records.is_empty())
+            .map_err(|error| store_failure(&error))
+    };
+    let missing = |kind: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
+        let failure =
+            Failure::not_found(format!("there is no {kind} `{name}` and no record of one"));
+        match did_you_mean(name, known) {
+            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+            None => failure.hint(format!("`provost {kind} list` shows the {kind}s")),
+        }
+    };
+    if let Some(name) = &wish.server
+        && store.server(name).is_err()
+        && !recorded(Filter {
+            server: Some(name.clone()),
+            ..Filter::default()
+        })?
+    {
+        let servers = store.servers().map_err(|error| store_failure(&error))?;
+        let mut names = servers.iter().map(|server| &*server.name);
+        return Err(missing("server", name, &mut names));
+    }
+    if let Some(name) = &wish.grant {
+        let grants = store.grants(None).map_err(change_failure)?;
+        let mut all = grants.iter().map(|found| &found.grant);
+        let is_known = all.any(|grant| *grant.label == **name || grant.id.as_str() == name);
+        if !is_known
+            && !recorded(Filter {
+                grant: Some(name.clone()),
+                ..Filter::default()
+            })?
+        {
+            let mut labels = grants.iter().map(|found| &*found.grant.label);
+            return Err(missing("grant", name, &mut labels));
         }
     }
-    Ok(page)
+    Ok(())
 }
 
 /// The records that are asked for.

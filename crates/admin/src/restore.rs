@@ -4,13 +4,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use provost_store::{Locations, RestoreReport, Trust};
+use provost_store::{Locations, RestoreReport, Trust, Undone};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use crate::patience::{PATIENCE, wait_a_moment};
 use crate::refusal::restore_failure;
-use crate::{Actor, Failure, Micros, Outcome};
+use crate::{Actor, Failure, Micros, Outcome, Time};
 
 /// The lock, in the data directory, that lets one process at a time start a daemon.
 pub const START_LOCK: &str = "start.lock";
@@ -47,6 +47,47 @@ pub struct Restored {
     pub unverified: Option<String>,
     /// Where the data is that was there before.
     pub put_aside: Option<PathBuf>,
+    /// Grants that are in force again although they, or their tokens, had ended.
+    #[serde(default)]
+    pub grants_in_force_again: Vec<Revived>,
+    /// What the journal that was replaced has more.
+    #[serde(default)]
+    pub entries_lost: Option<Lost>,
+    /// Why the two could not be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_compared: Option<String>,
+}
+
+/// A grant that a restored archive brings back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Revived {
+    /// What it opens.
+    pub server: String,
+    /// What people call it.
+    pub label: String,
+    /// What had been done after the backup.
+    pub was: Ended,
+}
+
+/// How a grant, or its token, had ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// It was revoked.
+    Revoked,
+    /// It got another token; the earlier one works again.
+    Rotated,
+}
+
+/// Entries of a journal that a restored one does not have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lost {
+    /// How many.
+    pub entries: u64,
+    /// When the first was written.
+    pub first: Time,
+    /// When the last was.
+    pub last: Time,
 }
 
 /// Restores an archive. The store must not be open: a daemon closes it first.
@@ -79,6 +120,36 @@ fn restored(report: RestoreReport, put_aside: Option<PathBuf>) -> Restored {
         key_restored: report.key_restored,
         unverified: report.unverified,
         put_aside,
+        grants_in_force_again: Vec::new(),
+        entries_lost: None,
+        not_compared: None,
+    }
+}
+
+// === impl Restored ===
+
+impl Restored {
+    fn compared(mut self, with: Result<Undone, provost_store::StoreError>) -> Self {
+        match with {
+            Ok(undone) => {
+                let revived = undone.grants.into_iter().map(|grant| Revived {
+                    server: grant.server,
+                    label: grant.label,
+                    was: match grant.was {
+                        provost_store::Ended::Revoked => Ended::Revoked,
+                        provost_store::Ended::Rotated => Ended::Rotated,
+                    },
+                });
+                self.grants_in_force_again = revived.collect();
+                self.entries_lost = undone.lost.map(|lost| Lost {
+                    entries: lost.entries,
+                    first: Time(lost.first),
+                    last: Time(lost.last),
+                });
+            }
+            Err(error) => self.not_compared = Some(error.to_string()),
+        }
+        self
     }
 }
 
@@ -104,18 +175,20 @@ fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restor
         config: locations.config.clone(),
     };
     let swapped = unpack(who, how, &beside).and_then(|report| {
+        // What is replaced may be damaged: that is no reason not to restore.
+        let undone = provost_store::compare(&real, &fresh, report.head);
         // Whoever holds it goes on holding it: the file stays the same, not only its name. Where
         // it cannot be linked, or is not there, another daemon may be the first to open the store.
         let lock = |data: &Path| data.join(START_LOCK);
         drop(std::fs::hard_link(lock(&real), lock(&fresh)));
         exchange(&fresh, &real, &aside).map_err(fail)?;
-        Ok(report)
+        Ok((report, undone))
     });
-    let report = swapped.inspect_err(|_| {
+    let (report, undone) = swapped.inspect_err(|_| {
         // What is left of an archive that was not sound is of no use, and does no harm.
         drop(std::fs::remove_dir_all(&fresh));
     })?;
-    Ok(restored(report, Some(aside)))
+    Ok(restored(report, Some(aside)).compared(undone))
 }
 
 /// Holds the lock of a data directory, as whoever opens the store does; waits for a short command.

@@ -105,6 +105,8 @@ const NAME: usize = 64;
 const ARGUMENTS: usize = 24;
 /// The lowest limit: fewer calls than these say little about what is usual.
 const FEWEST: u64 = 5;
+/// The same for an hour: an agent that was watched for minutes must not be stopped by it.
+const FEWEST_IN_HOUR: u64 = 20;
 
 // === impl Learner ===
 
@@ -246,7 +248,9 @@ impl Seen {
         let require = self.always.iter().filter_map(|key| can_be_named(key));
         let require: Vec<Value> = require.map(exists).collect();
         let per_minute = head_room(self.minute.most);
-        let per_hour = head_room(self.hour.most).max(per_minute);
+        let per_hour = head_room(self.hour.most)
+            .max(per_minute)
+            .max(FEWEST_IN_HOUR);
         let counter = |window: &str| format!("{name}_per_{window}");
         json!({
             "description": self.description(day),

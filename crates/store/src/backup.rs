@@ -1,6 +1,7 @@
 //! Backup of a running store into one file, and restore from it.
 
 mod archive;
+mod compare;
 mod error;
 mod unpack;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use archive::{DATABASE, FORMAT, KEY, Manifest};
+pub use compare::{Ended, Lost, Revived, Undone, compare};
 pub use error::{BackupError, RestoreError};
 use rusqlite::Connection;
 use rusqlite::backup::Backup;

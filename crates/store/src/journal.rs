@@ -30,7 +30,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 pub(crate) use chain::{ChainKey, Hex, Mac, parse_mac};
 pub(crate) use decode::{
     Charged, CheckpointLine, Header, InlineCheckpoint, Line, Link, Named, ShadowLine, Str,
-    is_checkpoint,
+    is_checkpoint, moment as payload_moment,
 };
 use disk::Disk;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};

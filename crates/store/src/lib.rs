@@ -41,7 +41,10 @@ mod words;
 
 pub use acts::{Act, Actor};
 pub use audit::{ExportFormat, Head, HeadError, Pruned, Verified, VerifyError};
-pub use backup::{BackupError, BackupReport, RestoreError, RestoreReport, Trust, WithKey, restore};
+pub use backup::{
+    BackupError, BackupReport, Ended, Lost, RestoreError, RestoreReport, Revived, Trust, Undone,
+    WithKey, compare, restore,
+};
 pub use clock::Clock;
 pub use continued::WentOn;
 pub use damage::{Damage, DamageKind};

@@ -1,16 +1,17 @@
 //! `provost backup` and `provost restore`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use provost_admin::{
-    Actor, Backup as WriteArchive, Restoration, Restore as ReadArchive, Restored, restore,
+    Actor, Backup as WriteArchive, Ended, Restoration, Restore as ReadArchive, Restored, restore,
 };
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::locations::absolute;
-use crate::terminal::escape;
+use crate::terminal::{counted, escape, style};
 use crate::when;
 
 /// Write everything into one archive
@@ -103,7 +104,8 @@ impl Restore {
                 .hint("`--replace` replaces what it works on"));
         };
         context.output.show(&restored, |out| {
-            writeln!(out, "restored, head {}", escape(&restored.head))?;
+            let data = admin.places().data.display().to_string();
+            writeln!(out, "restored {}, head {}", escape(&data), escape(&restored.head))?;
             if let Some(reason) = &restored.unverified {
                 writeln!(out, "unverified: {}", escape(reason))?;
                 writeln!(
@@ -118,7 +120,43 @@ impl Restore {
                     escape(&aside.display().to_string())
                 )?;
             }
-            Ok(())
+            compared(out, &restored)
         })
     }
+}
+
+/// What works again, and what is gone, compared with what was there before.
+fn compared(out: &mut dyn Write, restored: &Restored) -> io::Result<()> {
+    if let Some(lost) = &restored.entries_lost {
+        let (first, last) = (when::show_local(lost.first), when::show_local(lost.last));
+        let entries = counted(lost.entries, "entry");
+        writeln!(
+            out,
+            "the journal ends earlier: {entries} ({first} to {last}) are only in what was put aside"
+        )?;
+    }
+    let (warning, hint, reset) = (style::WARNING, style::HINT, anstyle::Reset);
+    for grant in &restored.grants_in_force_again {
+        let (label, server) = (escape(&grant.label), escape(&grant.server));
+        let was = match grant.was {
+            Ended::Revoked => "was revoked after the backup and is in force again",
+            Ended::Rotated => "got a new token after the backup; its earlier token works again",
+        };
+        writeln!(
+            out,
+            "{warning}warning{reset}: grant `{label}` on `{server}` {was}"
+        )?;
+        writeln!(
+            out,
+            "   {hint}hint{reset}: `provost grant revoke {label} --server {server}`"
+        )?;
+    }
+    if let Some(reason) = &restored.not_compared {
+        writeln!(
+            out,
+            "{warning}warning{reset}: what was there before cannot be read ({}), so nobody knows which grants had been revoked since; look at `provost grant list`",
+            escape(reason)
+        )?;
+    }
+    Ok(())
 }

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use provost_admin::{
-    GrantList, GrantMint, GrantName, GrantReveal, GrantRevoke, GrantRotate, GrantState, GrantView,
-    Listener, Micros, Minted, Request, Shadow, Status,
+    FailureKind, GrantList, GrantMint, GrantName, GrantReveal, GrantRevoke, GrantRotate,
+    GrantState, GrantView, Listener, Micros, Minted, PolicyPut, PolicyShow, Request, Shadow,
+    Status,
 };
 
 use crate::context::Context;
@@ -13,6 +14,9 @@ use crate::daemon::config;
 use crate::failure::Outcome;
 use crate::terminal::{Cell, Table, escape, style};
 use crate::when;
+
+/// The draft of a grant that observes without a policy.
+const OBSERVE_ALL: &str = "observe-all";
 
 /// Mint and look after grants
 #[derive(Debug, Subcommand)]
@@ -23,6 +27,7 @@ Examples:
   provost grant mint files --label alice-laptop --policy readonly
   provost grant mint files --label ci --policy ci --expires 30d
   provost grant mint files --label trial --policy readonly --observe
+  provost grant mint files --label watch --observe
 
 A grant without a policy denies every call until one is attached. With `--observe` every call
 passes, and the policy is only judged and recorded.")]
@@ -51,8 +56,9 @@ pub(crate) struct Mint {
     /// The policy that is enforced
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
-    /// Enforce nothing: let every call pass, judge and record it
-    #[arg(long, requires = "policy")]
+    /// Enforce nothing: let every call pass, judge and record it; without `--policy` by the draft
+    /// `observe-all`, which allows everything
+    #[arg(long)]
     observe: bool,
     /// How long it lives, such as `30d` [default: until it is revoked]
     #[arg(long, value_name = "LENGTH", value_parser = when::parse_lifetime)]
@@ -122,16 +128,44 @@ impl Mint {
         } else {
             Shadow::Enforced
         };
+        let policy = match self.policy {
+            None if self.observe => Some(observe_all(context, &self.server)?),
+            policy => policy,
+        };
         show_token(
             context,
             GrantMint {
                 server: self.server,
                 label: self.label,
-                policy: self.policy,
+                policy,
                 shadow,
                 lifetime: self.expires,
             },
         )
+    }
+}
+
+/// The draft of somebody who has no policy yet; one of that name that is there already stays.
+fn observe_all(context: &Context, server: &str) -> Outcome<String> {
+    let admin = context.admin()?;
+    let name = OBSERVE_ALL.to_owned();
+    let found = admin.ask(PolicyShow {
+        server: server.to_owned(),
+        name: name.clone(),
+        version: None,
+    });
+    match found {
+        Ok(_) => Ok(name),
+        Err(failure) if failure.kind == FailureKind::NotFound => {
+            admin.ask(PolicyPut {
+                server: server.to_owned(),
+                name: name.clone(),
+                text: "{ \"version\": \"1\", \"default\": \"allow\" }\n".to_owned(),
+                description: Some("allows everything: for grants that only observe".to_owned()),
+            })?;
+            Ok(name)
+        }
+        Err(failure) => Err(failure),
     }
 }
 
@@ -150,9 +184,10 @@ impl List {
             if grants.is_empty() {
                 return writeln!(out, "no grants; `provost grant mint` makes one");
             }
-            table(out, &grants)?;
-            warnings(out, &grants)
-        })
+            table(out, &grants)
+        })?;
+        context.output.remark(|out| warnings(out, &grants));
+        Ok(())
     }
 }
 

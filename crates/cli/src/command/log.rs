@@ -1,16 +1,16 @@
 //! `provost log`.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use http_body_util::BodyExt;
-use provost_admin::{Followed, Log as Query, Paging, RecordView, Reply, Sequence};
+use provost_admin::{Followed, Log as Query, Paging, RecordView, Reply, Sequence, Status, Time};
 use tokio::net::UnixStream;
 
-use crate::admin::{connect_admin, send};
+use crate::admin::{ask, connect_admin, send};
 use crate::context::Context;
 use crate::daemon::RUN_GRANT;
 use crate::failure::{Failure, Outcome};
@@ -33,9 +33,11 @@ Examples:
 
 Times are local, in JSON UTC. Arguments are never recorded, only their top-level keys.
 
-With `--follow`, a call that is still on its way has the status `unknown`, and comes again when it
-has ended; in JSON it is the same record then, with its status. A daemon that is not there, or goes
-away, is waited for.")]
+Changes of servers, policies and grants are in `provost audit export`.
+
+A call that is still on its way has the status `running`; `unknown` is one whose end nobody has
+seen. With `--follow`, a call comes again when it has ended; in JSON it is the same record then, and
+the status until it has ended is `unknown`. A daemon that is not there, or goes away, is waited for.")]
 pub(crate) struct Log {
     /// Go on with new records as they come
     #[arg(short, long)]
@@ -94,13 +96,22 @@ impl Log {
                 .output
                 .write(|out| records.iter().try_for_each(|record| json_line(out, record)));
         }
-        context.output.write(|out| {
-            if records.is_empty() {
-                return writeln!(out, "no records");
-            }
-            table(out, &records)?;
-            remarks(out, &records)
-        })
+        if records.is_empty() {
+            return context.output.write(|out| {
+                writeln!(
+                    out,
+                    "no records; calls appear here once an agent goes through `provost run`, `provost connect` or `provost up`"
+                )
+            });
+        }
+        let unfinished = records.iter().any(is_unfinished);
+        let since = match unfinished && admin.daemon_runs()? {
+            true => admin.ask(Status {}).ok().and_then(|status| status.started),
+            false => None,
+        };
+        context.output.write(|out| table(out, &records, since))?;
+        context.output.remark(|out| remarks(out, &records));
+        Ok(())
     }
 
     /// What is asked for, and how many at most: without a limit from the oldest on.
@@ -154,6 +165,10 @@ async fn follow_records(output: Output, places: &Places, mut query: Query) -> Ou
                 connection
             }
         };
+        if let Some(connection) = connect_admin(places).await? {
+            let status = ask(connection, Status {}).await.ok();
+            stream.since = status.and_then(|status| status.started);
+        }
         // Whatever ends the connection ends with the daemon, which is looked for again.
         if let Ok(answer) = send(connection, "/v1/follow", &query).await {
             let mut body = answer.into_body();
@@ -211,11 +226,14 @@ fn read(lines: &[u8], query: &mut Query) -> Outcome<Vec<RecordView>> {
     Ok(records)
 }
 
-/// The columns of a stream, which keep their widths: they only grow, up to a bound.
+/// The columns of a stream: on a terminal their widths follow from its own; elsewhere they grow, up
+/// to a bound.
 #[derive(Default)]
 struct Stream {
     widths: [usize; HEAD.len()],
     begun: bool,
+    /// Since when the daemon runs.
+    since: Option<Time>,
 }
 
 /// Every column but the first, which says the time zone too.
@@ -224,6 +242,14 @@ const HEAD: [&str; 8] = [
 ];
 /// What is longer in a stream is shortened; `log` and `--json` have it whole.
 const WIDEST: usize = 20;
+/// Room for milliseconds, up to a call of many minutes.
+const MILLIS: usize = 8;
+/// A moment of this year.
+const TIME: usize = 14;
+/// A name is never cut shorter.
+const SHORTEST: usize = 6;
+/// A terminal this wide has room for the detail beside the rest.
+const ROOMY: usize = 120;
 /// What is longer of a client's name is shortened beside the label of its grant.
 const LONGEST_CLIENT: usize = 14;
 
@@ -232,24 +258,61 @@ const LONGEST_CLIENT: usize = 14;
 impl Stream {
     /// Makes room for these records.
     fn fit(&mut self, records: &[RecordView]) {
-        for cells in records.iter().map(row).chain([head()]) {
+        if let Some(within) = width() {
+            self.widths = fixed(within);
+            return;
+        }
+        let since = self.since;
+        let rows = records.iter().map(|record| row(record, since));
+        for cells in rows.chain([head()]) {
             for (width, cell) in self.widths.iter_mut().zip(&cells) {
                 *width = cell.width().min(WIDEST).max(*width);
             }
         }
+        let [.., millis, _] = &mut self.widths;
+        *millis = MILLIS.max(*millis);
     }
 
     fn print(&mut self, out: &mut dyn Write, record: &RecordView) -> io::Result<()> {
         let within = width();
+        let right = |[.., millis, _]: &mut [Cell; HEAD.len()]| millis.align_right(MILLIS);
         if !std::mem::replace(&mut self.begun, true) {
-            line(out, &head(), &self.widths, within)?;
+            let mut head = head();
+            right(&mut head);
+            line(out, &head, &self.widths, within)?;
         }
-        let mut cells = row(record);
-        if let Some((_, before)) = cells.split_last_mut() {
-            before.iter_mut().for_each(|cell| cell.shorten(WIDEST));
+        let mut cells = row(record, self.since);
+        right(&mut cells);
+        if let Some((detail, before)) = cells.split_last_mut() {
+            for (cell, width) in before.iter_mut().zip(self.widths) {
+                cell.shorten(width);
+            }
+            let used: usize = self.widths.iter().take(before.len()).map(|it| it + 2).sum();
+            // A line of its own is for what is worth one.
+            let is_plain = record.decision == "allow" && record.shadow.is_none();
+            if is_plain && within.is_some_and(|within| used + detail.width() > within) {
+                *detail = Cell::plain("");
+            }
         }
         line(out, &cells, &self.widths, within)
     }
+}
+
+/// The widths of a stream's columns in a terminal of so many.
+fn fixed(within: usize) -> [usize; HEAD.len()] {
+    let [time, decision, ..] = head();
+    let (time, decision) = (time.width().max(TIME), decision.width());
+    let status = if within < ROOMY { 7 } else { 13 };
+    let rest = time + decision + status + MILLIS + 7 * 2;
+    // What is left is for names, and, where there is much, for the detail.
+    let name =
+        (within.saturating_sub(rest) / 3).clamp(SHORTEST, if within < ROOMY { WIDEST } else { 16 });
+    [time, decision, name, name, name, status, MILLIS, 0]
+}
+
+/// Whether no end of the call is recorded.
+fn is_unfinished(record: &RecordView) -> bool {
+    record.status.as_deref() == Some("unknown")
 }
 
 fn head() -> [Cell; HEAD.len()] {
@@ -260,15 +323,21 @@ fn head() -> [Cell; HEAD.len()] {
     })
 }
 
-fn table(out: &mut dyn Write, records: &[RecordView]) -> io::Result<()> {
+fn table(out: &mut dyn Write, records: &[RecordView], since: Option<Time>) -> io::Result<()> {
     let mut table = Table::with_head(head().to_vec());
     records
         .iter()
-        .for_each(|record| table.row(row(record).to_vec()));
+        .for_each(|record| table.row(row(record, since).to_vec()));
     table.print(out)
 }
 
-fn row(record: &RecordView) -> [Cell; HEAD.len()] {
+/// The cells of a record; the daemon that runs, if one does, does so since then.
+fn row(record: &RecordView, since: Option<Time>) -> [Cell; HEAD.len()] {
+    let is_running = is_unfinished(record) && since.is_some_and(|since| record.at.0 >= since.0);
+    let status = match is_running {
+        true => "running",
+        false => record.status.as_deref().unwrap_or("-"),
+    };
     let (word, colour) = decision(record);
     let millis = record
         .latency_us
@@ -279,7 +348,7 @@ fn row(record: &RecordView) -> [Cell; HEAD.len()] {
         Cell::plain(&record.server),
         Cell::plain(grant(record)),
         Cell::plain(call(record)),
-        Cell::plain(record.status.as_deref().unwrap_or("-")),
+        Cell::plain(status),
         Cell::plain(millis),
         Cell::plain(detail(record)),
     ]
@@ -357,37 +426,31 @@ fn detail(record: &RecordView) -> String {
     parts.join("  ")
 }
 
-/// Points out grants that only observe, and grants without a policy, among these records.
+/// Points out calls that passed because their grant only observed, and that had no policy.
 fn remarks(out: &mut dyn Write, records: &[RecordView]) -> io::Result<()> {
     let (colour, reset) = (style::WARNING, anstyle::Reset);
-    let key = |record: &RecordView| (record.server.clone(), record.grant_label.clone());
-    let observed: BTreeSet<_> = records
-        .iter()
-        .filter(|record| {
-            record.decision == "allow" && record.policy.is_none() && record.shadow.is_some()
+    let mut said = |what: &str, is: &dyn Fn(&RecordView) -> bool, why: &str| {
+        let mut counts = BTreeMap::new();
+        for record in records.iter().filter(|record| is(record)) {
+            let grant = (record.server.as_str(), record.grant_label.as_str());
+            *counts.entry(grant).or_insert(0_u64) += 1;
+        }
+        counts.into_iter().try_for_each(|((server, grant), count)| {
+            let (grant, server) = (escape(grant), escape(server));
+            writeln!(
+                out,
+                "{colour}warning{reset}: {count} of these calls {what} because grant `{grant}` on `{server}` {why}"
+            )
         })
-        .map(key)
-        .collect();
-    for (server, grant) in observed {
-        writeln!(
-            out,
-            "{colour}warning{reset}: grant `{}` on `{}` observes only: every call passes",
-            escape(&grant),
-            escape(&server)
-        )?;
-    }
-    let without: BTreeSet<_> = records
-        .iter()
-        .filter(|record| record.rule.as_deref() == Some("(no policy)"))
-        .map(key)
-        .collect();
-    for (server, grant) in without {
-        writeln!(
-            out,
-            "{colour}warning{reset}: grant `{}` on `{}` has no policy: every call is denied",
-            escape(&grant),
-            escape(&server)
-        )?;
-    }
-    Ok(())
+    };
+    said(
+        "passed",
+        &|record| record.decision == "allow" && record.policy.is_none() && record.shadow.is_some(),
+        "only observed then",
+    )?;
+    said(
+        "were denied",
+        &|record| record.rule.as_deref() == Some("(no policy)"),
+        "had no policy then",
+    )
 }

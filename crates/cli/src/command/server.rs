@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use provost_admin::{
-    Request, RequestKind, ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView,
-    TestServer, ToolView, Transport, Upstream, WireSecret,
+    GrantList, GrantState, Request, RequestKind, ServerAdd, ServerList, ServerRemove, ServerSet,
+    ServerShow, ServerView, TestServer, ToolView, Transport, Upstream, WireSecret,
 };
 use provost_store::Processes;
 
@@ -333,13 +333,39 @@ fn show(context: &Context, request: impl Request<Answer = ServerView>) -> Outcom
 }
 
 fn remove(context: &Context, name: String) -> Outcome {
-    let view = context.admin()?.ask(ServerRemove { name })?;
+    let admin = context.admin()?;
+    // Afterwards nobody could name them. That there is no such server is said below.
+    let grants = admin.list(GrantList {
+        server: Some(name.clone()),
+        ..GrantList::default()
+    });
+    let ended: Vec<_> = grants
+        .into_iter()
+        .flatten()
+        .filter(|grant| grant.state == GrantState::Active)
+        .map(|grant| grant.label)
+        .collect();
+    let view = admin.ask(ServerRemove { name })?;
+    let named = |names: &[String]| match names {
+        [] => String::new(),
+        names => format!(": {}", names.join(", ")),
+    };
     context.output.show(&view, |out| {
         writeln!(
             out,
-            "server `{}` removed, {} revoked",
+            "server `{}` removed, {} revoked{}",
             escape(&view.name),
-            counted(view.grants, "grant")
+            counted(view.grants, "grant"),
+            escape(&named(&ended))
+        )?;
+        if view.policies.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "{} deleted{} (their texts are only in backups now)",
+            counted(view.policies.len(), "policy"),
+            escape(&named(&view.policies))
         )
     })
 }

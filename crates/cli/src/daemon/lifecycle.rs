@@ -60,6 +60,7 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
         engine: Engine::start(store.clone(), &limits)?,
         self_started: AtomicBool::new(listen.is_none()),
         was_taken_over: listen.is_none(),
+        started: when::now(),
         again: AtomicBool::new(false),
         runs: LocalRuns::default(),
         clients: watch::Sender::new(0),

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use provost_admin::{
-    Administration, DaemonStatus, Failure, Limits, Listen, Listener, Outcome, Restore, Restored,
-    Upstream, store_failure,
+    Administration, DaemonStatus, Failure, Limits, Listen, Listener, Micros, Outcome, Restore,
+    Restored, Time, Upstream, store_failure,
 };
 use provost_store::{Act, Actor, Store};
 use tokio::runtime::Handle;
@@ -43,6 +43,8 @@ pub(crate) struct Daemon {
     pub(super) self_started: AtomicBool,
     /// Whether it was started without a listener.
     pub(super) was_taken_over: bool,
+    /// When it was.
+    pub(super) started: Micros,
     /// Whether to start again after the end.
     pub(super) again: AtomicBool,
 }
@@ -133,6 +135,7 @@ impl provost_admin::Daemon for Daemon {
             trouble: self.engine.ready().err(),
             load: Some(self.engine.load()),
             without_grant: self.engine.without_grant(),
+            started: Some(Time(self.started)),
         }
     }
 

@@ -46,6 +46,11 @@ impl Cell {
         }
     }
 
+    /// Puts it at the right end of a column.
+    pub(crate) fn align_right(&mut self, column: usize) {
+        self.text = format!("{:>column$}", self.text);
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.text.chars().count()
     }

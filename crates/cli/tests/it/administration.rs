@@ -180,6 +180,34 @@ fn an_export_goes_to_a_file_or_to_stdout() {
 }
 
 #[test]
+fn a_restore_says_which_grants_it_brings_back_and_what_is_gone() {
+    let place = Place::new();
+    place.furnish();
+    place.ok(&["grant", "mint", "files", "--label", "ci"]);
+    place.ok(&["backup", "all.backup"]);
+    let nothing = place.json(&["restore", "all.backup", "--replace"]);
+    assert_eq!(nothing["grants_in_force_again"], serde_json::json!([]));
+    place.ok(&["grant", "revoke", "laptop"]);
+    place.ok(&["grant", "rotate", "ci"]);
+    let said = place.ok(&["restore", "all.backup", "--replace"]);
+    for line in [
+        "grant `laptop` on `files` was revoked after the backup and is in force again",
+        "hint: `provost grant revoke laptop --server files`",
+        "grant `ci` on `files` got a new token after the backup; its earlier token works again",
+        "the journal ends earlier: ",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    place.ok(&["grant", "revoke", "laptop"]);
+    let restored = place.json(&["restore", "all.backup", "--replace"]);
+    assert_eq!(
+        restored["grants_in_force_again"],
+        serde_json::json!([{ "server": "files", "label": "laptop", "was": "revoked" }])
+    );
+    assert!(restored["entries_lost"]["entries"].as_u64().unwrap() >= 2);
+}
+
+#[test]
 fn a_backup_comes_back_elsewhere_and_in_place() {
     let place = Place::new();
     let token = place.furnish();
@@ -281,4 +309,83 @@ fn looking_leaves_the_journal_as_it_is() {
     place.ok(&["grant", "reveal", "laptop"]);
     assert!(std::fs::read(&segment).unwrap() != before);
     place.ok(&["audit", "verify"]);
+}
+
+#[test]
+fn a_mistyped_grant_is_an_error_and_a_revoked_one_says_when() {
+    let place = Place::new();
+    place.furnish();
+    for words in [["log", "--grant", "laptpo"], ["log", "--server", "flies"]] {
+        let refused = place.run(&words);
+        assert_eq!(refused.code, 3, "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("and no record of one"),
+            "{}",
+            refused.stderr
+        );
+        let meant = ["did you mean `laptop`?", "did you mean `files`?"];
+        assert!(
+            meant.iter().any(|hint| refused.stderr.contains(hint)),
+            "{}",
+            refused.stderr
+        );
+    }
+    let refused = place.run(&["grant", "revoke", "laptpo"]);
+    assert!(
+        refused.stderr.contains("did you mean `laptop`?"),
+        "{}",
+        refused.stderr
+    );
+    place.ok(&["grant", "revoke", "laptop"]);
+    for what in ["revoke", "reveal", "rotate"] {
+        let refused = place.run(&["grant", what, "laptop"]);
+        assert_eq!(refused.code, 3, "{}", refused.stderr);
+        let said = "grant `laptop` on `files` was revoked at 2";
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    // Its records, if there are any, can still be asked for.
+    place.ok(&["log", "--grant", "laptop"]);
+}
+
+#[test]
+fn a_grant_may_observe_without_a_policy_and_a_removed_server_says_what_went() {
+    let place = Place::new();
+    place.furnish();
+    for label in ["watch", "again"] {
+        let words = ["grant", "mint", "files", "--label", label, "--observe"];
+        let minted = place.json(&words);
+        assert_eq!(minted["grant"]["shadow"], "observe-all");
+        assert_eq!(minted["grant"]["policy"], serde_json::Value::Null);
+    }
+    assert_eq!(
+        place.json(&["policy", "show", "files", "observe-all"])["version"],
+        1
+    );
+    let removed = place.ok(&["server", "remove", "files"]);
+    assert_eq!(
+        removed,
+        "server `files` removed, 3 grants revoked: laptop, watch, again\n\
+         2 policies deleted: observe-all, small (their texts are only in backups now)\n"
+    );
+}
+
+#[test]
+fn a_database_that_is_gone_is_one_place_of_damage() {
+    let place = Place::new();
+    place.furnish();
+    for file in ["provost.db", "provost.db-wal", "provost.db-shm"] {
+        drop(std::fs::remove_file(place.data().join(file)));
+    }
+    let ran = place.run(&["audit", "verify", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let damage = found["damage"].as_array().unwrap();
+    let lines = damage.iter().map(|line| line.as_str().unwrap());
+    let of_database: Vec<_> = lines.filter(|line| line.contains("provost.db")).collect();
+    assert_eq!(of_database.len(), 1, "{}", ran.stdout);
+    assert!(
+        of_database[0].contains("was removed, emptied or made anew"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(damage.len(), 1, "{}", ran.stdout);
 }

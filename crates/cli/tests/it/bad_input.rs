@@ -298,34 +298,31 @@ async fn d45_doctor_looks_at_every_server() {
     }
 }
 
-#[tokio::test]
-async fn d45_doctor_points_out_limits_that_no_call_has_charged() {
+#[test]
+fn d45_doctor_points_out_limits_that_no_tool_can_charge() {
     let place = Place::new();
-    let token = place.furnish();
-    let finding = |place: &Place| {
+    place.furnish();
+    let finding = || {
         let findings = place.json(&["doctor"]);
         let findings = findings.as_array().unwrap().clone();
         let about = |found: &serde_json::Value| found["about"] == "policy files/small";
         findings.into_iter().find(about)
     };
-    assert_eq!(finding(&place), None, "before the first call");
-    let up = place.up(&[]).await;
-    let url = format!("{}/mcp/files", up.url);
-    let client = provost_testkit::client::Client::http(&url, Some(&token));
-    client.connect().await;
-    let call = async |tool: &str, arguments: serde_json::Value| {
-        let params = serde_json::json!({ "name": tool, "arguments": arguments });
-        client.request("tools/call", params).await;
-    };
-    call("echo", serde_json::json!({ "text": "x" })).await;
-    let unused = finding(&place).unwrap();
-    assert_eq!(unused["state"], "warning");
-    assert_eq!(
-        unused["message"],
-        "limit `adds` was never charged by the calls that are recorded"
+    assert_eq!(finding(), None, "nothing was called, and nothing is wrong");
+    let mistyped = place.file(
+        "mistyped.json",
+        r#"{ "version": "1", "default": "allow", "tools": {
+            "ad": { "limits": [{ "counter": "adds", "window": "day", "max": 9 }] },
+            "ech": { "rate_limit": { "max": 1, "window": 60 } },
+            "echo": { "rate_limit": { "max": 1, "window": 60 } } } }"#,
     );
-    call("add", serde_json::json!({ "a": 1, "b": 2 })).await;
-    assert_eq!(finding(&place), None);
+    place.ok(&["policy", "put", "files", "small", &mistyped]);
+    let idle = finding().unwrap();
+    assert_eq!(idle["state"], "warning");
+    assert_eq!(
+        idle["message"],
+        "no tool of the server can charge `adds`, `ech_rate`"
+    );
 }
 
 #[test]

@@ -25,19 +25,6 @@ impl Store {
         Ok(records)
     }
 
-    /// The tools that were called and allowed under each policy of a server, by
-    /// the policy's name, as far as records are kept.
-    pub fn tools_called(&self, server: &str) -> Result<Vec<(String, String)>, StoreError> {
-        self.0.folder.fold()?;
-        let connection = self.0.database.reading_alone()?;
-        let mut statement = connection.prepare(
-            "SELECT DISTINCT policy, tool FROM records \
-             WHERE server = ?1 AND decision = 'allow' AND policy IS NOT NULL AND tool IS NOT NULL",
-        )?;
-        let rows = statement.query_map([server], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// Counts the records since a moment (unix time in microseconds), folded up
     /// to this one.
     pub fn tally_since(&self, since: u64) -> Result<Tally, StoreError> {

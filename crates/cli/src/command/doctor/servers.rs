@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use provost_admin::{
-    FailureKind, RequestKind, ServerList, ServerView, TestServer, Transport, Upstream, no_daemon,
+    FailureKind, PolicyList, PolicyShow, PolicyView, RequestKind, ServerList, ServerView,
+    TestServer, Transport, Upstream, no_daemon,
 };
+use provost_authoring::uncharged;
+use provost_policy::document::Policy;
 use tokio::task::JoinSet;
 
 use super::findings::{Findings, Health};
@@ -64,8 +67,45 @@ pub(super) fn look(findings: &mut Findings, context: &Context, admin: &Admin, da
         Err(failure) => findings.failure("servers", failure),
         Ok(looked) => {
             for (name, looked) in looked {
+                if let Some(Ok(report)) = &looked {
+                    idle_limits(findings, admin, &name, report);
+                }
                 tell(findings, &name, looked);
             }
+        }
+    }
+}
+
+/// Limits that no tool of the server can charge: they may stand on another tool than was meant.
+fn idle_limits(findings: &mut Findings, admin: &Admin, server: &str, report: &Upstream) {
+    let tools: Vec<_> = report.tools.iter().map(|tool| tool.name.clone()).collect();
+    let policies = admin.list(PolicyList {
+        server: Some(server.to_owned()),
+        ..PolicyList::default()
+    });
+    let enforced = |policy: &PolicyView| !policy.enforced_on.is_empty();
+    for policy in policies.into_iter().flatten().filter(enforced) {
+        let shown = admin.ask(PolicyShow {
+            server: server.to_owned(),
+            name: policy.name.clone(),
+            version: None,
+        });
+        let text = shown.ok().and_then(|shown| shown.text);
+        // One that cannot be read was said already.
+        let Some(Ok(parsed)) = text.map(|text| Policy::parse(&text)) else {
+            continue;
+        };
+        let idle = uncharged(&parsed, &tools).into_iter();
+        let idle: Vec<_> = idle.map(|(counter, _)| format!("`{counter}`")).collect();
+        if !idle.is_empty() {
+            findings.add(
+                Health::Warning,
+                &format!("policy {server}/{}", policy.name),
+                format!("no tool of the server can charge {}", idle.join(", ")),
+                format!(
+                    "do they stand on the right tools? `provost server test {server}` lists them"
+                ),
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use provost_admin::Upstream;
@@ -52,6 +52,16 @@ pub(super) fn init(context: &Context, init: Init) -> Outcome {
         .collect();
     let roots = init.roots.iter().map(|root| absolute(root));
     let roots = roots.collect::<Outcome<Vec<String>>>()?;
+    for root in roots.iter().filter(|root| !Path::new(root).is_dir()) {
+        let (colour, reset) = (style::WARNING, anstyle::Reset);
+        context.output.remark(|out| {
+            writeln!(
+                out,
+                "{colour}warning{reset}: there is no directory `{}`: until there is, the policy's paths lie nowhere",
+                escape(root)
+            )
+        });
+    }
     let upstream = match &init.server {
         Some(name) => server::ask(context, name.clone())?,
         None => ask_command(context, init.command)?,
@@ -97,6 +107,11 @@ pub(super) fn init(context: &Context, init: Init) -> Outcome {
         return Ok(());
     };
     let program = program_name(context);
+    // Whoever starts an entry of an `.mcp.json` does so in a directory of its own.
+    let file = match &init.server {
+        Some(_) => file.to_owned(),
+        None => locations::absolute(file)?,
+    };
     let file = escape(&file.display().to_string()).into_owned();
     output.remark(|out| match &init.server {
         Some(name) => writeln!(
@@ -113,7 +128,7 @@ pub(super) fn init(context: &Context, init: Init) -> Outcome {
     Ok(())
 }
 
-fn absolute(root: &std::path::Path) -> Outcome<String> {
+fn absolute(root: &Path) -> Outcome<String> {
     if root.starts_with("~") {
         return Err(Failure::usage(format!(
             "`{}` is not a directory that a policy can name",

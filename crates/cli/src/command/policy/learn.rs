@@ -1,5 +1,6 @@
 //! `policy learn`: the smallest policy that allows what a grant did.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -28,17 +29,25 @@ pub(crate) struct Learn {
     written: Written,
 }
 
+/// Calls that passed although the draft would have refused them, by tool and draft.
+type RefusedByDraft = BTreeMap<(String, String), u64>;
+/// So many are told apart.
+const MOST_REFUSED: usize = 256;
+
 /// `policy learn`.
 pub(super) fn learn(context: &Context, learn: &Learn) -> Outcome {
     learn.written.check()?;
-    let (learner, server) = read(context, learn)?;
+    let (learner, server, refused_by_draft) = read(context, learn)?;
     let of = format!("grant `{}` on `{server}`", learn.grant);
     let learnt = learner.finish(&of, |at| {
         let local = when::show_local(Time(at));
         local.split(' ').next().unwrap_or_default().to_owned()
     });
     let output = context.output;
-    output.remark(|out| left_out(out, &learnt));
+    output.remark(|out| {
+        left_out(out, &learnt)?;
+        learnt_all_the_same(out, &learnt, &refused_by_draft)
+    });
     if learnt.tools.is_empty() {
         return Err(Failure::refused(format!("no call of {of} teaches anything"))
             .because(format!("{} were read, and no tool was called with success", counted_records(learnt.records)))
@@ -72,7 +81,7 @@ pub(super) fn learn(context: &Context, learn: &Learn) -> Outcome {
 }
 
 /// Reads the records page by page; no more than a page is held.
-fn read(context: &Context, learn: &Learn) -> Outcome<(Learner, String)> {
+fn read(context: &Context, learn: &Learn) -> Outcome<(Learner, String, RefusedByDraft)> {
     let records = Log {
         server: learn.server.clone(),
         grant: Some(learn.grant.clone()),
@@ -81,14 +90,31 @@ fn read(context: &Context, learn: &Learn) -> Outcome<(Learner, String)> {
         ..Log::default()
     };
     let mut learner = Learner::default();
-    let mut server: Option<String> = None;
+    let (mut server, mut grant): (Option<String>, Option<String>) = (None, None);
+    let mut refused_by_draft = RefusedByDraft::new();
     context.admin()?.pages(u32::MAX, records, |page| {
         for record in &page {
             let known = server.get_or_insert_with(|| record.server.clone());
             if *known != record.server {
-                return Err(several(&learn.grant, known, &record.server));
+                let (one, another) = (known.clone(), record.server.clone());
+                return Err(several(&learn.grant, "--server", "server", &one, &another));
+            }
+            // One that was revoked may have had the same label.
+            let known = grant.get_or_insert_with(|| record.grant.clone());
+            if *known != record.grant {
+                let (one, another) = (known.clone(), record.grant.clone());
+                return Err(several(&learn.grant, "--grant", "grant", &one, &another));
             }
             learner.see(&observed(record));
+            let draft = record.shadow.as_ref();
+            let draft =
+                draft.filter(|draft| draft.decision != "allow" && record.decision == "allow");
+            if let (Some(draft), Some(tool)) = (draft, &record.tool) {
+                let key = (tool.clone(), draft.policy.clone());
+                if refused_by_draft.len() < MOST_REFUSED || refused_by_draft.contains_key(&key) {
+                    *refused_by_draft.entry(key).or_default() += 1;
+                }
+            }
         }
         Ok(())
     })?;
@@ -98,13 +124,13 @@ fn read(context: &Context, learn: &Learn) -> Outcome<(Learner, String)> {
             .because("a policy is learnt from what a grant did")
             .hint("`provost grant list` shows the grants, `provost log` what they did")
     })?;
-    Ok((learner, server))
+    Ok((learner, server, refused_by_draft))
 }
 
-fn several(grant: &str, one: &str, another: &str) -> Failure {
-    Failure::usage(format!("there are records of several grants `{grant}`"))
-        .because(format!("on server `{one}` and on server `{another}`"))
-        .hint(format!("name the server: `--server {one}`"))
+fn several(label: &str, flag: &str, what: &str, one: &str, another: &str) -> Failure {
+    Failure::usage(format!("there are records of several grants `{label}`"))
+        .because(format!("of {what} `{one}` and of {what} `{another}`"))
+        .hint(format!("name the {what}: `{flag} {another}`"))
 }
 
 fn observed(record: &RecordView) -> Observed<'_> {
@@ -142,6 +168,26 @@ fn left_out(out: &mut dyn Write, learnt: &Learnt) -> io::Result<()> {
             "{colour}not learnt{reset}: `{}`, {times}: {}",
             escape(&left.what),
             escape(&left.why)
+        )?;
+    }
+    Ok(())
+}
+
+/// What a draft refused was done all the same, so it is learnt: somebody should look at it.
+fn learnt_all_the_same(
+    out: &mut dyn Write,
+    learnt: &Learnt,
+    refused: &RefusedByDraft,
+) -> io::Result<()> {
+    let (colour, reset) = (style::WARNING, anstyle::Reset);
+    let learnt = |tool: &String| learnt.tools.contains(tool);
+    for ((tool, draft), calls) in refused.iter().filter(|((tool, _), _)| learnt(tool)) {
+        writeln!(
+            out,
+            "{colour}learnt all the same{reset}: `{}`: the draft `{}` refused {} of it; look at it",
+            escape(tool),
+            escape(draft),
+            counted(*calls, "call")
         )?;
     }
     Ok(())
