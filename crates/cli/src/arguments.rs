@@ -1,6 +1,9 @@
 //! The command line: global options and the list of commands. Each family has its own file.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::builder::StyledStr;
+use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::context::{Context, Global};
 use crate::environment::Environment;
@@ -117,6 +120,42 @@ pub(crate) fn run(arguments: Arguments, environment: Environment) -> Outcome {
         Command::SampleServer(server) => server.run(),
     }
 }
+
+/// What is asked for.
+pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    let mut root = Arguments::command();
+    root.build();
+    let mut root = each_below(root, with_short_help);
+    let matches = root.try_get_matches_from_mut(words)?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut root))
+}
+
+fn each_below(mut command: Clap, change: fn(Clap) -> Clap) -> Clap {
+    let below = command.get_subcommands();
+    let names: Vec<String> = below.map(|below| below.get_name().to_owned()).collect();
+    for name in names.into_iter().filter(|name| name != "help") {
+        command = command.mut_subcommand(name, change);
+    }
+    command
+}
+
+/// Options of every command stand in full on the first page; on all others they are a line.
+fn with_short_help(command: Clap) -> Clap {
+    let command = each_below(command, with_short_help).mut_args(|arg| match arg.is_global_set() {
+        true => arg.hide(true),
+        false => arg,
+    });
+    let ended = |text: Option<&StyledStr>| match text {
+        Some(text) => format!("{text}\n\n{GLOBAL}"),
+        None => GLOBAL.to_owned(),
+    };
+    let short = ended(command.get_after_help());
+    let long = ended(command.get_after_long_help().or(command.get_after_help()));
+    command.after_help(short).after_long_help(long)
+}
+
+const GLOBAL: &str =
+    "Global options: --data, --config-dir, --json, --color, -v; see `provost help`";
 
 fn after_help() -> String {
     format!(

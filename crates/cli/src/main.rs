@@ -25,11 +25,9 @@ mod when;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use provost_admin::FailureKind;
 
-use crate::arguments::Arguments;
 use crate::environment::Environment;
 use crate::failure::Failure;
 
@@ -40,7 +38,7 @@ fn main() -> ExitCode {
     if let Some(code) = command::wrap::asked_for(std::env::args_os()) {
         return ExitCode::from(code);
     }
-    let arguments = match Arguments::try_parse() {
+    let arguments = match arguments::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };

@@ -31,7 +31,7 @@ fn parse_since(text: &str, now: Micros) -> Result<Micros, String> {
 pub(crate) fn parse_lifetime(text: &str) -> Result<Micros, String> {
     duration::parse(text, UNITS)
         .filter(|length| *length > 0)
-        .ok_or_else(|| "expected a length such as `45m`, `12h`, `30d` or `2w`".into())
+        .ok_or_else(|| "expected a length above zero, such as `45m`, `12h`, `30d` or `2w`".into())
 }
 
 /// Prints a moment in local time, to the second.

@@ -45,7 +45,7 @@ impl Doctor {
             store(&mut findings, &admin, status.is_some());
             servers::look(&mut findings, context, &admin, status.is_some());
         }
-        findings.ok("mode", "strong mode is not installed: agents run under your own user, and what runs a shell there can read what you can");
+        findings.ok("mode", "agents run as you: a shell they have can read what you can, Provost's key too (SECURITY.md)");
         let broken = findings
             .0
             .iter()
@@ -74,7 +74,10 @@ fn print(out: &mut dyn Write, findings: &[Finding]) -> std::io::Result<()> {
             Health::Warning => (style::WARNING, "warning"),
             Health::Broken => (style::ERROR, "broken"),
         };
-        let about = Cell::plain(&finding.about);
+        let mut about = Cell::plain(&finding.about);
+        if within.is_some() {
+            about.shorten(WIDEST);
+        }
         let cells = [
             Cell::styled(word, colour),
             about,
@@ -115,6 +118,12 @@ fn directories(findings: &mut Findings, admin: &Admin) {
                 about,
                 format!("{}: {error}", path.display()),
                 "is a parent directory closed to you?",
+            ),
+            Ok(found) if !found.is_dir() => findings.add(
+                Health::Broken,
+                about,
+                format!("{} is a file, not a directory", path.display()),
+                "name another one, or move the file away",
             ),
             Ok(found) => {
                 let (mode, uid) = (
@@ -240,9 +249,12 @@ fn running(findings: &mut Findings, status: &DaemonStatus) {
     }
 }
 
-/// Memory held for others and calls on their way, and whether something found no room.
+/// Memory held for others and calls on their way, where something found no room.
 fn room(findings: &mut Findings, load: &Load) {
     let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+    if load.no_room == 0 {
+        return;
+    }
     let message = format!(
         "{} of {} MiB held for agents and servers, {} of {} calls on their way",
         mib(load.memory_held),
@@ -250,9 +262,6 @@ fn room(findings: &mut Findings, load: &Load) {
         load.calls,
         load.most_calls
     );
-    if load.no_room == 0 {
-        return findings.ok("room", message);
-    }
     findings.add(
         Health::Warning,
         "room",

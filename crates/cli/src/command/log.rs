@@ -81,6 +81,14 @@ enum Decision {
 impl Log {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         let follow = self.follow;
+        let names = [
+            &self.server,
+            &self.grant,
+            &self.client,
+            &self.tool,
+            &self.since,
+        ];
+        let asks_for_some = self.decision.is_some() || names.iter().any(|name| name.is_some());
         let (query, limit) = self.query()?;
         let admin = context.admin()?;
         if follow {
@@ -98,6 +106,9 @@ impl Log {
         }
         if records.is_empty() {
             return context.output.write(|out| {
+                if asks_for_some {
+                    return writeln!(out, "no records");
+                }
                 writeln!(
                     out,
                     "no records; calls appear here once an agent goes through `provost run`, `provost connect` or `provost up`"

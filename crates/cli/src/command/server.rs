@@ -160,8 +160,8 @@ impl Server {
 impl Add {
     fn run(self, context: &Context) -> Outcome {
         let transport = self.place.transport(None)?.ok_or_else(|| {
-            Failure::usage("where is the server")
-                .hint("either `--url URL`, or `-- CMD ARGS…` for a child process")
+            Failure::usage("which server?")
+                .hint("`--url URL`, or `-- CMD ARGS…` for a child process")
         })?;
         let [headers, query, environment] =
             secrets([&self.headers, &self.query, &self.environment])?;

@@ -41,7 +41,7 @@ pub(crate) struct Up {
     /// Address and port for agents [env: PROVOST_LISTEN] [default: 127.0.0.1:7300]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Settings of this process, in TOML; see `--help` for the keys
+    /// Settings of this process, in TOML; the keys are at the end of `provost help up`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A proxy in front ends TLS: allow another address than loopback [env: PROVOST_BEHIND_PROXY]
@@ -67,36 +67,61 @@ When `provost run` or `provost connect` has started a daemon on the data directo
 one opens the listener and stays, and this command follows it: Ctrl-C ends it just the same. Limits
 it was not started with are refused then.
 
-Keys of the configuration file, with default and variable (flags win, then variables):
-  listen           \"127.0.0.1:7300\"  PROVOST_LISTEN           address for agents
-  behind_proxy     false             PROVOST_BEHIND_PROXY     a proxy in front ends TLS
-  tls_cert         none              PROVOST_TLS_CERT         certificate chain, PEM
-  tls_key          none              PROVOST_TLS_KEY          private key, PEM
-  allowed_hosts    []                PROVOST_ALLOWED_HOSTS    more host names agents may use
-  allowed_origins  []                PROVOST_ALLOWED_ORIGINS  web pages that may call
-  body_limit       \"4MiB\"            PROVOST_BODY_LIMIT       largest request
-  result_limit     \"32MiB\"           PROVOST_RESULT_LIMIT     largest result
-  call_timeout     \"5m\"              PROVOST_CALL_TIMEOUT     silence of an upstream while an answer is due
-  connect_timeout  \"10s\"             PROVOST_CONNECT_TIMEOUT  connecting to an upstream
-  idle_child       \"5m\"              PROVOST_IDLE_CHILD       life of a child process that nobody uses
-  idle_session     \"1h\"              PROVOST_IDLE_SESSION     life of a session without a message
-  max_children     256               PROVOST_MAX_CHILDREN     child processes at once
-  max_children_per_grant  32         PROVOST_MAX_CHILDREN_PER_GRANT  child processes of a grant at once
-  max_connections  4096              PROVOST_MAX_CONNECTIONS  connections of agents at once
-  memory_limit     see below         PROVOST_MEMORY_LIMIT     memory for what nobody has taken yet
-  max_calls_per_grant   1024         PROVOST_MAX_CALLS_PER_GRANT   calls of a grant at once
-  max_calls_per_server  2048         PROVOST_MAX_CALLS_PER_SERVER  calls to a server at once
-  upstream_ca      none              PROVOST_UPSTREAM_CA      further certificates that vouch for servers
-  workers          one per core      PROVOST_WORKERS          threads that carry calls
-  stop_deadline    \"10s\"             PROVOST_STOP_DEADLINE    calls in flight when the daemon stops
-  retention        none              PROVOST_RETENTION        age at which records are removed, such as \"90d\"
+Keys of the configuration file, with default and variable (flags win, then
+variables):
+  listen                \"127.0.0.1:7300\"  PROVOST_LISTEN
+      address for agents
+  behind_proxy          false             PROVOST_BEHIND_PROXY
+      a proxy in front ends TLS
+  tls_cert              none              PROVOST_TLS_CERT
+      certificate chain, PEM
+  tls_key               none              PROVOST_TLS_KEY
+      private key, PEM
+  allowed_hosts         []                PROVOST_ALLOWED_HOSTS
+      more host names agents may use
+  allowed_origins       []                PROVOST_ALLOWED_ORIGINS
+      web pages that may call
+  body_limit            \"4MiB\"            PROVOST_BODY_LIMIT
+      largest request
+  result_limit          \"32MiB\"           PROVOST_RESULT_LIMIT
+      largest result
+  call_timeout          \"5m\"              PROVOST_CALL_TIMEOUT
+      silence of an upstream while an answer is due
+  connect_timeout       \"10s\"             PROVOST_CONNECT_TIMEOUT
+      connecting to an upstream
+  idle_child            \"5m\"              PROVOST_IDLE_CHILD
+      life of a child process that nobody uses
+  idle_session          \"1h\"              PROVOST_IDLE_SESSION
+      life of a session without a message
+  max_children          256               PROVOST_MAX_CHILDREN
+      child processes at once
+  max_children_per_grant  32                PROVOST_MAX_CHILDREN_PER_GRANT
+      child processes of a grant at once
+  max_connections       4096              PROVOST_MAX_CONNECTIONS
+      connections of agents at once
+  memory_limit          see below         PROVOST_MEMORY_LIMIT
+      memory for what nobody has taken yet
+  max_calls_per_grant   1024              PROVOST_MAX_CALLS_PER_GRANT
+      calls of a grant at once
+  max_calls_per_server  2048              PROVOST_MAX_CALLS_PER_SERVER
+      calls to a server at once
+  upstream_ca           none              PROVOST_UPSTREAM_CA
+      further certificates that vouch for servers
+  workers               one per core      PROVOST_WORKERS
+      threads that carry calls
+  stop_deadline         \"10s\"             PROVOST_STOP_DEADLINE
+      calls in flight when the daemon stops
+  retention             none              PROVOST_RETENTION
+      age at which records are removed, such as \"90d\"
 
-The memory limit is a quarter of the machine's memory or of the control group's, at most 512 MiB,
-and never less than 64 MiB, unless you say another one. Each grant and each server may use an eighth
-of it; a quarter is set aside for connections. `body_limit` is never more than a sixteenth of it and
+The memory limit is a quarter of the machine's memory or of the control
+group's, at most 512 MiB, and never less than 64 MiB, unless you say another
+one. Each grant and each server may use an eighth of it; a quarter is set aside
+for connections. `body_limit` is never more than a sixteenth of it and
 `result_limit` never more than an eighth.
 
-Servers, policies and grants are not configured here: they live in the data directory.";
+Servers, policies and grants are not configured here: they live in the data
+directory.";
 
 // === impl Up ===
 

@@ -95,27 +95,101 @@ impl Table {
     }
 
     fn print_within(&self, out: &mut dyn Write, within: Option<usize>) -> io::Result<()> {
-        let lines = || std::iter::once(&self.head).chain(&self.rows);
-        let widths = (0..self.head.len()).map(|column| {
-            let cells = lines().filter_map(|line| line.get(column));
-            cells.map(Cell::width).max().unwrap_or(0)
-        });
-        let widths: Vec<usize> = widths.collect();
-        let whole: usize = widths.iter().map(|width| width + GAP).sum();
-        let fits = within.is_none_or(|within| whole <= within + GAP);
-        // Where there is little room, none is spent on what says nothing.
-        let says = |column: usize| {
-            let mut cells = self.rows.iter().filter_map(|row| row.get(column));
-            fits || cells.any(|cell| !matches!(cell.text.as_str(), "" | "-"))
+        let whole = |lines: &[Vec<Cell>]| -> usize {
+            widths_of(lines).iter().map(|width| width + GAP).sum()
         };
-        let shown: Vec<bool> = (0..self.head.len()).map(says).collect();
-        fn kept<T: Clone>(all: &[T], shown: &[bool]) -> Vec<T> {
-            let kept = all.iter().zip(shown).filter(|(_, shown)| **shown);
-            kept.map(|(cell, _)| cell.clone()).collect()
+        let mut lines: Vec<Vec<Cell>> = std::iter::once(&self.head)
+            .chain(&self.rows)
+            .cloned()
+            .collect();
+        let fits = |lines: &[Vec<Cell>]| within.is_none_or(|within| whole(lines) <= within + GAP);
+        if !fits(&lines) {
+            // Where there is little room, none is spent on what says nothing.
+            let says = |column: usize| {
+                let mut cells = self.rows.iter().filter_map(|row| row.get(column));
+                cells.any(|cell| !matches!(cell.text.as_str(), "" | "-"))
+            };
+            let shown: Vec<bool> = (0..self.head.len()).map(says).collect();
+            for line in &mut lines {
+                let mut column = shown.iter();
+                line.retain(|_| column.next().is_none_or(|shown| *shown));
+            }
         }
-        let widths = kept(&widths, &shown);
-        lines().try_for_each(|cells| line(out, &kept(cells, &shown), &widths, within))
+        // Then on names that nobody has chosen.
+        for (is_long, most) in [(is_id as fn(&str) -> bool, SHORT_ID), (is_run, SHORT_RUN)] {
+            if fits(&lines) {
+                break;
+            }
+            let cells = lines.iter_mut().flatten();
+            cells
+                .filter(|cell| is_long(&cell.text))
+                .for_each(|cell| cell.shorten(most));
+        }
+        let mut widths = widths_of(&lines);
+        if let Some(within) = within {
+            narrow(&lines, &mut widths, within);
+        }
+        lines.iter_mut().try_for_each(|cells| {
+            if let Some((_, before)) = cells.split_last_mut() {
+                for (cell, width) in before.iter_mut().zip(&widths) {
+                    cell.shorten(*width);
+                }
+            }
+            line(out, cells, &widths, within)
+        })
     }
+}
+
+fn widths_of(lines: &[Vec<Cell>]) -> Vec<usize> {
+    let columns = lines.first().map_or(0, Vec::len);
+    let widths = (0..columns).map(|column| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(Cell::width).max().unwrap_or(0)
+    });
+    widths.collect()
+}
+
+/// Makes the widest columns before the last one narrower until they have room on a line, so that
+/// the terminal breaks none of them. Times and numbers stay whole.
+fn narrow(lines: &[Vec<Cell>], widths: &mut [usize], within: usize) {
+    let Some((head, rows)) = lines.split_first() else {
+        return;
+    };
+    let Some((_, before)) = widths.split_last_mut() else {
+        return;
+    };
+    let least: Vec<usize> = (0..before.len())
+        .map(|column| {
+            let mut cells = rows.iter().filter_map(|row| row.get(column));
+            let is_number = cells.all(|cell| cell.text.starts_with(|c: char| c.is_ascii_digit()));
+            let heading = head.get(column).map_or(0, Cell::width);
+            if is_number {
+                usize::MAX
+            } else {
+                heading.max(SHORTEST)
+            }
+        })
+        .collect();
+    while before.iter().map(|width| width + GAP).sum::<usize>() > within + GAP {
+        let wide = before.iter_mut().zip(&least);
+        let wide = wide.filter(|(width, least)| **width > **least);
+        let Some((widest, _)) = wide.max_by_key(|(width, _)| **width) else {
+            return;
+        };
+        *widest -= 1;
+    }
+}
+
+/// The id of a grant or a server: a letter and many digits.
+fn is_id(text: &str) -> bool {
+    text.len() > SHORT_ID
+        && ["g-", "s-"].iter().any(|begin| text.starts_with(begin))
+        && text.chars().skip(2).all(|c| c.is_ascii_hexdigit())
+}
+
+/// A name that `run` made.
+fn is_run(text: &str) -> bool {
+    text.starts_with("run-")
 }
 
 /// Prints one line of a table with these widths of columns; the last one has none.
@@ -163,6 +237,12 @@ pub(crate) fn line(
     writeln!(out)
 }
 
+/// Enough of an id to tell it from others.
+const SHORT_ID: usize = 10;
+/// Enough of the name that `run` gave.
+const SHORT_RUN: usize = 16;
+/// No column is made narrower.
+const SHORTEST: usize = 4;
 /// Between two columns.
 const GAP: usize = 2;
 /// How far what goes on below is indented.
@@ -263,6 +343,35 @@ mod tests {
         };
         assert!(printed(25).starts_with("NAME  DRAFT  ID\na     -      g-0"));
         assert!(printed(24).starts_with("NAME  ID\na     g-0"));
+    }
+
+    #[test]
+    fn names_that_nobody_chose_are_cut_before_any_column_breaks() {
+        let mut table = Table::new(&["LABEL", "SERVER", "EXPIRES", "ID"]);
+        let row = [
+            "laptop",
+            "run-npx-server-filesystem-a263b6296164",
+            "2026-11-30 23:08",
+            "g-0123456789abcdef0123",
+        ];
+        table.row(row.map(Cell::plain).to_vec());
+        let printed = |within| {
+            let mut bytes = Vec::new();
+            table.print_within(&mut bytes, Some(within)).unwrap();
+            let text = String::from_utf8(bytes).unwrap();
+            let text = anstream::adapter::strip_str(&text).to_string();
+            let row = text.lines().find(|line| line.starts_with("laptop"));
+            row.unwrap().trim_end().to_owned()
+        };
+        assert_eq!(
+            printed(80),
+            "laptop  run-npx-server-filesystem-a263b6296164  2026-11-30 23:08  g-0123456…"
+        );
+        assert_eq!(
+            printed(60),
+            "laptop  run-npx-server-…  2026-11-30 23:08  g-0123456…"
+        );
+        assert_eq!(printed(36), "laptop  run-npx-s…  2026-11-30 23:08");
     }
 
     #[test]

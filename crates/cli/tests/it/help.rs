@@ -169,3 +169,19 @@ fn nothing_is_coloured_unless_asked_for() {
         Some("CLICOLOR_FORCE")
     ));
 }
+
+#[test]
+fn options_of_every_command_are_a_line_on_the_pages_below_the_first() {
+    let place = Place::new();
+    let line = "Global options: --data, --config-dir, --json, --color, -v; see `provost help`";
+    for words in [["log", "--help"], ["log", "-h"], ["help", "log"]] {
+        let help = place.ok(&words);
+        assert!(help.trim_end().ends_with(line), "{help}");
+        assert!(!help.contains("Data directory"), "{help}");
+    }
+    let deep = place.ok(&["grant", "mint", "-h"]);
+    assert_eq!(deep.matches(line).count(), 1, "{deep}");
+    assert!(place.ok(&["help"]).contains("Data directory"));
+    place.ok(&["server", "list", "--json"]);
+    place.ok(&["--json", "server", "list"]);
+}

@@ -90,8 +90,19 @@ pub(super) fn check(context: &Context, check: &Check) -> Outcome {
     };
     let mut all = Vec::new();
     let mut texts = Vec::new();
+    let mut unread: Option<Failure> = None;
     for path in &check.files {
-        let text = read_file(path)?;
+        let text = match read_file(path) {
+            Ok(text) => text,
+            // The others are looked at all the same.
+            Err(failure) => {
+                unread = Some(match unread {
+                    None => failure,
+                    Some(first) => first.because(failure.message),
+                });
+                continue;
+            }
+        };
         let findings = match provost_authoring::parse(&text) {
             Ok(policy) => warnings(&policy, offer.as_ref()),
             Err(problems) => problems,
@@ -104,6 +115,9 @@ pub(super) fn check(context: &Context, check: &Check) -> Outcome {
         });
         texts.push(text);
     }
+    if let (Some(failure), []) = (&unread, all.as_slice()) {
+        return Err(failure.clone());
+    }
     output.show(&all, |out| {
         for (checked, text) in all.iter().zip(&texts) {
             diagnostics::print(out, &checked.file, text, &checked.findings)?;
@@ -111,10 +125,10 @@ pub(super) fn check(context: &Context, check: &Check) -> Outcome {
         }
         Ok(())
     })?;
-    if all.iter().all(|checked| checked.ok) {
-        Ok(())
-    } else {
-        Err(Failure::reported())
+    match unread {
+        Some(failure) => Err(failure),
+        None if all.iter().all(|checked| checked.ok) => Ok(()),
+        None => Err(Failure::reported()),
     }
 }
 
@@ -240,7 +254,17 @@ pub(super) fn import(output: Output, command: &Import) -> Outcome {
             |_| Ok(()),
         );
     }
-    command.written.print(output, &imported.policy_json)
+    command.written.print(output, &imported.policy_json)?;
+    if let Some(file) = command.written.file() {
+        let file = escape(&file.display().to_string()).into_owned();
+        output.remark(|out| {
+            writeln!(
+                out,
+                "next: read it, then `provost policy put SERVER NAME {file}`"
+            )
+        });
+    }
+    Ok(())
 }
 
 /// `policy explain`.

@@ -184,8 +184,7 @@ fn ask_command(context: &Context, command: Vec<String>) -> Outcome<Upstream> {
     if programs::find(&program, &directory, context.environment.path.as_deref()).is_none() {
         return Err(
             Failure::not_found(format!("there is no program `{program}`"))
-                .because("nothing was started")
-                .hint("is it installed, and in your PATH?"),
+                .hint("nothing was started; is it installed, and in your PATH?"),
         );
     }
     let scratch = Scratch::new()?;

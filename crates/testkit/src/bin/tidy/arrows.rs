@@ -12,10 +12,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("provost-authoring", &["provost-policy"]),
     ("provost-catalog", &["provost-policy"]),
     ("provost-store", &["provost-policy"]),
-    (
-        "provost-admin",
-        &["provost-store", "provost-authoring", "provost-policy"],
-    ),
+    ("provost-admin", &["provost-store", "provost-policy"]),
     ("provost-demo", &["provost-admin"]),
     ("provost-registry", &["provost-store", "provost-catalog"]),
     (
