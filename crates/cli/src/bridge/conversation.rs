@@ -213,6 +213,11 @@ fn problem<'l>(parts: &Parts<'l>) -> Option<Problem<'l>> {
     serde_json::from_str(parts.error?.get()).ok()
 }
 
+/// Whether a line of the agent wants an answer, if it is only why it cannot be read.
+pub(super) fn asks(line: &[u8]) -> bool {
+    read::<Parts<'_>>(line).is_none_or(|parts| parts.method.is_some() == parts.id.is_some())
+}
+
 /// Whether nothing of a list comes after this answer.
 fn is_last_page(parts: &Parts<'_>) -> bool {
     let page = parts

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::arrival::Arrival;
-use super::conversation::{Conversation, Heard};
+use super::conversation::{Conversation, Heard, asks};
 use super::lines::Lines;
 use super::session::{Session, Sessions};
 use crate::daemon::Signals;
@@ -183,8 +183,10 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
         let mut attempt = Some(Box::pin(sessions.open_if_there(not_before)));
         let mut start = None;
         let mut told = false;
+        // Answers and notifications have time.
+        let mut asked = self.waiting.iter().any(|line| asks(line));
         loop {
-            let needed = !self.waiting.is_empty() || self.conversation().waits();
+            let needed = asked || self.conversation().waits();
             if needed && attempt.is_none() && start.is_none() {
                 start = Some(Box::pin(sessions.open(not_before)));
             }
@@ -200,6 +202,7 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
                 }
                 line = self.agent_in.next(), if room => match line {
                     Some(line) => {
+                        asked |= asks(&line);
                         self.waiting.push(line);
                         continue;
                     }
@@ -233,7 +236,7 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
                 Err(failure)
                     if failure.kind == FailureKind::Refused
                         && sessions.may_get_a_token()
-                        && self.waiting.is_empty()
+                        && !asked
                         && !self.conversation().waits() =>
                 {
                     if !std::mem::replace(&mut told, true) {
@@ -244,6 +247,7 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
                     if self.refuse(&failure).await.is_err() {
                         return Ok(Err(Ending::StdoutClosed));
                     }
+                    asked = false;
                     if is_final(failure.kind) {
                         return Err(failure);
                     }
