@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::checkpoint::Begin;
-use crate::control::{self, Distrust, Found};
+use crate::control::{self, Distrust, FEW, Found};
 use crate::database::{Commit, begin, meta, set_meta, uint};
-use crate::directory::FEW;
 use crate::guard::{lock, read, write};
 use crate::journal::Rows;
 use crate::{Act, Actor, AdminAct, ChangeError, Store, StoreError};

@@ -20,6 +20,10 @@ mod table;
 pub(crate) use distrust::{DENIES_ALL, Distrust};
 pub(crate) use table::Table;
 
+/// A change that reaches more grants than this is not followed one by one: all
+/// is read again, which is quicker.
+pub(crate) const FEW: usize = 1_000;
+
 /// Rows as they were found, each with its digest.
 pub(crate) type Found = Vec<(RowKey, Hex)>;
 

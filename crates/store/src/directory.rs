@@ -11,8 +11,6 @@ use sha2::{Digest, Sha256};
 mod kept;
 mod read;
 
-pub(crate) use read::FEW;
-
 use crate::control::DENIES_ALL;
 use crate::{GrantId, Secret, ServerId};
 pub(crate) use kept::Kept;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{Directory, Kept, Touched};
-use crate::control::Table;
+use crate::control::{FEW, Table};
 use crate::grants::{self, GrantRow, Which};
 use crate::guard::{lock, read};
 use crate::journal::Rows;
@@ -16,10 +16,6 @@ use crate::names::name_of;
 use crate::policies::CurrentPolicies;
 use crate::servers::load_servers;
 use crate::{GrantId, ServerId, Store, StoreError};
-
-/// A change that reaches more grants than this is not followed one by one: all
-/// is read again, which is quicker.
-pub(crate) const FEW: usize = 1_000;
 
 // === impl Store ===
 
