@@ -43,7 +43,7 @@ fn lost(tree: &Tree, map: &TextFile) -> Vec<Finding> {
                 tree.paths.contains(&whole)
                     || tree.paths.iter().any(|known| known.starts_with(&folder))
             };
-            if !BEGINNINGS.iter().any(|beginning| known(beginning)) {
+            if !BEGINNINGS.iter().any(known) {
                 let problem = format!("there is no `{path}`");
                 let hint = "paths begin below `crates/`, or `crates/gateway/src/`";
                 findings.push(Finding::error(&map.path, index + 1, problem, hint));
