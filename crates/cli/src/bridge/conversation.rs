@@ -46,7 +46,7 @@ pub(super) struct Conversation {
     subscribed: BTreeMap<String, Vec<u8>>,
     /// Requests of the agent without an answer, by the text of their id.
     in_flight: HashMap<String, Sent>,
-    /// Counts them.
+    /// Counts the lines of the agent.
     sent: u64,
     /// Requests of the server that the agent has not answered.
     asked: HashSet<String>,
@@ -231,6 +231,8 @@ fn is_last_page(parts: &Parts<'_>) -> bool {
 impl Conversation {
     /// Takes note of a line of the agent. False when it must not go on: nobody waits for it.
     pub(super) fn said(&mut self, line: &[u8]) -> bool {
+        // Each line counts: one that cannot be read may be what the daemon complains of.
+        self.sent += 1;
         let Some(parts) = read::<Parts<'_>>(line) else {
             return true;
         };
@@ -266,7 +268,6 @@ impl Conversation {
             }
             _ => {}
         }
-        self.sent += 1;
         let sent = Sent {
             line: line.to_vec(),
             harmless: HARMLESS.contains(&method),

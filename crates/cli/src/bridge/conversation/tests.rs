@@ -248,3 +248,14 @@ fn d40_a_complaint_that_was_not_the_last_word_explains_nothing() {
     let message = json(&conversation.lost()[0])["error"]["message"].clone();
     assert!(message.as_str().unwrap().starts_with("outcome unknown"));
 }
+
+#[test]
+fn d40_a_complaint_about_another_line_explains_no_call() {
+    let mut conversation = open();
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"x"}}"#;
+    said(&mut conversation, &[call, "{ no JSON"]);
+    let complaint = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"what?"}}"#;
+    assert_eq!(conversation.heard(complaint), Heard::Pass);
+    let message = json(&conversation.lost()[0])["error"]["message"].clone();
+    assert!(message.as_str().unwrap().starts_with("outcome unknown"));
+}
