@@ -264,6 +264,11 @@ impl Conversation {
             "resources/unsubscribe" => {
                 if let Some(Resource { uri }) = params(parts) {
                     self.subscribed.remove(&uri);
+                    // One that is on its way counts for nothing any more.
+                    let on_their_way = self.in_flight.values_mut();
+                    on_their_way
+                        .filter(|sent| sent.subscribes.as_ref() == Some(&uri))
+                        .for_each(|sent| sent.subscribes = None);
                 }
             }
             _ => {}

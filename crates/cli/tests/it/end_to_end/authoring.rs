@@ -131,7 +131,10 @@ fn d53_what_cannot_be_asked_or_written_is_named() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "{}");
     let (code, said) = told(&["policy", "learn", "--grant", "nobody"]);
     assert_eq!(code, 3, "{said}");
-    assert!(said.contains("no grant `nobody` and no record of one"), "{said}");
+    assert!(
+        said.contains("no grant `nobody` and no record of one"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
