@@ -6,6 +6,7 @@ use provost_testkit::client::Client;
 use provost_testkit::fixture::{Options, Replies};
 use provost_testkit::http;
 use provost_testkit::wait::within;
+use provost_testkit::wait_until;
 use serde_json::{Value, json};
 
 const HTTP_METHODS: [&str; 3] = ["POST", "GET", "DELETE"];
@@ -45,6 +46,9 @@ async fn listened_to(scene: &Scene, streams: usize) {
 async fn s52_an_unknown_session_is_not_found(scene: Scene) {
     let other = scene.another_agent(&scene.pass).await;
     let over = other.as_http().session().unwrap();
+    // Both have said that they are ready, which nobody waits for.
+    let ready = || scene.upstream.events_of("notification").len() >= 2;
+    wait_until("both agents are ready", ready).await;
     other.close().await;
     if scene.kind == Kind::Http {
         scene.upstream.wait_for("session deleted").await;
