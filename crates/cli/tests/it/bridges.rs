@@ -456,13 +456,12 @@ async fn d48_a_mistyped_tool_in_the_policy_of_a_run_is_told_once_the_tools_are_k
     assert_eq!(client.tools().await, ["add"]);
     let stderr = || client.as_stdio().stderr();
     wait_until("the mistyped names are told", || {
-        stderr().contains("`whisperr`") && stderr().contains("`ecoh`")
+        stderr().contains("`whisperr`") && stderr().contains("did you mean `echo`?")
     })
     .await;
     // The tool that was meant is hidden from the agent, and not from whoever wrote the policy.
     let told = stderr();
     assert!(told.contains("the server has no tool `ecoh`"), "{told}");
-    assert!(told.contains("did you mean `echo`?"), "{told}");
     assert!(told.contains("policy.json:"), "{told}");
     assert!(!told.contains("covers no tool"), "{told}");
     // Once for each policy.

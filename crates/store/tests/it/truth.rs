@@ -366,7 +366,7 @@ fn d87_records_that_vanished_or_were_edited_are_made_again() {
         "UPDATE records SET tool = 'read' WHERE status IS NULL",
         "UPDATE acts SET who = 'nobody' WHERE what = 'server.add'",
         "INSERT INTO records SELECT n + 1, call, at, grant_id, label, server, method, tool, policy, version, decision,
-             rule, message, keys, retry, status, http, latency, shadow, timeline, policy_grant, changed
+             rule, message, keys, retry, status, http, latency, shadow, timeline, policy_grant, changed, client
          FROM records ORDER BY n LIMIT 1",
     ] {
         let scratch = scratch();
