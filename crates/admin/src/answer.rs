@@ -44,10 +44,11 @@ impl Administration<'_> {
     /// They may not, or it cannot be done.
     pub fn answer<R: Request>(&self, actor: &Actor, request: R) -> Outcome<R::Answer> {
         actor.may(R::KIND)?;
+        let before = self.store.generation();
         let answer = request.execute(self, actor)?;
         match self.daemon {
             // What the person is told is in force holds for the next message.
-            Some(daemon) if R::KIND.changes_calls() => daemon.take_over_changes()?,
+            Some(daemon) if self.store.generation() != before => daemon.take_over_changes()?,
             Some(_) | None => {}
         }
         Ok(answer)

@@ -240,46 +240,6 @@ impl RequestKind {
         }
     }
 
-    /// Whether calls may be decided differently afterwards.
-    #[must_use]
-    pub fn changes_calls(self) -> bool {
-        match self {
-            Self::ServerAdd
-            | Self::ServerSet
-            | Self::ServerRemove
-            | Self::PolicyPut
-            | Self::PolicyRollback
-            | Self::PolicyDelete
-            | Self::PolicyAttach
-            | Self::PolicyDetach
-            | Self::GrantMint
-            | Self::GrantRotate
-            | Self::GrantRevoke
-            | Self::KeyRotate => true,
-            Self::ServerList
-            | Self::ServerShow
-            | Self::TestServer
-            | Self::PolicyList
-            | Self::PolicyShow
-            | Self::PolicyHistory
-            | Self::GrantList
-            | Self::GrantReveal
-            | Self::Log
-            | Self::Follow
-            | Self::AuditVerify
-            | Self::AuditHead
-            | Self::AuditExport
-            | Self::Backup
-            | Self::Restore
-            | Self::Inspect
-            | Self::Status
-            | Self::Overview
-            | Self::Metrics
-            | Self::Listen
-            | Self::Stop => false,
-        }
-    }
-
     /// Whether it leaves an entry in the journal.
     #[must_use]
     pub fn is_recorded(self) -> bool {
