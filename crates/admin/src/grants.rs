@@ -165,10 +165,6 @@ pub struct Minted {
 const LONGEST_LIFE: Micros = 100 * 366 * 24 * 3_600 * 1_000_000;
 
 pub(crate) fn mint(wish: GrantMint, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
-    if wish.label.trim().is_empty() || wish.label.chars().count() > 100 {
-        return Err(Failure::usage("a label has 1 to 100 characters")
-            .hint("name who or what will use the grant, for example `alice-laptop` or `ci`"));
-    }
     if wish
         .lifetime
         .is_some_and(|lifetime| lifetime > LONGEST_LIFE)

@@ -17,9 +17,10 @@ pub fn change_failure(error: ChangeError) -> Failure {
         ChangeError::ServerExists { .. }
         | ChangeError::PolicyInUse { .. }
         | ChangeError::GrantExists { .. } => Kind::Conflict,
-        ChangeError::Name { .. } | ChangeError::Expired | ChangeError::GrantUnclear { .. } => {
-            Kind::Usage
-        }
+        ChangeError::Name { .. }
+        | ChangeError::LabelLength { .. }
+        | ChangeError::Expired
+        | ChangeError::GrantUnclear { .. } => Kind::Usage,
         ChangeError::PolicyRefused { .. } => Kind::Refused,
         ChangeError::Differs { .. } => Kind::Damaged,
         ChangeError::Store(inner) => return store_failure(inner),
@@ -30,17 +31,8 @@ pub fn change_failure(error: ChangeError) -> Failure {
             Failure::because,
         );
     }
-    let hint = match &error {
-        ChangeError::PolicyInUse { .. } => {
-            Some("attach another policy to these grants first, or revoke them")
-        }
-        ChangeError::GrantUnclear { .. } => {
-            Some("say which with `--server NAME`, or use the grant's id")
-        }
-        other => other.hint(),
-    };
     let failure = Failure::new(kind, error.to_string());
-    match hint {
+    match error.hint() {
         Some(hint) => failure.hint(hint),
         None => failure,
     }

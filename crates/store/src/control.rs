@@ -27,6 +27,14 @@ pub(crate) const FEW: usize = 1_000;
 /// Rows as they were found, each with its digest.
 pub(crate) type Found = Vec<(RowKey, Hex)>;
 
+/// Something that is made up of several rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whole<'a> {
+    Server(&'a str),
+    /// With the policies it has.
+    Grant(&'a str),
+}
+
 /// What the journal says about the control plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Expected {
@@ -190,11 +198,9 @@ impl Expected {
         };
         let id = key.trim_start_matches(table.name()).trim_end_matches(']');
         for table in table.below() {
-            let prefix = format!("{}{id},", table.name());
-            let below = self.rows.range(prefix.clone()..);
-            let below: Vec<_> = below
-                .map(|(row, _)| row.clone())
-                .take_while(|row| row.starts_with(&prefix))
+            let below: Vec<_> = self
+                .below(&format!("{}{id},", table.name()))
+                .cloned()
                 .collect();
             for row in below {
                 self.rows.remove(&row);
@@ -260,54 +266,39 @@ pub(crate) fn are_as_left(
     Ok(true)
 }
 
-/// The rows that make up a server: those there are, and those there have to be.
-pub(crate) fn rows_of_server(
+/// The rows that make something up: those there are, and those there have to be.
+pub(crate) fn rows_of(
     connection: &Connection,
-    id: &str,
+    whole: Whole<'_>,
     expected: &Expected,
     keys: &mut BTreeSet<RowKey>,
 ) -> Result<(), StoreError> {
-    let own = serde_json::Value::from(id).to_string();
-    keys.insert(format!("servers[{own}]"));
-    keys.extend(expected.below(&format!("secrets[{own},")).cloned());
-    for sql in [
-        "SELECT 'names' || json_array(name) FROM names WHERE id = ?1",
-        "SELECT 'secrets' || json_array(owner, field, name) FROM secrets WHERE owner = ?1",
-    ] {
-        let mut statement = connection.prepare_cached(sql)?;
-        let found = statement.query_map([id], |row| row.get(0))?;
-        for key in found {
-            keys.insert(key?);
-        }
-    }
-    Ok(())
-}
-
-/// The same of a grant, with the policies it has.
-pub(crate) fn rows_of_grant(
-    connection: &Connection,
-    id: &str,
-    expected: &Expected,
-    keys: &mut BTreeSet<RowKey>,
-) -> Result<(), StoreError> {
-    let own = serde_json::Value::from(id).to_string();
-    keys.insert(format!("grants[{own}]"));
-    keys.extend(expected.below(&format!("grant_servers[{own},")).cloned());
-    let mut statement = connection.prepare_cached(
-        "SELECT 'grant_servers' || json_array(s.grant_id, s.server),
-                'policies' || json_array(p.id), 'policy_versions' || json_array(p.id, p.current)
-         FROM grant_servers s LEFT JOIN policies p ON p.id IN (s.policy, s.shadow)
-         WHERE s.grant_id = ?1",
-    )?;
-    let mut found = statement.query([id])?;
-    while let Some(row) = found.next()? {
-        keys.insert(row.get(0)?);
-        let policy: (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
-        if let (Some(policy), Some(version)) = policy
-            && policy != "policies[null]"
-        {
-            keys.extend([policy, version]);
-        }
+    let (id, own, below, beside) = match whole {
+        Whole::Server(id) => (
+            id,
+            Table::Servers,
+            Table::Secrets,
+            "SELECT 'names' || json_array(name) FROM names WHERE id = ?1
+             UNION ALL SELECT 'secrets' || json_array(owner, field, name) FROM secrets WHERE owner = ?1",
+        ),
+        Whole::Grant(id) => (
+            id,
+            Table::Grants,
+            Table::GrantServers,
+            "SELECT 'grant_servers' || json_array(grant_id, server) FROM grant_servers WHERE grant_id = ?1
+             UNION ALL SELECT 'policies' || json_array(p.id) FROM grant_servers s
+                 JOIN policies p ON p.id IN (s.policy, s.shadow) WHERE s.grant_id = ?1
+             UNION ALL SELECT 'policy_versions' || json_array(p.id, p.current) FROM grant_servers s
+                 JOIN policies p ON p.id IN (s.policy, s.shadow) WHERE s.grant_id = ?1",
+        ),
+    };
+    let quoted = serde_json::Value::from(id).to_string();
+    keys.insert(format!("{}[{quoted}]", own.name()));
+    let below = format!("{}[{quoted},", below.name());
+    keys.extend(expected.below(&below).cloned());
+    let mut statement = connection.prepare_cached(beside)?;
+    for key in statement.query_map([id], |row| row.get(0))? {
+        keys.insert(key?);
     }
     Ok(())
 }

@@ -52,6 +52,8 @@ pub(crate) struct Folder {
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) checkpoint: Checkpoint,
+    /// The file of the checkpoint that the journal names last.
+    pub(crate) named: Option<String>,
     /// Up to where there are rows, if there are any.
     pub(crate) folded: Option<Folded>,
     /// The latest moment of an entry, as the journal says.
@@ -77,6 +79,7 @@ impl Folder {
         let row = timeline_row(&database.writing(), id, 1)?;
         let Base {
             checkpoint,
+            named,
             folded,
             steady,
             cut,
@@ -94,6 +97,7 @@ impl Folder {
             saved: at,
             counted,
             tail: checkpoint.tail,
+            named,
             rowed: at.end.number,
             cut,
             since: 0,
@@ -193,33 +197,33 @@ impl Folder {
         // What came meanwhile is in none yet.
         state.since = state.since.saturating_sub(since);
         state.size = size;
+        let before = state.named.replace(named.file.clone());
         drop(state);
-        checkpoint::forget_old(directory).map_err(failed)?;
+        checkpoint::forget_others(directory, &named.file, before.as_deref()).map_err(failed)?;
         Ok(written.number)
     }
 
     /// Writes a checkpoint when so much came after the last one that starting
     /// would take a while; rarely, where one is large.
     fn checkpoint_if_due(&self) -> Result<(), StoreError> {
-        let is_due = {
-            let state = lock(&self.state);
-            state.since >= DUE.max(4 * state.size)
-        };
-        // Somebody may be copying the files beside the journal.
-        match self.maintenance.try_lock() {
-            Ok(_alone) if is_due => self.checkpoint(None).map(drop),
-            _ => Ok(()),
-        }
+        let size = lock(&self.state).size;
+        self.checkpoint_after(DUE.max(4 * size))
     }
 
     /// Writes a checkpoint at the end, unless the next start has read what came
     /// after the last one before it has looked for a newer one.
     pub(crate) fn checkpoint_at_the_end(&self) -> Result<(), StoreError> {
         self.count()?;
-        let since = lock(&self.state).since;
-        match since >= WORTH {
-            true => self.checkpoint(None).map(drop),
-            false => Ok(()),
+        self.checkpoint_after(WORTH)
+    }
+
+    /// Writes a checkpoint when so many bytes came after the last one.
+    fn checkpoint_after(&self, bytes: u64) -> Result<(), StoreError> {
+        let is_due = lock(&self.state).since >= bytes;
+        // Somebody may be copying, or looking for, the files beside the journal.
+        match self.maintenance.try_lock() {
+            Ok(_alone) if is_due => self.checkpoint(None).map(drop),
+            _ => Ok(()),
         }
     }
 

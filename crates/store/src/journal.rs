@@ -36,7 +36,7 @@ use disk::Disk;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
 pub(crate) use entry::{RowKey, Rows};
 pub use error::JournalError;
-pub(crate) use kind::{FORMAT, Kind};
+pub(crate) use kind::{FORMAT, Kind, RowOf};
 pub(crate) use quick::QuickReader;
 pub(crate) use recover::{Recovered, recover};
 pub(crate) use segment::{

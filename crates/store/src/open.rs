@@ -162,6 +162,7 @@ impl Store {
             &id,
             Base {
                 checkpoint: base,
+                named: begin.newest,
                 folded,
                 steady,
                 cut: found.cut,

@@ -83,11 +83,8 @@ pub(crate) fn verify(
         walk.segments_missing(expected.unwrap_or(1), end.segment.saturating_add(1));
     }
     walk.finish();
-    // The one before may be gone already: it goes when a newer one is there.
-    let before = wanted.checkpoint_before.iter();
-    let is_there = |named: &Named| named.path(directory).is_none_or(|path| path.exists());
-    let before = before.filter(|(_, _, named)| is_there(named));
-    for (segment, line, named) in wanted.checkpoint.iter().chain(before) {
+    let kept = wanted.checkpoint.iter().chain(&wanted.checkpoint_before);
+    for (segment, line, named) in kept {
         if let Err(kind) = named.read(directory).map_err(failed)? {
             walk.damage.push(Damage {
                 segment: *segment,

@@ -154,6 +154,7 @@ impl<'f> Comparison<'f> {
                 steady: 0,
             },
             tail: None,
+            named: None,
             rowed: 0,
             cut: None,
             since: 0,

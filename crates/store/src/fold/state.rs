@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) counted: Folded,
     /// What the last segment asks of the database, as far as it is counted.
     pub(super) tail: Option<Tail>,
+    /// The file of the checkpoint that the journal names last.
+    pub(super) named: Option<String>,
     /// Entries up to this one are rows.
     pub(super) rowed: u64,
     /// The journal goes on from the first number to the second, because its end

@@ -159,6 +159,32 @@ fn names_of_servers_are_checked() {
 }
 
 #[test]
+fn a_label_has_as_many_characters_whatever_their_bytes() {
+    let (_scratch, store) = open();
+    let mint = |label: String| {
+        let new = NewGrant {
+            server: "github".to_owned(),
+            label,
+            ..NewGrant::default()
+        };
+        store.mint_grant(&admin(), new)
+    };
+    assert!(mint("ü".repeat(100)).is_ok());
+    for label in [
+        "ü".repeat(101),
+        "a".repeat(101),
+        String::new(),
+        " ".to_owned(),
+    ] {
+        let error = mint(label).unwrap_err();
+        assert!(
+            matches!(error, ChangeError::LabelLength { most: 100 }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn policies_have_versions_and_history() {
     let (_scratch, store) = open();
     let put = |text| {
