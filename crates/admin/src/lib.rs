@@ -50,7 +50,7 @@ pub use policies::{
     PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,
     VersionView,
 };
-pub use records::{Followed, Log, RecordView, Sequence, ShadowView};
+pub use records::{CallStatus, Decision, Followed, Log, Record, Sequence};
 pub use refusal::{change_failure, no_daemon, store_failure};
 pub use request::{AnyRequest, Listing, Reply, Request, RequestKind};
 pub use restore::{Ended, Lost, Restoration, Restore, Restored, Revived, START_LOCK};

@@ -19,7 +19,7 @@ use crate::policies::{
     PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,
     VersionView,
 };
-use crate::records::{Log, RecordView};
+use crate::records::{Log, Record};
 use crate::restore::{Restore, Restored};
 use crate::servers::{ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView};
 use crate::{
@@ -130,7 +130,7 @@ requests! {
         GrantRotate -> Minted = grants::rotate,
         GrantReveal -> Minted = grants::reveal,
         GrantRevoke -> Vec<GrantView> = grants::revoke,
-        Log -> Page<RecordView> = records::log,
+        Log -> Page<Record> = records::log,
         AuditVerify -> AuditView = audit::verify,
         AuditHead -> String = audit::head,
         Backup -> BackupView = keeping::back_up,
@@ -176,7 +176,7 @@ listings! {
     PolicyList of PolicyView,
     PolicyHistory of VersionView,
     GrantList of GrantView,
-    Log of RecordView,
+    Log of Record,
 }
 
 /// What comes back over a wire.

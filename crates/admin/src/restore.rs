@@ -1,6 +1,8 @@
 //! Restoring an archive: beside what is there, which is put aside once the archive has proven sound.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -14,6 +16,12 @@ use crate::{Actor, Failure, Micros, Outcome, Time};
 
 /// The lock, in the data directory, that lets one process at a time start a daemon.
 pub const START_LOCK: &str = "start.lock";
+
+/// The lock, in the data directory, of whoever has its store open.
+const LOCK: &str = "lock";
+/// Between the name of a data directory and a time: what is being restored, and what was there before.
+const FRESH: &str = ".restoring-";
+const ASIDE: &str = ".before-restore-";
 
 /// Stop the daemon, replace everything by an archive, start again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -164,17 +172,14 @@ fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restor
     // A link to the data directory stays; what it leads to is put aside.
     let real = std::fs::canonicalize(&locations.data).map_err(fail)?;
     let _lock = hold(&real)?;
-    let beside = |word: &str| {
-        let mut name = real.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{word}-{}", how.now));
-        real.with_file_name(name)
-    };
-    let (fresh, aside) = (beside("restoring"), beside("before-restore"));
-    let beside = Locations {
+    clear_unfinished(&real);
+    let now = how.now.to_string();
+    let (fresh, aside) = (beside(&real, FRESH, &now), beside(&real, ASIDE, &now));
+    let there = Locations {
         data: fresh.clone(),
         config: locations.config.clone(),
     };
-    let swapped = unpack(who, how, &beside).and_then(|report| {
+    let swapped = unpack(who, how, &there).and_then(|report| {
         // What is replaced may be damaged: that is no reason not to restore.
         let undone = provost_store::compare(&real, &fresh, report.head);
         // Whoever holds it goes on holding it: the file stays the same, not only its name. Where
@@ -184,28 +189,59 @@ fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restor
         exchange(&fresh, &real, &aside).map_err(fail)?;
         Ok((report, undone))
     });
-    let (report, undone) = swapped.inspect_err(|_| {
-        // What is left of an archive that was not sound is of no use, and does no harm.
-        drop(std::fs::remove_dir_all(&fresh));
-    })?;
+    // What is left of an archive that was not sound is of no use.
+    let (report, undone) = swapped.inspect_err(|_| clear_unfinished(&real))?;
     Ok(restored(report, Some(aside)).compared(undone))
 }
 
+/// What stands beside a data directory: its name, then a word and a time.
+fn beside(real: &Path, word: &str, time: &str) -> PathBuf {
+    let mut name = real.file_name().unwrap_or_default().to_owned();
+    name.push(format!("{word}{time}"));
+    real.with_file_name(name)
+}
+
+/// Clears what a restore left beside a data directory when its process was killed. Only for who
+/// holds the directory's lock: nobody else restores there meanwhile. What cannot be cleared does no
+/// harm.
+pub(crate) fn clear_unfinished(data: &Path) {
+    // What a link leads to.
+    let Ok(real) = std::fs::canonicalize(data) else {
+        return;
+    };
+    let Some((parent, own)) = real.parent().zip(real.file_name().and_then(OsStr::to_str)) else {
+        return;
+    };
+    let prefix = format!("{own}{FRESH}");
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let time = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+        let is_time = |time: &&str| time.parse::<Micros>().is_ok();
+        let Some(time) = time.filter(is_time) else {
+            continue;
+        };
+        let path = entry.path();
+        drop(match path.join(LOCK).exists() {
+            // Somebody has used it: it is what was to be put aside, in the very moment of the change.
+            true => std::fs::rename(&path, beside(&real, ASIDE, time)),
+            false => std::fs::remove_dir_all(&path),
+        });
+    }
+}
+
 /// Holds the lock of a data directory, as whoever opens the store does; waits for a short command.
-fn hold(data: &Path) -> Outcome<Option<File>> {
-    let path = data.join("lock");
+/// Where nobody has ever opened one, the lock is made: by it what is put aside is known.
+fn hold(data: &Path) -> Outcome<File> {
+    let path = data.join(LOCK);
     let fail =
         |error| Failure::unavailable(format!("cannot lock `{}`", path.display())).because(error);
-    let file = match OpenOptions::new().write(true).open(&path) {
-        Ok(file) => file,
-        // Nobody has ever opened a store here.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fail(error)),
-    };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(&path).map_err(fail)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
+            Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => wait_a_moment(),
             Err(TryLockError::WouldBlock) => {
                 return Err(Failure::conflict(format!(
@@ -224,10 +260,17 @@ fn hold(data: &Path) -> Outcome<Option<File>> {
 fn exchange(fresh: &Path, real: &Path, aside: &Path) -> std::io::Result<()> {
     let swapped = renameat_with(CWD, fresh, CWD, real, RenameFlags::EXCHANGE);
     match swapped {
-        Ok(()) => std::fs::rename(fresh, aside),
+        // Whoever opens the store in this moment clears what is unfinished, and has done it then.
+        Ok(()) => std::fs::rename(fresh, aside).or_else(|error| match aside.exists() {
+            true => Ok(()),
+            false => Err(error),
+        }),
         Err(_) => {
             std::fs::rename(real, aside)?;
             std::fs::rename(fresh, real).inspect_err(|_| drop(std::fs::rename(aside, real)))
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

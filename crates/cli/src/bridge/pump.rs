@@ -9,12 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadHalf, Write
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::arrival::Arrival;
 use super::conversation::{Conversation, Heard, asks};
 use super::lines::Lines;
 use super::session::{Session, Sessions};
 use crate::daemon::Signals;
 use crate::failure::{Failure, Outcome, report};
+use crate::watched::Arrival;
 
 /// How long answers may still come after stdin has ended, or after a signal.
 const AFTER_STDIN: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
+use provost_admin::{Trouble, WireSecret, change_failure, store_failure, stored_http};
 use provost_gateway::{ChildOverride, StdioAgent};
 use provost_store::{
     Actor, Attachment, ChangeError, Grant, GrantId, NewGrant, NewServer, PolicyVersion, Processes,
@@ -45,6 +45,8 @@ struct Connected {
     policy: String,
     /// What its policy file and command come to.
     digest: String,
+    /// Why its policy file cannot be used as it is now.
+    refused: Option<String>,
 }
 
 /// What an upstream comes to: transport, headers, and the agent's own child process.
@@ -130,6 +132,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
         name,
         policy,
         digest,
+        refused: hello.refused,
     };
     runs.connected().insert(run.clone(), connected);
     let agent = StdioAgent {
@@ -284,13 +287,35 @@ fn random_key() -> Outcome<String> {
 impl LocalRuns {
     /// Puts a new version of a run's policy; an invalid text changes nothing.
     pub(super) fn change_policy(&self, store: &Store, run: &str, text: &str) -> Outcome<u32> {
-        let named = |run: &Connected| (run.name.clone(), run.policy.clone());
+        let named = |run: &mut Connected| (run.name.clone(), run.policy.clone());
         let (server, policy) = self.of(run, named)?;
         // A server that was removed meanwhile is an error of `put_policy`.
         let put = store
             .put_policy(&Actor::new("run"), &server, &policy, text, None)
             .map_err(change_failure)?;
+        self.of(run, |run| run.refused = None)?;
         Ok(put.current.version)
+    }
+
+    /// Notes why a run's policy file cannot be used as it is now.
+    pub(super) fn policy_refused(&self, run: &str, why: String) -> Outcome {
+        self.of(run, |run| run.refused = Some(why))
+    }
+
+    /// The policy files that cannot be used as they are now.
+    pub(super) fn troubles(&self) -> Vec<Trouble> {
+        let connected = self.connected();
+        let refused = connected.values().filter_map(|run| {
+            Some(Trouble {
+                broken: false,
+                about: format!("run {}", run.name),
+                message: run.refused.clone()?,
+                hint: "mend the file: once it is saved it holds from the next call on".to_owned(),
+            })
+        });
+        let mut troubles: Vec<_> = refused.collect();
+        troubles.sort_by(|one, other| one.about.cmp(&other.about));
+        troubles
     }
 
     /// The grant of a run, and since when it is connected.
@@ -298,8 +323,8 @@ impl LocalRuns {
         self.of(run, |run| (run.grant.clone(), run.since))
     }
 
-    fn of<T>(&self, run: &str, read: impl FnOnce(&Connected) -> T) -> Outcome<T> {
-        let found = self.connected().get(run).map(read);
+    fn of<T>(&self, run: &str, with: impl FnOnce(&mut Connected) -> T) -> Outcome<T> {
+        let found = self.connected().get_mut(run).map(with);
         found.ok_or_else(|| Failure::not_found("this run is not connected any more"))
     }
 

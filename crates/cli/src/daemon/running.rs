@@ -133,6 +133,7 @@ impl provost_admin::Daemon for Daemon {
             self_started: self.self_started.load(Ordering::Relaxed),
             clients: *self.clients.borrow(),
             trouble: self.engine.ready().err(),
+            troubles: self.runs.troubles(),
             load: Some(self.engine.load()),
             without_grant: self.engine.without_grant(),
             started: Some(Time(self.started)),
