@@ -247,11 +247,11 @@ async fn d40_a_grant_that_was_revoked_ends_the_bridge_and_says_so() {
         client.as_stdio().exit_code() == Some(1)
     })
     .await;
-    let stderr = client.as_stdio().stderr();
-    assert!(
-        stderr.contains("the grant does not open server `files`"),
-        "{stderr}"
-    );
+    wait_until("it says why", || {
+        let stderr = client.as_stdio().stderr();
+        stderr.contains("the grant does not open server `files`")
+    })
+    .await;
 }
 
 #[tokio::test]
