@@ -26,7 +26,13 @@ fn filled(data: &std::path::Path, servers: usize, grants: usize) -> Store {
         };
         store.add_server(&who, new).unwrap();
         store
-            .put_policy(&who, &name, "team", r#"{"version":"1","default":"allow"}"#, None)
+            .put_policy(
+                &who,
+                &name,
+                "team",
+                r#"{"version":"1","default":"allow"}"#,
+                None,
+            )
             .unwrap();
         for grant in 0..grants {
             mint(&store, &name, &format!("grant-{server}-{grant}"));
