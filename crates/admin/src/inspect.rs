@@ -4,7 +4,6 @@ use provost_store::{Server, Store, Unreadable};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::differing;
-use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, GrantState, Outcome, grants, servers};
 
 /// What is wrong, or deserves a look, inside the store.
@@ -43,8 +42,8 @@ pub struct Trouble {
 pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome<Inspection> {
     let store = to.store;
     let now = store.clock().now().wall;
-    let policies = store.policies(None).map_err(change_failure)?;
-    let all = store.grants(None).map_err(change_failure)?;
+    let policies = store.policies(None)?;
+    let all = store.grants(None)?;
     let mut troubles = journal(store)?;
     for policy in &policies {
         if let Err(problems) = provost_policy::document::Policy::parse(&policy.text) {
@@ -66,7 +65,7 @@ pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome
             });
         }
     }
-    let servers = store.servers().map_err(|error| store_failure(&error))?;
+    let servers = store.servers()?;
     troubles.extend(servers.iter().flat_map(of_server));
     let views = all
         .iter()

@@ -30,7 +30,7 @@ mod wire_secret;
 pub use actor::{Actor, ActorKind, Role};
 pub use administration::Administration;
 pub use answer::restore;
-pub use audit::{AuditExport, AuditFormat, AuditHead, AuditVerify, AuditView};
+pub use audit::{AuditExport, AuditHead, AuditVerify, AuditView, ExportFormat};
 pub use daemon::{
     ArgumentView, Daemon, DaemonStatus, JournalStanding, LastMinute, Limits, Listen, Listener,
     Load, Metrics, Overview, OverviewView, ServerStanding, Status, Stop, TestServer, ToolView,
@@ -51,7 +51,7 @@ pub use policies::{
     VersionView,
 };
 pub use records::{CallStatus, Decision, Followed, Log, Record, Sequence};
-pub use refusal::{change_failure, no_daemon, store_failure};
+pub use refusal::no_daemon;
 pub use request::{AnyRequest, Listing, Reply, Request, RequestKind};
 pub use restore::{Ended, Lost, Restoration, Restore, Restored, Revived, START_LOCK};
 pub use servers::{

@@ -4,7 +4,6 @@ use provost_policy::document::did_you_mean;
 use provost_store::{Filter, Order, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging};
 pub use provost_store::{Decision, Record, Status as CallStatus};
 
@@ -72,7 +71,7 @@ pub(crate) fn check_names(store: &Store, wish: &Log, page: &Page<Record>) -> Out
         let records = store.records(&Filter { limit: 1, ..filter });
         records
             .map(|records| !records.is_empty())
-            .map_err(|error| store_failure(&error))
+            .map_err(Failure::from)
     };
     let missing = |kind: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
         let failure =
@@ -89,12 +88,12 @@ pub(crate) fn check_names(store: &Store, wish: &Log, page: &Page<Record>) -> Out
             ..Filter::default()
         })?
     {
-        let servers = store.servers().map_err(|error| store_failure(&error))?;
+        let servers = store.servers()?;
         let mut names = servers.iter().map(|server| &*server.name);
         return Err(missing("server", name, &mut names));
     }
     if let Some(name) = &wish.grant {
-        let grants = store.grants(None).map_err(change_failure)?;
+        let grants = store.grants(None)?;
         let mut all = grants.iter().map(|found| &found.grant);
         let is_known = all.any(|grant| *grant.label == **name || grant.id.as_str() == name);
         if !is_known
@@ -137,9 +136,7 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<Record>> {
         Sequence::OldestFirst => (filter.order, filter.after) = (Order::OldestFirst, cursor),
         Sequence::AsTheyChange => filter.changed_after = cursor.or(Some(0)),
     }
-    let records = store
-        .records(&filter)
-        .map_err(|error| store_failure(&error))?;
+    let records = store.records(&filter)?;
     let last = records.last();
     let next = match query.order {
         Sequence::NewestFirst | Sequence::OldestFirst => last

@@ -6,13 +6,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+pub use provost_store::{Ended, Lost, Revived};
 use provost_store::{Locations, RestoreReport, Trust, Undone};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use crate::patience::{PATIENCE, wait_a_moment};
-use crate::refusal::restore_failure;
-use crate::{Actor, Failure, Micros, Outcome, Time};
+use crate::{Actor, Failure, Micros, Outcome};
 
 /// The lock, in the data directory, that lets one process at a time start a daemon.
 pub const START_LOCK: &str = "start.lock";
@@ -66,38 +66,6 @@ pub struct Restored {
     pub not_compared: Option<String>,
 }
 
-/// A grant that a restored archive brings back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Revived {
-    /// What it opens.
-    pub server: String,
-    /// What people call it.
-    pub label: String,
-    /// What had been done after the backup.
-    pub was: Ended,
-}
-
-/// How a grant, or its token, had ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// It was revoked.
-    Revoked,
-    /// It got another token; the earlier one works again.
-    Rotated,
-}
-
-/// Entries of a journal that a restored one does not have.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Lost {
-    /// How many.
-    pub entries: u64,
-    /// When the first was written.
-    pub first: Time,
-    /// When the last was.
-    pub last: Time,
-}
-
 /// Restores an archive. The store must not be open: a daemon closes it first.
 pub(crate) fn restore(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restored> {
     let archive = &how.restore.archive;
@@ -118,8 +86,7 @@ fn unpack(who: &Actor, how: &Restoration, to: &Locations) -> Outcome<RestoreRepo
         true => Trust::Unverified,
         false => Trust::Verified,
     };
-    provost_store::restore(&who.recorded(), &how.restore.archive, to, trust)
-        .map_err(|error| restore_failure(&error))
+    provost_store::restore(&who.recorded(), &how.restore.archive, to, trust).map_err(Failure::from)
 }
 
 fn restored(report: RestoreReport, put_aside: Option<PathBuf>) -> Restored {
@@ -140,20 +107,8 @@ impl Restored {
     fn compared(mut self, with: Result<Undone, provost_store::StoreError>) -> Self {
         match with {
             Ok(undone) => {
-                let revived = undone.grants.into_iter().map(|grant| Revived {
-                    server: grant.server,
-                    label: grant.label,
-                    was: match grant.was {
-                        provost_store::Ended::Revoked => Ended::Revoked,
-                        provost_store::Ended::Rotated => Ended::Rotated,
-                    },
-                });
-                self.grants_in_force_again = revived.collect();
-                self.entries_lost = undone.lost.map(|lost| Lost {
-                    entries: lost.entries,
-                    first: Time(lost.first),
-                    last: Time(lost.last),
-                });
+                self.grants_in_force_again = undone.grants;
+                self.entries_lost = undone.lost;
             }
             Err(error) => self.not_compared = Some(error.to_string()),
         }

@@ -7,7 +7,9 @@ mod verify;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Damage, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::Damage;
 
 /// The end of the chain: whoever keeps this can prove later that nothing
 /// before it was cut or changed. Printed as `<number>:<mac>`.
@@ -48,11 +50,9 @@ pub struct Verified {
     pub rebuilt: u64,
 }
 
-/// Verification could not be done.
-pub type VerifyError = StoreError;
-
 /// How records leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExportFormat {
     /// One JSON object for each line.
     Jsonl,

@@ -276,12 +276,10 @@ fn find_in(
                 }
                 // What came after it is gone: it stands for nothing any more.
                 Ok(_) => return Ok(found),
-                Err(kind) => found.damage.push(Damage {
-                    segment,
-                    line: place.line(directory, segment)?,
-                    offset: 0,
-                    kind,
-                }),
+                Err(kind) => {
+                    let line = place.line(directory, segment)?;
+                    found.damage.push(kind.at(segment, line, 0));
+                }
             }
         }
     }

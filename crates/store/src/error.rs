@@ -144,6 +144,13 @@ pub enum ChangeError {
 
 // === impl StoreError ===
 
+impl StoreError {
+    /// The journal cannot be read.
+    pub(crate) fn read(error: std::io::Error) -> Self {
+        Self::Read(Arc::new(error))
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match damage_in(&error) {

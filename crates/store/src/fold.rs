@@ -171,7 +171,6 @@ impl Folder {
     /// First the file, then the entry; then older files may go. Whoever stops
     /// in between leaves a file that nothing names.
     pub(crate) fn checkpoint(&self, pruned: Option<(u64, &Mac)>) -> Result<u64, StoreError> {
-        let failed = |error| StoreError::Read(Arc::new(error));
         let directory = self.journal.directory();
         let (checkpoint, since) = {
             let mut state = lock(&self.state);
@@ -188,7 +187,7 @@ impl Folder {
             };
             (checkpoint, state.since)
         };
-        let (named, size) = checkpoint.write(directory).map_err(failed)?;
+        let (named, size) = checkpoint.write(directory).map_err(StoreError::read)?;
         let written = self
             .journal
             .append_checkpoint(self.clock.now(), &named, pruned)?;
@@ -199,7 +198,8 @@ impl Folder {
         state.size = size;
         let before = state.named.replace(named.file.clone());
         drop(state);
-        checkpoint::forget_others(directory, &named.file, before.as_deref()).map_err(failed)?;
+        checkpoint::forget_others(directory, &named.file, before.as_deref())
+            .map_err(StoreError::read)?;
         Ok(written.number)
     }
 
@@ -245,9 +245,10 @@ impl Folder {
         }
         let mut entries = 0;
         let end = self.journal.end();
-        let failed = |error| StoreError::Read(Arc::new(error));
         let directory = self.journal.directory();
-        while let Some(chunk) = read::chunk(directory, &state.counted.end, &end).map_err(failed)? {
+        while let Some(chunk) =
+            read::chunk(directory, &state.counted.end, &end).map_err(StoreError::read)?
+        {
             let before = state.counted.end.number;
             for line in chunk.lines() {
                 if !state.unusable.has(chunk.segment, line.offset) {
@@ -273,7 +274,7 @@ impl Folder {
         let end = self.journal.end();
         loop {
             let chunk = read::chunk(self.journal.directory(), &state.at.end, &end)
-                .map_err(|error| StoreError::Read(Arc::new(error)))?;
+                .map_err(StoreError::read)?;
             let Some(chunk) = chunk else {
                 return Ok(entries);
             };
@@ -321,8 +322,7 @@ impl Folder {
         if before.segment == segment {
             return Ok(before);
         }
-        let header = first_entry(self.journal.directory(), segment)
-            .map_err(|error| StoreError::Read(Arc::new(error)))?;
+        let header = first_entry(self.journal.directory(), segment).map_err(StoreError::read)?;
         let row = match header {
             Some((
                 Header {

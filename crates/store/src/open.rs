@@ -45,7 +45,7 @@ impl ReadingRows {
         let connection = database.reading_alone()?;
         let thread = std::thread::Builder::new().name("control-rows".to_owned());
         let started = thread.spawn(move || control::all_rows(&connection));
-        let started = started.map_err(|error| StoreError::Read(Arc::new(error)))?;
+        let started = started.map_err(StoreError::read)?;
         Ok(Self(Some(started)))
     }
 
@@ -333,15 +333,14 @@ impl Store {
     fn record_format(&self) -> Result<(), StoreError> {
         const WHAT: &str = Act::JournalFormat.name();
         let journal = &self.0.journal;
-        let failed = |error| StoreError::Read(Arc::new(error));
         let Some(first) = segments(journal.directory())
-            .map_err(failed)?
+            .map_err(StoreError::read)?
             .first()
             .copied()
         else {
             return Ok(());
         };
-        let oldest = first_entry(journal.directory(), first).map_err(failed)?;
+        let oldest = first_entry(journal.directory(), first).map_err(StoreError::read)?;
         let Some(older) = oldest
             .map(|(header, _)| header.format)
             .filter(|format| *format < FORMAT)

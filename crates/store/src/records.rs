@@ -245,7 +245,7 @@ pub(crate) fn as_time<S: Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Er
 }
 
 /// The way back from [`as_time`].
-fn from_time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+pub(crate) fn from_time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let text = String::deserialize(from)?;
     if let Ok(micros) = text.parse() {
         return Ok(micros);

@@ -4,8 +4,6 @@
 //! afterwards, and the rows are compared piece by piece. Only calls without an
 //! outcome stay in it for longer than a piece.
 
-use std::sync::Arc;
-
 use provost_policy::ledger::Ledger;
 use rusqlite::Connection;
 
@@ -116,11 +114,14 @@ impl Folder {
 
 impl<'f> Comparison<'f> {
     fn begin(folder: &'f Folder) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::Read(Arc::new(error));
         let directory = folder.journal.directory();
         let mut start = Folded::nothing().end;
-        if let Some(segment) = segments(directory).map_err(failed)?.first().copied() {
-            let header = first_entry(directory, segment).map_err(failed)?;
+        if let Some(segment) = segments(directory)
+            .map_err(StoreError::read)?
+            .first()
+            .copied()
+        {
+            let header = first_entry(directory, segment).map_err(StoreError::read)?;
             start.segment = segment;
             start.number = header.map_or(0, |(header, _)| header.prev.number);
         }
@@ -181,8 +182,8 @@ impl<'f> Comparison<'f> {
                 return Err(JournalError::Closed.into());
             }
             let directory = self.folder.journal.directory();
-            let chunk = read::chunk(directory, &self.state.at.end, end)
-                .map_err(|error| StoreError::Read(Arc::new(error)))?;
+            let chunk =
+                read::chunk(directory, &self.state.at.end, end).map_err(StoreError::read)?;
             let Some(chunk) = chunk else {
                 return Ok(());
             };

@@ -266,12 +266,7 @@ impl Recovered {
                     first: number + 1,
                     last: folded.number,
                 };
-                walk.damage.push(Damage {
-                    segment,
-                    line: 0,
-                    offset,
-                    kind,
-                });
+                walk.damage.push(kind.at(segment, 0, offset));
                 self.cut = Some((number, folded.number.saturating_add(1)));
                 self.end.number = folded.number;
                 self.end.mac = folded.mac;

@@ -197,27 +197,17 @@ impl Walk {
         self.settle(None);
         self.ends_intact = false;
         let last = next - 1;
-        self.push(Damage {
-            segment: first,
-            line: 0,
-            offset: 0,
-            kind: if first == last {
-                DamageKind::SegmentMissing
-            } else {
-                DamageKind::SegmentsMissing { last }
-            },
-        });
+        let kind = match first == last {
+            true => DamageKind::SegmentMissing,
+            false => DamageKind::SegmentsMissing { last },
+        };
+        self.push(kind.at(first, 0, 0));
     }
 
     /// Says that a segment that is not the last ends in the middle of a line.
     pub(crate) fn torn(&mut self, segment: u32, offset: u64) {
         self.settle(None);
-        self.push(Damage {
-            segment,
-            line: 0,
-            offset,
-            kind: DamageKind::Torn,
-        });
+        self.push(DamageKind::Torn.at(segment, 0, offset));
     }
 
     /// Whether everything so far is as it was written.
@@ -230,12 +220,7 @@ impl Walk {
         self.settle(None);
         let places = std::mem::take(&mut self.unnamed);
         if places > 0 {
-            self.damage.push(Damage {
-                segment: 0,
-                line: 0,
-                offset: 0,
-                kind: DamageKind::More { places },
-            });
+            self.damage.push(DamageKind::More { places }.at(0, 0, 0));
         }
     }
 
@@ -450,18 +435,7 @@ impl Walk {
     }
 
     fn note(&mut self, place: Place, kind: DamageKind) {
-        let Place {
-            segment,
-            line,
-            offset,
-            end: _,
-        } = place;
-        self.push(Damage {
-            segment,
-            line,
-            offset,
-            kind,
-        });
+        self.push(kind.at(place.segment, place.line, place.offset));
     }
 
     /// Names a damaged place, if there is room. What decides whether the journal

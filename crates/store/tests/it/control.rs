@@ -61,7 +61,11 @@ fn open() -> (crate::harness::Scratch, Store) {
 fn acts(store: &Store) -> Vec<String> {
     let mut out = Vec::new();
     store
-        .audit_export(provost_store::ExportFormat::Jsonl, &mut out)
+        .audit_export(
+            provost_store::ExportFormat::Jsonl,
+            &provost_store::Filter::default(),
+            &mut out,
+        )
         .unwrap();
     let text = String::from_utf8(out).unwrap();
     let lines = text

@@ -207,9 +207,7 @@ fn ask_command(context: &Context, command: Vec<String>) -> Outcome<Upstream> {
             .collect(),
         description: None,
     };
-    store
-        .add_server(&Actor::new("init"), new)
-        .map_err(provost_admin::change_failure)?;
+    store.add_server(&Actor::new("init"), new)?;
     let limits = config::File::default().limits(&config::variable)?;
     let engine = Engine::start(store, &limits)?;
     let asked = block_on(async {
