@@ -95,6 +95,7 @@ fn a_grants_life_costs_the_same_however_many_grants_and_servers_there_are() {
         let times = ["a", "b", "c", "d", "e"].map(|label| work(&store, label));
         [0, 1, 2, 3].map(|act| times.iter().map(|steps| steps[act]).min().unwrap())
     });
-    assert!(few.iter().all(|steps| *steps > 0), "{few:?}");
-    assert_eq!(few, many);
+    // A look at each of the others would be 39 steps at least; random ids sort in a few more or less.
+    let is_same = |(few, many): (&u64, &u64)| *few > 0 && few.abs_diff(*many) < 20;
+    assert!(few.iter().zip(&many).all(is_same), "{few:?} {many:?}");
 }
