@@ -307,77 +307,21 @@ pub(crate) fn rows_of(
 pub(crate) fn all_rows(connection: &Connection) -> Result<Found, StoreError> {
     let (mut found, mut bytes) = (Found::new(), Vec::new());
     for table in Table::ALL.map(Table::name) {
-        let keys = key_columns(connection, table)?;
-        let in_sql = key_of(connection, table, "")?;
-        let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
-        let names = column_names(&statement);
-        let places: Vec<_> = keys
-            .iter()
-            .filter_map(|key| names.iter().position(|name| name == key))
-            .collect();
+        let key = key_of(connection, table, "")?;
+        // The key last: it is in no digest.
+        let mut statement = connection.prepare(&format!("SELECT *, {key} FROM {table}"))?;
+        let mut names = column_names(&statement);
+        names.pop();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let mut key = table.to_owned();
-            if !push_plain_key(&mut key, row, &places)? {
-                key.truncate(table.len());
-                key.push_str(&key_in_sql(
-                    connection, table, &in_sql, &keys, row, &places,
-                )?);
-            }
-            found.push((key, digest(&mut bytes, table, &names, row)?));
+            let key: String = row.get(names.len())?;
+            found.push((
+                format!("{table}{key}"),
+                digest(&mut bytes, table, &names, row)?,
+            ));
         }
     }
     Ok(found)
-}
-
-/// Writes a key as SQLite writes it in JSON, if nothing in it has to be escaped.
-fn push_plain_key(
-    out: &mut String,
-    row: &Row<'_>,
-    places: &[usize],
-) -> Result<bool, rusqlite::Error> {
-    out.push('[');
-    for (number, place) in places.iter().enumerate() {
-        if number > 0 {
-            out.push(',');
-        }
-        match row.get_ref(*place)? {
-            ValueRef::Integer(value) => out.push_str(&value.to_string()),
-            ValueRef::Text(text) => {
-                let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' if !b"\"\\".contains(byte));
-                match std::str::from_utf8(text) {
-                    Ok(plain) if text.iter().all(is_plain) => {
-                        out.push('"');
-                        out.push_str(plain);
-                        out.push('"');
-                    }
-                    Ok(_) | Err(_) => return Ok(false),
-                }
-            }
-            ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => return Ok(false),
-        }
-    }
-    out.push(']');
-    Ok(true)
-}
-
-/// A key as SQLite itself writes it.
-fn key_in_sql(
-    connection: &Connection,
-    table: &str,
-    in_sql: &str,
-    keys: &[String],
-    row: &Row<'_>,
-    places: &[usize],
-) -> rusqlite::Result<String> {
-    let conditions: Vec<_> = keys.iter().map(|key| format!("{key} IS ?")).collect();
-    let conditions = conditions.join(" AND ");
-    let sql = format!("SELECT {in_sql} FROM {table} WHERE {conditions}");
-    let values: Vec<rusqlite::types::Value> = places
-        .iter()
-        .map(|place| row.get(*place))
-        .collect::<Result<_, _>>()?;
-    connection.query_row(&sql, rusqlite::params_from_iter(values), |row| row.get(0))
 }
 
 fn one_row(connection: &Connection, table: &str, key: &str) -> Result<Option<Hex>, StoreError> {
