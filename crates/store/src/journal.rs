@@ -27,7 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-pub(crate) use chain::{ChainKey, Hex, Mac, parse_mac};
+pub(crate) use chain::{ChainKey, Hex, Mac, hex, parse_mac};
 pub(crate) use decode::{
     Charged, CheckpointLine, Header, InlineCheckpoint, Line, Link, Named, ShadowLine, Str,
     is_checkpoint, moment as payload_moment,

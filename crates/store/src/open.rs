@@ -103,11 +103,7 @@ impl Store {
         create_private_dir(&directory)?;
 
         let in_database = |source| OpenError::database(data, source);
-        let in_journal = |source| OpenError::Io {
-            path: directory.clone(),
-            action: "used",
-            source,
-        };
+        let in_journal = |source| OpenError::io(&directory, "used")(source);
         let folded = fold::position(&database.reading()).map_err(in_database)?;
         let begin = checkpoint::find(&directory, &keys.chain()).map_err(in_journal)?;
         let kind = begin.kind();
@@ -321,11 +317,7 @@ impl Store {
             .append(&Entry::Admin(act))
             .and_then(|_| journal.sync())
             .map_err(StoreError::from)?;
-        Restored::forget(data).map_err(|source| OpenError::Io {
-            path: data.clone(),
-            action: "written",
-            source,
-        })
+        Restored::forget(data).map_err(OpenError::io(data, "written"))
     }
 
     /// Records once that segments of an older format stand before those of
@@ -398,18 +390,10 @@ pub(crate) fn read_id(data: &Path) -> Result<Option<String>, OpenError> {
                 return Ok(Some(id.to_owned()));
             }
             let source = std::io::Error::other("it is not the id of a data directory");
-            Err(OpenError::Io {
-                path,
-                action: "understood",
-                source,
-            })
+            Err(OpenError::io(&path, "understood")(source))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(OpenError::Io {
-            path,
-            action: "read",
-            source,
-        }),
+        Err(source) => Err(OpenError::io(&path, "read")(source)),
     }
 }
 
@@ -420,23 +404,16 @@ fn open_keys(locations: &Locations) -> Result<(String, Keyring), OpenError> {
     let id = match read_id(data)? {
         Some(id) => id,
         None if holds_data => {
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(OpenError::Io {
-                path: id_path(data),
-                action: "read",
-                source,
-            });
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(OpenError::io(&id_path(data), "read")(source));
         }
         None => {
             let id = random_name("")
                 .map_err(|error| OpenError::Store(error.into()))?
                 .to_string();
             let path = id_path(data);
-            write_private(&path, format!("{id}\n").as_bytes()).map_err(|source| OpenError::Io {
-                path,
-                action: "written",
-                source,
-            })?;
+            write_private(&path, format!("{id}\n").as_bytes())
+                .map_err(OpenError::io(&path, "written"))?;
             id
         }
     };
