@@ -4,6 +4,7 @@ use provost_store::{Server, Store, Unreadable};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::differing;
+use crate::trouble::Trouble;
 use crate::{Actor, Administration, GrantState, Outcome, grants, servers};
 
 /// What is wrong, or deserves a look, inside the store.
@@ -24,19 +25,6 @@ pub struct Inspection {
     pub journal_entries: u64,
     /// What was found.
     pub troubles: Vec<Trouble>,
-}
-
-/// Something `doctor` points out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Trouble {
-    /// Whether it is broken, or only deserves a look.
-    pub broken: bool,
-    /// What it is about.
-    pub about: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
 }
 
 pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome<Inspection> {

@@ -25,6 +25,7 @@ mod restore;
 mod running;
 mod servers;
 mod time;
+mod trouble;
 mod wire_secret;
 
 pub use actor::{Actor, ActorKind, Role};
@@ -41,7 +42,7 @@ pub use grants::{
     GrantList, GrantMint, GrantName, GrantReveal, GrantRevoke, GrantRotate, GrantState, GrantView,
     Minted, Observe, PolicyAttach, PolicyDetach, Shadow,
 };
-pub use inspect::{Inspect, Inspection, Trouble};
+pub use inspect::{Inspect, Inspection};
 pub use keeping::{Backup, BackupView, KeyRotate, KeyView};
 pub use opening::{open, open_for, open_now};
 pub use page::{PAGE, Page, Paging};
@@ -58,4 +59,5 @@ pub use servers::{
     ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, stored_http,
 };
 pub use time::{Micros, Time, micros};
+pub use trouble::Trouble;
 pub use wire_secret::WireSecret;

@@ -11,7 +11,7 @@ use provost_admin::{
 use provost_store::Processes;
 
 use crate::context::Context;
-use crate::daemon::{Engine, config};
+use crate::daemon::Engine;
 use crate::failure::{Failure, Outcome};
 use crate::programs;
 use crate::runtime::block_on;
@@ -463,8 +463,7 @@ pub(super) fn ask(context: &Context, name: String) -> Outcome<Upstream> {
     if admin.daemon_runs()? {
         return admin.ask(TestServer { name });
     }
-    let limits = config::File::default().limits(&config::variable)?;
-    let engine = Engine::start(admin.open(RequestKind::TestServer)?, &limits)?;
+    let engine = Engine::of_this_command(admin.open(RequestKind::TestServer)?)?;
     block_on(async {
         let report = engine.test_server(&name).await;
         engine.stop().await;
