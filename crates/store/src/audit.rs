@@ -10,10 +10,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::Damage;
+use crate::journal::{End, hex, parse_mac};
 
 /// The end of the chain: whoever keeps this can prove later that nothing
 /// before it was cut or changed. Printed as `<number>:<mac>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Head {
     /// The last entry's number.
     pub number: u64,
@@ -85,9 +86,15 @@ impl Verified {
 
 // === impl Head ===
 
+impl From<End> for Head {
+    fn from(End { number, mac, .. }: End) -> Self {
+        Self { number, mac }
+    }
+}
+
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.number, crate::journal::hex(&self.mac))
+        write!(f, "{}:{}", self.number, hex(&self.mac))
     }
 }
 
@@ -97,7 +104,7 @@ impl FromStr for Head {
     fn from_str(text: &str) -> Result<Self, HeadError> {
         let (number, mac) = text.trim().split_once(':').ok_or(HeadError)?;
         let number = number.parse().map_err(|_| HeadError)?;
-        let mac = crate::journal::parse_mac(mac.as_bytes()).ok_or(HeadError)?;
+        let mac = parse_mac(mac.as_bytes()).ok_or(HeadError)?;
         Ok(Self { number, mac })
     }
 }

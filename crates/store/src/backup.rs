@@ -168,10 +168,7 @@ impl Store {
             });
         remove_copy(&self.0.locations.data);
         let finished = written.and_then(|end| {
-            let head = Head {
-                number: end.number,
-                mac: end.mac,
-            };
+            let head = Head::from(end);
             let manifest = Manifest {
                 format: FORMAT,
                 id: self.0.id.clone(),

@@ -50,8 +50,8 @@ pub(crate) struct Checkpoint {
     pub(crate) tail: Option<Tail>,
 }
 
-/// How far the journal is folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far the journal is folded; by default not at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Folded {
     pub(crate) end: End,
     /// The latest moment of a folded entry.
@@ -93,23 +93,6 @@ pub(crate) struct Found {
     oldest: Option<u32>,
     /// What seems to name one cannot be believed.
     is_odd: bool,
-}
-
-// === impl Folded ===
-
-impl Folded {
-    /// Before the first entry.
-    pub(crate) const fn nothing() -> Self {
-        Self {
-            end: End {
-                segment: 0,
-                offset: 0,
-                number: 0,
-                mac: [0; 32],
-            },
-            steady: 0,
-        }
-    }
 }
 
 // === impl Tail ===

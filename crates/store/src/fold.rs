@@ -23,9 +23,7 @@ use crate::control::Expected;
 use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
 use crate::follow::Progress;
 use crate::guard::lock;
-use crate::journal::{
-    End, Header, Hex, InlineCheckpoint, Journal, Mac, QuickReader, Unusable, first_entry,
-};
+use crate::journal::{End, Header, Hex, InlineCheckpoint, Journal, Mac, Unusable, first_entry};
 use state::{FoldedTimeline, State};
 
 /// A checkpoint is due when so much came after the last one.
@@ -89,7 +87,7 @@ impl Folder {
             steady,
             ..checkpoint.place()
         };
-        let at = folded.unwrap_or_else(Folded::nothing);
+        let at = folded.unwrap_or_default();
         let state = State {
             ledger: Ledger::restore(checkpoint.counters),
             control: checkpoint.control,
@@ -100,11 +98,9 @@ impl Folder {
             named,
             rowed: at.end.number,
             cut,
-            since: 0,
-            size: 0,
-            reader: QuickReader::default(),
             timeline: FoldedTimeline { segment: 0, row },
             unusable,
+            ..State::default()
         };
         Ok(Self {
             journal,
@@ -361,7 +357,7 @@ pub(crate) fn counters_of_format_1(
     entry: Option<&[u8]>,
 ) -> Result<Checkpoint, StoreError> {
     let odd = |error| StoreError::Unexpected(format!("a counter: {error}"));
-    let at = position_in(connection, "counters_at")?.unwrap_or_else(Folded::nothing);
+    let at = position_in(connection, "counters_at")?.unwrap_or_default();
     // Of a checkpoint that was taken over, entries are counted before they
     // are folded.
     let counted = meta(connection, "counted")?.and_then(|text| text.parse().ok());

@@ -23,7 +23,7 @@ use crate::lock::lock_directory;
 use crate::private::{create_private_dir, write_private};
 use crate::store::{Inner, Running};
 use crate::timeline::{Restored, Timeline};
-use crate::{Act, Actor, AdminAct, Entry, Locations, OpenError, OpenReport, Store, StoreError};
+use crate::{Act, Actor, Locations, OpenError, OpenReport, Store, StoreError};
 
 /// Rows of so much journal are made, and compared, in no time.
 const QUICK: u64 = 1 << 20;
@@ -305,25 +305,15 @@ impl Store {
             detail.push_str("; ");
             detail.push_str(more);
         }
-        let act = AdminAct {
-            at: self.0.clock.now(),
-            who: &restored.who,
-            what: Act::Restore.name(),
-            target: &restored.archive,
-            detail: Some(&detail),
-        };
-        let journal = &self.0.journal;
-        journal
-            .append(&Entry::Admin(act))
-            .and_then(|_| journal.sync())
-            .map_err(StoreError::from)?;
+        let who = Actor(restored.who);
+        self.record_act(&who, Act::Restore, &restored.archive, Some(&detail))?;
+        self.0.journal.sync().map_err(StoreError::from)?;
         Restored::forget(data).map_err(OpenError::io(data, "written"))
     }
 
     /// Records once that segments of an older format stand before those of
     /// today's.
     fn record_format(&self) -> Result<(), StoreError> {
-        const WHAT: &str = Act::JournalFormat.name();
         let journal = &self.0.journal;
         let Some(first) = segments(journal.directory())
             .map_err(StoreError::read)?
@@ -342,22 +332,19 @@ impl Store {
         self.0.folder.fold()?;
         let is_said: bool = self.0.database.reading().query_row(
             "SELECT EXISTS (SELECT 1 FROM acts WHERE what = ?1)",
-            [WHAT],
+            [Act::JournalFormat.name()],
             |row| row.get(0),
         )?;
         if is_said {
             return Ok(());
         }
         let detail = format!("segments of format {older} stay as they are and are read");
-        let act = AdminAct {
-            at: self.0.clock.now(),
-            who: "provost",
-            what: WHAT,
-            target: &format!("format {FORMAT}"),
-            detail: Some(&detail),
-        };
-        journal.append(&Entry::Admin(act))?;
-        Ok(())
+        self.record_act(
+            &Actor::new("provost"),
+            Act::JournalFormat,
+            &format!("format {FORMAT}"),
+            Some(&detail),
+        )
     }
 
     fn log_report(&self) {

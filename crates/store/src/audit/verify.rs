@@ -15,8 +15,7 @@ use crate::{Damage, DamageKind, Store, StoreError};
 impl Store {
     /// The end of the chain.
     pub fn audit_head(&self) -> Head {
-        let End { number, mac, .. } = self.0.journal.end();
-        Head { number, mac }
+        self.0.journal.end().into()
     }
 
     /// Reads the whole journal and checks each entry, and that the chain
@@ -93,13 +92,8 @@ pub(crate) fn verify(
 
 fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) -> Verified {
     let first = walk.first.take();
-    let last = walk.last.map_or(
-        Head {
-            number: 0,
-            mac: [0; 32],
-        },
-        |(number, mac)| Head { number, mac },
-    );
+    let last = walk.last.map(|(number, mac)| Head { number, mac });
+    let last = last.unwrap_or_default();
     if let Some(header) = &first
         && let Some(damage) = wanted.justify(header)
     {
@@ -127,10 +121,7 @@ fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) ->
         first: first.map_or(0, |header| header.number),
         head: end
             .filter(|end| end.number < last.number)
-            .map_or(last, |end| Head {
-                number: end.number,
-                mac: end.mac,
-            }),
+            .map_or(last, Head::from),
         damage: walk.damage,
         refused: Vec::new(),
         database: Vec::new(),

@@ -4,16 +4,14 @@
 //! afterwards, and the rows are compared piece by piece. Only calls without an
 //! outcome stay in it for longer than a piece.
 
-use provost_policy::ledger::Ledger;
 use rusqlite::Connection;
 
 use super::state::{FoldedTimeline, State};
 use super::{Folder, batch, forget_rows, read};
 use crate::checkpoint::{Folded, Tail};
-use crate::control::Expected;
 use crate::database::{Commit, begin, int, trust_no_schema, uint};
 use crate::guard::lock;
-use crate::journal::{End, QuickReader, first_entry, segments};
+use crate::journal::{End, first_entry, segments};
 use crate::{JournalError, StoreError};
 
 /// A row that nothing is added to any more.
@@ -102,7 +100,7 @@ impl Folder {
             state.rowed = 0;
             state.saved = Folded {
                 steady: state.at.steady,
-                ..Folded::nothing()
+                ..Folded::default()
             };
             self.fold_locked(&mut state)?;
         }
@@ -115,7 +113,7 @@ impl Folder {
 impl<'f> Comparison<'f> {
     fn begin(folder: &'f Folder) -> Result<Self, StoreError> {
         let directory = folder.journal.directory();
-        let mut start = Folded::nothing().end;
+        let mut start = End::default();
         if let Some(segment) = segments(directory)
             .map_err(StoreError::read)?
             .first()
@@ -139,13 +137,10 @@ impl<'f> Comparison<'f> {
              INSERT INTO timelines (id, node, epoch) SELECT id, node, epoch FROM kept.timelines;",
         )?;
         let state = State {
-            ledger: Ledger::new(),
-            control: Expected::default(),
             at: Folded {
                 end: start,
                 steady: 0,
             },
-            saved: Folded::nothing(),
             // Only rows are wanted here.
             counted: Folded {
                 end: End {
@@ -154,15 +149,9 @@ impl<'f> Comparison<'f> {
                 },
                 steady: 0,
             },
-            tail: None,
-            named: None,
-            rowed: 0,
-            cut: None,
-            since: 0,
-            size: 0,
-            reader: QuickReader::default(),
             timeline: FoldedTimeline { segment: 0, row: 1 },
             unusable: lock(&folder.state).unusable.clone(),
+            ..State::default()
         };
         let mut comparison = Self {
             folder,

@@ -7,7 +7,7 @@ use crate::control::Expected;
 use crate::journal::{QuickReader, Unusable};
 
 /// How far it is, and what the entries up to there amount to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) control: Expected,
@@ -37,7 +37,7 @@ pub(super) struct State {
 }
 
 /// Whose entries the rows of a segment are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FoldedTimeline {
     pub(super) segment: u32,
     pub(super) row: i64,

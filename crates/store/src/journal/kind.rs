@@ -10,8 +10,10 @@ use crate::words::words;
 words! {
     /// What kind of entry it is. Whoever adds one raises [`FORMAT`], so that an
     /// older program sees it in the header of a segment already.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
     pub(crate) enum Kind with word {
+        /// The first of each file.
+        #[default]
         Segment = "segment",
         Start = "start",
         Stop = "stop",

@@ -23,7 +23,7 @@ const REMEMBERED: usize = 16;
 const NAMED: usize = 1_000;
 
 /// The walk through all segments, in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Walk {
     keys: Vec<ChainKey>,
     /// The key of this segment; unknown while its header is damaged.
@@ -97,20 +97,7 @@ impl Walk {
     pub(crate) fn new(keys: Vec<ChainKey>) -> Self {
         Self {
             keys,
-            key: None,
-            recent: VecDeque::new(),
-            expected: None,
-            bad: Vec::new(),
-            more_bad: 0,
-            unusable: Unusable::default(),
-            damage: Vec::new(),
-            unnamed: 0,
-            claimed: None,
-            header: None,
-            first: None,
-            last: None,
-            intact: 0,
-            ends_intact: false,
+            ..Self::default()
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Queue {
 }
 
 /// Where the journal ends: everything before it is in the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) segment: u32,
     pub(crate) offset: u64,
