@@ -209,6 +209,8 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
                     None => return Ok(Err(Ending::StdinEnded)),
                 },
                 () = arrival.happened(), if attempt.is_none() && start.is_none() => {
+                    // From nearer, where there was no directory yet.
+                    arrival = Arrival::watch(&sessions.places);
                     attempt = Some(Box::pin(sessions.open_if_there(not_before)));
                     continue;
                 }
