@@ -32,7 +32,9 @@ pub fn open(locations: &Locations, request: RequestKind) -> Outcome<Store> {
 ///
 /// It cannot be opened, or somebody has it.
 pub fn open_now(locations: &Locations) -> Outcome<Store> {
-    opened(locations, Store::open(locations))
+    let store = opened(locations, Store::open(locations))?;
+    clear_unfinished(&locations.data);
+    Ok(store)
 }
 
 /// Opens the store, if nobody has it, for a request: what leaves no entry leaves the journal as it is.
@@ -42,13 +44,11 @@ pub fn open_now(locations: &Locations) -> Outcome<Store> {
 /// It cannot be opened, or somebody has it.
 pub fn open_for(locations: &Locations, request: RequestKind) -> Outcome<Store> {
     match request.is_recorded() {
-        true => opened(locations, Store::open(locations)),
+        true => open_now(locations),
         false => opened(locations, Store::open_to_look(locations)),
     }
 }
 
 fn opened(locations: &Locations, opened: Result<Store, OpenError>) -> Outcome<Store> {
-    let store = opened.map_err(|error| open_failure(&error, &locations.data))?;
-    clear_unfinished(&locations.data);
-    Ok(store)
+    opened.map_err(|error| open_failure(&error, &locations.data))
 }
