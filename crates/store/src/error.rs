@@ -169,6 +169,14 @@ impl From<NoRandomness> for StoreError {
 // === impl ChangeError ===
 
 impl ChangeError {
+    /// The name is not allowed.
+    pub(crate) fn name(name: &str, reason: &'static str) -> Self {
+        Self::Name {
+            name: name.to_owned(),
+            reason,
+        }
+    }
+
     /// What the user may do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

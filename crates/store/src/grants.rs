@@ -345,12 +345,7 @@ fn check_label(label: &str) -> Result<(), ChangeError> {
             most: LONGEST_LABEL,
         });
     }
-    let refused = |reason| {
-        Err(ChangeError::Name {
-            name: label.to_owned(),
-            reason,
-        })
-    };
+    let refused = |reason| Err(ChangeError::name(label, reason));
     if label.starts_with('-') {
         return refused("it must not begin with `-`");
     }
