@@ -6,8 +6,8 @@ use provost_store::Locations;
 use serde_json::Value;
 
 use crate::{
-    Actor, Administration, AnyRequest, AuditExport, Failure, Log, Outcome, Page, RecordView,
-    Request, RequestKind, Restoration, Restored, audit, records,
+    Actor, Administration, AnyRequest, AuditExport, Failure, Log, Outcome, Page, Record, Request,
+    RequestKind, Restoration, Restored, audit, records,
 };
 
 // === impl Actor ===
@@ -78,7 +78,7 @@ impl Administration<'_> {
     /// # Errors
     ///
     /// They may not, or they cannot be read.
-    pub fn follow(&self, actor: &Actor, query: &Log) -> Outcome<Page<RecordView>> {
+    pub fn follow(&self, actor: &Actor, query: &Log) -> Outcome<Page<Record>> {
         actor.may(RequestKind::Follow)?;
         let page = records::select(self.store, query)?;
         records::check_names(self.store, query, &page)?;
