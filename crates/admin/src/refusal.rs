@@ -17,7 +17,8 @@ impl From<ChangeError> for Failure {
             ChangeError::ServerExists { .. }
             | ChangeError::PolicyInUse { .. }
             | ChangeError::GrantExists { .. } => Kind::Conflict,
-            ChangeError::Name { .. }
+            ChangeError::Builtin { .. }
+            | ChangeError::Name { .. }
             | ChangeError::LabelLength { .. }
             | ChangeError::Expired
             | ChangeError::GrantUnclear { .. } => Kind::Usage,

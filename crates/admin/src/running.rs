@@ -81,6 +81,7 @@ fn standing(server: &Server, eras: &[&str]) -> ServerStanding {
     let kind = server.transport.as_ref().map(|transport| match transport {
         Transport::Http { .. } => "http",
         Transport::Stdio { .. } => "stdio",
+        Transport::Builtin => "built in",
     });
     ServerStanding {
         name: server.name.to_string(),

@@ -269,7 +269,7 @@ pub(crate) fn warning(server: &Server) -> Option<String> {
             "the query of its URL seems to hold a secret, which is kept in clear text; seal it: `provost server set {} --url URL-WITHOUT-IT --query NAME=@FILE`, or use `--header`",
             server.name
         )),
-        Some(Stored::Http { .. } | Stored::Stdio { .. }) | None => None,
+        Some(Stored::Http { .. } | Stored::Stdio { .. } | Stored::Builtin) | None => None,
     }
 }
 
@@ -279,7 +279,7 @@ fn masked(transport: &Stored) -> Transport {
         Transport::Http { url } => Transport::Http {
             url: url_secret::masked(&url),
         },
-        stdio @ Transport::Stdio { .. } => stdio,
+        other @ (Transport::Stdio { .. } | Transport::Builtin) => other,
     }
 }
 
@@ -296,6 +296,7 @@ fn shown(transport: &Stored) -> Transport {
             directory: cwd.clone(),
             processes: *processes,
         },
+        Stored::Builtin => Transport::Builtin,
     }
 }
 
@@ -332,6 +333,9 @@ fn stored(transport: Transport) -> Outcome<Stored> {
                 processes,
             })
         }
+        Transport::Builtin => Err(Failure::usage(
+            "what is built in is there already: it is not registered",
+        )),
     }
 }
 

@@ -88,6 +88,7 @@ impl Gateway {
             metrics: &shared.metrics,
             budget: &shared.budget,
             tls: &|| self.0.tls.get(own_roots),
+            builtins: &self.0.builtins,
         };
         let in_force = shared.directory.read(Directory::generation);
         let read = shared.store.directory_since(in_force);

@@ -34,6 +34,7 @@ pub use face::listener::ListenError;
 pub use face::stdio::{ChildOverride, StdioAgent};
 pub use host::budget::Usage;
 pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
+pub use upstream::builtin::{Answering, Builtin, Builtins, Progress, ToolAnswer, ToolCall};
 
 use crate::agent::session::Session;
 use crate::host::threads::Threads;
@@ -58,6 +59,7 @@ struct Inner {
     shared: Arc<GatewayState>,
     threads: Threads,
     tls: host::tls::Connector,
+    builtins: Builtins,
     agents: AtomicU64,
     /// Held while the directory is replaced, so that the newest one stays.
     reloading: Mutex<()>,
@@ -87,11 +89,12 @@ pub struct ReloadError(#[source] StoreError);
 // === impl Gateway ===
 
 impl Gateway {
-    /// Starts the threads that carry calls. Nothing listens yet.
+    /// Starts the threads that carry calls; `builtins` stand behind it like servers.
+    /// Nothing listens yet.
     ///
     /// # Errors
     /// When the system gives no threads, or the store cannot be read.
-    pub fn start(store: Store, settings: Settings) -> Result<Self, StartError> {
+    pub fn start(store: Store, settings: Settings, builtins: Builtins) -> Result<Self, StartError> {
         let ledger = store.ledger().map_err(StartError::Directory)?;
         let threads = Threads::start(settings.workers).map_err(StartError::Threads)?;
         let seals = Seals::of(&store).map_err(StartError::Directory)?;
@@ -107,6 +110,7 @@ impl Gateway {
             shared,
             threads,
             tls: host::tls::Connector::default(),
+            builtins,
             agents: AtomicU64::new(0),
             reloading: Mutex::new(()),
             closed: AtomicBool::new(false),

@@ -104,6 +104,8 @@ pub enum Transport {
         #[serde(alias = "shared", deserialize_with = "Processes::read")]
         processes: Processes,
     },
+    /// It is a part of the daemon itself.
+    Builtin,
 }
 
 /// Who shares a process of a server.

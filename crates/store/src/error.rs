@@ -51,6 +51,12 @@ pub enum ChangeError {
         /// The name.
         name: String,
     },
+    /// The server is a part of the daemon.
+    #[error("server `{name}` is built in: it can have grants and policies, and cannot be changed or removed")]
+    Builtin {
+        /// Its name.
+        name: String,
+    },
     /// A server of that name exists.
     #[error("there is a server or bundle `{name}` already")]
     ServerExists {
@@ -184,6 +190,7 @@ impl ChangeError {
                 Some("name who or what will use the grant, for example `alice-laptop` or `ci`")
             }
             Self::NoServer { .. } => Some("`provost server list` shows the servers"),
+            Self::Builtin { .. } => Some("`provost grant mint` and `provost policy put` take its name"),
             Self::ServerExists { .. } => {
                 Some("choose another name, or change it with `provost server set`")
             }

@@ -58,7 +58,7 @@ pub(super) fn check_sealed(
         Transport::Stdio { .. } if !query.is_empty() => {
             return Err(Failure::usage("a child process has no URL").hint("use `--env`"));
         }
-        Transport::Http { .. } | Transport::Stdio { .. } => {}
+        Transport::Http { .. } | Transport::Stdio { .. } | Transport::Builtin => {}
     }
     check_headers(headers)?;
     for (name, value) in environment {

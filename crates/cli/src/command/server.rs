@@ -300,6 +300,7 @@ fn place(server: &ServerView) -> (&'static str, String) {
             },
             command.join(" "),
         ),
+        Some(Transport::Builtin) => ("built in", String::new()),
     }
 }
 

@@ -7,7 +7,7 @@ use provost_admin::{
     ArgumentView, Failure, Limits, Listener, Load, Outcome, ToolView, Upstream, WireSecret,
 };
 use provost_gateway::{
-    ArgumentReport, Gateway, ListenError, ServerFailed, ServerFault, Settings, StdioAgent,
+    ArgumentReport, Builtins, Gateway, ListenError, ServerFailed, ServerFault, Settings, StdioAgent,
     TlsFiles, ToolReport,
 };
 use provost_store::{GrantId, Store};
@@ -28,7 +28,7 @@ pub(crate) struct Engine(Gateway);
 impl Engine {
     /// Starts the gateway's workers, without a listener.
     pub(crate) fn start(store: Store, limits: &Limits) -> Outcome<Self> {
-        let gateway = Gateway::start(store, settings(limits));
+        let gateway = Gateway::start(store, settings(limits), Builtins::new());
         gateway
             .map(Engine)
             .map_err(|error| Failure::unavailable("the gateway cannot start").because_of(&error))

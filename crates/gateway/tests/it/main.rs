@@ -15,6 +15,7 @@ mod harness;
 
 mod asking;
 mod budgets;
+mod builtin;
 mod changes;
 mod clients;
 mod committed;

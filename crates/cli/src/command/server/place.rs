@@ -76,7 +76,7 @@ impl Place {
                     directory,
                     processes,
                 })),
-                (Some(_), Some(Transport::Http { .. }) | None) => Err(Failure::usage(
+                (Some(_), Some(Transport::Http { .. } | Transport::Builtin) | None) => Err(Failure::usage(
                     "`--processes` is for servers that are a child process",
                 )
                 .hint("give the command after `--`")),
@@ -95,7 +95,7 @@ impl Place {
         }
         let before = match known {
             Some(Transport::Stdio { processes, .. }) => processes,
-            Some(Transport::Http { .. }) | None => Processes::default(),
+            Some(Transport::Http { .. } | Transport::Builtin) | None => Processes::default(),
         };
         Ok(Some(Transport::Stdio {
             command: self.command,
