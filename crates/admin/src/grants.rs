@@ -6,6 +6,7 @@ use provost_policy::document::did_you_mean;
 use provost_store::{Attachment, ChangeError, Grant, NewGrant, Store};
 use serde::{Deserialize, Serialize};
 
+use crate::servers::furnish;
 use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time, WireSecret};
 
 /// A new grant.
@@ -171,6 +172,7 @@ pub(crate) fn mint(wish: GrantMint, to: &Administration<'_>, who: &Actor) -> Out
         return Err(Failure::usage("a grant lives at most 100 years")
             .hint("leave the end out for a grant that lives until it is revoked"));
     }
+    furnish(to.store, &wish.server, who)?;
     let (policy, shadow) = match wish.shadow {
         Shadow::Enforced => (wish.policy, None),
         Shadow::Draft => (None, wish.policy),

@@ -12,6 +12,9 @@ pub use transport::Transport;
 
 use checks::{check_headers, check_sealed, check_url};
 
+/// Servers that are parts of the daemon: there whenever somebody wants them.
+const BUILT_IN: [&str; 1] = ["native"];
+
 /// Names with secret values, as they arrive.
 type Pairs = Vec<(String, WireSecret)>;
 
@@ -260,6 +263,17 @@ fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
         unreadable: server.unreadable.iter().map(ToString::to_string).collect(),
         warning: warning(server),
     })
+}
+
+/// Makes sure that a part of the daemon can have grants and policies.
+pub(crate) fn furnish(store: &Store, server: &str, who: &Actor) -> Outcome {
+    match BUILT_IN.contains(&server) {
+        true => store
+            .furnish_builtin(&who.recorded(), server)
+            .map(drop)
+            .map_err(change_failure),
+        false => Ok(()),
+    }
 }
 
 /// What is wrong with keeping a server like this.

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Run(command::run::Run),
     /// Bridge stdio to a registered server
     Connect(command::connect::Connect),
+    /// Decide about an agent's own tools, as its hook
+    Hook(command::hook::Hook),
     /// Show how the running daemon is, and what it looks after
     #[command(alias = "ps")]
     Status(command::status::Status),
@@ -101,6 +103,7 @@ pub(crate) fn run(arguments: Arguments, environment: Environment) -> Outcome {
         Command::Up(up) => up.run(&context),
         Command::Run(run) => run.run(&context),
         Command::Connect(connect) => connect.run(&context),
+        Command::Hook(hook) => hook.run(&context),
         Command::Status(status) => status.run(&context),
         Command::Stop(stop) => stop.run(&context),
         Command::Server(server) => server.run(&context),

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use provost_store::{GrantId, Processes, ServerId, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -34,14 +35,16 @@ pub use face::listener::ListenError;
 pub use face::stdio::{ChildOverride, StdioAgent};
 pub use host::budget::Usage;
 pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
+pub use text::native::{HookedAgent, NATIVE};
 pub use upstream::builtin::{Answering, Builtin, Builtins, Progress, ToolAnswer, ToolCall};
+pub use upstream::native::Native;
 
 use crate::agent::session::Session;
 use crate::host::threads::Threads;
 use crate::message::continuation::Seals;
 use crate::message::principal::Principal;
 use crate::state::directory::Directory;
-use crate::state::present::Present;
+use crate::state::present::{Claim, Present};
 use crate::state::worker::{GatewayState, Worker};
 use crate::upstream::ChildSpec;
 use crate::upstream::process::Program;
@@ -139,6 +142,24 @@ impl Gateway {
             is_it.then(|| (grant.clone(), opens.clone()))
         };
         self.0.shared.presented(&token, opened).ok()?
+    }
+
+    /// Asks whether an agent may use a tool of its own, as its hook says; answers in that
+    /// agent's words. None when the token opens no grant on server `native`.
+    pub async fn ask_native(&self, token: &str, agent: HookedAgent, hook: Bytes) -> Option<String> {
+        let worker = Worker::background(&self.0.shared);
+        let token = provost_store::hash_token(token);
+        let who = |present: &Present<'_>| Arc::clone(&present.principal);
+        let principal = self.0.shared.presented(&token, who).ok()?;
+        if principal.server_name != *NATIVE {
+            return None;
+        }
+        let claim = Claim {
+            principal,
+            token: Some(token),
+        };
+        let asked = async move { path::native::asked(&worker, claim, agent, hook).await };
+        self.0.threads.background().spawn(asked).await.ok()
     }
 
     /// Opens the listener for agents. Once; a second call says where it is.

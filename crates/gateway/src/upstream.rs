@@ -9,6 +9,7 @@ mod events;
 mod exchange;
 pub(crate) mod http;
 mod lines;
+pub(crate) mod native;
 pub(crate) mod process;
 pub(crate) mod spec;
 mod starts;

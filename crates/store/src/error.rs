@@ -52,7 +52,9 @@ pub enum ChangeError {
         name: String,
     },
     /// The server is a part of the daemon.
-    #[error("server `{name}` is built in: it can have grants and policies, and cannot be changed or removed")]
+    #[error(
+        "server `{name}` is built in: it can have grants and policies, and cannot be changed or removed"
+    )]
     Builtin {
         /// Its name.
         name: String,
@@ -190,7 +192,9 @@ impl ChangeError {
                 Some("name who or what will use the grant, for example `alice-laptop` or `ci`")
             }
             Self::NoServer { .. } => Some("`provost server list` shows the servers"),
-            Self::Builtin { .. } => Some("`provost grant mint` and `provost policy put` take its name"),
+            Self::Builtin { .. } => {
+                Some("`provost grant mint` and `provost policy put` take its name")
+            }
             Self::ServerExists { .. } => {
                 Some("choose another name, or change it with `provost server set`")
             }

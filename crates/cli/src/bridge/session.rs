@@ -102,12 +102,7 @@ impl Sessions {
                 return Ok(session);
             }
             if Instant::now() >= deadline {
-                return Err(
-                    Failure::unavailable("the daemon went away again and again").hint(format!(
-                        "its log is `{}`",
-                        self.places.daemon_log().display()
-                    )),
-                );
+                return Err(went_away(&self.places));
             }
         }
     }
@@ -237,6 +232,25 @@ impl fmt::Display for TokenSource {
             Self::File(path) => write!(f, "the token is that of the file `{}`", path.display()),
         }
     }
+}
+
+/// Asks the daemon of these places one thing. It is started when there is none.
+pub(crate) async fn ask(places: &Places, hello: &Hello) -> Outcome<Welcome> {
+    let (line, deadline) = (line(hello)?, Instant::now() + PATIENCE);
+    loop {
+        let stream = connect_or_start(places, deadline).await?;
+        if let Some((_, welcome)) = greet(stream, &line).await? {
+            return Ok(welcome);
+        }
+        if Instant::now() >= deadline {
+            return Err(went_away(places));
+        }
+    }
+}
+
+fn went_away(places: &Places) -> Failure {
+    Failure::unavailable("the daemon went away again and again")
+        .hint(format!("its log is `{}`", places.daemon_log().display()))
 }
 
 fn line(hello: &Hello) -> Outcome<Vec<u8>> {

@@ -135,6 +135,17 @@ async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
                 ..Welcome::default()
             }))
         }
+        Hello::Native { agent, token, hook } => {
+            let answer = daemon.engine.ask_native(&agent, &token, hook).await?;
+            Ok(Greeted {
+                welcome: Welcome {
+                    answer: Some(answer),
+                    ..Welcome::default()
+                },
+                agent: None,
+                run: None,
+            })
+        }
         Hello::Trouble { run } => {
             let (grant, since) = daemon.runs.grant(run.0.expose())?;
             Ok(Greeted::over(Welcome {

@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use provost_admin::{
     ArgumentView, Failure, Limits, Listener, Load, Outcome, ToolView, Upstream, WireSecret,
 };
 use provost_gateway::{
-    ArgumentReport, Builtins, Gateway, ListenError, ServerFailed, ServerFault, Settings, StdioAgent,
-    TlsFiles, ToolReport,
+    ArgumentReport, Builtin, Builtins, Gateway, HookedAgent, ListenError, NATIVE, Native,
+    ServerFailed, ServerFault, Settings, StdioAgent, TlsFiles, ToolReport,
 };
-use provost_store::{GrantId, Store};
+use provost_store::{GrantId, Locations, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::config;
@@ -28,7 +29,10 @@ pub(crate) struct Engine(Gateway);
 impl Engine {
     /// Starts the gateway's workers, without a listener.
     pub(crate) fn start(store: Store, limits: &Limits) -> Outcome<Self> {
-        let gateway = Gateway::start(store, settings(limits), Builtins::new());
+        let Locations { data, config } = store.locations();
+        let native = Native::guarding(vec![data.clone(), config.clone()]);
+        let builtins = Builtins::from([(NATIVE, Arc::new(native) as Arc<dyn Builtin>)]);
+        let gateway = Gateway::start(store, settings(limits), builtins);
         gateway
             .map(Engine)
             .map_err(|error| Failure::unavailable("the gateway cannot start").because_of(&error))
@@ -66,6 +70,23 @@ impl Engine {
             grant,
             server,
             child: None,
+        })
+    }
+
+    /// What an agent's hook is to say to it, about a tool of its own.
+    pub(crate) async fn ask_native(
+        &self,
+        agent: &str,
+        token: &WireSecret,
+        hook: String,
+    ) -> Outcome<String> {
+        let agent = HookedAgent::named(agent)
+            .ok_or_else(|| Failure::usage(format!("hooks of `{agent}` are not known here")))?;
+        let answer = self.0.ask_native(token.0.expose(), agent, hook.into());
+        answer.await.ok_or_else(|| {
+            Failure::refused(format!("the grant does not open server `{NATIVE}`"))
+                .because("the token is unknown, expired, revoked, or for another server")
+                .hint("`provost grant mint native --label NAME --policy NAME` makes one")
         })
     }
 

@@ -3,7 +3,7 @@
 use provost_policy::json::{Folder, Value};
 use provost_policy::lengths;
 use provost_policy::method::{MethodKind, method_kind};
-use provost_policy::{Call, RuleId};
+use provost_policy::{Call, Caller, RuleId};
 
 use super::request::{Agent, Request};
 use crate::agent::session::Session;
@@ -17,6 +17,22 @@ use crate::text::asking::STATE;
 use crate::text::brief::brief;
 use crate::text::era::Era;
 use crate::text::protocol::{self, RequestKind, TaskMethod};
+use crate::upstream::Upstream;
+
+/// What no policy allows, where the server is a part of the daemon.
+pub(super) fn built_in(
+    present: &Present<'_>,
+    caller: &Caller,
+    call: &Call<'_>,
+) -> Result<(), Stop> {
+    let Some(Upstream::Builtin(builtin)) = &present.backend.upstream else {
+        return Ok(());
+    };
+    match builtin.refuses(call, caller) {
+        None => Ok(()),
+        Some(message) => Err(Stop::denied(RuleId::BUILT_IN, message)),
+    }
+}
 
 /// Two requests with one id cannot be told apart, and a name that only looks
 /// like one of the server's tools must not be taken for it anywhere.

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use provost_policy::Caller;
 use provost_policy::json::Value;
+use provost_policy::{Call, Caller};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -39,6 +39,11 @@ pub trait Builtin: fmt::Debug + Send + Sync {
 
     /// The tools of this caller: the array of `tools/list`.
     fn tools(&self, caller: &Caller) -> serde_json::Value;
+
+    /// Why no policy can allow this call, in words for the agent.
+    fn refuses(&self, _call: &Call<'_>, _caller: &Caller) -> Option<String> {
+        None
+    }
 
     /// Carries out one call that was judged and recorded. Dropping what this returns
     /// cancels it.

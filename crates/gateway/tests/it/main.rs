@@ -29,6 +29,7 @@ mod isolation;
 mod journal;
 mod methods;
 mod modern;
+mod native;
 mod negative;
 mod noise;
 mod own_processes;
