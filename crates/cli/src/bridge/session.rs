@@ -188,7 +188,8 @@ impl Sessions {
                 | Hello::Policy { .. }
                 | Hello::Refused { .. }
                 | Hello::Tools { .. }
-                | Hello::Trouble { .. } => None,
+                | Hello::Trouble { .. }
+                | Hello::Native { .. } => None,
             };
             let (Some(run), Some(policy)) = (run, policy) else {
                 continue;
