@@ -265,13 +265,18 @@ fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
     })
 }
 
-/// Makes sure that a part of the daemon can have grants and policies.
-pub(crate) fn furnish(store: &Store, server: &str, who: &Actor) -> Outcome {
+/// Makes sure that a part of the daemon can have grants and policies, where `server` is
+/// the name of one.
+///
+/// # Errors
+///
+/// The store refuses.
+pub fn furnish(store: &Store, server: &str, who: &Actor) -> Outcome {
     match BUILT_IN.contains(&server) {
         true => store
             .furnish_builtin(&who.recorded(), server)
             .map(drop)
-            .map_err(change_failure),
+            .map_err(Failure::from),
         false => Ok(()),
     }
 }

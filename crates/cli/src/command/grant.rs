@@ -8,6 +8,7 @@ use provost_admin::{
     GrantState, GrantView, Listener, Micros, Minted, PolicyPut, PolicyShow, Request, Shadow,
     Status,
 };
+use provost_gateway::NATIVE;
 
 use crate::context::Context;
 use crate::daemon::config;
@@ -318,19 +319,30 @@ fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
     writeln!(
         out,
         "\nKeep the token in the variable PROVOST_GRANT or in a file of mode 600, not on a command line;\n\
-         `provost grant reveal` prints it again, and that is recorded.\n\n\
-         For Claude Code, in `.mcp.json`, with the variable:\n"
+         `provost grant reveal` prints it again, and that is recorded.\n"
     )?;
+    if grant.server == NATIVE {
+        writeln!(
+            out,
+            "For Claude Code, in `.claude/settings.json`, with the file:\n"
+        )?;
+        return indented(out, &super::hook::settings());
+    }
+    writeln!(out, "For Claude Code, in `.mcp.json`, with the variable:\n")?;
     let snippet = serde_json::json!({ "mcpServers": { grant.server.as_str(): {
         "type": "http", "url": url, "headers": { "Authorization": "Bearer ${PROVOST_GRANT}" },
     }}});
-    let snippet = serde_json::to_string_pretty(&snippet).unwrap_or_default();
-    snippet
-        .lines()
-        .try_for_each(|line| writeln!(out, "  {}", escape(line)))?;
+    indented(out, &snippet)?;
     writeln!(out, "\nor over stdio, with the file:\n")?;
     writeln!(
         out,
         "  claude mcp add {server} -- provost connect {server} --grant-file FILE"
     )
+}
+
+fn indented(out: &mut dyn Write, snippet: &serde_json::Value) -> io::Result<()> {
+    let snippet = serde_json::to_string_pretty(snippet).unwrap_or_default();
+    snippet
+        .lines()
+        .try_for_each(|line| writeln!(out, "  {}", escape(line)))
 }

@@ -74,6 +74,18 @@ impl Hook {
     }
 }
 
+/// What Claude Code has to be told. The part after `||` denies when `provost` is missing.
+pub(super) fn settings() -> serde_json::Value {
+    serde_json::json!({ "hooks": { "PreToolUse": [ {
+        "matcher": "^(?!mcp__).*",
+        "hooks": [ {
+            "type": "command",
+            "timeout": 60,
+            "command": "provost hook claude --grant-file FILE || exit 2",
+        } ],
+    } ] } })
+}
+
 /// What the agent says.
 fn input() -> Outcome<String> {
     let mut text = String::new();

@@ -6,8 +6,9 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use provost_admin::{
-    GrantList, GrantState, Request, RequestKind, ServerAdd, ServerList, ServerRemove, ServerSet,
-    ServerShow, ServerView, TestServer, ToolView, Transport, Upstream, WireSecret,
+    Actor, GrantList, GrantState, Request, RequestKind, ServerAdd, ServerList, ServerRemove,
+    ServerSet, ServerShow, ServerView, TestServer, ToolView, Transport, Upstream, WireSecret,
+    furnish,
 };
 use provost_store::Processes;
 
@@ -359,7 +360,9 @@ pub(super) fn ask(context: &Context, name: String) -> Outcome<Upstream> {
     if admin.daemon_runs()? {
         return admin.ask(TestServer { name });
     }
-    let engine = Engine::of_this_command(admin.open(RequestKind::TestServer)?)?;
+    let store = admin.open(RequestKind::TestServer)?;
+    furnish(&store, &name, &Actor::local())?;
+    let engine = Engine::of_this_command(store)?;
     block_on(async {
         let report = engine.test_server(&name).await;
         engine.stop().await;

@@ -36,7 +36,10 @@ pub(crate) async fn asked(
             Err(why)
         }
     };
-    agent.answer(asked.as_ref().map(|()| ()).map_err(String::as_str))
+    agent.answer(match &asked {
+        Ok(()) => Ok(()),
+        Err(why) => Err(why),
+    })
 }
 
 async fn judged(worker: &Worker, claim: Claim, asked: String) -> Result<(), String> {

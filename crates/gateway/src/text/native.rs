@@ -24,6 +24,8 @@ pub enum HookedAgent {
 pub(crate) struct NativeTool {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    /// Whether it changes nothing.
+    pub(crate) only_reads: bool,
     /// Its arguments with their JSON types, as policies may speak of them; others an
     /// agent gives keep their own names.
     pub(crate) arguments: &'static [(&'static str, &'static str)],
@@ -39,19 +41,19 @@ struct Mapped(
 /// Every native tool that has a name here. Others are denied.
 #[rustfmt::skip]
 pub(crate) const TOOLS: &[NativeTool] = &[
-    NativeTool { name: "shell", title: "Run a command in a shell",
+    NativeTool { name: "shell", only_reads: false, title: "Run a command in a shell",
         arguments: &[("command", "string"), ("cwd", "string"), ("timeout_ms", "number"), ("background", "boolean")] },
-    NativeTool { name: "shell_output", title: "Read what a command in the background wrote, or end it",
+    NativeTool { name: "shell_output", only_reads: false, title: "Read what a command in the background wrote, or end it",
         arguments: &[("id", "string")] },
-    NativeTool { name: "read_file", title: "Read a file", arguments: &[("path", "string")] },
-    NativeTool { name: "write_file", title: "Write or edit a file",
+    NativeTool { name: "read_file", only_reads: true, title: "Read a file", arguments: &[("path", "string")] },
+    NativeTool { name: "write_file", only_reads: false, title: "Write or edit a file",
         arguments: &[("path", "string"), ("content", "string"), ("old", "string"), ("new", "string")] },
-    NativeTool { name: "search_files", title: "Search names or contents of files",
+    NativeTool { name: "search_files", only_reads: true, title: "Search names or contents of files",
         arguments: &[("pattern", "string"), ("path", "string")] },
-    NativeTool { name: "fetch", title: "Fetch a URL", arguments: &[("url", "string")] },
-    NativeTool { name: "web_search", title: "Search the web", arguments: &[("query", "string")] },
-    NativeTool { name: "plan", title: "Keep a list of things to do", arguments: &[] },
-    NativeTool { name: "spawn_agent", title: "Start an agent inside the agent",
+    NativeTool { name: "fetch", only_reads: true, title: "Fetch a URL", arguments: &[("url", "string")] },
+    NativeTool { name: "web_search", only_reads: true, title: "Search the web", arguments: &[("query", "string")] },
+    NativeTool { name: "plan", only_reads: true, title: "Keep a list of things to do", arguments: &[] },
+    NativeTool { name: "spawn_agent", only_reads: false, title: "Start an agent inside the agent",
         arguments: &[("prompt", "string")] },
 ];
 

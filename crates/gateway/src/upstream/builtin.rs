@@ -168,8 +168,8 @@ fn tool_result(result: serde_json::Value) -> serde_json::Value {
 }
 
 fn answer(era: Era, id: &str, mut result: serde_json::Value) -> Bytes {
-    if era == Era::Modern {
-        result["resultType"] = json!("complete");
+    if let (Era::Modern, Some(result)) = (era, result.as_object_mut()) {
+        result.insert("resultType".to_owned(), json!("complete"));
     }
     Bytes::from(format!(
         r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#

@@ -73,6 +73,7 @@ impl Builtin for Native {
                 .collect();
             json!({
                 "name": tool.name, "title": tool.title,
+                "annotations": {"readOnlyHint": tool.only_reads},
                 "inputSchema": {"type": "object", "properties": properties},
                 "outputSchema": {
                     "type": "object", "required": ["allowed"],
