@@ -186,6 +186,7 @@ async fn modern_request(
             match kind {
                 RequestKind::Housekeeping(kind) => {
                     housekeeping::flight(present, &session, request, kind, modern)
+                        .map_err(|stop| unjudged(worker, agent, request, stop))
                 }
                 RequestKind::CallTool
                 | RequestKind::Method

@@ -76,10 +76,10 @@ impl Place {
                     directory,
                     processes,
                 })),
-                (Some(_), Some(Transport::Http { .. } | Transport::Builtin) | None) => Err(Failure::usage(
-                    "`--processes` is for servers that are a child process",
-                )
-                .hint("give the command after `--`")),
+                (Some(_), Some(Transport::Http { .. } | Transport::Builtin) | None) => Err(
+                    Failure::usage("`--processes` is for servers that are a child process")
+                        .hint("give the command after `--`"),
+                ),
             };
         }
         // The daemon runs elsewhere: relative arguments mean this directory.
