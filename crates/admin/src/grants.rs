@@ -276,11 +276,10 @@ pub(crate) fn detach(
         Shadow::Draft => attachment.shadow.take(),
     };
     if taken.is_none() {
-        return Err(Failure::not_found(format!(
-            "grant `{}` has no such policy attached",
-            grant.label
-        ))
-        .hint("`provost grant list` shows what grants have"));
+        return Err(
+            Failure::not_found(format!("grant `{}` has no such policy", grant.label))
+                .hint("`provost grant list` shows what grants have"),
+        );
     }
     apply(to.store, who, &grant, attachment, wish.observe)
 }

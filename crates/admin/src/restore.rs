@@ -209,7 +209,7 @@ fn hold(data: &Path) -> Outcome<Option<File>> {
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => wait_a_moment(),
             Err(TryLockError::WouldBlock) => {
                 return Err(Failure::conflict(format!(
-                    "another process works on `{}`",
+                    "another process is using `{}`",
                     data.display()
                 ))
                 .hint("nothing was changed; try again"));

@@ -87,7 +87,7 @@ pub enum StartError {
 /// The directory of servers, grants and policies cannot be read; nobody is let
 /// through until it can.
 #[derive(Debug, thiserror::Error)]
-#[error("servers, grants and policies cannot be read; until they can, nobody is let through")]
+#[error("servers, grants and policies cannot be read; until they can, every call is refused")]
 pub struct ReloadError(#[source] StoreError);
 
 /// What continues calls of agents, those of before a restart included.
@@ -173,7 +173,7 @@ impl Gateway {
                     true
                 }
                 Err(error) => {
-                    error!(%error, "Calls that were continued before cannot be read; until they can, none is continued");
+                    error!(%error, "The list of calls that were continued cannot be read; until it can, no call is continued");
                     false
                 }
             }
@@ -255,7 +255,7 @@ impl Gateway {
         let read = shared.store.directory_since(in_force);
         let was_closed = self.0.closed.swap(read.is_err(), Ordering::AcqRel);
         if let (Err(error), false) = (&read, was_closed) {
-            error!(%error, "Servers, grants and policies cannot be read; nobody is let through until they can");
+            error!(%error, "Servers, grants and policies cannot be read; every call is refused until they can");
             self.try_until(|gateway| gateway.catch_up().is_ok());
         }
         let (source, touched, result) = match read {

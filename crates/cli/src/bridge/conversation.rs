@@ -365,7 +365,7 @@ impl Conversation {
             (Some(_), None) => Heard::NotOpened(refusal()),
             (Some(before), Some(now)) if before.version != now.version => {
                 Heard::NotOpened(format!(
-                    "the server now speaks revision {} of the protocol, and this session {}: reconnect the agent",
+                    "the server now speaks protocol version {}, and this session uses {}: reconnect the agent",
                     now.version, before.version
                 ))
             }

@@ -17,7 +17,7 @@ use crate::runtime::block_on;
 use crate::terminal::style;
 use crate::text_file::unread;
 
-/// Bridge stdio to a registered server
+/// Connect an MCP client that speaks stdio to a registered server
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -89,7 +89,7 @@ pub(super) async fn bridge(sessions: &Sessions) -> Outcome<Ending> {
     let mut signals = Signals::listen()?;
     let session = sessions.first(&mut signals).await?;
     if std::io::stdin().is_terminal() {
-        remark("waits for an MCP client, a line of JSON for each message, on stdin; Ctrl-D ends");
+        remark("waits for an MCP client, one line of JSON for each message, on stdin; Ctrl-D ends");
     }
     let (agent_in, agent_out) = (tokio::io::stdin(), tokio::io::stdout());
     pump(agent_in, agent_out, session, sessions, &mut signals).await

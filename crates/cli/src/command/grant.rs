@@ -18,7 +18,7 @@ use crate::when;
 /// The draft of a grant that observes without a policy.
 const OBSERVE_ALL: &str = "observe-all";
 
-/// Mint and look after grants
+/// Mint, list and revoke grants: the tokens of agents
 #[derive(Debug, Subcommand)]
 pub(crate) enum Grant {
     /// Mint a grant and print its token
@@ -38,9 +38,9 @@ passes, and the policy is only judged and recorded.")]
     List(List),
     /// Give a grant a new token; the old one ends at once
     Rotate(Name),
-    /// Print a grant's token again; that is recorded
+    /// Print a grant's token again; this is recorded
     Reveal(Name),
-    /// End a grant at once, and what was minted below it
+    /// End a grant at once, and the grants minted below it
     #[command(aliases = ["rm", "remove", "delete"])]
     Revoke(Name),
 }
@@ -60,7 +60,7 @@ pub(crate) struct Mint {
     /// `observe-all`, which allows everything
     #[arg(long)]
     observe: bool,
-    /// How long it lives, such as `30d` [default: until it is revoked]
+    /// How long it is valid, such as `30d` [default: until it is revoked]
     #[arg(long, value_name = "LENGTH", value_parser = when::parse_lifetime)]
     expires: Option<Micros>,
 }

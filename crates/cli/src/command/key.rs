@@ -5,7 +5,7 @@ use provost_admin::KeyRotate;
 use crate::context::Context;
 use crate::failure::Outcome;
 
-/// Look after the key that seals secrets
+/// Replace the key that encrypts secrets
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Key {
     /// Make a new key and seal all secrets with it; old segments of the journal keep theirs

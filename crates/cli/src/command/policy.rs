@@ -14,7 +14,7 @@ use crate::failure::Outcome;
 /// Write, check, explain and attach policies
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Write a policy to begin with, from a server's own tools
+    /// Write a starting policy from a server's own tools
     #[command(after_help = "\
 Examples:
   provost policy init --server files -o files.json
@@ -91,7 +91,7 @@ Example:
 Example:
   provost policy schema > policy.schema.json")]
     Schema,
-    /// Turn a policy of Intercept (YAML) into a policy of Provost
+    /// Convert a policy of Intercept (YAML) into a policy of Provost
     #[command(after_help = "\
 Examples:
   provost policy import intercept.yaml

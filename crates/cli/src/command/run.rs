@@ -58,8 +58,8 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         if self.url.is_none() && self.command.is_empty() {
-            return Err(Failure::usage("where is the server")
-                .hint("either `--url URL`, or `-- CMD ARGS…` for a child process"));
+            return Err(Failure::usage("the server is missing")
+                .hint("add `--url URL`, or `-- CMD ARGS…` for a child process"));
         }
         let path = absolute(&self.policy)?;
         let text = read_file(&path)?;
@@ -115,7 +115,7 @@ impl Run {
             .map(|(name, value)| (name, WireSecret(Secret::new(value))))
             .collect();
         let directory = std::env::current_dir().map_err(|error| {
-            Failure::unavailable("this directory cannot be named").because(error)
+            Failure::unavailable("the current directory cannot be found out").because(error)
         })?;
         let program = self.command.first().map_or("", String::as_str);
         // The daemon would find out too, but there the agent only sees that nothing answers.

@@ -18,7 +18,7 @@ use crate::runtime::block_on;
 use crate::secret_argument;
 use crate::terminal::{Cell, Table, counted, escape, style};
 
-/// Register and look after upstream servers
+/// Register, change, test and remove MCP servers
 #[derive(Debug, Subcommand)]
 pub(crate) enum Server {
     /// Register a server
@@ -55,7 +55,7 @@ Examples:
   provost server test files --json
 
 Arguments in brackets can be left out. When the server does not work, it says what was seen: how the
-program ended and what it wrote last, why no connection came about, what was sent that is no MCP.")]
+program ended and what it wrote last, why there was no connection, or what it sent that is not MCP.")]
     Test(Name),
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Add {
     /// A variable of the child's environment, given like `--header`
     #[arg(long = "env", value_name = "K=SOURCE")]
     environment: Vec<String>,
-    /// Register it although its program is not there
+    /// Register it even if its program cannot be found
     #[arg(long)]
     force: bool,
 }
@@ -135,7 +135,7 @@ pub(crate) struct Set {
     /// A variable to add or replace, given as for `server add`
     #[arg(long = "env", value_name = "K=SOURCE")]
     environment: Vec<String>,
-    /// A header, part of the query or variable to forget
+    /// A header, part of the query or variable to remove
     #[arg(long, value_name = "K")]
     unset: Vec<String>,
 }
@@ -160,8 +160,8 @@ impl Server {
 impl Add {
     fn run(self, context: &Context) -> Outcome {
         let transport = self.place.transport(None)?.ok_or_else(|| {
-            Failure::usage("which server?")
-                .hint("`--url URL`, or `-- CMD ARGS…` for a child process")
+            Failure::usage("the server's URL or command is missing")
+                .hint("add `--url URL`, or `-- CMD ARGS…` for a child process")
         })?;
         let [headers, query, environment] =
             secrets([&self.headers, &self.query, &self.environment])?;
@@ -249,7 +249,7 @@ impl Place {
         }
         // The daemon runs elsewhere: relative arguments mean this directory.
         let here = std::env::current_dir().map_err(|error| {
-            Failure::unavailable("this directory cannot be named").because(error)
+            Failure::unavailable("the current directory cannot be found out").because(error)
         })?;
         let directory = here.join(self.dir.unwrap_or_default());
         if !directory.is_dir() {
@@ -299,7 +299,7 @@ fn check_program(context: &Context, transport: &Transport, environment: &Pairs) 
     Err(
         Failure::not_found(format!("there is no program `{program}`"))
             .because(place)
-            .hint("is it installed? `--force` registers the server all the same"),
+            .hint("is it installed? `--force` registers the server anyway"),
     )
 }
 

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::runtime::block_on;
 
-/// End the running daemon: calls in flight finish first
+/// Stop the running daemon; calls in flight finish first
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

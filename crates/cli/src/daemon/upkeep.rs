@@ -30,7 +30,7 @@ pub(super) async fn hourly(daemon: Arc<Daemon>, retention: Option<Duration>) {
 
 fn tell(done: Outcome) {
     if let Err(failure) = done {
-        warn!("Clearing up failed: {}", failure.message);
+        warn!("The hourly cleanup failed: {}", failure.message);
     }
 }
 
@@ -41,7 +41,7 @@ fn forget_grants(daemon: &Daemon) -> Outcome {
         .purge_grants(&Actor::new("upkeep"))
         .map_err(change_failure)?;
     if gone > 0 {
-        info!(grants = gone, "Forgot grants that were revoked long ago");
+        info!(grants = gone, "Removed grants that were revoked long ago");
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ fn clear_runs(daemon: &Daemon) -> Outcome {
     if !cleared.is_empty() {
         info!(
             runs = cleared.len(),
-            "Cleared runs that nobody used for long"
+            "Removed runs that were not used for a long time"
         );
     }
     Ok(())

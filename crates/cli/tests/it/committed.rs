@@ -158,7 +158,7 @@ async fn d16_a_revoked_run_stays_revoked_until_it_is_allowed_again() {
     place.ok(&["policy", "detach", "run", "--server", &server]);
     let refused = place.run(&words);
     let again = format!("provost policy attach run policy --server {server}");
-    for part in ["somebody took the policy off", again.as_str()] {
+    for part in ["somebody detached the policy from", again.as_str()] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     let list = place.json(&["grant", "list"]);

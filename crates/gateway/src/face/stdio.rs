@@ -163,7 +163,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
         let text = match messages.next().await {
             Ok(text) => text,
             Err(End::Closed) if messages.is_cut_off() => {
-                let failure = Failure::parse("the last line has no end".to_owned());
+                let failure = Failure::parse("the input ended in the middle of a line".to_owned());
                 let failure = unread(worker, session, failure);
                 drop(lines.send(failure.body(None)).await);
                 return;

@@ -106,7 +106,7 @@ impl Metrics {
             &mut out,
             "provost_upstream_failures_total",
             "counter",
-            "Calls without an answer of the server.",
+            "Calls to which the server gave no answer.",
         );
         for (name, counts) in &servers {
             line(
@@ -121,7 +121,7 @@ impl Metrics {
             &mut out,
             "provost_call_duration_microseconds",
             "histogram",
-            "From intent to outcome.",
+            "Time from the record that a call is allowed to the record of its outcome.",
         );
         for (name, counts) in &servers {
             let metric = "provost_call_duration_microseconds";
@@ -157,7 +157,7 @@ impl Metrics {
             &mut out,
             "provost_unidentified_total",
             "counter",
-            "Requests that were turned away before anybody was identified.",
+            "Requests over HTTP refused because they had no valid token, host, origin or path.",
         );
         for (reason, count) in self.unidentified.by_reason() {
             let _ = writeln!(
@@ -169,7 +169,7 @@ impl Metrics {
             (
                 "provost_malformed_total",
                 "counter",
-                "Messages that could not be read.",
+                "Messages that were malformed or ambiguous.",
                 self.malformed.load(Ordering::Relaxed),
             ),
             (
@@ -217,19 +217,19 @@ impl Metrics {
             (
                 "provost_memory_limit_bytes",
                 "gauge",
-                "The most of it there may be.",
+                "Limit of provost_memory_held_bytes.",
                 gauges.budget.limit as u64,
             ),
             (
                 "provost_calls_in_flight",
                 "gauge",
-                "Calls and streams on their way.",
+                "Calls and streams in flight.",
                 gauges.budget.calls as u64,
             ),
             (
                 "provost_no_room_total",
                 "counter",
-                "What was refused or made to wait because it did not fit.",
+                "Messages and calls refused or delayed because there was no room.",
                 gauges.budget.refused,
             ),
         ];

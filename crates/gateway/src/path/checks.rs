@@ -124,8 +124,7 @@ pub(super) fn of_this_era(request: &Request<'_>, kind: RequestKind) -> Result<()
         refusal: Refusal {
             rule: RuleId::METHOD,
             policy: None,
-            message: "the method is not one that agents send in this era of the protocol"
-                .to_owned(),
+            message: "agents do not send this method in this version of the protocol".to_owned(),
             retry_after_ms: None,
         },
     })
@@ -154,7 +153,7 @@ pub(super) fn own_task(
         refusal: Refusal {
             rule: RuleId::METHOD,
             policy: None,
-            message: "no such task of this grant".to_owned(),
+            message: "this grant has no such task".to_owned(),
             retry_after_ms: None,
         },
     })
@@ -193,6 +192,6 @@ pub(super) fn resumes(request: &Request<'_>, continued: Option<&Continued>) -> R
     if state.is_none() || continued.is_some() {
         return Ok(());
     }
-    let problem = "`params.requestState` continues no call: it is changed, used, expired, or of another request";
+    let problem = "`params.requestState` does not continue this call: it was changed, used before, has expired, or is from another request";
     Err(Stop::Malformed(Failure::invalid_params(problem)))
 }

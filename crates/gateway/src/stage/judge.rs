@@ -38,7 +38,7 @@ pub(crate) fn judge(present: &Present<'_>, caller: &Caller, call: &Call<'_>) -> 
             rule: unsound(call).unwrap_or(RuleId::METHOD),
             policy: None,
             message:
-                "the protocol does not know the method, or the arguments can be read in two ways"
+                "the method is not part of the protocol, or the arguments can be read in more than one way"
                     .to_owned(),
             retry_after_ms: None,
         }),
