@@ -339,7 +339,7 @@ fn not_live(store: &Store, name: &GrantName, error: ChangeError) -> Failure {
             "grant `{}` on `{}` was revoked at {at:.0}",
             grant.label, grant.server_name
         ))
-        .hint("`provost grant mint` makes a new one");
+        .hint("`provost grant mint` creates a new one");
     }
     let live = all.iter().filter(|found| found.revoked.is_none());
     let labels = live.map(|found| &*found.grant.label);

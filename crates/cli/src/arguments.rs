@@ -38,7 +38,7 @@ pub(crate) enum Command {
     /// Run the gateway as a service, in the foreground
     #[command(aliases = ["serve", "start"])]
     Up(command::up::Up),
-    /// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
+    /// Put a policy in front of one MCP server, in place of its command
     Run(command::run::Run),
     /// Connect an MCP client that speaks stdio to a registered server
     Connect(command::connect::Connect),
@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Metrics(command::metrics::Metrics),
     /// Check the installation: what is wrong or missing
     Doctor(command::doctor::Doctor),
-    /// Show Provost at work, with a real server and client, in a scratch directory
+    /// Show Provost at work with real peers, in a scratch directory
     Demo(command::demo::Demo),
     /// Print completions for a shell
     Completions(command::completions::Completions),

@@ -29,9 +29,9 @@ Examples:
   provost audit head > head.txt
   provost audit verify --head @head.txt
 
-With a head that was printed earlier and kept elsewhere, it also proves that nothing before it was
-cut, and that the chain was not rewritten by somebody who has the key. Without one, neither that
-nor entries that were cut off the end can be noticed.")]
+With a head that was printed earlier and kept elsewhere, it also proves that no
+entry up to it was removed, and that nobody who has the key rewrote the chain.
+Without a head, neither can be noticed, nor that entries were cut off the end.")]
     Verify(Verify),
     /// Print the end of the chain, to be kept elsewhere
     Head,

@@ -21,8 +21,9 @@ Examples:
   provost backup provost-2026-11-20.backup
   provost backup --with-key /safe/place/provost.backup
 
-It works while a daemon runs. Without `--with-key` the archive alone opens no secret, and
-restoring needs the key file of the configuration directory.")]
+It works while a daemon runs. Without `--with-key`, nobody can read secrets
+from the archive alone; restoring it needs the key file in the configuration
+directory.")]
 pub(crate) struct Backup {
     /// The archive to write; it must not exist
     archive: PathBuf,
@@ -38,12 +39,14 @@ Examples:
   provost restore provost.backup
   provost --data /srv/provost restore --replace provost.backup
 
-The archive is verified with the key in the configuration directory. `--unverified` restores one that
-cannot be verified: whoever could write the file may then have put grants, policies and records of
-their own into it. The journal records that it was done.
+The archive is verified with the key in the configuration directory.
+`--unverified` restores one that cannot be verified: whoever could write the
+file may then have put grants, policies and records of their own into it. The
+journal records that it was done.
 
-With `--replace`, what is in the data directory is moved to a directory beside it once the archive
-has been checked. A running daemon finishes its calls, restores, and starts again.")]
+With `--replace`, what is in the data directory is moved to a directory beside
+it once the archive has been checked. A running daemon finishes its calls,
+restores, and starts again.")]
 pub(crate) struct Restore {
     /// The archive
     archive: PathBuf,

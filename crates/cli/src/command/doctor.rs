@@ -29,8 +29,8 @@ Examples:
   provost doctor
   provost doctor --json
 
-Each server is started or connected to, as `provost server test` does it, for a few seconds at most.
-Exits with 1 when something is broken; warnings alone do not.")]
+Each server is started or connected to for a few seconds, as `provost server
+test` does. Exits with 1 when something is broken; warnings alone do not.")]
 pub(crate) struct Doctor {}
 
 // === impl Doctor ===

@@ -29,8 +29,8 @@ Examples:
   provost grant mint files --label trial --policy readonly --observe
   provost grant mint files --label watch --observe
 
-A grant without a policy denies every call until one is attached. With `--observe` every call
-passes, and the policy is only judged and recorded.")]
+A grant without a policy denies every call until one is attached. With
+`--observe` every call passes, and the policy is only judged and recorded.")]
     #[command(aliases = ["create", "new", "add"])]
     Mint(Mint),
     /// List the grants
@@ -182,7 +182,7 @@ impl List {
         }
         context.output.show(&grants, |out| {
             if grants.is_empty() {
-                return writeln!(out, "no grants; `provost grant mint` makes one");
+                return writeln!(out, "no grants; `provost grant mint` creates one");
             }
             table(out, &grants)
         })?;

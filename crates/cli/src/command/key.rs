@@ -13,7 +13,8 @@ pub(crate) enum Key {
 Example:
   provost key rotate
 
-Back up the key file afterwards: what is sealed with the new key cannot be read with the old one.")]
+Back up the key file afterwards: what is sealed with the new key cannot be read
+with the old one.")]
     Rotate,
 }
 

@@ -31,13 +31,15 @@ Examples:
   provost log --server files --since 2h --json
   provost log --client claude-code
 
-Times are local, in JSON UTC. Arguments are never recorded, only their top-level keys.
+Times are local, in JSON UTC. Arguments are never recorded, only their
+top-level keys.
 
 Changes of servers, policies and grants are in `provost audit export`.
 
-A call in flight has the status `running`; `unknown` means that its end was not recorded. With
-`--follow`, a call is shown again when it has ended; in JSON it is the same record, whose status was
-`unknown` before. `--follow` waits for a daemon that does not run, and goes on when it is back.")]
+A call in flight has the status `running`; `unknown` means that its end was not
+recorded. With `--follow`, a call is shown again when it has ended; in JSON it
+is the same record, whose status was `unknown` before. `--follow` waits for a
+daemon that does not run, and goes on when it is back.")]
 pub(crate) struct Log {
     /// Keep showing new records as they come
     #[arg(short, long)]

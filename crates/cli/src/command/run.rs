@@ -20,19 +20,21 @@ use crate::runtime::block_on;
 use crate::secret_argument;
 use crate::text_file::read_file;
 
-/// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
+/// Put a policy in front of one MCP server, in place of its command
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   provost run --policy policy.json -- npx -y @modelcontextprotocol/server-filesystem /srv
   provost run --policy policy.json --url https://mcp.example.com/mcp --header Authorization=env:TOKEN
 
-In `.mcp.json`, put the words before the command that stands there:
+In `.mcp.json`, put these words before the command that is there:
   { \"command\": \"provost\", \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
 
-The command runs in this directory with this environment, less PROVOST_*. Counters belong to the
-policy's path and the command (or the URL and its headers), or to `--name`, and survive restarts. A saved policy holds from the next call on;
-one with errors, or none at all, is reported on stderr, and the last good one stays in force.")]
+The command runs in the current directory with the current environment, without
+PROVOST_*. Counters belong to the policy's path and the command (or the URL and
+its headers), or to `--name`, and survive restarts. A saved policy is in force
+from the next call on; when the file has errors or was deleted, that is
+reported on stderr, and the last valid policy stays in force.")]
 pub(crate) struct Run {
     /// The policy
     #[arg(long, value_name = "FILE")]

@@ -28,7 +28,8 @@ Examples:
   provost server add files -- npx -y @modelcontextprotocol/server-filesystem /srv
   provost server add db --env DATABASE_URL=@/etc/provost/db-url -- uvx mcp-server-postgres
 
-A child process starts with PATH, HOME, LANG and the like, and with what `--env` names; nothing else.")]
+A child process starts with PATH, HOME, LANG and the like, and with what
+`--env` names; nothing else.")]
     #[command(aliases = ["register", "create"])]
     Add(Add),
     /// Change a server; what is not named stays
@@ -54,8 +55,9 @@ Examples:
   provost server test files
   provost server test files --json
 
-Arguments in brackets can be left out. When the server does not work, it says what was seen: how the
-program ended and what it wrote last, why there was no connection, or what it sent that is not MCP.")]
+Arguments in brackets are optional. When the server does not work, the command
+says what it saw: how the program ended and what it wrote last, why there was
+no connection, or what it sent that is not MCP.")]
     Test(Name),
 }
 

@@ -17,8 +17,9 @@ use crate::runtime::block_on;
 Example:
   provost stop
 
-It waits until the daemon has ended, and exits with 5 when none runs. A service manager that
-restarts the daemon does so after this, too, and so does the next `provost run` or `connect`.")]
+It waits until the daemon has ended, and exits with 5 when none runs. The next
+`provost run` or `connect` starts a daemon again, and so does a service manager
+that is set up to.")]
 pub(crate) struct Stop {}
 
 /// What was ended.

@@ -33,10 +33,12 @@ Examples:
   provost --data /srv/provost up --listen 127.0.0.1:7400 --config provost.toml
   provost up --listen 0.0.0.0:7300 --tls-cert chain.pem --tls-key key.pem
 
-SIGTERM and Ctrl-C finish the calls in flight, then end; a second one ends at once.
+SIGTERM and Ctrl-C stop it once the calls in flight are done; a second one
+stops it at once.
 
-When `provost run` or `provost connect` has started a daemon on the data directory already, that
-one opens the listener and stays, and this command waits for it: Ctrl-C ends it as usual.", after_long_help = LONG_HELP)]
+If `provost run` or `provost connect` has already started a daemon for this
+data directory, that daemon opens the listener and keeps running, and this
+command waits for it: Ctrl-C stops it as usual.", after_long_help = LONG_HELP)]
 pub(crate) struct Up {
     /// Address and port for agents [env: PROVOST_LISTEN] [default: 127.0.0.1:7300]
     #[arg(long, value_name = "ADDRESS")]
@@ -61,11 +63,13 @@ Examples:
   provost --data /srv/provost up --listen 127.0.0.1:7400 --config provost.toml
   provost up --listen 0.0.0.0:7300 --tls-cert chain.pem --tls-key key.pem
 
-SIGTERM and Ctrl-C finish the calls in flight, then end; a second one ends at once.
+SIGTERM and Ctrl-C stop it once the calls in flight are done; a second one
+stops it at once.
 
-When `provost run` or `provost connect` has started a daemon on the data directory already, that
-one opens the listener and stays, and this command waits for it: Ctrl-C ends it as usual. Limits
-it was not started with are refused then.
+If `provost run` or `provost connect` has already started a daemon for this
+data directory, that daemon opens the listener and keeps running, and this
+command waits for it: Ctrl-C stops it as usual. Limits that it was not started
+with are refused.
 
 Keys of the configuration file, with default and variable (flags win, then
 variables):
@@ -115,8 +119,7 @@ variables):
       age at which records are removed, such as \"90d\"
 
 The memory limit is a quarter of the machine's memory or of the control
-group's, at most 512 MiB, and never less than 64 MiB, unless you say another
-one. Each grant and each server may use an eighth of it; a quarter is set aside
+group's, at most 512 MiB, and never less than 64 MiB, unless it is set here. Each grant and each server may use an eighth of it; a quarter is set aside
 for connections. `body_limit` is never more than a sixteenth of it and
 `result_limit` never more than an eighth.
 

@@ -177,6 +177,6 @@ fn connect(engine: &Engine, server: &str, token: &WireSecret) -> Outcome<StdioAg
     engine.authenticate(server, token).ok_or_else(|| {
         Failure::refused(format!("the token is not valid for server `{server}`"))
             .because("it is unknown, expired, revoked, or for another server")
-            .hint("`provost grant list` shows the grants; `provost grant mint` makes one")
+            .hint("`provost grant list` shows the grants; `provost grant mint` creates one")
     })
 }
