@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Metrics(command::metrics::Metrics),
     /// Check the installation: what is wrong or missing
     Doctor(command::doctor::Doctor),
-    /// Show Provost at work with real peers, in a scratch directory
+    /// Show Provost at work, in a scratch directory
     Demo(command::demo::Demo),
     /// Print completions for a shell
     Completions(command::completions::Completions),

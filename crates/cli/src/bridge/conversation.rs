@@ -348,7 +348,7 @@ impl Conversation {
             .and_then(|result| serde_json::from_str::<Initialized>(result.get()).ok());
         let refusal = || match problem(parts) {
             Some(problem) => problem.message(),
-            None => "the server's answer to `initialize` is not understood".to_owned(),
+            None => "the server's answer to `initialize` cannot be read".to_owned(),
         };
         match (&opening.answer, opened) {
             (None, None) => {

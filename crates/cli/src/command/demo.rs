@@ -24,7 +24,7 @@ const PACKAGE: &str = "@modelcontextprotocol/server-filesystem";
 const MAIN: &str = "dist/index.js";
 const PROGRAM: &str = "mcp-server-filesystem";
 
-/// Show Provost at work with real peers, in a scratch directory
+/// Show Provost at work, in a scratch directory
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

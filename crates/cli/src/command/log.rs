@@ -224,7 +224,7 @@ fn read(lines: &[u8], query: &mut Query) -> Outcome<Vec<RecordView>> {
     {
         let followed: Followed = serde_json::from_slice(line).or_else(|error| {
             let refused = serde_json::from_slice::<Reply<Followed>>(line).map_err(|_| {
-                Failure::internal("a record is not understood")
+                Failure::internal("a record cannot be read")
                     .because(error)
                     .hint("this command and the daemon may be of different versions; restart the daemon")
             });

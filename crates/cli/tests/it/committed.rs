@@ -309,7 +309,9 @@ fn d03_a_lost_secret_is_named_and_not_lost_by_the_way() {
     let refused = place.run(&["server", "set", "maps", "--header", "Other=@key"]);
     assert_eq!(refused.code, 1);
     assert!(
-        refused.stderr.contains("has a value that is lost"),
+        refused
+            .stderr
+            .contains("has a sealed value that can no longer be opened"),
         "{}",
         refused.stderr
     );
