@@ -278,7 +278,7 @@ pub(crate) fn detach(
     if taken.is_none() {
         return Err(
             Failure::not_found(format!("grant `{}` has no such policy", grant.label))
-                .hint("`provost grant list` shows what grants have"),
+                .hint("`provost grant list` shows the policies of all grants"),
         );
     }
     apply(to.store, who, &grant, attachment, wish.observe)

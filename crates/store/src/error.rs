@@ -52,7 +52,7 @@ pub enum ChangeError {
         name: String,
     },
     /// A server of that name exists.
-    #[error("a server or bundle named `{name}` exists already")]
+    #[error("the name `{name}` is taken already")]
     ServerExists {
         /// The name.
         name: String,

@@ -80,7 +80,7 @@ fn print(out: &mut dyn Write, overview: &OverviewView) -> io::Result<()> {
     if daemon.without_grant > 0 {
         let requests = counted(daemon.without_grant, "request");
         let text = format!(
-            "{requests} since its start with no token, or one that is unknown, expired or revoked"
+            "{requests} without a valid token since the daemon started"
         );
         line(out, "refused", &text)?;
     }
