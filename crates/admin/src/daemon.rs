@@ -299,7 +299,7 @@ impl Listener {
         ))
         .because("tokens and arguments would cross the network unencrypted")
         .hint(
-            "`--tls-cert FILE --tls-key FILE`, or `--behind-proxy` when a proxy in front terminates TLS",
+            "use `--tls-cert FILE --tls-key FILE`, or `--behind-proxy` when a proxy in front terminates TLS",
         ))
     }
 

@@ -54,8 +54,8 @@ impl Connect {
     fn token(&self) -> Outcome<provost_store::Secret> {
         let Some(path) = &self.grant_file else {
             return Environment::secret(environment::GRANT)?.ok_or_else(|| {
-                Failure::usage("there is no grant").hint(format!(
-                    "set `{}`, or name a file with `--grant-file`",
+                Failure::usage("no token was given").hint(format!(
+                    "put the grant's token into `{}`, or name a file that holds it with `--grant-file`",
                     environment::GRANT
                 ))
             });

@@ -26,7 +26,11 @@ impl Key {
             Key::Rotate => {
                 let key = context.admin()?.ask(KeyRotate {})?;
                 context.output.show(&key, |out| {
-                    writeln!(out, "key version {} seals from now on", key.version)
+                    writeln!(
+                        out,
+                        "secrets are sealed with key version {} from now on",
+                        key.version
+                    )
                 })
             }
         }

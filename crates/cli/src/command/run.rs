@@ -94,7 +94,7 @@ impl Run {
         if let Some(url) = self.url {
             if self.headers.iter().any(|header| header.ends_with("=-")) {
                 return Err(Failure::usage("stdin is the agent's here")
-                    .hint("`KEY=@file` or `KEY=env:NAME`"));
+                    .hint("write `KEY=@file` or `KEY=env:NAME`"));
             }
             let headers = secret_argument::read_all(&self.headers)?;
             return Ok(RunUpstream::Http {

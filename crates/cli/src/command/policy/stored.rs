@@ -290,7 +290,7 @@ fn changed(out: &mut dyn Write, view: &PolicyView) -> std::io::Result<()> {
         writeln!(
             out,
             "next: `provost grant mint {server} --label LABEL --policy {name}`, \
-             or for a grant that is there `provost policy attach GRANT {name} --server {server}`"
+             or for an existing grant `provost policy attach GRANT {name} --server {server}`"
         )?;
     } else if !view.enforced_on.is_empty() {
         writeln!(out, "enforced on {}", escape(&view.enforced_on.join(", ")))?;
