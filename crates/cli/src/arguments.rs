@@ -162,11 +162,11 @@ fn after_help() -> String {
         "\
 Examples:
   provost demo
-  provost run --policy policy.json -- npx -y @modelcontextprotocol/server-filesystem /srv
+  provost run --policy policy.json -- uvx mcp-server-git
   provost up
-  provost server add files -- npx -y @modelcontextprotocol/server-filesystem /srv
-  provost policy put files readonly policy.json
-  provost grant mint files --label laptop --policy readonly
+  provost server add git -- uvx mcp-server-git
+  provost policy put git readonly policy.json
+  provost grant mint git --label laptop --policy readonly
 
 {}
 

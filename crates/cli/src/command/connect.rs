@@ -25,7 +25,10 @@ Examples:
   provost connect files --grant-file ~/.config/files.grant
 
 In `.mcp.json`:
-  { \"mcpServers\": { \"files\": { \"command\": \"provost\", \"args\": [\"connect\", \"files\", \"--grant-file\", \"/home/me/files.grant\"] } } }")]
+  { \"mcpServers\": { \"files\": {
+      \"command\": \"provost\",
+      \"args\": [\"connect\", \"files\", \"--grant-file\", \"/home/me/files.grant\"]
+  } } }")]
 pub(crate) struct Connect {
     /// The server, by name or id
     server: String,

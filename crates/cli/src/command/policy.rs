@@ -18,7 +18,7 @@ pub(crate) enum Policy {
     #[command(after_help = "\
 Examples:
   provost policy init --server files -o files.json
-  provost policy init --root /srv/work -- npx -y @modelcontextprotocol/server-filesystem /srv/work
+  provost policy init --root /srv/work -- uvx mcp-server-git
 
 The server is asked for its tools. Tools that only read are allowed; tools that
 may destroy something are refused until you have looked at them; all others are

@@ -24,11 +24,13 @@ use crate::text_file::read_file;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  provost run --policy policy.json -- npx -y @modelcontextprotocol/server-filesystem /srv
-  provost run --policy policy.json --url https://mcp.example.com/mcp --header Authorization=env:TOKEN
+  provost run --policy policy.json -- uvx mcp-server-git
+  provost run --policy policy.json --url https://mcp.example.com/mcp \\
+      --header Authorization=env:TOKEN
 
 In `.mcp.json`, put these words before the command that is there:
-  { \"command\": \"provost\", \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
+  { \"command\": \"provost\",
+    \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
 
 The command runs in the current directory with the current environment, without
 PROVOST_*. Counters belong to the policy's path and the command (or the URL and

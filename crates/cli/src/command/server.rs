@@ -24,9 +24,10 @@ pub(crate) enum Server {
     /// Register a server
     #[command(after_help = "\
 Examples:
-  provost server add github --url https://api.githubcopilot.com/mcp/ --header Authorization=env:GITHUB_AUTH
-  provost server add files -- npx -y @modelcontextprotocol/server-filesystem /srv
-  provost server add db --env DATABASE_URL=@/etc/provost/db-url -- uvx mcp-server-postgres
+  provost server add github --url https://api.githubcopilot.com/mcp/ \\
+      --header Authorization=env:GITHUB_AUTH
+  provost server add git -- uvx mcp-server-git
+  provost server add db --env DATABASE_URL=@/etc/db-url -- uvx mcp-server-postgres
 
 A child process starts with PATH, HOME, LANG and the like, and with what
 `--env` names; nothing else.")]
@@ -36,7 +37,7 @@ A child process starts with PATH, HOME, LANG and the like, and with what
     #[command(after_help = "\
 Examples:
   provost server set github --header Authorization=@token.txt
-  provost server set github --unset Authorization --url https://mcp.example.com/mcp
+  provost server set github --unset Authorization --url https://example.com/mcp
   provost server set files --processes grant")]
     #[command(aliases = ["update", "edit"])]
     Set(Set),
