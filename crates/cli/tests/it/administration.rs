@@ -257,7 +257,7 @@ async fn who_comes_without_a_grant_that_works_is_counted_where_people_look() {
     assert_eq!(reply.status, 401);
     let status = place.ok(&["status"]);
     assert!(
-        status.contains("refused  1 request since its start"),
+        status.contains("refused  1 request without a valid token since the daemon started"),
         "{status}"
     );
 }

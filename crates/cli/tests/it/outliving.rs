@@ -275,7 +275,7 @@ async fn why_a_server_opened_no_session_is_told_on_stderr_and_its_exit_code_to_t
         format!(
             "error: the server did not open a session for the agent\n  caused by: {end}\n  \
              caused by: its standard error: boom\n  \
-             hint: does the server start without Provost? More is in the log of the daemon, `[SCRATCH]/data/daemon.log`\n"
+             hint: does the server start without Provost? The log of the daemon may say more: `[SCRATCH]/data/daemon.log`\n"
         )
     );
     let log = std::fs::read_to_string(place.data().join("daemon.log")).unwrap();
