@@ -119,8 +119,9 @@ variables):
       age at which records are removed, such as \"90d\"
 
 The memory limit is a quarter of the machine's memory or of the control
-group's, at most 512 MiB, and never less than 64 MiB, unless it is set here. Each grant and each server may use an eighth of it; a quarter is set aside
-for connections. `body_limit` is never more than a sixteenth of it and
+group's, at most 512 MiB, and never less than 64 MiB, unless it is set here.
+Each grant and each server may use an eighth of it; a quarter is set aside for
+connections. `body_limit` is never more than a sixteenth of it and
 `result_limit` never more than an eighth.
 
 Servers, policies and grants are not configured here: they live in the data
@@ -223,7 +224,7 @@ async fn take_over(
             // The other process has another directory, so paths must not depend on it.
             tls: listener
                 .tls
-                .map(|(cert, key)| Ok((absolute(&cert)?, absolute(&key)?)))
+                .map(|(cert, key)| Ok::<_, Failure>((absolute(&cert)?, absolute(&key)?)))
                 .transpose()?,
             ..listener
         },
