@@ -273,11 +273,10 @@ pub(crate) fn detach(
         Shadow::Draft => attachment.shadow.take(),
     };
     if taken.is_none() {
-        return Err(Failure::not_found(format!(
-            "grant `{}` has no such policy attached",
-            grant.label
-        ))
-        .hint("`provost grant list` shows what grants have"));
+        return Err(
+            Failure::not_found(format!("grant `{}` has no such policy", grant.label))
+                .hint("`provost grant list` shows the policies of all grants"),
+        );
     }
     apply(to.store, who, &grant, attachment, wish.observe)
 }
@@ -335,7 +334,7 @@ fn not_live(store: &Store, name: &GrantName, error: ChangeError) -> Failure {
             "grant `{}` on `{}` was revoked at {at:.0}",
             grant.label, grant.server_name
         ))
-        .hint("`provost grant mint` makes a new one");
+        .hint("`provost grant mint` creates a new one");
     }
     let live = all.iter().filter(|found| found.revoked.is_none());
     let labels = live.map(|found| &*found.grant.label);

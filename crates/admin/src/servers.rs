@@ -133,10 +133,10 @@ pub(crate) fn set(wish: ServerSet, to: &Administration<'_>, who: &Actor) -> Outc
     let server = to.store.server(name)?;
     let known_place = server.transport.as_ref().map(shown);
     let Some(transport) = wish.transport.clone().or(known_place) else {
-        return Err(
-            Failure::refused(format!("how server `{name}` is reached cannot be read"))
-                .hint("say it anew: `--url URL`, or `-- CMD ARGS…` for a child process"),
-        );
+        return Err(Failure::refused(format!(
+            "the address or command of server `{name}` cannot be read"
+        ))
+        .hint("give it again: `--url URL`, or `-- CMD ARGS…` for a child process"));
     };
     check_sealed(&transport, &wish.headers, &wish.query, &wish.environment)?;
     check_unset(&server, &wish.unset)?;
@@ -225,12 +225,12 @@ fn check_unreadable(server: &Server, change: &ServerSet) -> Outcome {
         };
         if !change.unset.contains(name) && !given.contains(&name) {
             return Err(Failure::refused(format!(
-                "server `{}` has a value that is lost",
+                "server `{}` has a sealed value that can no longer be opened",
                 server.name
             ))
             .because(what)
             .hint(format!(
-                "give `{name}` anew, or forget it with `--unset {name}`"
+                "give `{name}` again, or forget it with `--unset {name}`"
             )));
         }
     }

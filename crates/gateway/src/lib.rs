@@ -86,7 +86,7 @@ pub enum StartError {
 /// The directory of servers, grants and policies cannot be read; nobody is let
 /// through until it can.
 #[derive(Debug, thiserror::Error)]
-#[error("servers, grants and policies cannot be read; until they can, nobody is let through")]
+#[error("servers, grants and policies cannot be read; until they can, every call is refused")]
 pub struct ReloadError(#[source] StoreError);
 
 // === impl Gateway ===

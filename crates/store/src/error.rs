@@ -60,7 +60,7 @@ pub enum ChangeError {
         name: String,
     },
     /// A server of that name exists.
-    #[error("there is a server or bundle `{name}` already")]
+    #[error("the name `{name}` is taken already")]
     ServerExists {
         /// The name.
         name: String,
@@ -116,7 +116,7 @@ pub enum ChangeError {
         labels: Vec<String>,
     },
     /// No such grant.
-    #[error("there is no live grant `{name}`")]
+    #[error("there is no grant `{name}`")]
     NoGrant {
         /// Its id or label.
         name: String,
@@ -137,7 +137,7 @@ pub enum ChangeError {
     },
     /// What is stored is not what the journal says, and the change would keep
     /// the rest of it.
-    #[error("`{row}` is not what the journal says it is")]
+    #[error("`{row}` differs from what the journal says")]
     Differs {
         /// The row.
         row: String,
@@ -211,9 +211,9 @@ impl ChangeError {
                 Some("say which with `--server NAME`, or use the grant's id")
             }
             Self::Differs { .. } => Some(
-                "remove or revoke it and make it anew; `provost audit verify` names all that differs",
+                "remove or revoke it and create it again; `provost audit verify` lists everything that differs",
             ),
-            Self::Expired => Some("give a time to come, or a length such as `30d`"),
+            Self::Expired => Some("give a time in the future, or a length such as `30d`"),
             Self::Name { .. } | Self::PolicyRefused { .. } | Self::Store(_) => None,
         }
     }

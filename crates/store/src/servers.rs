@@ -309,7 +309,7 @@ fn check_names(pairs: &[(String, Secret)]) -> Result<(), ChangeError> {
             || name.contains(['=', ':'])
             || name.chars().any(|c| c.is_control() || c.is_whitespace())
         {
-            return refused("it is no name of a header or a variable");
+            return refused("it is not a valid name of a header or a variable");
         }
         if pairs.iter().take(index).any(|(other, _)| other == name) {
             return refused("it is given twice");

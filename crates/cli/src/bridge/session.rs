@@ -250,13 +250,14 @@ pub(crate) async fn ask(places: &Places, hello: &Hello) -> Outcome<Welcome> {
 }
 
 fn went_away(places: &Places) -> Failure {
-    Failure::unavailable("the daemon went away again and again")
+    Failure::unavailable("the daemon ended several times in a row")
         .hint(format!("its log is `{}`", places.daemon_log().display()))
 }
 
 fn line(hello: &Hello) -> Outcome<Vec<u8>> {
-    let mut line = serde_json::to_vec(hello)
-        .map_err(|error| Failure::internal("cannot write the hello").because(error))?;
+    let mut line = serde_json::to_vec(hello).map_err(|error| {
+        Failure::internal("cannot write the first line of the connection").because(error)
+    })?;
     line.push(b'\n');
     Ok(line)
 }
@@ -273,7 +274,7 @@ async fn greet(stream: UnixStream, line: &[u8]) -> Outcome<Option<(Session, Welc
         return Ok(None);
     };
     let reply: Reply<Welcome> = serde_json::from_slice(&answer).map_err(|error| {
-        Failure::internal("the daemon's answer is not understood")
+        Failure::internal("the daemon's answer cannot be read")
             .because(error)
             .hint("restart the daemon; it may be of another version")
     })?;

@@ -17,7 +17,7 @@ use crate::runtime::block_on;
 use crate::terminal::style;
 use crate::text_file::unread;
 
-/// Bridge stdio to a registered server
+/// Connect an MCP client that speaks stdio to a registered server
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +25,10 @@ Examples:
   provost connect files --grant-file ~/.config/files.grant
 
 In `.mcp.json`:
-  { \"mcpServers\": { \"files\": { \"command\": \"provost\", \"args\": [\"connect\", \"files\", \"--grant-file\", \"/home/me/files.grant\"] } } }")]
+  { \"mcpServers\": { \"files\": {
+      \"command\": \"provost\",
+      \"args\": [\"connect\", \"files\", \"--grant-file\", \"/home/me/files.grant\"]
+  } } }")]
 pub(crate) struct Connect {
     /// The server, by name or id
     server: String,
@@ -68,8 +71,8 @@ impl Grant {
             return Environment::secret(environment::GRANT)?
                 .map(WireSecret)
                 .ok_or_else(|| {
-                    Failure::usage("there is no grant").hint(format!(
-                        "set `{}`, or name a file with `--grant-file`",
+                    Failure::usage("no token was given").hint(format!(
+                        "put the grant's token into `{}`, or name a file that holds it with `--grant-file`",
                         environment::GRANT
                     ))
                 });
@@ -103,7 +106,7 @@ pub(super) async fn bridge(sessions: &Sessions) -> Outcome<Ending> {
     let mut signals = Signals::listen()?;
     let session = sessions.first(&mut signals).await?;
     if std::io::stdin().is_terminal() {
-        remark("waits for an MCP client, a line of JSON for each message, on stdin; Ctrl-D ends");
+        remark("waits for an MCP client, one line of JSON for each message, on stdin; Ctrl-D ends");
     }
     let (agent_in, agent_out) = (tokio::io::stdin(), tokio::io::stdout());
     pump(agent_in, agent_out, session, sessions, &mut signals).await

@@ -19,7 +19,7 @@ use crate::when;
 /// The draft of a grant that observes without a policy.
 const OBSERVE_ALL: &str = "observe-all";
 
-/// Mint and look after grants
+/// Mint, list and revoke grants: the tokens of agents
 #[derive(Debug, Subcommand)]
 pub(crate) enum Grant {
     /// Mint a grant and print its token
@@ -30,8 +30,8 @@ Examples:
   provost grant mint files --label trial --policy readonly --observe
   provost grant mint files --label watch --observe
 
-A grant without a policy denies every call until one is attached. With `--observe` every call
-passes, and the policy is only judged and recorded.")]
+A grant without a policy denies every call until one is attached. With
+`--observe` every call passes, and the policy is only judged and recorded.")]
     #[command(aliases = ["create", "new", "add"])]
     Mint(Mint),
     /// List the grants
@@ -39,9 +39,9 @@ passes, and the policy is only judged and recorded.")]
     List(List),
     /// Give a grant a new token; the old one ends at once
     Rotate(Name),
-    /// Print a grant's token again; that is recorded
+    /// Print a grant's token again; this is recorded
     Reveal(Name),
-    /// End a grant at once, and what was minted below it
+    /// End a grant at once, and the grants minted below it
     #[command(aliases = ["rm", "remove", "delete"])]
     Revoke(Name),
 }
@@ -61,7 +61,7 @@ pub(crate) struct Mint {
     /// `observe-all`, which allows everything
     #[arg(long)]
     observe: bool,
-    /// How long it lives, such as `30d` [default: until it is revoked]
+    /// How long it is valid, such as `30d` [default: until it is revoked]
     #[arg(long, value_name = "LENGTH", value_parser = when::parse_lifetime)]
     expires: Option<Micros>,
 }
@@ -183,7 +183,7 @@ impl List {
         }
         context.output.show(&grants, |out| {
             if grants.is_empty() {
-                return writeln!(out, "no grants; `provost grant mint` makes one");
+                return writeln!(out, "no grants; `provost grant mint` creates one");
             }
             table(out, &grants)
         })?;

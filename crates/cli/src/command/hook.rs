@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(45);
 /// Longest input of a hook; what escaping may make of it still fits into a hello.
 const INPUT: u64 = MAX_LINE / 8;
 
-/// Decide about an agent's own tools, as its hook
+/// Decide about an agent's own tools: the program for its hook
 ///
 /// Reads what the agent is about to do from stdin, asks the policy of the grant on server
 /// `native`, and prints the decision for the agent. Whatever goes wrong is a no.

@@ -232,7 +232,7 @@ fn listen_failure(error: &ListenError) -> Failure {
 }
 
 fn server_failure(name: &str, failed: &ServerFailed) -> Failure {
-    let show = format!("`provost server show {name}` prints how it is reached");
+    let show = format!("`provost server show {name}` shows its URL or command");
     let hint = match &failed.fault {
         ServerFault::Unknown(_) => {
             return Failure::not_found(failed.fault.to_string())
@@ -245,7 +245,9 @@ fn server_failure(name: &str, failed: &ServerFailed) -> Failure {
         ServerFault::NotMcp | ServerFault::Status(_) => {
             format!("is that its MCP endpoint, or the program its MCP server? {show}")
         }
-        ServerFault::Pausing => "mend what ends it, wait half a minute, try again".to_owned(),
+        ServerFault::Pausing => {
+            "fix what makes it end, wait half a minute, then try again".to_owned()
+        }
         ServerFault::NoProcess => {
             "end agents that are not needed, or raise `max_children`".to_owned()
         }
@@ -259,7 +261,7 @@ fn server_failure(name: &str, failed: &ServerFailed) -> Failure {
         }
         ServerFault::Unusable => "`provost doctor` names the value that cannot be read".to_owned(),
         ServerFault::Broken | ServerFault::Refused(_) => {
-            format!("does it start by itself, outside of Provost? {show}")
+            format!("does it start without Provost? {show}")
         }
     };
     let failure = Failure::unavailable(format!("server `{name}` does not work"));

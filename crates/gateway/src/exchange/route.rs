@@ -201,7 +201,7 @@ impl Route {
                 let message =
                     Cleared::own("the agent went away or cancelled", Bytes::from(message));
                 if let Err(fault) = self.post(worker, http, message.sending()).await {
-                    debug!(?fault, "A cancellation did not reach its upstream");
+                    debug!(?fault, "A cancellation did not reach its server");
                 }
             }
             Err(_) => {}

@@ -104,14 +104,11 @@ async fn answer(
     let method = request.method().clone();
     if !opens {
         // A server that does not exist looks the same as one that is not yours.
-        let refusal = refused(
-            StatusCode::FORBIDDEN,
-            "this token does not open this server",
-        );
+        let refusal = refused(StatusCode::FORBIDDEN, "this token is for another server");
         let refusal = explained(
             refusal,
             format!(
-                "its token opens server `{}`, and it is for `{}`",
+                "its token is for server `{}`, and the request is for server `{}`",
                 principal.server_name,
                 brief(name, NAME)
             ),
@@ -186,12 +183,13 @@ fn version(headers: &HeaderMap) -> Result<(), Response<Out>> {
             let failure = Failure::unsupported_version(&named, &protocol::LEGACY);
             let refusal = failed(&failure);
             let named = brief(&named, NAME);
-            let why = format!("`MCP-Protocol-Version` names `{named}`, which is not spoken here");
+            let why =
+                format!("header `MCP-Protocol-Version` names `{named}`, which is not supported");
             Err(explained(refusal, why))
         }
         Header::Unclear => Err(refused(
             StatusCode::BAD_REQUEST,
-            "`MCP-Protocol-Version` cannot be read in one way",
+            "header `MCP-Protocol-Version` is there twice, or is not text",
         )),
     }
 }
@@ -319,7 +317,7 @@ async fn read(
 ) -> Result<Bytes, Response<Out>> {
     let limit = worker.shared.settings.body_limit;
     let too_large = || {
-        let why = format!("the body has more than {limit} bytes");
+        let why = format!("the body is larger than the limit of {limit} bytes");
         refused(StatusCode::PAYLOAD_TOO_LARGE, why)
     };
     if body.size_hint().lower() > limit as u64 {
@@ -336,7 +334,7 @@ async fn read(
             && let Some(frame) = body.frame().await
         {
             let frame =
-                frame.map_err(|_| refused(StatusCode::BAD_REQUEST, "the body broke off"))?;
+                frame.map_err(|_| refused(StatusCode::BAD_REQUEST, "the body ended too early"))?;
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
@@ -351,7 +349,7 @@ async fn read(
         Ok(read) => read,
         Err(_) => Err(refused(
             StatusCode::REQUEST_TIMEOUT,
-            "the body did not come in time",
+            "the body did not arrive in time",
         )),
     }
 }
@@ -363,7 +361,7 @@ fn known_session(
     headers: &HeaderMap,
 ) -> Result<Arc<Session>, Response<Out>> {
     let id = text(headers, &SESSION_ID).ok_or_else(|| {
-        let why = "one header `Mcp-Session-Id` is needed; `initialize` hands it out";
+        let why = "the request needs one header `Mcp-Session-Id`, with the id from the answer to `initialize`";
         refused(StatusCode::BAD_REQUEST, why)
     })?;
     worker
@@ -372,7 +370,7 @@ fn known_session(
         .get(id, &principal.grant.0, &principal.server.0)
         .ok_or_else(|| {
             let refusal = failed(&Failure::unknown_session());
-            let why = "its session is not known: it ended, or is from before a restart; the agent has to initialize again";
+            let why = "its session has ended, or is from before a restart; the agent has to send `initialize` again";
             explained(refusal, why)
         })
 }
@@ -393,7 +391,7 @@ fn last_event(headers: &HeaderMap) -> Result<Option<&str>, Response<Out>> {
         (Some(id), None) => Ok(Some(id)),
         (_, _) => Err(refused(
             StatusCode::BAD_REQUEST,
-            "`Last-Event-ID` is none that was handed out here",
+            "`Last-Event-ID` is not an event id from here",
         )),
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn of_this_era(request: &Request<'_>, kind: RequestKind) -> Result<()
     if kind != RequestKind::Unknown || method_kind(&request.method) == MethodKind::Unknown {
         return Ok(());
     }
-    let problem = "the method is not one that agents send in this era of the protocol";
+    let problem = "agents do not send this method in this version of the protocol";
     Err(Stop::denied(RuleId::METHOD, problem))
 }
 
@@ -135,7 +135,7 @@ pub(super) fn own_task(
     if task.is_some_and(|task| worker.shared.tasks.owns(grant, &task)) {
         return Ok(());
     }
-    Err(Stop::denied(RuleId::METHOD, "no such task of this grant"))
+    Err(Stop::denied(RuleId::METHOD, "this grant has no such task"))
 }
 
 /// Checks the arguments of a tool that its calls repeat in headers.
@@ -167,6 +167,6 @@ pub(super) fn resumes(request: &Request<'_>, continued: Option<&Continued>) -> R
     if state.is_none() || continued.is_some() {
         return Ok(());
     }
-    let problem = "`params.requestState` continues no call: it is changed, used, expired, or of another request";
+    let problem = "`params.requestState` does not continue this call: it was changed, used before, has expired, or is from another request";
     Err(Stop::Malformed(Failure::invalid_params(problem)))
 }

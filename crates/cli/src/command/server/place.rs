@@ -84,7 +84,7 @@ impl Place {
         }
         // The daemon runs elsewhere: relative arguments mean this directory.
         let here = std::env::current_dir().map_err(|error| {
-            Failure::unavailable("this directory cannot be named").because(error)
+            Failure::unavailable("the current directory cannot be found out").because(error)
         })?;
         let directory = here.join(self.dir.unwrap_or_default());
         if !directory.is_dir() {

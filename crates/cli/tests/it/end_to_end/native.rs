@@ -166,7 +166,7 @@ fn whatever_goes_wrong_with_a_hook_is_a_no() {
     };
     let no = "Provost cannot decide, so it is denied: ";
     let output = hook(&world, &["claude"], "{}");
-    assert_eq!(reason(&output), format!("{no}there is no grant"));
+    assert_eq!(reason(&output), format!("{no}no token was given"));
     let missing = world.path().join("no-such-file").display().to_string();
     let told = reason(&hook(&world, &["claude", "--grant-file", &missing], "{}"));
     assert!(told.starts_with(no) && told.contains(&missing), "{told}");
