@@ -47,7 +47,7 @@ pub trait Terminal: Send + Sync + 'static {
     /// The windows there are, in the order of their instances. Asks nobody.
     fn windows(&self) -> Vec<Window>;
 
-    /// The command with which a person looks at a window and types into it.
+    /// The command with which a person looks at a window and types into it, once.
     fn attaching(&self, instance: &InstanceId) -> Result<Vec<OsString>, TerminalError>;
 }
 

@@ -27,7 +27,7 @@ use crate::instance::InstanceId;
 use crate::place::Place;
 use crate::terminal::{Event, Input, Key, Opening, Size, Terminal, TerminalError, Window};
 use command::Commands;
-use control::{Purpose, Request};
+use control::{Purpose, Request, random_word};
 use place::{SESSION, TmuxPlace};
 use register::{FORMAT, Register, WindowPlace};
 use supervisor::Supervisor;
@@ -245,12 +245,15 @@ impl Terminal for Tmux {
         argv.extend(self.place.addressing());
         // A view of the same windows that has a current one of its own, and goes when it is
         // left.
-        let session = format!("={SESSION}");
-        let window = window.to_string();
+        let view = random_word().map_err(TerminalError::Unreachable)?;
+        let view = format!("view-{view}");
+        let (session, window) = (format!("={SESSION}"), format!("={view}:{window}"));
         let words = [
             "new-session",
             "-t",
             &session,
+            "-s",
+            &view,
             ";",
             "set-option",
             "destroy-unattached",

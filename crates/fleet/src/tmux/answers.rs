@@ -39,6 +39,9 @@ pub(super) enum Line<By> {
     Inside,
     /// The end of one: its lines, or tmux's words for why there are none.
     Answered(By, Result<Vec<Vec<u8>>, String>),
+    /// The end of one to what was not asked here, but by the command that started the
+    /// client.
+    Started(Result<(), String>),
 }
 
 struct Block {
@@ -114,14 +117,14 @@ impl<By> Answers<By> {
             }
         };
         let lines = std::mem::take(&mut block.lines);
+        let words = || String::from_utf8_lossy(&lines.join(&b' ')).into_owned();
         self.block = None;
         let Some(asked) = asked else {
-            // The answer to what the client was started with.
-            return Line::Inside;
+            return Line::Started(if failed { Err(words()) } else { Ok(()) });
         };
         asked.blocks = asked.blocks.saturating_sub(1);
         let result = if failed {
-            Err(String::from_utf8_lossy(&lines.join(&b' ')).into_owned())
+            Err(words())
         } else {
             self.said.extend(lines);
             if asked.blocks > 0 {

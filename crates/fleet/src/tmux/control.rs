@@ -53,12 +53,22 @@ pub(super) struct Control {
     looking_at_clients: bool,
     /// Bytes of one pane that were read together.
     printed: Option<(PaneId, Vec<u8>)>,
-    /// Output is not told before the client is introduced: what came before was missed, too.
-    introduced: bool,
+    stage: Stage,
     /// The process of the server.
     server: Option<u32>,
     register: Arc<Register>,
     events: mpsc::Sender<Event>,
+}
+
+/// How far a client has come.
+#[derive(PartialEq, Eq)]
+enum Stage {
+    /// Its session may not be there.
+    Starting,
+    /// It may be told what to do. Output is not told yet: what came before was missed, too.
+    Started,
+    /// It knows which windows there are.
+    Introduced,
 }
 
 /// Who asked.
@@ -119,11 +129,15 @@ impl Control {
             looking_at_windows: false,
             looking_at_clients: false,
             printed: None,
-            introduced: false,
+            stage: Stage::Starting,
             server: before,
             register,
             events,
         };
+        // What is said before the session is there is done before it is there.
+        while control.stage == Stage::Starting {
+            control.hear().await?;
+        }
         let pausing = Commands::new("refresh-client -f").word(format!("pause-after={BEHIND}"));
         control.say(pausing, Asker::Nobody, None).await?;
         let server = Commands::new("display-message -p").word("#{pid}");
@@ -131,12 +145,17 @@ impl Control {
         control.look_at_windows().await?;
         control.look_at_clients().await?;
         while !control.answers.is_empty() {
-            let read = control.stdout.read_buf(&mut control.unread);
-            let read = tokio::time::timeout(PATIENCE, read).await??;
-            control.take_in(read).await?;
+            control.hear().await?;
         }
-        control.introduced = true;
+        control.stage = Stage::Introduced;
         Ok(control)
+    }
+
+    /// Waits for the next lines.
+    async fn hear(&mut self) -> io::Result<()> {
+        let read = self.stdout.read_buf(&mut self.unread);
+        let read = tokio::time::timeout(PATIENCE, read).await??;
+        self.take_in(read).await
     }
 
     /// The process of the server.
@@ -181,7 +200,7 @@ impl Control {
     /// Why the client cannot be used any more.
     pub(super) async fn ask(&mut self, request: Request) -> io::Result<()> {
         let fence = match &request.purpose {
-            Purpose::Quoted => Some(random_line()?),
+            Purpose::Quoted => Some(random_word()?),
             Purpose::Done | Purpose::Opened(_) => None,
         };
         let by = Asker::Request(request.purpose, request.answer);
@@ -255,6 +274,13 @@ impl Control {
                 // What was printed before is told before.
                 self.tell_printed().await?;
                 self.answered(by, answer).await;
+                return Ok(());
+            }
+            Line::Started(started) => {
+                started.map_err(io::Error::other)?;
+                if self.stage == Stage::Starting {
+                    self.stage = Stage::Started;
+                }
                 return Ok(());
             }
             Line::Notice => {}
@@ -345,7 +371,7 @@ impl Control {
         let Some(Said { instance, ended }) = self.register.printed(pane, &bytes) else {
             return Ok(());
         };
-        if self.introduced {
+        if self.stage == Stage::Introduced {
             self.tell(Event::Output { instance, bytes }).await;
         }
         if let Some(window) = ended {
@@ -368,8 +394,8 @@ pub(super) fn note_opened(register: &Register, instance: InstanceId, lines: &[Ve
     }
 }
 
-/// A line that nobody can guess.
-fn random_line() -> io::Result<String> {
+/// A word that nobody can guess.
+pub(super) fn random_word() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -205,7 +205,8 @@ async fn d93_closing_takes_everything_down_whatever_it_ignores() {
     let script =
         format!("trap '' TERM HUP INT; {DETACH}; echo $$ > own; while :; do sleep 600; done");
     room.run("a", &script).await;
-    wait_until("a process is left behind", || !room.text("left").is_empty()).await;
+    let there = || !room.text("left").is_empty() && !room.text("own").is_empty();
+    wait_until("both have said who they are", there).await;
     let number = |name: &str| room.text(name).trim().parse::<i32>().unwrap();
     let (own, left) = (number("own"), number("left"));
     room.windows.terminal().close(&id("a")).await.unwrap();

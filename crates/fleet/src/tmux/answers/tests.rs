@@ -16,6 +16,8 @@ fn fed(answers: &mut Answers<u8>, lines: &str) -> String {
     let said = |line: &str| match answers.line(line.as_bytes()) {
         Line::Notice => "n".to_owned(),
         Line::Inside => ".".to_owned(),
+        Line::Started(Ok(())) => "s".to_owned(),
+        Line::Started(Err(words)) => format!(" !{words} "),
         Line::Answered(by, Ok(lines)) => {
             let lines = String::from_utf8(lines.join(&b'|')).unwrap();
             format!(" {by}:{lines} ")
@@ -39,7 +41,9 @@ fn an_answer_ends_with_the_mark_it_began_with() {
 fn what_others_asked_is_not_our_answer() {
     let mut answers = expecting(1, None);
     let lines = "%begin 10 5 0\nx\n%end 10 5 0\n%begin 10 6 1\na\n%end 10 6 1";
-    assert_eq!(fed(&mut answers, lines), "..... 7:a ");
+    assert_eq!(fed(&mut answers, lines), "..s.. 7:a ");
+    let failed = "%begin 10 5 0\nno space\n%error 10 5 0";
+    assert_eq!(fed(&mut answers, failed), ".. !no space ");
 }
 
 #[test]
