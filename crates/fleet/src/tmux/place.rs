@@ -97,6 +97,7 @@ set -s exit-empty on
 set -g update-environment ''
 set -g history-limit 2000
 set -g default-size 120x40
+set -g assume-paste-time 0
 set -g status off
 set -g mouse off
 set -g bell-action none
