@@ -14,7 +14,8 @@ pub const TERM: &str = "screen-256color";
 /// channel that whoever makes a terminal hands out with it, in order.
 pub trait Terminal: Send + Sync + 'static {
     /// Opens a window in which `opening.argv` runs, exec'd as it is: no shell reads it.
-    /// When this returns the program is started.
+    /// When this returns the program is started. After [`TerminalError::NoAnswer`] it may
+    /// be, and if it is not, [`Event::Closed`] says so.
     fn open(&self, opening: Opening<'_>) -> impl Future<Output = Result<(), TerminalError>> + Send;
 
     /// Gives the program in the window what a keyboard would.

@@ -79,6 +79,7 @@ impl Tmux {
             register: Arc::clone(&register),
             events,
             requests: asked,
+            doubtful: Vec::new(),
         };
         let adopted = supervisor.adopt().await;
         tokio::spawn(supervisor.run(adopted));

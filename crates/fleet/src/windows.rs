@@ -118,7 +118,7 @@ impl<T: Terminal> Windows<T> {
         }
         let started = self.open(instance, program, size).await;
         match &started {
-            // It may have been opened, and then it is heard of.
+            // It may have been opened; its end is told in any case.
             Ok(()) | Err(StartError::Terminal(TerminalError::NoAnswer)) => {}
             Err(_) => self.outputs.close(instance),
         }
@@ -194,7 +194,9 @@ async fn listen(
                 continue;
             }
             Event::Missed(instance) => {
-                if let Some(output) = outputs.get(&instance) {
+                // One that is adopted late is heard of first like this.
+                let output = outputs.get(&instance);
+                if let Some(output) = output.or_else(|| outputs.open(&place, &instance)) {
                     output.missed();
                 }
                 continue;

@@ -182,16 +182,22 @@ impl Control {
         }
     }
 
-    /// Ends the client, and nothing else. Nobody gets an answer any more.
-    pub(super) async fn end(mut self) {
+    /// Ends the client, and nothing else. Nobody gets an answer any more; returns whose
+    /// windows that leaves in doubt.
+    pub(super) async fn end(mut self) -> Vec<InstanceId> {
+        let mut doubtful = Vec::new();
         for asker in self.answers.abandon() {
-            if let Asker::Request(_, answer) = asker {
+            if let Asker::Request(purpose, answer) = asker {
+                if let Purpose::Opened(instance) = purpose {
+                    doubtful.push(instance);
+                }
                 // Whoever does not wait does not mind.
                 let _ = answer.send(Err(TerminalError::NoAnswer));
             }
         }
         // One that has ended cannot be killed, which is as well.
         let _ = self.child.kill().await;
+        doubtful
     }
 
     /// Asks for something; the answer comes while [`Control::serve`] runs.

@@ -214,6 +214,25 @@ async fn an_instance_whose_window_was_refused_can_be_started_again() {
 }
 
 #[tokio::test]
+async fn an_instance_whose_window_is_in_doubt_is_not_started_twice() {
+    let mut room = room(&[]);
+    room.terminal.refuse_next(TerminalError::NoAnswer);
+    let start = async || room.windows.start(&instance(), program(), SIZE).await;
+    let doubtful = start().await;
+    assert!(
+        matches!(doubtful, Err(StartError::Terminal(_))),
+        "{doubtful:?}"
+    );
+    assert!(matches!(start().await, Err(StartError::Running(_))));
+    room.terminal.happen(Event::Closed(instance())).await;
+    assert_eq!(room.next().await, News::Ended(instance(), None));
+    room.windows
+        .start(&instance(), program(), SIZE)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_window_that_was_there_is_adopted_with_a_gap() {
     let mut room = room(&[&instance()]);
     room.terminal.happen(output("go on\n")).await;

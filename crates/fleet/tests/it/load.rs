@@ -1,8 +1,16 @@
 //! Many windows, and much output.
 
-use provost_fleet::{Cursor, Exit, Gap, Piece, Terminal};
+use std::process::Stdio;
 
-use crate::harness::{all_text, id, room};
+use provost_fleet::{Cursor, Event, Exit, Gap, Opening, Piece, Place, Terminal, Tmux};
+use provost_testkit::wait::within;
+use provost_testkit::wait_until;
+
+use crate::harness::{SIZE, all_text, id, room};
+
+/// More than fits between a program and us, and then a little for six seconds.
+const SIX_SECONDS: &str = "yes | head -c 4000000; n=0; while [ $n -lt 60 ]; do n=$((n+1)); echo x; sleep 0.1; done; \
+    touch \"$0\"";
 
 #[tokio::test]
 async fn a_flood_is_bounded_and_disturbs_nobody() {
@@ -20,8 +28,8 @@ async fn a_flood_is_bounded_and_disturbs_nobody() {
     // A LF is printed as CR and LF.
     assert!(last.end >= Cursor(20_000_000), "{:?}", last.end);
     let page = output.page(Cursor(0), u32::MAX).unwrap();
-    let Piece::Gap(Gap { bytes: Some(lost) }) = page.pieces[0] else {
-        panic!("nothing was lost");
+    let [Piece::Gap(Gap { bytes: Some(lost) }), Piece::Text(_)] = page.pieces[..] else {
+        panic!("not only the oldest was lost");
     };
     assert!(
         last.end.0 - lost <= 9 * 1024 * 1024,
@@ -33,6 +41,53 @@ async fn a_flood_is_bounded_and_disturbs_nobody() {
         .map(|file| file.unwrap().metadata().unwrap().len())
         .sum();
     assert!(kept <= 9 * 1024 * 1024, "{kept}");
+}
+
+/// Programs wait for us while nobody else looks. For a person they go on, and what we have
+/// not read after seconds is left out.
+#[tokio::test]
+async fn what_we_are_too_slow_for_is_told_to_be_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::create(folder.path().join("fleet")).unwrap();
+    let path = vec![("PATH".into(), std::env::var_os("PATH").unwrap())];
+    let (tmux, mut events) = Tmux::start(&place, "tmux".into(), path).await.unwrap();
+    let (script, over) = (SIX_SECONDS.into(), folder.path().join("over"));
+    let argv = ["sh".into(), "-c".into(), script, over.clone().into()];
+    let opening = Opening {
+        instance: &id("a"),
+        argv: &argv,
+        size: SIZE,
+    };
+    tmux.open(opening).await.unwrap();
+    let mut person = std::process::Command::new("tmux")
+        .arg("-S")
+        .arg(place.socket())
+        .args(["-C", "attach-session", "-f", "no-output", "-t", "=fleet"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("it has printed for long enough", || over.exists()).await;
+    let missed = async {
+        loop {
+            match events.recv().await.unwrap() {
+                Event::Output { .. } => {}
+                Event::Missed(instance) => return instance,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    assert_eq!(within("word of what was missed", missed).await, id("a"));
+    let closed = async { while events.recv().await != Some(Event::Closed(id("a"))) {} };
+    within("its end", closed).await;
+    drop(person.stdin.take());
+    person.wait().unwrap();
+    let kill = std::process::Command::new("tmux")
+        .arg("-S")
+        .arg(place.socket())
+        .arg("kill-server")
+        .status();
+    assert!(kill.unwrap().success());
 }
 
 #[tokio::test]
