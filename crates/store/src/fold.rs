@@ -128,8 +128,8 @@ impl Folder {
         self.fold_locked(&mut state)
     }
 
-    /// Counts everything there is, whether there are rows of it or not; returns
-    /// how many entries were added.
+    /// Counts everything there is, whether there are rows of it or not: a start
+    /// waits for the counts and not for rows. Returns how many entries were added.
     pub(crate) fn count(&self) -> Result<u64, StoreError> {
         self.count_locked(&mut lock(&self.state))
     }
@@ -235,10 +235,6 @@ impl Folder {
     }
 
     fn count_locked(&self, state: &mut State) -> Result<u64, StoreError> {
-        if state.saved.end.number == state.counted.end.number {
-            // Rows and counts go together, so that all is read once.
-            return self.fold_locked(state);
-        }
         let mut entries = 0;
         let end = self.journal.end();
         let failed = |error| StoreError::Read(Arc::new(error));
