@@ -77,6 +77,8 @@ impl<T: Terminal> Windows<T> {
     ///
     /// `wrapper` is the program, and its first arguments, that takes the path of a launch
     /// file, does what [`Launch`] says, and then says [`farewell`](crate::farewell()). Task and channel end with `events`.
+    /// The terminal waits while nobody takes news: whoever takes them must not wait for the
+    /// terminal in between.
     pub fn take_over(
         terminal: T,
         events: mpsc::Receiver<Event>,
@@ -120,7 +122,11 @@ impl<T: Terminal> Windows<T> {
         match &started {
             // It may have been opened; its end is told in any case.
             Ok(()) | Err(StartError::Terminal(TerminalError::NoAnswer)) => {}
-            Err(_) => self.outputs.close(instance),
+            Err(_) => {
+                self.outputs.close(instance);
+                // There may be secrets in it, and nobody will take it.
+                let _ = std::fs::remove_file(self.place.launch(instance));
+            }
         }
         started
     }
@@ -154,12 +160,15 @@ impl<T: Terminal> Windows<T> {
     /// What an instance printed, whether it runs or not.
     ///
     /// # Errors
-    /// When its directory cannot be read.
+    /// When there never was such an instance, or its directory cannot be read.
     pub fn output(&self, instance: &InstanceId) -> io::Result<Arc<Output>> {
         if let Some(output) = self.outputs.get(instance) {
             return Ok(output);
         }
-        let output = Output::open(&self.place.output(instance))?;
+        let directory = self.place.output(instance);
+        // Asking about an instance that never was leaves no trace.
+        std::fs::metadata(&directory)?;
+        let output = Output::open(&directory)?;
         output.finish();
         Ok(Arc::new(output))
     }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
+use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use super::version::{LONGEST_SOCKET, TmuxError};
@@ -73,8 +74,8 @@ impl TmuxPlace {
     }
 
     /// Whether a server is there. Starts nothing.
-    pub(super) fn is_served(&self) -> bool {
-        match std::os::unix::net::UnixStream::connect(&self.socket) {
+    pub(super) async fn is_served(&self) -> bool {
+        match UnixStream::connect(&self.socket).await {
             Ok(_) => true,
             // A server that is busy is there.
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,

@@ -46,7 +46,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 impl Supervisor {
     /// Adopts a server that is there. Starts none.
     pub(super) async fn adopt(&self) -> Link {
-        if !self.place.is_served() {
+        if !self.place.is_served().await {
             return Link::Absent;
         }
         match self.connect(None).await {
@@ -118,7 +118,7 @@ impl Supervisor {
     async fn recover(&mut self, server: Option<u32>) -> ControlFlow<(), Link> {
         let mut pause = SHORTEST;
         loop {
-            if !self.place.is_served() {
+            if !self.place.is_served().await {
                 self.tell(Event::ServerGone).await;
                 self.close(self.register.replace(&[])).await;
                 self.settle().await;

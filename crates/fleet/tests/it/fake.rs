@@ -207,6 +207,10 @@ async fn an_instance_whose_window_was_refused_can_be_started_again() {
         refused.unwrap_err().to_string(),
         "the terminal refused: no room"
     );
+    let instances = room.folder.path().join("fleet/instances");
+    assert!(!instances.join("spec_1_1_1/launch").exists());
+    assert!(room.windows.output(&"other".parse().unwrap()).is_err());
+    assert!(!instances.join("other").exists());
     room.windows
         .start(&instance(), program(), SIZE)
         .await
