@@ -52,11 +52,7 @@ impl Database {
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(|source| OpenError::Io {
-                path: path.clone(),
-                action: "opened",
-                source,
-            })?;
+            .map_err(OpenError::io(&path, "opened"))?;
         let mut writing = Connection::open(&path).map_err(failed)?;
         prepare(&writing).map_err(failed)?;
         let was = migrate(&mut writing, data)?;
