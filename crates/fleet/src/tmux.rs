@@ -242,29 +242,21 @@ impl Terminal for Tmux {
 
     fn attaching(&self, instance: &InstanceId) -> Result<Vec<OsString>, TerminalError> {
         let window = self.window(instance)?.window;
-        let mut argv = vec![self.place.program.clone().into_os_string()];
+        // A session with nothing but this window, so that whoever types never finds
+        // themselves at another one when it closes. It goes when it is left.
+        let word = random_word().map_err(TerminalError::Unreachable)?;
+        let name = format!("view-{word}");
+        let first = ["new-session", "-d", "-s", &name, "--"].map(OsString::from);
+        let then = format!(
+            "-V ; link-window -k -s {window} -t ={name}:0 ; attach-session -t ={name} ; \
+             set-option destroy-unattached on"
+        );
+        let tmux = || self.place.program.clone().into_os_string();
+        let mut argv = vec![tmux()];
         argv.extend(self.place.addressing());
-        // A view of the same windows that has a current one of its own, and goes when it is
-        // left.
-        let view = random_word().map_err(TerminalError::Unreachable)?;
-        let view = format!("view-{view}");
-        let (session, window) = (format!("={SESSION}"), format!("={view}:{window}"));
-        let words = [
-            "new-session",
-            "-t",
-            &session,
-            "-s",
-            &view,
-            ";",
-            "set-option",
-            "destroy-unattached",
-            "on",
-            ";",
-            "select-window",
-            "-t",
-            &window,
-        ];
-        argv.extend(words.map(OsString::from));
+        argv.extend(first);
+        argv.push(tmux());
+        argv.extend(then.split_whitespace().map(OsString::from));
         Ok(argv)
     }
 }

@@ -1,6 +1,6 @@
 //! A person at a window, and what a window shows.
 
-use provost_fleet::{Key, News, Program, Terminal};
+use provost_fleet::{Exit, Key, News, Program, Terminal};
 use provost_testkit::wait_until;
 
 use crate::harness::{SIZE, id, room};
@@ -49,6 +49,35 @@ async fn a_person_attaches_types_and_leaves() {
     assert_eq!(room.next().await, News::Detached(id("a")));
     assert_eq!(attached(&room), [false, false]);
     assert!(room.tmux(&["list-sessions", "-F", "#{session_name}"]) == "fleet\n");
+}
+
+/// Whoever types when an agent ends does not type to the next one.
+#[tokio::test]
+async fn a_person_is_sent_away_when_the_agent_ends() {
+    let mut room = room().await;
+    room.run("a", "read x").await;
+    room.run("b", "read x").await;
+    let mut person = crate::harness::room().await;
+    let mut argv = room.windows.terminal().attaching(&id("a")).unwrap();
+    let program = Program {
+        program: argv.remove(0),
+        args: argv,
+        ..person.shell("")
+    };
+    let started = person.windows.start(&id("person"), program, SIZE).await;
+    started.unwrap();
+    assert_eq!(room.next().await, News::Attached(id("a")));
+    person.press("person", Key::Enter).await;
+    assert_eq!(room.end().await, ("a".to_owned(), Some(Exit::Code(0))));
+    assert_eq!(
+        person.end().await,
+        ("person".to_owned(), Some(Exit::Code(0)))
+    );
+    let names = room.tmux(&["list-sessions", "-F", "#{session_name}"]);
+    assert_eq!(names, "fleet\n");
+    let windows = room.windows.terminal().windows();
+    assert_eq!(windows.len(), 1);
+    assert!(!windows[0].attached);
 }
 
 /// A program can print what looks like tmux's own lines, and is not believed.
