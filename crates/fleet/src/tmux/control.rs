@@ -172,11 +172,13 @@ impl Control {
             let deadline = self.answers.deadline();
             tokio::select! {
                 biased;
-                read = self.stdout.read_buf(&mut self.unread) => self.take_in(read?).await?,
+                // Whoever asks waits for the answer, so there is an end to this; to a flood
+                // of output there may be none.
                 request = requests.recv() => match request {
                     Some(request) => self.ask(request).await?,
                     None => return Ok(()),
                 },
+                read = self.stdout.read_buf(&mut self.unread) => self.take_in(read?).await?,
                 () = at(deadline) => return Err(io::ErrorKind::TimedOut.into()),
             }
         }
