@@ -10,6 +10,7 @@
 //! * [`shipped`]: the product's own binary, started as a user would.
 //! * [`mod@soak`]: mutated traffic against the shipped binary, for as long as one likes.
 //! * [`negative`]: the numbered list of bad input.
+//! * [`terminal`]: a terminal without windows on any screen.
 //! * [`spec`]: what the published schemas of the protocol say about who may ask whom.
 //! * [`model`]: a model that follows the script in its prompt, for real agents.
 //! * [`real`]: real MCP servers and client libraries, and the scenarios they run.
@@ -40,6 +41,7 @@ pub mod soak;
 pub mod spec;
 pub mod sse;
 pub mod tcp;
+pub mod terminal;
 pub mod wait;
 
 pub use wait::{wait_for, wait_until};

@@ -82,22 +82,32 @@ pub fn root() -> PathBuf {
 pub fn fixture_program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
-        .get_or_init(|| built("provost-testkit", "provost-fixture", "crates/testkit/src"))
+        .get_or_init(|| {
+            built(
+                "provost-testkit",
+                "provost-fixture",
+                &["crates/testkit/src"],
+            )
+        })
         .clone()
 }
 
-/// The program `provost-wrapper`, which servers run under; built like the fixture.
+/// The program `provost-wrapper`, which servers and agents run under; built like the fixture.
 ///
 /// # Panics
 /// When it cannot be built.
 pub fn wrapper_program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
-        .get_or_init(|| built("provost-testkit", "provost-wrapper", "crates/wrapper/src"))
+        .get_or_init(|| {
+            let launch = "crates/fleet/src/launch.rs";
+            let sources = ["crates/wrapper/src", launch, "crates/fleet/src/exit.rs"];
+            built("provost-testkit", "provost-wrapper", &sources)
+        })
         .clone()
 }
 
-fn built(package: &str, name: &str, source: &str) -> PathBuf {
+fn built(package: &str, name: &str, sources: &[&str]) -> PathBuf {
     let test = std::env::current_exe().expect("the test knows its own path");
     // A test lives in target/PROFILE/deps/, a program in target/PROFILE/.
     let mut folder = test.parent().expect("a file has a folder").to_owned();
@@ -106,7 +116,8 @@ fn built(package: &str, name: &str, source: &str) -> PathBuf {
     }
     let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let age = std::fs::metadata(&program).and_then(|m| m.modified()).ok();
-    if age.is_some_and(|age| age >= newest(&root().join(source))) {
+    let newest = sources.iter().map(|source| newest(&root().join(source)));
+    if age >= newest.max() {
         return program;
     }
     let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
@@ -124,19 +135,14 @@ fn built(package: &str, name: &str, source: &str) -> PathBuf {
     program
 }
 
-fn newest(folder: &Path) -> SystemTime {
-    let mut latest = SystemTime::UNIX_EPOCH;
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let time = if path.is_dir() {
-            newest(&path)
-        } else {
-            entry
-                .metadata()
-                .and_then(|m| m.modified())
-                .unwrap_or(SystemTime::UNIX_EPOCH)
-        };
-        latest = latest.max(time);
+/// When something in a folder, or a file, was changed last.
+fn newest(path: &Path) -> SystemTime {
+    let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
+    match std::fs::read_dir(path) {
+        Ok(entries) => {
+            let inside = entries.flatten().map(|entry| newest(&entry.path()));
+            inside.max().unwrap_or(SystemTime::UNIX_EPOCH)
+        }
+        Err(_) => changed(path).unwrap_or(SystemTime::UNIX_EPOCH),
     }
-    latest
 }

@@ -1,11 +1,11 @@
 //! Run one program, and take down with it whatever it started, however that
-//! detached itself: servers today, agents later.
+//! detached itself: servers and agents.
 //!
 //! The wrapper is a process between the one that wants the program and the
-//! program. It is a subreaper, so what loses its parent becomes its child, and
-//! it hears of the end of its own parent. The program has the standard streams
-//! to itself: no byte passes through here. What the wrapper must not do: know
-//! what the program is for.
+//! program. It is a subreaper, so what loses its parent becomes its child. A
+//! server's wrapper hears of the end of its own parent; an agent's goes on
+//! until its terminal does not. No byte passes through here. What the wrapper
+//! must not do: know what the program is for.
 //!
 //! Linux alone has subreapers; elsewhere this room is empty and programs are
 //! started without a wrapper.
@@ -15,18 +15,50 @@ mod running;
 mod tree;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 pub use running::run;
 
-/// What to run, and for whom.
+/// What to run, and where.
 #[derive(Debug, Clone)]
 pub struct Wrapped {
-    /// The process that wants it. When that one is gone, so is the program.
-    pub parent: u32,
-    /// The program; a name without a slash is looked for in `PATH`.
+    /// In which surroundings.
+    pub surroundings: Surroundings,
+    /// The program; a name without a slash is looked for in its `PATH`.
     pub program: OsString,
     /// Its arguments.
     pub args: Vec<OsString>,
+}
+
+/// What a program finds around it.
+#[derive(Debug, Clone)]
+pub enum Surroundings {
+    /// Those of a server: the standard streams of this process, which it has to
+    /// itself, its environment and its directory.
+    Streams {
+        /// The process that wants it. When that one is gone, so is the program.
+        parent: u32,
+    },
+    /// Those of an agent: the terminal that this process leads the session of,
+    /// which sends it the signals of its keys.
+    Terminal {
+        /// The whole environment.
+        environment: Vec<(OsString, OsString)>,
+        /// Where it runs.
+        directory: PathBuf,
+        /// What the terminal is told when all is over. It answers by going, and
+        /// is not waited for long.
+        farewell: Vec<u8>,
+    },
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Code(u8),
+    /// By this signal.
+    Signal(u8),
 }
 
 /// The program could not be run.
@@ -44,6 +76,9 @@ pub enum WrapError {
         #[source]
         source: std::io::Error,
     },
+    /// There is no directory to start it in.
+    #[error("`{}` is no directory", .0.display())]
+    Directory(PathBuf),
 }
 
 // === impl WrapError ===
@@ -54,7 +89,20 @@ impl WrapError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Program { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
-            Self::Program { .. } | Self::Wrapper(_) => 126,
+            Self::Program { .. } | Self::Wrapper(_) | Self::Directory(_) => 126,
+        }
+    }
+}
+
+// === impl Ended ===
+
+impl Ended {
+    /// The exit code that shells use for it.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => signal.saturating_add(128),
         }
     }
 }
@@ -62,12 +110,12 @@ impl WrapError {
 // === impl Wrapped ===
 
 impl Wrapped {
-    /// Reads `PARENT PROGRAM ARGS…`; `None` when it is anything else.
+    /// Reads `PARENT PROGRAM ARGS…`, a server; `None` when it is anything else.
     #[must_use]
     pub fn read(mut words: impl Iterator<Item = OsString>) -> Option<Self> {
         let parent = words.next()?.to_str()?.parse().ok()?;
         Some(Self {
-            parent,
+            surroundings: Surroundings::Streams { parent },
             program: words.next()?,
             args: words.collect(),
         })

@@ -1,5 +1,5 @@
-//! What servers run under: takes down with them whatever they started. No command
-//! for people, and read before the command line is: a server waits for it.
+//! What servers and agents run under: takes down with them whatever they started. No
+//! command for people, and read before the command line is: a program waits for it.
 
 use std::ffi::OsString;
 
@@ -19,19 +19,78 @@ pub(crate) fn of_this_program() -> Option<Wrapper> {
     })
 }
 
+/// The word before the path of a launch file, instead of a parent and a program.
+#[cfg(target_os = "linux")]
+const AGENT: &str = "agent";
+
 /// Wraps a program if the command line says so, and returns its exit code.
 #[cfg(target_os = "linux")]
-pub(crate) fn asked_for(mut words: impl Iterator<Item = OsString>) -> Option<u8> {
+pub(crate) fn asked_for(words: impl Iterator<Item = OsString>) -> Option<u8> {
+    let mut words = words.peekable();
     if words.nth(1)? != WRAP {
         return None;
     }
+    if words.next_if(|word| word == AGENT).is_some() {
+        return Some(agent(std::path::Path::new(&words.next()?)));
+    }
     let wrapped = provost_wrapper::Wrapped::read(words)?;
-    Some(provost_wrapper::run(&wrapped).unwrap_or_else(|error| {
-        let failure = crate::failure::Failure::unavailable(error.to_string()).because_of(&error);
+    Some(match provost_wrapper::run(&wrapped, |_| ()) {
+        Ok(ended) => ended.exit_code(),
         // It is in the log of the daemon that somebody may look for it.
-        crate::failure::report(&failure, false);
-        error.exit_code()
-    }))
+        Err(error) => failed(&error),
+    })
+}
+
+/// Runs what a launch file says, and leaves a report of how it ended.
+#[cfg(target_os = "linux")]
+fn agent(file: &std::path::Path) -> u8 {
+    use provost_fleet::{Exit, Launch};
+    use provost_wrapper::{Ended, Surroundings, Wrapped};
+    let Launch { program, report } = match Launch::take(file) {
+        Ok(launch) => launch,
+        Err(error) => {
+            say(&error);
+            return 126;
+        }
+    };
+    let wrapped = Wrapped {
+        surroundings: Surroundings::Terminal {
+            environment: program.environment,
+            directory: program.directory,
+            farewell: provost_fleet::farewell(std::process::id()),
+        },
+        program: program.program,
+        args: program.args,
+    };
+    let leave = |exit: Exit| {
+        // The window shows it; whoever finds no report knows no more than that it ended.
+        let _ = exit.write(&report).inspect_err(|error| say(error));
+    };
+    let run = provost_wrapper::run(&wrapped, |ended| {
+        leave(match ended {
+            Ended::Code(code) => Exit::Code(code),
+            Ended::Signal(signal) => Exit::Signal(signal),
+        });
+    });
+    match run {
+        Ok(ended) => ended.exit_code(),
+        Err(error) => {
+            leave(Exit::not_started(&error));
+            failed(&error)
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn failed(error: &provost_wrapper::WrapError) -> u8 {
+    say(error);
+    error.exit_code()
+}
+
+#[cfg(target_os = "linux")]
+fn say(error: &(dyn std::error::Error + 'static)) {
+    let failure = crate::failure::Failure::unavailable(error.to_string()).because_of(error);
+    crate::failure::report(&failure, false);
 }
 
 /// Nothing is wrapped elsewhere.
