@@ -1,0 +1,17 @@
+//! Run agents in terminals and know what state they are in.
+//!
+//! So far: what its tools look like, who may call which, and the rules for making
+//! instances. Nothing here knows of a terminal.
+
+mod id;
+mod places;
+mod role;
+mod rules;
+pub mod tools;
+
+pub use id::instance_id;
+pub use places::{PlaceRefused, Places, project};
+pub use role::{Reach, may_call, may_spawn, tools_of};
+pub use rules::{
+    Caller, Limits, Refusal, SPAWN_WINDOW, SubtreeLimits, admit, admit_again, asked_for, may_watch,
+};
