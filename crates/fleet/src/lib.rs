@@ -13,5 +13,6 @@ pub use id::instance_id;
 pub use places::{PlaceRefused, Places, project};
 pub use role::{Reach, may_call, may_spawn, tools_of};
 pub use rules::{
-    Caller, Limits, Refusal, SPAWN_WINDOW, SubtreeLimits, admit, admit_again, asked_for, may_watch,
+    Caller, Limits, Refusal, SPAWN_WINDOW, SubtreeLimits, admit, admit_again, asked_for, may_go_on,
+    may_watch,
 };

@@ -52,6 +52,9 @@ pub struct SubtreeLimits {
     pub per_minute: u64,
     /// That are ever made.
     pub ever: u64,
+    /// Tokens that they may use, and the one at the top too: past that nothing more is
+    /// started or delivered there. Default: as many as they like.
+    pub tokens: Option<u64>,
 }
 
 /// Why a call is refused.
@@ -180,11 +183,13 @@ impl Default for Limits {
                 living: 100,
                 per_minute: 60,
                 ever: 1_000,
+                tokens: None,
             },
             below: SubtreeLimits {
                 living: 50,
                 per_minute: 30,
                 ever: 500,
+                tokens: None,
             },
         }
     }
@@ -205,6 +210,7 @@ struct LimitNames {
     living: &'static str,
     per_minute: &'static str,
     ever: &'static str,
+    tokens: &'static str,
 }
 
 impl LimitNames {
@@ -212,12 +218,14 @@ impl LimitNames {
         living: "tree.living",
         per_minute: "tree.per_minute",
         ever: "tree.ever",
+        tokens: "tree.tokens",
     };
 
     const BELOW: Self = Self {
         living: "below.living",
         per_minute: "below.per_minute",
         ever: "below.ever",
+        tokens: "below.tokens",
     };
 }
 
@@ -313,6 +321,7 @@ pub fn admit(
 /// # Errors
 /// When there would be too many.
 pub fn admit_again(limits: &Limits, standing: &Standing) -> Result<(), Refusal> {
+    may_go_on(limits, &standing.subtrees)?;
     let leader = standing.parent.as_ref().map(|it| &it.id);
     check("width", standing.siblings, limits.width, leader)?;
     for subtree in &standing.subtrees {
@@ -323,6 +332,22 @@ pub fn admit_again(limits: &Limits, standing: &Standing) -> Result<(), Refusal> 
             most.living,
             subtree.top.as_ref(),
         )?;
+    }
+    Ok(())
+}
+
+/// Whether something may be handed to an instance that is part of these subtrees: not when
+/// one of them has used up its tokens.
+///
+/// # Errors
+/// When one has.
+pub fn may_go_on(limits: &Limits, subtrees: &[Subtree]) -> Result<(), Refusal> {
+    for subtree in subtrees {
+        let (most, names) = limits.of(subtree);
+        if let Some(most) = most.tokens {
+            let used = subtree.spent.tokens;
+            check(names.tokens, used, most, subtree.top.as_ref())?;
+        }
     }
     Ok(())
 }

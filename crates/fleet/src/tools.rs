@@ -7,14 +7,14 @@ mod field;
 mod output;
 mod pattern;
 mod request;
+mod row;
 mod tool;
 
 use serde_json::{Value, json};
 
 pub use answer::{
-    Answer, Cancelled, EnhancedSent, Inbox, InboxMessage, InstanceRow, Listed, Output, Progress,
-    ProgressCounts, Reported, Restarted, Sent, Spawned, Subscribed, TaskRow, Terminated,
-    Unsubscribed, Waited,
+    Answer, Cancelled, EnhancedSent, Inbox, Listed, Output, Progress, ProgressCounts, Reported,
+    Restarted, Sent, Spawned, Subscribed, Terminated, Unsubscribed, Waited,
 };
 pub use arguments::BadArguments;
 pub use pattern::{BadPattern, Pattern};
@@ -22,6 +22,7 @@ pub use request::{
     Cancel, EnhancedRead, EnhancedSend, List, NewWork, Read, ReportResult, Request, Send, Spawn,
     Subscribe, Terminate, Wait, WaitFor,
 };
+pub use row::{InboxMessage, InstanceRow, TaskRow};
 pub use tool::{Annotations, Tool};
 
 /// A tool as `tools/list` shows it.

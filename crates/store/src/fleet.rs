@@ -4,6 +4,7 @@
 //! for no fold of the journal. What returned is in the kernel, so `kill -9` takes nothing
 //! back; a power cut may take the last moments. Who may do what is not known here.
 
+mod ending;
 mod error;
 mod file;
 mod id;
@@ -11,6 +12,7 @@ mod instance;
 mod kinds;
 mod message;
 mod new;
+mod spending;
 mod standing;
 mod subscription;
 mod task;
@@ -20,9 +22,9 @@ use std::sync::Mutex;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::JournalError;
 use crate::guard::lock;
 use crate::locations::fleet_path;
-use crate::{JournalError, Store};
 pub use error::FleetError;
 pub use id::{InstanceId, MessageId, NoInstanceId, NoMessageId, NoTaskId, TaskId};
 pub use instance::{Ended, Exit, Instance, Listing, Spent, Whose};
@@ -46,15 +48,6 @@ enum Link {
     Unopened,
     Open(Connection),
     Closed,
-}
-
-// === impl Store ===
-
-impl Store {
-    /// The fleet's rows.
-    pub fn fleet(&self) -> &FleetDatabase {
-        &self.0.fleet
-    }
 }
 
 // === impl FleetDatabase ===

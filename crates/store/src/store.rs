@@ -129,6 +129,11 @@ impl Store {
         &self.0.locations
     }
 
+    /// The fleet's rows.
+    pub fn fleet(&self) -> &FleetDatabase {
+        &self.0.fleet
+    }
+
     /// How many changes the control plane has seen.
     pub fn revision(&self) -> u64 {
         self.0.revision.load(Ordering::Acquire)

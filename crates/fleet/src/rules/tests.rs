@@ -155,6 +155,7 @@ fn subtree(top: Option<&str>) -> Subtree {
         living: 0,
         recent: 0,
         made: 0,
+        spent: Spent::default(),
     }
 }
 
@@ -228,6 +229,23 @@ fn who_is_started_again_counts_among_the_living_only() {
         refused.to_string(),
         "the limit `tree.living` of 100 is reached"
     );
+}
+
+#[test]
+fn past_its_tokens_nothing_is_started_or_delivered_in_a_subtree() {
+    let mut limits = Limits::default();
+    let mut full = standing();
+    full.subtrees[1].spent.tokens = 500;
+    assert!(admit_again(&limits, &full).is_ok());
+    limits.tree.tokens = Some(501);
+    limits.below.tokens = Some(500);
+    let words = "the limit `below.tokens` of 500 is reached below `i_1`";
+    let refused = admit_again(&limits, &full).unwrap_err();
+    assert_eq!(refused.to_string(), words);
+    let refused = may_go_on(&limits, &full.subtrees).unwrap_err();
+    assert_eq!(refused.to_string(), words);
+    full.subtrees[1].spent.tokens = 499;
+    assert!(may_go_on(&limits, &full.subtrees).is_ok());
 }
 
 #[test]

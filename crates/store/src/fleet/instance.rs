@@ -2,9 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
-use super::{
-    FleetDatabase, FleetError, InstanceId, InstanceState, Role, TaskId, Workspace, message, task,
-};
+use super::{FleetDatabase, FleetError, InstanceId, InstanceState, Role, Workspace};
 use crate::GrantId;
 use crate::database::{int, uint};
 
@@ -204,97 +202,6 @@ impl FleetDatabase {
             require(tx, id)
         })
     }
-
-    /// An instance has ended: `Exited`, `Dead` or, for good, `Terminated`. Who ended before
-    /// keeps the time, exit and reason of then.
-    pub fn end_instance(
-        &self,
-        id: &InstanceId,
-        to: InstanceState,
-        ended: &Ended,
-    ) -> Result<Instance, FleetError> {
-        self.change(|tx| {
-            let found = require(tx, id)?;
-            let may = match to {
-                InstanceState::Exited | InstanceState::Dead => found.state.is_living(),
-                InstanceState::Terminated => true,
-                _ => false,
-            };
-            if !may {
-                return Err(other_state(&found, "running"));
-            }
-            let (code, signal) = match ended.exit {
-                None => (None, None),
-                Some(Exit::Code(code)) => (Some(code), None),
-                Some(Exit::Signal(signal)) => (None, Some(signal)),
-            };
-            let mut statement =
-                tx.prepare_cached("UPDATE instances SET state = ?2 WHERE id = ?1")?;
-            statement.execute((id, to))?;
-            let mut statement = tx.prepare_cached(
-                "UPDATE instances SET ended = ?2, exit_code = ?3, exit_signal = ?4, why = ?5
-                 WHERE id = ?1 AND ended IS NULL",
-            )?;
-            statement.execute((id, int(ended.at), code, signal, &ended.why))?;
-            if to == InstanceState::Terminated {
-                let mut statement =
-                    tx.prepare_cached("DELETE FROM subscriptions WHERE subscriber = ?1")?;
-                statement.execute([id])?;
-                message::fail_all(tx, id, ended.at)?;
-                task::cancel_all(tx, id, ended.at)?;
-            }
-            find(tx, id)?.ok_or_else(|| no(id))
-        })
-    }
-
-    /// Adds what an instance has used, for a task of its or beside any, and counts it for
-    /// everybody above it.
-    pub fn spend(
-        &self,
-        id: &InstanceId,
-        task: Option<TaskId>,
-        spent: Spent,
-    ) -> Result<(), FleetError> {
-        self.change(|tx| {
-            let found = find(tx, id)?.ok_or_else(|| no(id))?;
-            let (tokens, micros) = (int(spent.tokens), int(spent.micros));
-            if let Some(task) = task {
-                let mut statement = tx.prepare_cached(
-                    "UPDATE tasks SET tokens = tokens + ?3, micros = micros + ?4
-                     WHERE number = ?2 AND instance = ?1",
-                )?;
-                if statement.execute((id, task, tokens, micros))? == 0 {
-                    return Err(FleetError::NoTask { id: task });
-                }
-            }
-            let mut statement = tx.prepare_cached(
-                "UPDATE instances SET tokens = tokens + ?2, micros = micros + ?3 WHERE number = ?1",
-            )?;
-            for number in &found.lineage {
-                statement.execute((int(*number), tokens, micros))?;
-            }
-            let mut statement = tx.prepare_cached(
-                "UPDATE trees SET tokens = tokens + ?2, micros = micros + ?3 WHERE root = ?1",
-            )?;
-            statement.execute((found.root.as_str(), tokens, micros))?;
-            Ok(())
-        })
-    }
-
-    /// What the whole tree of a person's grant has used.
-    pub fn spent(&self, root: &GrantId) -> Result<Spent, FleetError> {
-        self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT tokens, micros FROM trees WHERE root = ?1")?;
-            let spent = statement.query_row([root.as_str()], |row| {
-                Ok(Spent {
-                    tokens: uint(row.get(0)?),
-                    micros: uint(row.get(1)?),
-                })
-            });
-            Ok(spent.optional()?.unwrap_or_default())
-        })
-    }
 }
 
 // === impl Instance ===
@@ -326,6 +233,13 @@ pub(super) fn find(
     let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement.query_row([id], from_row).optional()?)
+}
+
+/// The instance with a number that is known to have one.
+pub(super) fn find_numbered(connection: &Connection, number: u64) -> Result<Instance, FleetError> {
+    let sql = format!("SELECT {COLUMNS} FROM instances WHERE number = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row([int(number)], from_row)?)
 }
 
 /// An instance that was not terminated.

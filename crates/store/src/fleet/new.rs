@@ -4,7 +4,7 @@
 use rusqlite::Transaction;
 
 use super::file::Numbered;
-use super::instance::{count_made, kept_lineage, other_state, require};
+use super::instance::{count_made, find, kept_lineage, other_state, require};
 use super::{
     FleetDatabase, FleetError, Instance, InstanceId, InstanceState, Role, Standing, Workspace,
 };
@@ -84,7 +84,7 @@ impl FleetDatabase {
                 return Err(other_state(&found, "exited or dead"));
             }
             let parent = match &found.parent {
-                Some(id) => super::instance::find(tx, id)?,
+                Some(id) => find(tx, id)?,
                 None => None,
             };
             let standing = Standing::read(tx, found.number, &found.root, parent, since)?;

@@ -1,9 +1,9 @@
 //! Where in its tree an instance stands or would stand, and what is there already.
 
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::instance::{find, no, range_below};
-use super::{FleetError, Instance, InstanceId};
+use super::instance::{find, find_numbered, no, range_below};
+use super::{FleetDatabase, FleetError, Instance, InstanceId, Spent};
 use crate::GrantId;
 use crate::database::{int, uint};
 
@@ -35,6 +35,22 @@ pub struct Subtree {
     pub recent: u64,
     /// Instances ever made.
     pub made: u64,
+    /// What all of them have used, and the one at the top too.
+    pub spent: Spent,
+}
+
+// === impl FleetDatabase ===
+
+impl FleetDatabase {
+    /// What an instance is part of: the whole tree first, then what is below each instance
+    /// from the top down, itself last. `since` is where the window of `recent` begins, unix
+    /// time in microseconds.
+    pub fn subtrees_of(&self, id: &InstanceId, since: u64) -> Result<Vec<Subtree>, FleetError> {
+        self.read(|connection| {
+            let it = find(connection, id)?.ok_or_else(|| no(id))?;
+            subtrees(connection, &it.root, &it.lineage, since)
+        })
+    }
 }
 
 // === impl Standing ===
@@ -53,13 +69,7 @@ impl Standing {
             .as_ref()
             .map(|it| it.lineage.clone())
             .unwrap_or_default();
-        let mut subtrees = vec![Subtree::of_tree(tx, root, since)?];
-        for number in &above {
-            let mut statement = tx.prepare_cached("SELECT id FROM instances WHERE number = ?1")?;
-            let id: InstanceId = statement.query_row([int(*number)], |row| row.get(0))?;
-            let top = find(tx, &id)?.ok_or_else(|| no(&id))?;
-            subtrees.push(Subtree::below(tx, &top, since)?);
-        }
+        let subtrees = subtrees(tx, root, &above, since)?;
         let parent_id = parent.as_ref().map(|it| &it.id);
         let mut statement = tx.prepare_cached(
             "SELECT count(*) FROM instances INDEXED BY living
@@ -84,45 +94,71 @@ impl Standing {
 // === impl Subtree ===
 
 impl Subtree {
-    fn of_tree(tx: &Transaction<'_>, root: &GrantId, since: u64) -> Result<Self, FleetError> {
-        let mut statement = tx.prepare_cached("SELECT made FROM trees WHERE root = ?1")?;
-        let made = statement
-            .query_row([root.as_str()], |row| row.get(0))
-            .optional()?;
-        let made = made.map_or(0, uint);
-        Self::count(tx, None, root, &[], made, since)
-    }
-
-    fn below(tx: &Transaction<'_>, top: &Instance, since: u64) -> Result<Self, FleetError> {
-        let (root, lineage, made) = (&top.root, &top.lineage, top.made_below);
-        Self::count(tx, Some(top.id.clone()), root, lineage, made, since)
-    }
-
-    fn count(
-        tx: &Transaction<'_>,
-        top: Option<InstanceId>,
-        root: &GrantId,
-        lineage: &[u64],
-        made: u64,
-        since: u64,
-    ) -> Result<Self, FleetError> {
-        let (first, end) = range_below(lineage);
-        let mut statement = tx.prepare_cached(
-            "SELECT count(*) FROM instances INDEXED BY living
-             WHERE ended IS NULL AND root = ?1 AND lineage > ?2 AND lineage < ?3",
-        )?;
-        let living = statement.query_row((root.as_str(), &first, &end), |row| row.get(0))?;
-        let mut statement = tx.prepare_cached(
-            "SELECT count(*) FROM instances INDEXED BY made
-             WHERE root = ?1 AND created > ?2 AND lineage > ?3 AND lineage < ?4",
-        )?;
-        let recent =
-            statement.query_row((root.as_str(), int(since), &first, &end), |row| row.get(0))?;
+    fn of_tree(connection: &Connection, root: &GrantId, since: u64) -> Result<Self, FleetError> {
+        let mut statement =
+            connection.prepare_cached("SELECT made, tokens, micros FROM trees WHERE root = ?1")?;
+        let sums = statement.query_row([root.as_str()], |row| {
+            let spent = Spent {
+                tokens: uint(row.get(1)?),
+                micros: uint(row.get(2)?),
+            };
+            Ok((uint(row.get(0)?), spent))
+        });
+        let (made, spent) = sums.optional()?.unwrap_or_default();
+        let (living, recent) = count(connection, root, &[], since)?;
         Ok(Self {
-            top,
-            living: uint(living),
-            recent: uint(recent),
+            top: None,
+            living,
+            recent,
             made,
+            spent,
         })
     }
+
+    fn below(connection: &Connection, top: Instance, since: u64) -> Result<Self, FleetError> {
+        let (living, recent) = count(connection, &top.root, &top.lineage, since)?;
+        Ok(Self {
+            top: Some(top.id),
+            living,
+            recent,
+            made: top.made_below,
+            spent: top.spent,
+        })
+    }
+}
+
+fn subtrees(
+    connection: &Connection,
+    root: &GrantId,
+    lineage: &[u64],
+    since: u64,
+) -> Result<Vec<Subtree>, FleetError> {
+    let mut subtrees = vec![Subtree::of_tree(connection, root, since)?];
+    for number in lineage {
+        let top = find_numbered(connection, *number)?;
+        subtrees.push(Subtree::below(connection, top, since)?);
+    }
+    Ok(subtrees)
+}
+
+/// Living instances below a lineage, and those made since.
+fn count(
+    connection: &Connection,
+    root: &GrantId,
+    lineage: &[u64],
+    since: u64,
+) -> Result<(u64, u64), FleetError> {
+    let (first, end) = range_below(lineage);
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM instances INDEXED BY living
+         WHERE ended IS NULL AND root = ?1 AND lineage > ?2 AND lineage < ?3",
+    )?;
+    let living = statement.query_row((root.as_str(), &first, &end), |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM instances INDEXED BY made
+         WHERE root = ?1 AND created > ?2 AND lineage > ?3 AND lineage < ?4",
+    )?;
+    let since = int(since);
+    let recent = statement.query_row((root.as_str(), since, &first, &end), |row| row.get(0))?;
+    Ok((uint(living), uint(recent)))
 }

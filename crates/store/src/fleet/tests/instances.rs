@@ -144,12 +144,14 @@ fn a_standing_counts_siblings_the_living_the_recent_and_all() {
         living: 2,
         recent: 0,
         made: 4,
+        spent: Spent::default(),
     };
     let below = Subtree {
         top: Some(id("i_1")),
         living: 1,
         recent: 0,
         made: 3,
+        spent: Spent::default(),
     };
     assert_eq!(seen.subtrees, [tree, below]);
     fleet
@@ -279,6 +281,18 @@ fn what_is_spent_counts_for_all_above() {
     assert_eq!(of("i_1"), spent(110, 8));
     assert_eq!(fleet.spent(&grant("g-1")).unwrap(), spent(110, 8));
     assert_eq!(fleet.spent(&grant("g-2")).unwrap(), Spent::default());
+    let subtrees = fleet.subtrees_of(&id("i_4"), NOW).unwrap();
+    let tops: Vec<_> = subtrees
+        .iter()
+        .map(|it| (it.top.clone(), it.spent.tokens))
+        .collect();
+    let own = [
+        (Some(id("i_1")), 110),
+        (Some(id("i_2")), 100),
+        (Some(id("i_4")), 100),
+    ];
+    assert_eq!(tops[0], (None, 110));
+    assert_eq!(tops[1..], own);
 }
 
 #[test]

@@ -12,13 +12,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 
 /// The rooms that have layers, lowest first. Whatever stands beside the folders wires them together.
-const LAYERS: [(&str, &[&str]); 1] = [(
-    "crates/gateway/src",
-    &[
-        "host", "text", "message", "agent", "upstream", "state", "stage", "exchange", "path",
-        "face",
-    ],
-)];
+const LAYERS: [(&str, &[&str]); 2] = [
+    (
+        "crates/gateway/src",
+        &[
+            "host", "text", "message", "agent", "upstream", "state", "stage", "exchange", "path",
+            "face",
+        ],
+    ),
+    (
+        "crates/fleet/src",
+        &["tools", "role", "id", "places", "rules"],
+    ),
+];
 
 const DOWNWARDS: &str =
     "files import downwards only: move the type down, or pass in what is called";
