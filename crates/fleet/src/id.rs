@@ -7,7 +7,11 @@ use provost_store::fleet::{InstanceId, NoInstanceId, Role};
 ///
 /// # Errors
 /// When the numbers are so long that it is none.
-pub fn instance_id(role: Role, above: &[u64], number: u64) -> Result<InstanceId, NoInstanceId> {
+pub(crate) fn instance_id(
+    role: Role,
+    above: &[u64],
+    number: u64,
+) -> Result<InstanceId, NoInstanceId> {
     let mut id = match role {
         Role::Operator => "op",
         Role::Executive => "exec",

@@ -9,10 +9,9 @@ mod role;
 mod rules;
 pub mod tools;
 
-pub use id::instance_id;
-pub use places::{PlaceRefused, Places, project};
+pub use places::{PlaceRefused, Places};
 pub use role::{Reach, may_call, may_spawn, tools_of};
 pub use rules::{
-    Caller, Limits, Refusal, SPAWN_WINDOW, SubtreeLimits, admit, admit_again, asked_for, may_go_on,
-    may_watch,
+    Caller, Limits, Refusal, SPAWN_WINDOW, SubtreeLimits, admit_again, admitted, asked_for,
+    may_go_on, may_watch,
 };

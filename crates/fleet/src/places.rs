@@ -85,7 +85,7 @@ impl Places {
     ///
     /// # Errors
     /// When it is no directory, or lies outside.
-    pub fn admit(&self, asked: &str, leader: Option<&str>) -> Result<PathBuf, PlaceRefused> {
+    pub fn admit(&self, asked: &str, leader: Option<&str>) -> Result<String, PlaceRefused> {
         let path = PathBuf::from(asked);
         let real = directory(&path)?;
         if !self.roots.iter().any(|root| real.starts_with(root)) {
@@ -96,7 +96,7 @@ impl Places {
             Some(parent) if !real.starts_with(&parent) => {
                 Err(PlaceRefused::OutsideLeader { path, real, parent })
             }
-            _ => Ok(real),
+            _ => utf8(path, real),
         }
     }
 }
@@ -117,10 +117,11 @@ impl PlaceRefused {
     }
 }
 
-/// Where an instance works.
-pub fn project(work_dir: &Path, workspace: Workspace, id: &InstanceId) -> PathBuf {
+/// Where an instance works: in a directory of its own that has its name, or in `work_dir`
+/// itself.
+pub(crate) fn project(work_dir: &str, workspace: Workspace, id: &InstanceId) -> String {
     match workspace {
-        Workspace::Isolated => work_dir.join(id.as_str()),
+        Workspace::Isolated => format!("{}/{id}", work_dir.trim_end_matches('/')),
         Workspace::Shared => work_dir.to_owned(),
     }
 }
@@ -142,13 +143,16 @@ fn directory(path: &Path) -> Result<PathBuf, PlaceRefused> {
         }
     };
     match real.is_dir() {
-        true if real.to_str().is_none() => Err(PlaceRefused::Unusable {
-            path,
-            reason: "its name is not UTF-8".to_owned(),
-        }),
         true => Ok(real),
         false => Err(PlaceRefused::NoDirectory { path }),
     }
+}
+
+fn utf8(path: PathBuf, real: PathBuf) -> Result<String, PlaceRefused> {
+    real.into_os_string().into_string().map_err(|_| {
+        let reason = "its real path is not UTF-8".to_owned();
+        PlaceRefused::Unusable { path, reason }
+    })
 }
 
 /// Where a path leads, if elsewhere than it says.

@@ -3,11 +3,12 @@
 
 use provost_store::GrantId;
 use provost_store::fleet::{
-    FleetDatabase, FleetError, Instance, InstanceId, InstanceState, NoInstanceId, Role, Standing,
-    Subtree,
+    Admitted, FleetDatabase, FleetError, Instance, InstanceId, InstanceState, NewInstance,
+    NoInstanceId, Role, Standing, Subtree,
 };
 
-use crate::places::PlaceRefused;
+use crate::id::instance_id;
+use crate::places::{PlaceRefused, project};
 use crate::role::{Reach, may_call, may_spawn};
 use crate::tools::Tool;
 
@@ -104,22 +105,22 @@ pub enum Refusal {
 // === impl Caller ===
 
 impl Caller {
-    /// Who calls with a grant. `label` and `role` are those of the grant and count for a
-    /// person; of an instance the fleet knows better.
-    pub fn of(
-        fleet: &FleetDatabase,
-        grant: &GrantId,
-        label: &str,
-        role: Role,
-    ) -> Result<Self, FleetError> {
-        Ok(match fleet.instance_of(grant)? {
-            Some(instance) => Self::Instance(Box::new(instance)),
-            None => Self::Person {
-                grant: grant.clone(),
-                label: label.to_owned(),
-                role,
-            },
-        })
+    /// A person who calls with a grant. A grant that was minted for an instance is never
+    /// that, also when the fleet knows the instance no more.
+    pub fn person(grant: &GrantId, label: &str, role: Role) -> Self {
+        Self::Person {
+            grant: grant.clone(),
+            label: label.to_owned(),
+            role,
+        }
+    }
+
+    /// The instance that calls with the grant that was minted for it; `None` where the fleet
+    /// does not know it, or has ended it for good.
+    pub fn instance(fleet: &FleetDatabase, grant: &GrantId) -> Result<Option<Self>, FleetError> {
+        let found = fleet.instance_of(grant)?;
+        let found = found.filter(|it| it.state != InstanceState::Terminated);
+        Ok(found.map(|it| Self::Instance(Box::new(it))))
     }
 
     /// What it is.
@@ -142,7 +143,7 @@ impl Caller {
     pub fn leads(&self, it: &Instance) -> bool {
         match self {
             Self::Person { grant, .. } => it.root == *grant,
-            Self::Instance(own) => it.lineage.starts_with(&own.lineage),
+            Self::Instance(own) => may_watch(own, it),
         }
     }
 
@@ -292,12 +293,7 @@ pub fn may_watch(subscriber: &Instance, target: &Instance) -> bool {
 ///
 /// # Errors
 /// When its leader may not lead such ones, or there would be too many.
-pub fn admit(
-    limits: &Limits,
-    role: Role,
-    person: Role,
-    standing: &Standing,
-) -> Result<(), Refusal> {
+fn admit(limits: &Limits, role: Role, person: Role, standing: &Standing) -> Result<(), Refusal> {
     let parent = standing.parent.as_ref().map_or(person, |it| it.role);
     if !may_spawn(parent).contains(&role) {
         return Err(Refusal::Spawn { parent, role });
@@ -314,6 +310,23 @@ pub fn admit(
         check(names.ever, subtree.made, most.ever, subtree.top.as_ref())?;
     }
     admit_again(limits, standing)
+}
+
+/// [`admit`], and what the instance is called and where it works then. Its `work_dir` is
+/// what [`crate::Places::admit`] answered.
+///
+/// # Errors
+/// When it is not admitted.
+pub fn admitted(
+    limits: &Limits,
+    person: Role,
+    new: &NewInstance,
+    standing: &Standing,
+) -> Result<Admitted, Refusal> {
+    admit(limits, new.role, person, standing)?;
+    let id = instance_id(new.role, &standing.above, standing.number)?;
+    let project = project(&new.work_dir, new.workspace, &id);
+    Ok(Admitted { id, project })
 }
 
 /// Whether an instance that has ended may be started again: it is not new, but it lives.

@@ -31,11 +31,7 @@ fn instance(role: Role, lineage: &[u64]) -> Instance {
 }
 
 fn person(id: &str, role: Role) -> Caller {
-    Caller::Person {
-        grant: grant(id),
-        label: "alice".into(),
-        role,
-    }
+    Caller::person(&grant(id), "alice", role)
 }
 
 fn agent(role: Role, lineage: &[u64]) -> Caller {
@@ -170,7 +166,7 @@ fn standing() -> Standing {
     }
 }
 
-fn admitted(change: impl FnOnce(&mut Standing)) -> String {
+fn answered(change: impl FnOnce(&mut Standing)) -> String {
     let mut standing = standing();
     change(&mut standing);
     match admit(&Limits::default(), Role::Manager, Role::Operator, &standing) {
@@ -181,38 +177,38 @@ fn admitted(change: impl FnOnce(&mut Standing)) -> String {
 
 #[test]
 fn each_limit_refuses_by_its_name() {
-    assert_eq!(admitted(|_| ()), "yes");
+    assert_eq!(answered(|_| ()), "yes");
     assert_eq!(
-        admitted(|it| it.above = vec![1, 2, 3]),
+        answered(|it| it.above = vec![1, 2, 3]),
         "the limit `depth` of 3 is reached (fleet limit)"
     );
-    assert_eq!(admitted(|it| it.siblings = 31), "yes");
+    assert_eq!(answered(|it| it.siblings = 31), "yes");
     assert_eq!(
-        admitted(|it| it.siblings = 32),
+        answered(|it| it.siblings = 32),
         "the limit `width` of 32 is reached below `i_1` (fleet limit)"
     );
     assert_eq!(
-        admitted(|it| it.subtrees[0].living = 100),
+        answered(|it| it.subtrees[0].living = 100),
         "the limit `tree.living` of 100 is reached (fleet limit)"
     );
     assert_eq!(
-        admitted(|it| it.subtrees[0].recent = 60),
+        answered(|it| it.subtrees[0].recent = 60),
         "the limit `tree.per_minute` of 60 is reached (fleet limit)"
     );
     assert_eq!(
-        admitted(|it| it.subtrees[0].made = 1_000),
+        answered(|it| it.subtrees[0].made = 1_000),
         "the limit `tree.ever` of 1000 is reached (fleet limit)"
     );
     assert_eq!(
-        admitted(|it| it.subtrees[1].living = 50),
+        answered(|it| it.subtrees[1].living = 50),
         "the limit `below.living` of 50 is reached below `i_1` (fleet limit)"
     );
     assert_eq!(
-        admitted(|it| it.subtrees[1].recent = 30),
+        answered(|it| it.subtrees[1].recent = 30),
         "the limit `below.per_minute` of 30 is reached below `i_1` (fleet limit)"
     );
     assert_eq!(
-        admitted(|it| it.subtrees[1].made = 500),
+        answered(|it| it.subtrees[1].made = 500),
         "the limit `below.ever` of 500 is reached below `i_1` (fleet limit)"
     );
 }
@@ -304,4 +300,108 @@ fn every_refusal_says_what_may_be_done_instead() {
             "{refusal}"
         );
     }
+}
+
+struct Opened {
+    directory: tempfile::TempDir,
+    store: provost_store::Store,
+}
+
+fn opened() -> Opened {
+    let directory = tempfile::tempdir().unwrap();
+    let locations = provost_store::Locations {
+        data: directory.path().join("data"),
+        config: directory.path().join("config"),
+    };
+    let store = provost_store::Store::open(&locations).unwrap();
+    Opened { directory, store }
+}
+
+impl Opened {
+    /// Makes one as the tool does.
+    fn spawn(
+        &self,
+        limits: &Limits,
+        role: Role,
+        parent: Option<&InstanceId>,
+    ) -> Result<Instance, Refusal> {
+        let new = NewInstance {
+            role,
+            parent: parent.cloned(),
+            root: grant("g-1"),
+            agent: "claude".into(),
+            work_dir: self.directory.path().to_str().unwrap().to_owned(),
+            context: String::new(),
+            workspace: Workspace::Isolated,
+        };
+        let made =
+            self.store
+                .fleet()
+                .create(&new, 10 * SPAWN_WINDOW, 9 * SPAWN_WINDOW, |standing| {
+                    admitted(limits, Role::Operator, &new, standing)
+                });
+        made.unwrap()
+    }
+}
+
+#[test]
+fn s10_a_tree_of_three_roles_has_ids_and_directories_that_tell_it() {
+    let opened = opened();
+    let limits = Limits::default();
+    let executive = opened.spawn(&limits, Role::Executive, None).unwrap();
+    let manager = opened
+        .spawn(&limits, Role::Manager, Some(&executive.id))
+        .unwrap();
+    let specialist = opened
+        .spawn(&limits, Role::Specialist, Some(&manager.id))
+        .unwrap();
+    assert_eq!(specialist.id.as_str(), "spec_1_2_3");
+    assert!(specialist.project.ends_with("/spec_1_2_3"));
+    let fleet = opened.store.fleet();
+    fleet.set_grant(&manager.id, &grant("g-7")).unwrap();
+    let caller = Caller::instance(fleet, &grant("g-7")).unwrap().unwrap();
+    assert_eq!(
+        (caller.id(), caller.leader()),
+        (Some(&manager.id), Some(&executive.id))
+    );
+    assert_eq!(
+        (caller.role(), caller.root()),
+        (Role::Manager, &grant("g-1"))
+    );
+    assert!(caller.leads(&specialist) && !caller.leads(&executive));
+    let person = Caller::person(&grant("g-1"), "alice", Role::Operator);
+    assert!(person.leads(&specialist));
+    // Who was ended for good calls nothing any more, and no person takes its place.
+    let ended = provost_store::fleet::Ended {
+        at: 1,
+        exit: None,
+        why: "terminated".into(),
+    };
+    fleet
+        .end_instance(&manager.id, InstanceState::Terminated, &ended)
+        .unwrap();
+    assert_eq!(Caller::instance(fleet, &grant("g-7")).unwrap(), None);
+    assert_eq!(Caller::instance(fleet, &grant("g-8")).unwrap(), None);
+}
+
+#[test]
+fn a_limit_holds_when_many_ask_at_once() {
+    let opened = opened();
+    let limits = Limits {
+        width: 10,
+        ..Limits::default()
+    };
+    let executive = opened.spawn(&limits, Role::Executive, None).unwrap().id;
+    let refused: Vec<String> = std::thread::scope(|scope| {
+        let ask = || opened.spawn(&limits, Role::Manager, Some(&executive)).err();
+        let threads: Vec<_> = (0..30).map(|_| scope.spawn(ask)).collect();
+        let answers = threads.into_iter().filter_map(|it| it.join().unwrap());
+        answers.map(|it| it.to_string()).collect()
+    });
+    assert_eq!(refused.len(), 20);
+    assert!(
+        refused
+            .iter()
+            .all(|it| it == "the limit `width` of 10 is reached below `exec_1`")
+    );
 }

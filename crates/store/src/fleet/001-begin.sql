@@ -67,6 +67,7 @@ CREATE TABLE messages (
 
 CREATE INDEX queued ON messages (receiver, priority, number) WHERE state = 'queued';
 CREATE INDEX on_the_way ON messages (receiver, number) WHERE state = 'delivered';
+CREATE INDEX settled ON messages (receiver, number) WHERE settled IS NOT NULL;
 CREATE INDEX mailboxes ON messages (receiver, number);
 
 CREATE TABLE tasks (

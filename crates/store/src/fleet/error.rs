@@ -48,11 +48,13 @@ pub enum FleetError {
         /// Bytes of their texts.
         bytes: u64,
     },
-    /// An instance has subscribed to too much already.
-    #[error("`{id}` has {most} subscriptions already")]
-    TooManyPatterns {
+    /// An instance has as many of something as one may have.
+    #[error("`{id}` has {most} {what} already")]
+    TooMany {
         /// Whose.
         id: InstanceId,
+        /// Of what, in words.
+        what: &'static str,
         /// As many as one may have.
         most: u64,
     },

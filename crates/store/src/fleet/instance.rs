@@ -249,6 +249,18 @@ pub(super) fn require(connection: &Connection, id: &InstanceId) -> Result<Instan
     found.ok_or_else(|| no(id))
 }
 
+/// An instance whose agent runs: to others nothing is handed.
+pub(super) fn require_living(
+    connection: &Connection,
+    id: &InstanceId,
+) -> Result<Instance, FleetError> {
+    let found = require(connection, id)?;
+    match found.state.is_living() {
+        true => Ok(found),
+        false => Err(other_state(&found, "running")),
+    }
+}
+
 /// The numbers of a lineage as they are kept.
 pub(super) fn kept_lineage(numbers: &[u64]) -> String {
     numbers.iter().map(|number| format!("{number}/")).collect()

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::file::Numbered;
-use super::instance::require;
+use super::instance::require_living;
 use super::{FleetDatabase, FleetError, InstanceId, MessageId, MessageState, Priority};
 use crate::database::{int, uint};
 
@@ -13,6 +13,9 @@ const MOST_WAITING: u64 = 1_000;
 
 /// Bytes of text that may wait for an instance.
 const MOST_BYTES: u64 = 16 << 20;
+
+/// Messages that are kept of a mailbox after they were settled.
+const MOST_SETTLED: u64 = 100;
 
 /// What is read of a row.
 const COLUMNS: &str = "number, receiver, sender_kind, sender, text, priority, copy_of, state, reason, \
@@ -189,7 +192,7 @@ impl FleetDatabase {
     }
 
     /// Takes a message one step further. It is refused when the message is in another state
-    /// than the one the step begins with.
+    /// than the one the step begins with. Of what is settled a mailbox keeps the last 100.
     pub fn step_message(
         &self,
         id: MessageId,
@@ -222,6 +225,9 @@ impl FleetDatabase {
                  WHERE number = ?1",
             )?;
             statement.execute((id, to, delivered, settled, reason))?;
+            if settled.is_some() {
+                forget_old(tx, &found.to)?;
+            }
             find(tx, id)?.ok_or(FleetError::NoMessage { id })
         })
     }
@@ -253,8 +259,19 @@ pub(super) fn fail_all(tx: &Transaction<'_>, to: &InstanceId, now: u64) -> rusql
     Ok(())
 }
 
+/// Of what is settled the last are kept, so that a mailbox does not grow for ever.
+fn forget_old(tx: &Transaction<'_>, to: &InstanceId) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached(
+        "DELETE FROM messages WHERE settled IS NOT NULL AND receiver = ?1 AND number <= (
+             SELECT number FROM messages INDEXED BY settled
+             WHERE settled IS NOT NULL AND receiver = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
+    )?;
+    statement.execute((to, int(MOST_SETTLED)))?;
+    Ok(())
+}
+
 fn put(tx: &Transaction<'_>, message: &NewMessage, now: u64) -> Result<MessageId, FleetError> {
-    require(tx, &message.to)?;
+    require_living(tx, &message.to)?;
     let mut statement = tx.prepare_cached(
         "SELECT count(*), coalesce(sum(octet_length(text)), 0) FROM messages INDEXED BY queued
          WHERE state = 'queued' AND receiver = ?1",

@@ -31,8 +31,9 @@ impl FleetDatabase {
                 tx.prepare_cached("SELECT count(*) FROM subscriptions WHERE subscriber = ?1")?;
             let count = statement.query_row([&wanted.subscriber], |row| row.get(0)).map(uint)?;
             match count > MOST {
-                true => Err(FleetError::TooManyPatterns {
+                true => Err(FleetError::TooMany {
                     id: wanted.subscriber.clone(),
+                    what: "subscriptions",
                     most: MOST,
                 }),
                 false => Ok(count),

@@ -3,9 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::file::Numbered;
-use super::instance::{self, range_below, require};
+use super::instance::{self, range_below, require_living};
 use super::{FleetDatabase, FleetError, InstanceId, Spent, TaskId, TaskState};
 use crate::database::{int, uint};
+
+/// Tasks of one instance that have not ended.
+const MOST_OPEN: u64 = 100;
 
 /// What is read of a row.
 const COLUMNS: &str = "number, instance, name, instruction, schema, state, attempts, result, reason, \
@@ -87,7 +90,18 @@ impl FleetDatabase {
     /// Gives a task to an instance; it is queued.
     pub fn put_task(&self, task: &NewTask, now: u64) -> Result<TaskId, FleetError> {
         self.change(|tx| {
-            require(tx, &task.instance)?;
+            require_living(tx, &task.instance)?;
+            let mut statement = tx.prepare_cached(
+                "SELECT count(*) FROM tasks INDEXED BY open_tasks WHERE ended IS NULL AND instance = ?1",
+            )?;
+            let open = statement.query_row([&task.instance], |row| row.get(0)).map(uint)?;
+            if open >= MOST_OPEN {
+                return Err(FleetError::TooMany {
+                    id: task.instance.clone(),
+                    what: "open tasks",
+                    most: MOST_OPEN,
+                });
+            }
             let id = TaskId(Numbered::Task.give(tx)?);
             let mut statement = tx.prepare_cached(
                 "INSERT INTO tasks (number, instance, name, instruction, schema, state, attempts, tokens, micros, created)

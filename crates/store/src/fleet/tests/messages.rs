@@ -175,6 +175,45 @@ fn s16_nothing_is_sent_to_who_is_not_there() {
 }
 
 #[test]
+fn s16_nothing_is_sent_to_who_has_ended_until_it_runs_again() {
+    let scratch = with_one();
+    let fleet = &scratch.fleet;
+    let kept = fleet.put("a", Priority::Normal);
+    let it = id("i_1");
+    fleet
+        .end_instance(&it, InstanceState::Exited, &ended("it ended"))
+        .unwrap();
+    let late = fleet
+        .put_messages(&[to("i_1", "b", Priority::Normal)], NOW)
+        .unwrap_err();
+    assert_eq!(late.to_string(), "`i_1` is exited, not running");
+    fleet.revive(&it, 0, |_| Ok::<_, ()>(())).unwrap().unwrap();
+    // What waited waits still.
+    assert_eq!(fleet.next().unwrap().id, kept);
+    fleet.put("b", Priority::Normal);
+}
+
+#[test]
+fn of_what_is_settled_the_last_are_kept() {
+    let scratch = with_one();
+    let fleet = &scratch.fleet;
+    let waiting = fleet.put("waits", Priority::Low);
+    let first = fleet.put("first", Priority::Normal);
+    fleet.step(first, &MessageStep::Fetch).unwrap();
+    for _ in 0..99 {
+        let it = fleet.put("x", Priority::Normal);
+        fleet.step(it, &MessageStep::Fetch).unwrap();
+    }
+    assert!(fleet.message(first).unwrap().is_some());
+    let last = fleet.put("last", Priority::Normal);
+    fleet.step(last, &MessageStep::Fetch).unwrap();
+    assert!(fleet.message(first).unwrap().is_none());
+    assert!(fleet.message(last).unwrap().is_some());
+    assert!(fleet.message(waiting).unwrap().is_some());
+    assert_eq!(fleet.messages_of(&id("i_1"), 1_000).unwrap().len(), 101);
+}
+
+#[test]
 fn messages_and_their_copies_are_put_all_or_none() {
     let scratch = with_one();
     let fleet = &scratch.fleet;

@@ -116,6 +116,23 @@ fn tasks_end_in_one_of_their_ways_and_are_counted_for_all_above() {
 }
 
 #[test]
+fn tasks_are_for_who_runs_and_not_without_end() {
+    let scratch = scratch();
+    let fleet = &scratch.fleet;
+    fleet.make_four();
+    for _ in 0..100 {
+        fleet.put_task(&work("i_4"), NOW).unwrap();
+    }
+    let error = fleet.put_task(&work("i_4"), NOW).unwrap_err();
+    assert_eq!(error.to_string(), "`i_4` has 100 open tasks already");
+    fleet
+        .end_instance(&id("i_2"), InstanceState::Dead, &ended("killed"))
+        .unwrap();
+    let error = fleet.put_task(&work("i_2"), NOW).unwrap_err();
+    assert_eq!(error.to_string(), "`i_2` is dead, not running");
+}
+
+#[test]
 fn subscriptions_are_kept_and_end_with_their_subscriber() {
     let mut scratch = scratch();
     scratch.fleet.make_four();
