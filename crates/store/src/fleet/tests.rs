@@ -6,6 +6,7 @@ use crate::GrantId;
 mod damage;
 mod instances;
 mod messages;
+mod property;
 mod tasks;
 
 const NOW: u64 = 1_000_000_000;

@@ -345,3 +345,28 @@ fn s11_many_at_once_get_numbers_of_their_own() {
     assert_eq!(listed.len(), 200);
     assert_eq!(fleet.instance(&id("i_1")).unwrap().unwrap().made_below, 200);
 }
+
+#[test]
+fn s28_lists_and_changes_at_once_fail_nobody() {
+    let scratch = scratch();
+    let fleet = &scratch.fleet;
+    fleet.make_four();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    assert!(fleet.listed(Whose::Below(&id("i_1"))).len() >= 3);
+                }
+            });
+        }
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    let made = fleet.make(&new(Role::Specialist, Some("i_3"))).id;
+                    fleet.terminate(&made).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(fleet.listed(Whose::Everybody).len(), 4);
+}
