@@ -6,8 +6,8 @@ use provost_store::Locations;
 use serde_json::Value;
 
 use crate::{
-    Actor, Administration, AnyRequest, AuditExport, Failure, Log, Outcome, Page, RecordView,
-    Request, RequestKind, Restoration, Restored, audit, records,
+    Actor, Administration, AnyRequest, AuditExport, Failure, Log, Outcome, Page, Record, Request,
+    RequestKind, Restoration, Restored, audit, records,
 };
 
 // === impl Actor ===
@@ -44,10 +44,11 @@ impl Administration<'_> {
     /// They may not, or it cannot be done.
     pub fn answer<R: Request>(&self, actor: &Actor, request: R) -> Outcome<R::Answer> {
         actor.may(R::KIND)?;
+        let before = self.store.generation();
         let answer = request.execute(self, actor)?;
         match self.daemon {
             // What the person is told is in force holds for the next message.
-            Some(daemon) if R::KIND.changes_calls() => daemon.take_over_changes()?,
+            Some(daemon) if self.store.generation() != before => daemon.take_over_changes()?,
             Some(_) | None => {}
         }
         Ok(answer)
@@ -77,7 +78,7 @@ impl Administration<'_> {
     /// # Errors
     ///
     /// They may not, or they cannot be read.
-    pub fn follow(&self, actor: &Actor, query: &Log) -> Outcome<Page<RecordView>> {
+    pub fn follow(&self, actor: &Actor, query: &Log) -> Outcome<Page<Record>> {
         actor.may(RequestKind::Follow)?;
         let page = records::select(self.store, query)?;
         records::check_names(self.store, query, &page)?;

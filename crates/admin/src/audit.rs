@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use provost_store::{ExportFormat, Filter, Head, HeadError, Store};
+pub use provost_store::ExportFormat;
+use provost_store::{Filter, Head, HeadError, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, Failure, Micros, Outcome};
 
 /// Verifies the chain.
@@ -43,7 +43,7 @@ pub struct AuditHead {}
 #[serde(deny_unknown_fields)]
 pub struct AuditExport {
     /// In which format.
-    pub format: AuditFormat,
+    pub format: ExportFormat,
     /// Nothing older.
     #[serde(default)]
     pub since: Option<Micros>,
@@ -55,16 +55,6 @@ pub struct AuditExport {
     pub grant: Option<String>,
 }
 
-/// The format of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuditFormat {
-    /// One JSON document per line.
-    Jsonl,
-    /// Comma-separated values with a heading.
-    Csv,
-}
-
 pub(crate) fn verify(wish: AuditVerify, to: &Administration<'_>, _: &Actor) -> Outcome<AuditView> {
     let head: Option<Head> = wish
         .head
@@ -72,10 +62,7 @@ pub(crate) fn verify(wish: AuditVerify, to: &Administration<'_>, _: &Actor) -> O
         .map(str::parse)
         .transpose()
         .map_err(|error: HeadError| Failure::usage(error.to_string()))?;
-    let verified = to
-        .store
-        .audit_verify(head)
-        .map_err(|error| store_failure(&error))?;
+    let verified = to.store.audit_verify(head)?;
     let mut damage: Vec<String> = verified.damage.iter().map(ToString::to_string).collect();
     damage.extend(differing(to.store, &verified.refused)?);
     damage.extend(
@@ -105,12 +92,9 @@ pub(crate) fn verify(wish: AuditVerify, to: &Administration<'_>, _: &Actor) -> O
 /// What differs from what the journal says, in words; one line for a database that holds none of it.
 pub(crate) fn differing(store: &Store, refused: &[String]) -> Outcome<Vec<String>> {
     if refused.len() > 1
-        && store
-            .servers()
-            .map_err(|error| store_failure(&error))?
-            .is_empty()
-        && store.policies(None).map_err(change_failure)?.is_empty()
-        && store.grants(None).map_err(change_failure)?.is_empty()
+        && store.servers()?.is_empty()
+        && store.policies(None)?.is_empty()
+        && store.grants(None)?.is_empty()
     {
         return Ok(vec![format!(
             "the database `provost.db` was removed, emptied or made anew: none of the {} servers, policies and grants \
@@ -132,10 +116,6 @@ pub(crate) fn export(
     what: &AuditExport,
     out: &mut dyn Write,
 ) -> Outcome {
-    let format = match what.format {
-        AuditFormat::Jsonl => ExportFormat::Jsonl,
-        AuditFormat::Csv => ExportFormat::Csv,
-    };
     let only = Filter {
         server: what.server.clone(),
         grant: what.grant.clone(),
@@ -143,7 +123,7 @@ pub(crate) fn export(
         ..Filter::default()
     };
     store
-        .audit_export_only(format, &only, out)
+        .audit_export(what.format, &only, out)
         .map(drop)
-        .map_err(|error| store_failure(&error))
+        .map_err(Failure::from)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Outcome, Restore, Restored, Time};
+use crate::{Failure, Outcome, Restore, Restored, Time, Trouble};
 
 /// A running daemon. Its methods may block.
 pub trait Daemon: Send + Sync {
@@ -142,6 +142,9 @@ pub struct DaemonStatus {
     pub clients: usize,
     /// `None` when it works, otherwise why not.
     pub trouble: Option<String>,
+    /// What else deserves a look, such as a policy file of a run that cannot be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Trouble>,
     /// What is held and on its way; an older daemon does not say.
     #[serde(default)]
     pub load: Option<Load>,

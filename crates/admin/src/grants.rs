@@ -6,7 +6,6 @@ use provost_policy::document::did_you_mean;
 use provost_store::{Attachment, ChangeError, Grant, NewGrant, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time, WireSecret};
 
 /// A new grant.
@@ -165,10 +164,6 @@ pub struct Minted {
 const LONGEST_LIFE: Micros = 100 * 366 * 24 * 3_600 * 1_000_000;
 
 pub(crate) fn mint(wish: GrantMint, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
-    if wish.label.trim().is_empty() || wish.label.chars().count() > 100 {
-        return Err(Failure::usage("a label has 1 to 100 characters")
-            .hint("name who or what will use the grant, for example `alice-laptop` or `ci`"));
-    }
     if wish
         .lifetime
         .is_some_and(|lifetime| lifetime > LONGEST_LIFE)
@@ -189,7 +184,7 @@ pub(crate) fn mint(wish: GrantMint, to: &Administration<'_>, who: &Actor) -> Out
         expires: wish.lifetime.map(|lifetime| now.saturating_add(lifetime)),
     };
     let minted = to.store.mint_grant(&who.recorded(), grant);
-    let minted = minted.map_err(change_failure)?;
+    let minted = minted?;
     Ok(with_token(to.store, minted.token, &minted.grant))
 }
 
@@ -202,7 +197,7 @@ pub(crate) fn list(
     let all = to.store.grants(wish.server.as_deref());
     // A grant that is revoked between two pages is seen twice then, and none is left out.
     let page = wish.page.cut(
-        all.map_err(change_failure)?,
+        all?,
         |found| {
             let grant = &found.grant;
             (found.revoked.is_some(), grant.created, grant.id.to_string())
@@ -224,14 +219,14 @@ pub(crate) fn list(
 pub(crate) fn rotate(wish: GrantRotate, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
     let grant = find(to.store, &wish.grant)?;
     let minted = to.store.rotate_grant(&who.recorded(), &grant.id);
-    let minted = minted.map_err(change_failure)?;
+    let minted = minted?;
     Ok(with_token(to.store, minted.token, &minted.grant))
 }
 
 pub(crate) fn reveal(wish: GrantReveal, to: &Administration<'_>, who: &Actor) -> Outcome<Minted> {
     let grant = find(to.store, &wish.grant)?;
     let token = to.store.reveal_grant(&who.recorded(), &grant.id);
-    Ok(with_token(to.store, token.map_err(change_failure)?, &grant))
+    Ok(with_token(to.store, token?, &grant))
 }
 
 pub(crate) fn revoke(
@@ -241,10 +236,10 @@ pub(crate) fn revoke(
 ) -> Outcome<Vec<GrantView>> {
     let grant = find(to.store, &wish.grant)?;
     let revoked = to.store.revoke_grant(&who.recorded(), &grant.id);
-    let revoked = revoked.map_err(change_failure)?;
+    let revoked = revoked?;
     let now = to.store.clock().now().wall;
     let ended = to.store.grants_by_id(&revoked);
-    let ended = ended.map_err(|error| store_failure(&error))?.into_iter();
+    let ended = ended?.into_iter();
     Ok(ended
         .map(|found| view(&found.grant, found.revoked, now))
         .collect())
@@ -301,9 +296,7 @@ fn apply(
             .because("a draft is judged and recorded, never enforced, and no enforced policy would be left beside it")
             .hint("say `--observe` if that is what you want, or attach an enforced policy"));
     }
-    let grant = store
-        .attach_policy(&who.recorded(), &grant.id, attachment)
-        .map_err(change_failure)?;
+    let grant = store.attach_policy(&who.recorded(), &grant.id, attachment)?;
     Ok(view(&grant, None, store.clock().now().wall))
 }
 
@@ -321,7 +314,7 @@ fn find(store: &Store, name: &GrantName) -> Outcome<Arc<Grant>> {
     let found = store.find_grant(name.server.as_deref(), &name.name);
     found.map_err(|error| match error {
         ChangeError::NoGrant { .. } => not_live(store, name, error),
-        error => change_failure(error),
+        error => Failure::from(error),
     })
 }
 
@@ -345,8 +338,8 @@ fn not_live(store: &Store, name: &GrantName, error: ChangeError) -> Failure {
     let live = all.iter().filter(|found| found.revoked.is_none());
     let labels = live.map(|found| &*found.grant.label);
     match did_you_mean(&name.name, labels) {
-        Some(meant) => change_failure(error).hint(format!("did you mean `{meant}`?")),
-        None => change_failure(error),
+        Some(meant) => Failure::from(error).hint(format!("did you mean `{meant}`?")),
+        None => Failure::from(error),
     }
 }
 

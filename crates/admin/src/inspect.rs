@@ -4,7 +4,7 @@ use provost_store::{Server, Store, Unreadable};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::differing;
-use crate::refusal::{change_failure, store_failure};
+use crate::trouble::Trouble;
 use crate::{Actor, Administration, GrantState, Outcome, grants, servers};
 
 /// What is wrong, or deserves a look, inside the store.
@@ -27,24 +27,11 @@ pub struct Inspection {
     pub troubles: Vec<Trouble>,
 }
 
-/// Something `doctor` points out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Trouble {
-    /// Whether it is broken, or only deserves a look.
-    pub broken: bool,
-    /// What it is about.
-    pub about: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
-}
-
 pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome<Inspection> {
     let store = to.store;
     let now = store.clock().now().wall;
-    let policies = store.policies(None).map_err(change_failure)?;
-    let all = store.grants(None).map_err(change_failure)?;
+    let policies = store.policies(None)?;
+    let all = store.grants(None)?;
     let mut troubles = journal(store)?;
     for policy in &policies {
         if let Err(problems) = provost_policy::document::Policy::parse(&policy.text) {
@@ -66,7 +53,7 @@ pub(crate) fn inspect(_: Inspect, to: &Administration<'_>, _: &Actor) -> Outcome
             });
         }
     }
-    let servers = store.servers().map_err(|error| store_failure(&error))?;
+    let servers = store.servers()?;
     troubles.extend(servers.iter().flat_map(of_server));
     let views = all
         .iter()

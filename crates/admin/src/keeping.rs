@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use provost_store::WithKey;
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{backup_failure, change_failure};
 use crate::{Actor, Administration, Outcome};
 
 /// Writes one archive.
@@ -49,7 +48,7 @@ pub(crate) fn back_up(wish: Backup, to: &Administration<'_>, who: &Actor) -> Out
         false => WithKey::No,
     };
     let written = to.store.backup(&who.recorded(), &wish.archive, key);
-    let report = written.map_err(|error| backup_failure(&error))?;
+    let report = written?;
     Ok(BackupView {
         archive: wish.archive,
         bytes: report.bytes,
@@ -59,9 +58,6 @@ pub(crate) fn back_up(wish: Backup, to: &Administration<'_>, who: &Actor) -> Out
 }
 
 pub(crate) fn rotate_key(_: KeyRotate, to: &Administration<'_>, who: &Actor) -> Outcome<KeyView> {
-    let version = to
-        .store
-        .rotate_key(&who.recorded())
-        .map_err(change_failure)?;
+    let version = to.store.rotate_key(&who.recorded())?;
     Ok(KeyView { version })
 }

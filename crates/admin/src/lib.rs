@@ -25,12 +25,13 @@ mod restore;
 mod running;
 mod servers;
 mod time;
+mod trouble;
 mod wire_secret;
 
 pub use actor::{Actor, ActorKind, Role};
 pub use administration::Administration;
 pub use answer::restore;
-pub use audit::{AuditExport, AuditFormat, AuditHead, AuditVerify, AuditView};
+pub use audit::{AuditExport, AuditHead, AuditVerify, AuditView, ExportFormat};
 pub use daemon::{
     ArgumentView, Daemon, DaemonStatus, JournalStanding, LastMinute, Limits, Listen, Listener,
     Load, Metrics, Overview, OverviewView, ServerStanding, Status, Stop, TestServer, ToolView,
@@ -41,7 +42,7 @@ pub use grants::{
     GrantList, GrantMint, GrantName, GrantReveal, GrantRevoke, GrantRotate, GrantState, GrantView,
     Minted, Observe, PolicyAttach, PolicyDetach, Shadow,
 };
-pub use inspect::{Inspect, Inspection, Trouble};
+pub use inspect::{Inspect, Inspection};
 pub use keeping::{Backup, BackupView, KeyRotate, KeyView};
 pub use opening::{open, open_for, open_now};
 pub use page::{PAGE, Page, Paging};
@@ -50,12 +51,13 @@ pub use policies::{
     PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,
     VersionView,
 };
-pub use records::{Followed, Log, RecordView, Sequence, ShadowView};
-pub use refusal::{change_failure, no_daemon, store_failure};
+pub use records::{CallStatus, Decision, Followed, Log, Record, Sequence};
+pub use refusal::no_daemon;
 pub use request::{AnyRequest, Listing, Reply, Request, RequestKind};
 pub use restore::{Ended, Lost, Restoration, Restore, Restored, Revived, START_LOCK};
 pub use servers::{
     ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, stored_http,
 };
 pub use time::{Micros, Time, micros};
+pub use trouble::Trouble;
 pub use wire_secret::WireSecret;

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use provost_store::{Locations, Store};
+use provost_store::{Locations, OpenError, Store};
 
 use crate::patience::{PATIENCE, wait_a_moment};
 use crate::refusal::open_failure;
+use crate::restore::clear_unfinished;
 use crate::{FailureKind, Outcome, RequestKind};
 
 /// Opens the store for a request; waits a moment when another short command has it.
@@ -31,7 +32,9 @@ pub fn open(locations: &Locations, request: RequestKind) -> Outcome<Store> {
 ///
 /// It cannot be opened, or somebody has it.
 pub fn open_now(locations: &Locations) -> Outcome<Store> {
-    Store::open(locations).map_err(|error| open_failure(&error, &locations.data))
+    let store = opened(locations, Store::open(locations))?;
+    clear_unfinished(&locations.data);
+    Ok(store)
 }
 
 /// Opens the store, if nobody has it, for a request: what leaves no entry leaves the journal as it is.
@@ -40,9 +43,12 @@ pub fn open_now(locations: &Locations) -> Outcome<Store> {
 ///
 /// It cannot be opened, or somebody has it.
 pub fn open_for(locations: &Locations, request: RequestKind) -> Outcome<Store> {
-    let opened = match request.is_recorded() {
-        true => Store::open(locations),
-        false => Store::open_to_look(locations),
-    };
+    match request.is_recorded() {
+        true => open_now(locations),
+        false => opened(locations, Store::open_to_look(locations)),
+    }
+}
+
+fn opened(locations: &Locations, opened: Result<Store, OpenError>) -> Outcome<Store> {
     opened.map_err(|error| open_failure(&error, &locations.data))
 }

@@ -3,7 +3,6 @@
 use provost_store::{Deletion, GrantView, PolicyVersion, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::change_failure;
 use crate::{Actor, Administration, Failure, Outcome, Page, Paging, Time};
 
 /// A new version of a policy.
@@ -125,7 +124,7 @@ pub(crate) fn put(wish: PolicyPut, to: &Administration<'_>, who: &Actor) -> Outc
         &wish.text,
         wish.description.as_deref(),
     );
-    changed(to.store, &put.map_err(change_failure)?)
+    changed(to.store, &put?)
 }
 
 pub(crate) fn list(
@@ -135,7 +134,7 @@ pub(crate) fn list(
 ) -> Outcome<Page<PolicyView>> {
     let server = wish.server.as_deref();
     let page = wish.page.cut(
-        to.store.policies(server).map_err(change_failure)?,
+        to.store.policies(server)?,
         |policy| (policy.server_name.to_string(), policy.name.to_string()),
         |cursor| {
             let (server, name) = cursor.split_once('/')?;
@@ -143,17 +142,14 @@ pub(crate) fn list(
         },
         |policy| format!("{}/{}", policy.server_name, policy.name),
     )?;
-    let grants = to.store.grants(server).map_err(change_failure)?;
+    let grants = to.store.grants(server)?;
     Ok(page.map(|policy| view(&policy, &grants)))
 }
 
 pub(crate) fn show(wish: PolicyShow, to: &Administration<'_>, _: &Actor) -> Outcome<PolicyView> {
     let policy = to.store.policy(&wish.server, &wish.name, wish.version);
-    let policy = policy.map_err(change_failure)?;
-    let grants = to
-        .store
-        .grants(Some(&wish.server))
-        .map_err(change_failure)?;
+    let policy = policy?;
+    let grants = to.store.grants(Some(&wish.server))?;
     Ok(PolicyView {
         text: Some(policy.text.to_string()),
         ..view(&policy, &grants)
@@ -166,7 +162,7 @@ pub(crate) fn history(
     _: &Actor,
 ) -> Outcome<Page<VersionView>> {
     let versions = to.store.policy_history(&wish.server, &wish.name);
-    let versions = versions.map_err(change_failure)?;
+    let versions = versions?;
     let newest = versions.first().map(|version| version.version);
     let page = wish.page.cut(
         versions,
@@ -197,7 +193,7 @@ pub(crate) fn roll_back(
         Some(version) => version,
         None => {
             let current = to.store.policy(&server, &name, None);
-            let before = current.map_err(change_failure)?.version.checked_sub(1);
+            let before = current?.version.checked_sub(1);
             before.filter(|version| *version > 0).ok_or_else(|| {
                 Failure::not_found(format!(
                     "policy `{name}` on server `{server}` has no earlier version"
@@ -209,7 +205,7 @@ pub(crate) fn roll_back(
     let put = to
         .store
         .rollback_policy(&who.recorded(), &server, &name, version);
-    changed(to.store, &put.map_err(change_failure)?)
+    changed(to.store, &put?)
 }
 
 pub(crate) fn delete(wish: PolicyDelete, to: &Administration<'_>, who: &Actor) -> Outcome {
@@ -220,13 +216,11 @@ pub(crate) fn delete(wish: PolicyDelete, to: &Administration<'_>, who: &Actor) -
         &wish.name,
         Deletion::IfUnused,
     );
-    deleted.map(drop).map_err(change_failure)
+    deleted.map(drop).map_err(Failure::from)
 }
 
 fn changed(store: &Store, put: &provost_store::PolicyPut) -> Outcome<PolicyView> {
-    let grants = store
-        .grants(Some(put.current.server_name.as_str()))
-        .map_err(change_failure)?;
+    let grants = store.grants(Some(put.current.server_name.as_str()))?;
     Ok(PolicyView {
         changed: Some(put.new),
         ..view(&put.current, &grants)

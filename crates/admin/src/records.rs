@@ -1,11 +1,11 @@
 //! Records: what was decided, and how it ended.
 
 use provost_policy::document::did_you_mean;
-use provost_store::{Filter, Order, Record, Store};
+use provost_store::{Filter, Order, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{change_failure, store_failure};
-use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time};
+use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging};
+pub use provost_store::{Decision, Record, Status as CallStatus};
 
 /// Which records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Log {
     /// Only this tool.
     pub tool: Option<String>,
     /// Only this decision.
-    pub decision: Option<String>,
+    pub decision: Option<Decision>,
     /// Nothing older.
     pub since: Option<Micros>,
     /// In which order.
@@ -45,84 +45,17 @@ pub enum Sequence {
     AsTheyChange,
 }
 
-/// One record.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RecordView {
-    /// The number of its first entry in the journal.
-    pub number: u64,
-    /// Whose journal the number is of.
-    pub node: String,
-    /// Which timeline of it.
-    pub epoch: u32,
-    /// When it was decided.
-    pub at: Time,
-    /// Which call.
-    pub call: String,
-    /// The grant's id.
-    pub grant: String,
-    /// The grant's label.
-    pub grant_label: String,
-    /// Who the agent's client says it is: name and version.
-    pub client: Option<String>,
-    /// The server's name.
-    pub server: String,
-    /// The method.
-    pub method: String,
-    /// The tool.
-    pub tool: Option<String>,
-    /// `allow`, `ask`, `deny`.
-    pub decision: String,
-    /// The rule that decided.
-    pub rule: Option<String>,
-    /// The policy that decided.
-    pub policy: Option<String>,
-    /// Its version.
-    pub version: Option<u32>,
-    /// The grant whose policy refused, if it is not the call's own.
-    pub policy_grant: Option<String>,
-    /// What the agent was told, if it was refused.
-    pub message: Option<String>,
-    /// The top-level keys of the arguments.
-    pub keys: Vec<String>,
-    /// When asking again may help.
-    pub retry_after_ms: Option<u64>,
-    /// What the draft says.
-    pub shadow: Option<ShadowView>,
-    /// How an allowed call ended; `unknown` until its end is recorded.
-    pub status: Option<String>,
-    /// The upstream's HTTP status.
-    pub upstream_status: Option<u16>,
-    /// How long the upstream took.
-    pub latency_us: Option<u64>,
-    /// The entry that last said something of it; for whoever sends it to followers.
-    #[serde(skip)]
-    pub changed: u64,
-}
-
 /// What a follower is sent, one JSON document a line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Followed {
     /// A record that is new or has ended.
-    pub record: Option<RecordView>,
+    pub record: Option<Record>,
     /// Where to go on when the connection is lost: a cursor of [`Sequence::AsTheyChange`].
     pub cursor: Option<u64>,
 }
 
-/// What a draft says about a call.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ShadowView {
-    /// The draft.
-    pub policy: String,
-    /// Its version.
-    pub version: u32,
-    /// What it would have decided.
-    pub decision: String,
-    /// The rule that would have decided.
-    pub rule: Option<String>,
-}
-
-pub(crate) fn log(wish: Log, to: &Administration<'_>, _: &Actor) -> Outcome<Page<RecordView>> {
+pub(crate) fn log(wish: Log, to: &Administration<'_>, _: &Actor) -> Outcome<Page<Record>> {
     let page = select(to.store, &wish)?;
     check_names(to.store, &wish, &page)?;
     Ok(page)
@@ -130,7 +63,7 @@ pub(crate) fn log(wish: Log, to: &Administration<'_>, _: &Actor) -> Outcome<Page
 
 /// A mistyped name must not look like silence. Records outlive their servers and grants, so only a
 /// name that nothing knows is refused.
-pub(crate) fn check_names(store: &Store, wish: &Log, page: &Page<RecordView>) -> Outcome {
+pub(crate) fn check_names(store: &Store, wish: &Log, page: &Page<Record>) -> Outcome {
     if !page.items.is_empty() || wish.page.cursor.is_some() {
         return Ok(());
     }
@@ -138,7 +71,7 @@ pub(crate) fn check_names(store: &Store, wish: &Log, page: &Page<RecordView>) ->
         let records = store.records(&Filter { limit: 1, ..filter });
         records
             .map(|records| !records.is_empty())
-            .map_err(|error| store_failure(&error))
+            .map_err(Failure::from)
     };
     let missing = |kind: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
         let failure =
@@ -155,12 +88,12 @@ pub(crate) fn check_names(store: &Store, wish: &Log, page: &Page<RecordView>) ->
             ..Filter::default()
         })?
     {
-        let servers = store.servers().map_err(|error| store_failure(&error))?;
+        let servers = store.servers()?;
         let mut names = servers.iter().map(|server| &*server.name);
         return Err(missing("server", name, &mut names));
     }
     if let Some(name) = &wish.grant {
-        let grants = store.grants(None).map_err(change_failure)?;
+        let grants = store.grants(None)?;
         let mut all = grants.iter().map(|found| &found.grant);
         let is_known = all.any(|grant| *grant.label == **name || grant.id.as_str() == name);
         if !is_known
@@ -177,10 +110,7 @@ pub(crate) fn check_names(store: &Store, wish: &Log, page: &Page<RecordView>) ->
 }
 
 /// The records that are asked for.
-pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
-    let decision = query.decision.as_deref().map(str::parse).transpose();
-    let decision =
-        decision.map_err(|_| Failure::usage("decisions are `allow`, `ask` and `deny`"))?;
+pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<Record>> {
     let cursor: Option<u64> = query
         .page
         .cursor
@@ -196,7 +126,7 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
         grant: query.grant.clone(),
         client: query.client.clone(),
         tool: query.tool.clone(),
-        decision,
+        decision: query.decision,
         since: query.since,
         limit,
         ..Filter::default()
@@ -206,9 +136,7 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
         Sequence::OldestFirst => (filter.order, filter.after) = (Order::OldestFirst, cursor),
         Sequence::AsTheyChange => filter.changed_after = cursor.or(Some(0)),
     }
-    let records = store
-        .records(&filter)
-        .map_err(|error| store_failure(&error))?;
+    let records = store.records(&filter)?;
     let last = records.last();
     let next = match query.order {
         Sequence::NewestFirst | Sequence::OldestFirst => last
@@ -218,41 +146,7 @@ pub(crate) fn select(store: &Store, query: &Log) -> Outcome<Page<RecordView>> {
     };
     let next = next.map(|number| number.to_string());
     Ok(Page {
-        items: records.into_iter().map(view).collect(),
+        items: records,
         next,
     })
-}
-
-fn view(record: Record) -> RecordView {
-    RecordView {
-        changed: record.changed,
-        number: record.number,
-        node: record.node,
-        epoch: record.epoch,
-        at: Time(record.at),
-        call: record.call.to_string(),
-        grant: record.grant,
-        grant_label: record.grant_label,
-        client: record.client,
-        server: record.server,
-        method: record.method,
-        tool: record.tool,
-        decision: record.decision.to_string(),
-        rule: record.rule,
-        policy: record.policy,
-        version: record.version,
-        policy_grant: record.policy_grant,
-        message: record.message,
-        keys: record.keys,
-        retry_after_ms: record.retry_after_ms,
-        status: record.status.map(|status| status.to_string()),
-        upstream_status: record.upstream_status,
-        latency_us: record.latency_us,
-        shadow: record.shadow.map(|shadow| ShadowView {
-            policy: shadow.policy,
-            version: shadow.version,
-            decision: shadow.decision.to_string(),
-            rule: shadow.rule,
-        }),
-    }
 }

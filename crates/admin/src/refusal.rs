@@ -6,62 +6,55 @@ use provost_store::{BackupError, ChangeError, OpenError, RestoreError, StoreErro
 
 use crate::{Failure, FailureKind as Kind};
 
-/// A change or a question was refused.
-#[must_use]
-pub fn change_failure(error: ChangeError) -> Failure {
-    let kind = match &error {
-        ChangeError::NoServer { .. }
-        | ChangeError::NoPolicy { .. }
-        | ChangeError::NoVersion { .. }
-        | ChangeError::NoGrant { .. } => Kind::NotFound,
-        ChangeError::ServerExists { .. }
-        | ChangeError::PolicyInUse { .. }
-        | ChangeError::GrantExists { .. } => Kind::Conflict,
-        ChangeError::Name { .. } | ChangeError::Expired | ChangeError::GrantUnclear { .. } => {
-            Kind::Usage
+impl From<ChangeError> for Failure {
+    /// A change or a question was refused.
+    fn from(error: ChangeError) -> Self {
+        let kind = match &error {
+            ChangeError::NoServer { .. }
+            | ChangeError::NoPolicy { .. }
+            | ChangeError::NoVersion { .. }
+            | ChangeError::NoGrant { .. } => Kind::NotFound,
+            ChangeError::ServerExists { .. }
+            | ChangeError::PolicyInUse { .. }
+            | ChangeError::GrantExists { .. } => Kind::Conflict,
+            ChangeError::Name { .. }
+            | ChangeError::LabelLength { .. }
+            | ChangeError::Expired
+            | ChangeError::GrantUnclear { .. } => Kind::Usage,
+            ChangeError::PolicyRefused { .. } => Kind::Refused,
+            ChangeError::Differs { .. } => Kind::Damaged,
+            ChangeError::Store(inner) => return inner.into(),
+        };
+        if let ChangeError::PolicyRefused { name, problems } = error {
+            return problems.into_iter().fold(
+                Failure::refused(format!("policy `{name}` was refused")),
+                Failure::because,
+            );
         }
-        ChangeError::PolicyRefused { .. } => Kind::Refused,
-        ChangeError::Differs { .. } => Kind::Damaged,
-        ChangeError::Store(inner) => return store_failure(inner),
-    };
-    if let ChangeError::PolicyRefused { name, problems } = error {
-        return problems.into_iter().fold(
-            Failure::refused(format!("policy `{name}` was refused")),
-            Failure::because,
-        );
-    }
-    let hint = match &error {
-        ChangeError::PolicyInUse { .. } => {
-            Some("attach another policy to these grants first, or revoke them")
+        let failure = Failure::new(kind, error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
         }
-        ChangeError::GrantUnclear { .. } => {
-            Some("say which with `--server NAME`, or use the grant's id")
-        }
-        other => other.hint(),
-    };
-    let failure = Failure::new(kind, error.to_string());
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
     }
 }
 
-/// The store failed.
-#[must_use]
-pub fn store_failure(error: &StoreError) -> Failure {
-    let kind = match error {
-        StoreError::Sealed(_) | StoreError::Unexpected(_) | StoreError::DatabaseDamaged(_) => {
-            Kind::Damaged
-        }
-        StoreError::NoRandomness => Kind::Internal,
-        StoreError::Database(_)
-        | StoreError::Read(_)
-        | StoreError::Journal(_)
-        | StoreError::KeyFile(_)
-        | StoreError::Export(_) => Kind::Unavailable,
-    };
-    let failure = Failure::new(kind, "the store could not do it").because(error);
-    match error {
+impl From<&StoreError> for Failure {
+    /// The store failed.
+    fn from(error: &StoreError) -> Self {
+        let kind = match error {
+            StoreError::Sealed(_) | StoreError::Unexpected(_) | StoreError::DatabaseDamaged(_) => {
+                Kind::Damaged
+            }
+            StoreError::NoRandomness => Kind::Internal,
+            StoreError::Database(_)
+            | StoreError::Read(_)
+            | StoreError::Journal(_)
+            | StoreError::KeyFile(_)
+            | StoreError::Export(_) => Kind::Unavailable,
+        };
+        let failure = Failure::new(kind, "the store could not do it").because(error);
+        match error {
         StoreError::Sealed(_) => failure
             .hint("the key file may be of another data directory; `provost doctor` looks at it"),
         StoreError::Journal(_) => failure.hint(
@@ -76,6 +69,13 @@ pub fn store_failure(error: &StoreError) -> Failure {
         | StoreError::Export(_)
         | StoreError::NoRandomness
         | StoreError::Unexpected(_) => failure.hint("`provost doctor` looks at disk and files"),
+    }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::from(&error)
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn open_failure(error: &OpenError, data: &Path) -> Failure {
         | OpenError::HistoryMissing { .. }
         | OpenError::DatabaseDamaged { .. } => Kind::Damaged,
         OpenError::Io { .. } | OpenError::Database { .. } => Kind::Unavailable,
-        OpenError::Store(inner) => return store_failure(inner),
+        OpenError::Store(inner) => return inner.into(),
     };
     let failure = Failure::new(
         kind,
@@ -108,53 +108,61 @@ pub(crate) fn open_failure(error: &OpenError, data: &Path) -> Failure {
     }
 }
 
-/// No archive was written.
-pub(crate) fn backup_failure(error: &BackupError) -> Failure {
-    match error {
-        BackupError::Io { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => {
-            Failure::conflict("the archive exists already")
-                .because(error)
-                .hint("archives are never overwritten; choose another name")
+impl From<BackupError> for Failure {
+    /// No archive was written.
+    fn from(error: BackupError) -> Self {
+        match &error {
+            BackupError::Io { source, .. }
+                if source.kind() == std::io::ErrorKind::AlreadyExists =>
+            {
+                Failure::conflict("the archive exists already")
+                    .because(error)
+                    .hint("archives are never overwritten; choose another name")
+            }
+            BackupError::Io { .. } => Failure::unavailable("no archive was written").because(error),
+            BackupError::Unsound { .. } => {
+                Failure::new(Kind::Damaged, "no sound archive was written").because(error)
+            }
+            BackupError::Store(inner) => inner.into(),
         }
-        BackupError::Io { .. } => Failure::unavailable("no archive was written").because(error),
-        BackupError::Unsound { .. } => {
-            Failure::new(Kind::Damaged, "no sound archive was written").because(error)
-        }
-        BackupError::Store(inner) => store_failure(inner),
     }
 }
 
-/// Nothing was restored.
-pub(crate) fn restore_failure(error: &RestoreError) -> Failure {
-    let (kind, hint) = match error {
-        RestoreError::NotEmpty { .. } => {
-            (Kind::Conflict, "`--replace` puts what is there aside first")
-        }
-        RestoreError::Unsound { .. } => (Kind::Damaged, "use another archive; nothing was changed"),
-        RestoreError::KeyMissing { .. } => (
-            Kind::NotFound,
-            "put the key file of that data directory back first, or use a backup made `--with-key`",
-        ),
-        RestoreError::OtherKey { .. } => (
-            Kind::Conflict,
-            "name another configuration directory with `--config-dir`",
-        ),
-        RestoreError::Unverified { .. } => (
-            Kind::Refused,
-            "`--unverified` takes it as it is: whoever could write the file may have put grants, policies and records of their own into it",
-        ),
-        RestoreError::Key(_) => (Kind::Refused, "`provost doctor` looks at the key file"),
-        RestoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            (Kind::NotFound, "is the path right?")
-        }
-        RestoreError::Io { .. } => (
-            Kind::Unavailable,
-            "`provost doctor` looks at disk and files",
-        ),
-    };
-    Failure::new(kind, "nothing was restored")
-        .because(error)
-        .hint(hint)
+impl From<RestoreError> for Failure {
+    /// Nothing was restored.
+    fn from(error: RestoreError) -> Self {
+        let (kind, hint) = match &error {
+            RestoreError::NotEmpty { .. } => {
+                (Kind::Conflict, "`--replace` puts what is there aside first")
+            }
+            RestoreError::Unsound { .. } => {
+                (Kind::Damaged, "use another archive; nothing was changed")
+            }
+            RestoreError::KeyMissing { .. } => (
+                Kind::NotFound,
+                "put the key file of that data directory back first, or use a backup made `--with-key`",
+            ),
+            RestoreError::OtherKey { .. } => (
+                Kind::Conflict,
+                "name another configuration directory with `--config-dir`",
+            ),
+            RestoreError::Unverified { .. } => (
+                Kind::Refused,
+                "`--unverified` takes it as it is: whoever could write the file may have put grants, policies and records of their own into it",
+            ),
+            RestoreError::Key(_) => (Kind::Refused, "`provost doctor` looks at the key file"),
+            RestoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                (Kind::NotFound, "is the path right?")
+            }
+            RestoreError::Io { .. } => (
+                Kind::Unavailable,
+                "`provost doctor` looks at disk and files",
+            ),
+        };
+        Failure::new(kind, "nothing was restored")
+            .because(error)
+            .hint(hint)
+    }
 }
 
 /// What needs a daemon was asked for where none runs.

@@ -19,7 +19,7 @@ use crate::policies::{
     PolicyDelete, PolicyHistory, PolicyList, PolicyPut, PolicyRollback, PolicyShow, PolicyView,
     VersionView,
 };
-use crate::records::{Log, RecordView};
+use crate::records::{Log, Record};
 use crate::restore::{Restore, Restored};
 use crate::servers::{ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView};
 use crate::{
@@ -39,10 +39,28 @@ pub trait Request: Clone + Into<AnyRequest> {
     fn execute(self, administration: &Administration<'_>, who: &Actor) -> Outcome<Self::Answer>;
 }
 
+/// What a request does.
+#[derive(PartialEq, Eq)]
+enum Effect {
+    /// Nothing.
+    Looks,
+    /// It leaves an entry in the journal.
+    Acts,
+}
+
+/// Who can do it.
+#[derive(PartialEq, Eq)]
+enum Answers {
+    /// Whoever has the store open.
+    Anybody,
+    /// A running daemon only.
+    Daemon,
+}
+
 macro_rules! requests {
     (
-        answered { $($name:ident -> $answer:ty = $execute:path,)* }
-        streamed { $($stream:ident,)* }
+        answered { $($name:ident -> $answer:ty = $execute:path, $role:ident $effect:ident $who:ident;)* }
+        streamed { $($stream:ident, $stream_role:ident $stream_who:ident;)* }
     ) => {
         /// A request as it crosses a wire.
         #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,6 +82,29 @@ macro_rules! requests {
         impl RequestKind {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)* $(Self::$stream,)*];
+
+            /// The role that may ask for it.
+            #[must_use]
+            pub fn role(self) -> Role {
+                match self {
+                    $(Self::$name => Role::$role,)*
+                    $(Self::$stream => Role::$stream_role,)*
+                }
+            }
+
+            fn effect(self) -> Effect {
+                match self {
+                    $(Self::$name => Effect::$effect,)*
+                    $(Self::$stream => Effect::Looks,)*
+                }
+            }
+
+            fn answers(self) -> Answers {
+                match self {
+                    $(Self::$name => Answers::$who,)*
+                    $(Self::$stream => Answers::$stream_who,)*
+                }
+            }
 
             fn words(self) -> &'static str {
                 match self {
@@ -108,45 +149,48 @@ macro_rules! requests {
     };
 }
 
-// What is asked for, what comes back, and what does it.
+// What is asked for, what comes back, and what does it; the role that may ask, what it does, and who answers.
 requests! {
     answered {
-        ServerAdd -> ServerView = servers::add,
-        ServerSet -> ServerView = servers::set,
-        ServerList -> Page<ServerView> = servers::list,
-        ServerShow -> ServerView = servers::show,
-        ServerRemove -> ServerView = servers::remove,
-        TestServer -> Upstream = running::test_server,
-        PolicyPut -> PolicyView = policies::put,
-        PolicyList -> Page<PolicyView> = policies::list,
-        PolicyShow -> PolicyView = policies::show,
-        PolicyHistory -> Page<VersionView> = policies::history,
-        PolicyRollback -> PolicyView = policies::roll_back,
-        PolicyDelete -> () = policies::delete,
-        PolicyAttach -> GrantView = grants::attach,
-        PolicyDetach -> GrantView = grants::detach,
-        GrantMint -> Minted = grants::mint,
-        GrantList -> Page<GrantView> = grants::list,
-        GrantRotate -> Minted = grants::rotate,
-        GrantReveal -> Minted = grants::reveal,
-        GrantRevoke -> Vec<GrantView> = grants::revoke,
-        Log -> Page<RecordView> = records::log,
-        AuditVerify -> AuditView = audit::verify,
-        AuditHead -> String = audit::head,
-        Backup -> BackupView = keeping::back_up,
-        Restore -> Restored = running::restore,
-        KeyRotate -> KeyView = keeping::rotate_key,
-        Inspect -> Inspection = inspect::inspect,
-        Status -> DaemonStatus = running::status,
-        Overview -> OverviewView = running::overview,
-        Metrics -> String = running::metrics,
-        Listen -> DaemonStatus = running::listen,
-        Stop -> DaemonStatus = running::stop,
+        ServerAdd -> ServerView = servers::add, Admin Acts Anybody;
+        ServerSet -> ServerView = servers::set, Admin Acts Anybody;
+        ServerList -> Page<ServerView> = servers::list, Viewer Looks Anybody;
+        ServerShow -> ServerView = servers::show, Viewer Looks Anybody;
+        ServerRemove -> ServerView = servers::remove, Admin Acts Anybody;
+        // It starts a program of the server's, and tells what a policy is written about.
+        TestServer -> Upstream = running::test_server, PolicyManager Looks Daemon;
+        PolicyPut -> PolicyView = policies::put, PolicyManager Acts Anybody;
+        PolicyList -> Page<PolicyView> = policies::list, Viewer Looks Anybody;
+        PolicyShow -> PolicyView = policies::show, Viewer Looks Anybody;
+        PolicyHistory -> Page<VersionView> = policies::history, Viewer Looks Anybody;
+        PolicyRollback -> PolicyView = policies::roll_back, PolicyManager Acts Anybody;
+        PolicyDelete -> () = policies::delete, PolicyManager Acts Anybody;
+        PolicyAttach -> GrantView = grants::attach, PolicyManager Acts Anybody;
+        PolicyDetach -> GrantView = grants::detach, PolicyManager Acts Anybody;
+        // Whoever has a token can call; whoever mints one lets somebody call.
+        GrantMint -> Minted = grants::mint, Admin Acts Anybody;
+        GrantList -> Page<GrantView> = grants::list, Viewer Looks Anybody;
+        GrantRotate -> Minted = grants::rotate, Admin Acts Anybody;
+        GrantReveal -> Minted = grants::reveal, Admin Acts Anybody;
+        GrantRevoke -> Vec<GrantView> = grants::revoke, Admin Acts Anybody;
+        Log -> Page<Record> = records::log, Viewer Looks Anybody;
+        // Both this and an export read everything there is, for minutes.
+        AuditVerify -> AuditView = audit::verify, Admin Looks Anybody;
+        AuditHead -> String = audit::head, Viewer Looks Anybody;
+        Backup -> BackupView = keeping::back_up, Admin Acts Anybody;
+        Restore -> Restored = running::restore, Admin Acts Daemon;
+        KeyRotate -> KeyView = keeping::rotate_key, Admin Acts Anybody;
+        Inspect -> Inspection = inspect::inspect, Admin Looks Anybody;
+        Status -> DaemonStatus = running::status, Viewer Looks Daemon;
+        Overview -> OverviewView = running::overview, Viewer Looks Daemon;
+        Metrics -> String = running::metrics, Viewer Looks Daemon;
+        Listen -> DaemonStatus = running::listen, Admin Acts Daemon;
+        Stop -> DaemonStatus = running::stop, Admin Acts Daemon;
     }
     // Their answers are streams: `Administration` has a method for each.
     streamed {
-        AuditExport,
-        Follow,
+        AuditExport, Admin Anybody;
+        Follow, Viewer Daemon;
     }
 }
 
@@ -176,7 +220,7 @@ listings! {
     PolicyList of PolicyView,
     PolicyHistory of VersionView,
     GrantList of GrantView,
-    Log of RecordView,
+    Log of Record,
 }
 
 /// What comes back over a wire.
@@ -197,167 +241,16 @@ fn value(answer: impl Serialize) -> Outcome<Value> {
 // === impl RequestKind ===
 
 impl RequestKind {
-    /// The role that may ask for it.
-    #[must_use]
-    pub fn role(self) -> Role {
-        match self {
-            Self::ServerList
-            | Self::ServerShow
-            | Self::PolicyList
-            | Self::PolicyShow
-            | Self::PolicyHistory
-            | Self::GrantList
-            | Self::Log
-            | Self::Follow
-            | Self::AuditHead
-            | Self::Status
-            | Self::Overview
-            | Self::Metrics => Role::Viewer,
-            Self::PolicyPut
-            | Self::PolicyRollback
-            | Self::PolicyDelete
-            | Self::PolicyAttach
-            | Self::PolicyDetach
-            // It starts a program of the server's, and tells what a policy is written about.
-            | Self::TestServer => Role::PolicyManager,
-            Self::ServerAdd
-            | Self::ServerSet
-            | Self::ServerRemove
-            // Whoever has a token can call; whoever mints one lets somebody call.
-            | Self::GrantMint
-            | Self::GrantRotate
-            | Self::GrantReveal
-            | Self::GrantRevoke
-            // Both read everything there is, for minutes.
-            | Self::AuditVerify
-            | Self::AuditExport
-            | Self::Backup
-            | Self::Restore
-            | Self::KeyRotate
-            | Self::Inspect
-            | Self::Listen
-            | Self::Stop => Role::Admin,
-        }
-    }
-
-    /// Whether calls may be decided differently afterwards.
-    #[must_use]
-    pub fn changes_calls(self) -> bool {
-        match self {
-            Self::ServerAdd
-            | Self::ServerSet
-            | Self::ServerRemove
-            | Self::PolicyPut
-            | Self::PolicyRollback
-            | Self::PolicyDelete
-            | Self::PolicyAttach
-            | Self::PolicyDetach
-            | Self::GrantMint
-            | Self::GrantRotate
-            | Self::GrantRevoke
-            | Self::KeyRotate => true,
-            Self::ServerList
-            | Self::ServerShow
-            | Self::TestServer
-            | Self::PolicyList
-            | Self::PolicyShow
-            | Self::PolicyHistory
-            | Self::GrantList
-            | Self::GrantReveal
-            | Self::Log
-            | Self::Follow
-            | Self::AuditVerify
-            | Self::AuditHead
-            | Self::AuditExport
-            | Self::Backup
-            | Self::Restore
-            | Self::Inspect
-            | Self::Status
-            | Self::Overview
-            | Self::Metrics
-            | Self::Listen
-            | Self::Stop => false,
-        }
-    }
-
     /// Whether it leaves an entry in the journal.
     #[must_use]
     pub fn is_recorded(self) -> bool {
-        match self {
-            Self::ServerAdd
-            | Self::ServerSet
-            | Self::ServerRemove
-            | Self::PolicyPut
-            | Self::PolicyRollback
-            | Self::PolicyDelete
-            | Self::PolicyAttach
-            | Self::PolicyDetach
-            | Self::GrantMint
-            | Self::GrantRotate
-            | Self::GrantRevoke
-            | Self::KeyRotate
-            | Self::GrantReveal
-            | Self::Backup
-            | Self::Restore
-            | Self::Listen
-            | Self::Stop => true,
-            Self::ServerList
-            | Self::ServerShow
-            | Self::TestServer
-            | Self::PolicyList
-            | Self::PolicyShow
-            | Self::PolicyHistory
-            | Self::GrantList
-            | Self::Log
-            | Self::AuditVerify
-            | Self::AuditHead
-            | Self::Inspect
-            | Self::Status
-            | Self::Overview
-            | Self::Metrics
-            | Self::AuditExport
-            | Self::Follow => false,
-        }
+        self.effect() != Effect::Looks
     }
 
     /// Whether only a running daemon can do it.
     #[must_use]
     pub fn needs_daemon(self) -> bool {
-        match self {
-            Self::TestServer
-            | Self::Restore
-            | Self::Status
-            | Self::Overview
-            | Self::Metrics
-            | Self::Listen
-            | Self::Stop
-            | Self::Follow => true,
-            Self::ServerAdd
-            | Self::ServerSet
-            | Self::ServerList
-            | Self::ServerShow
-            | Self::ServerRemove
-            | Self::PolicyPut
-            | Self::PolicyList
-            | Self::PolicyShow
-            | Self::PolicyHistory
-            | Self::PolicyRollback
-            | Self::PolicyDelete
-            | Self::PolicyAttach
-            | Self::PolicyDetach
-            | Self::GrantMint
-            | Self::GrantList
-            | Self::GrantRotate
-            | Self::GrantReveal
-            | Self::GrantRevoke
-            | Self::Log
-            | Self::AuditVerify
-            | Self::AuditHead
-            | Self::Backup
-            | Self::KeyRotate
-            | Self::Inspect
-            | Self::AuditExport => false,
-        }
+        self.answers() == Answers::Daemon
     }
 
     /// Its name on the wire: `server_add`.

@@ -1,19 +1,27 @@
 //! Restoring an archive: beside what is there, which is put aside once the archive has proven sound.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+pub use provost_store::{Ended, Lost, Revived};
 use provost_store::{Locations, RestoreReport, Trust, Undone};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use crate::patience::{PATIENCE, wait_a_moment};
-use crate::refusal::restore_failure;
-use crate::{Actor, Failure, Micros, Outcome, Time};
+use crate::{Actor, Failure, Micros, Outcome};
 
 /// The lock, in the data directory, that lets one process at a time start a daemon.
 pub const START_LOCK: &str = "start.lock";
+
+/// The lock, in the data directory, of whoever has its store open.
+const LOCK: &str = "lock";
+/// Between the name of a data directory and a time: what is being restored, and what was there before.
+const FRESH: &str = ".restoring-";
+const ASIDE: &str = ".before-restore-";
 
 /// Stop the daemon, replace everything by an archive, start again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,38 +66,6 @@ pub struct Restored {
     pub not_compared: Option<String>,
 }
 
-/// A grant that a restored archive brings back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Revived {
-    /// What it opens.
-    pub server: String,
-    /// What people call it.
-    pub label: String,
-    /// What had been done after the backup.
-    pub was: Ended,
-}
-
-/// How a grant, or its token, had ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// It was revoked.
-    Revoked,
-    /// It got another token; the earlier one works again.
-    Rotated,
-}
-
-/// Entries of a journal that a restored one does not have.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Lost {
-    /// How many.
-    pub entries: u64,
-    /// When the first was written.
-    pub first: Time,
-    /// When the last was.
-    pub last: Time,
-}
-
 /// Restores an archive. The store must not be open: a daemon closes it first.
 pub(crate) fn restore(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restored> {
     let archive = &how.restore.archive;
@@ -110,8 +86,7 @@ fn unpack(who: &Actor, how: &Restoration, to: &Locations) -> Outcome<RestoreRepo
         true => Trust::Unverified,
         false => Trust::Verified,
     };
-    provost_store::restore(&who.recorded(), &how.restore.archive, to, trust)
-        .map_err(|error| restore_failure(&error))
+    provost_store::restore(&who.recorded(), &how.restore.archive, to, trust).map_err(Failure::from)
 }
 
 fn restored(report: RestoreReport, put_aside: Option<PathBuf>) -> Restored {
@@ -132,20 +107,8 @@ impl Restored {
     fn compared(mut self, with: Result<Undone, provost_store::StoreError>) -> Self {
         match with {
             Ok(undone) => {
-                let revived = undone.grants.into_iter().map(|grant| Revived {
-                    server: grant.server,
-                    label: grant.label,
-                    was: match grant.was {
-                        provost_store::Ended::Revoked => Ended::Revoked,
-                        provost_store::Ended::Rotated => Ended::Rotated,
-                    },
-                });
-                self.grants_in_force_again = revived.collect();
-                self.entries_lost = undone.lost.map(|lost| Lost {
-                    entries: lost.entries,
-                    first: Time(lost.first),
-                    last: Time(lost.last),
-                });
+                self.grants_in_force_again = undone.grants;
+                self.entries_lost = undone.lost;
             }
             Err(error) => self.not_compared = Some(error.to_string()),
         }
@@ -164,17 +127,14 @@ fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restor
     // A link to the data directory stays; what it leads to is put aside.
     let real = std::fs::canonicalize(&locations.data).map_err(fail)?;
     let _lock = hold(&real)?;
-    let beside = |word: &str| {
-        let mut name = real.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{word}-{}", how.now));
-        real.with_file_name(name)
-    };
-    let (fresh, aside) = (beside("restoring"), beside("before-restore"));
-    let beside = Locations {
+    clear_unfinished(&real);
+    let now = how.now.to_string();
+    let (fresh, aside) = (beside(&real, FRESH, &now), beside(&real, ASIDE, &now));
+    let there = Locations {
         data: fresh.clone(),
         config: locations.config.clone(),
     };
-    let swapped = unpack(who, how, &beside).and_then(|report| {
+    let swapped = unpack(who, how, &there).and_then(|report| {
         // What is replaced may be damaged: that is no reason not to restore.
         let undone = provost_store::compare(&real, &fresh, report.head);
         // Whoever holds it goes on holding it: the file stays the same, not only its name. Where
@@ -184,28 +144,59 @@ fn swap(who: &Actor, locations: &Locations, how: &Restoration) -> Outcome<Restor
         exchange(&fresh, &real, &aside).map_err(fail)?;
         Ok((report, undone))
     });
-    let (report, undone) = swapped.inspect_err(|_| {
-        // What is left of an archive that was not sound is of no use, and does no harm.
-        drop(std::fs::remove_dir_all(&fresh));
-    })?;
+    // What is left of an archive that was not sound is of no use.
+    let (report, undone) = swapped.inspect_err(|_| clear_unfinished(&real))?;
     Ok(restored(report, Some(aside)).compared(undone))
 }
 
+/// What stands beside a data directory: its name, then a word and a time.
+fn beside(real: &Path, word: &str, time: &str) -> PathBuf {
+    let mut name = real.file_name().unwrap_or_default().to_owned();
+    name.push(format!("{word}{time}"));
+    real.with_file_name(name)
+}
+
+/// Clears what a restore left beside a data directory when its process was killed. Only for who
+/// holds the directory's lock: nobody else restores there meanwhile. What cannot be cleared does no
+/// harm.
+pub(crate) fn clear_unfinished(data: &Path) {
+    // What a link leads to.
+    let Ok(real) = std::fs::canonicalize(data) else {
+        return;
+    };
+    let Some((parent, own)) = real.parent().zip(real.file_name().and_then(OsStr::to_str)) else {
+        return;
+    };
+    let prefix = format!("{own}{FRESH}");
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let time = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+        let is_time = |time: &&str| time.parse::<Micros>().is_ok();
+        let Some(time) = time.filter(is_time) else {
+            continue;
+        };
+        let path = entry.path();
+        drop(match path.join(LOCK).exists() {
+            // Somebody has used it: it is what was to be put aside, in the very moment of the change.
+            true => std::fs::rename(&path, beside(&real, ASIDE, time)),
+            false => std::fs::remove_dir_all(&path),
+        });
+    }
+}
+
 /// Holds the lock of a data directory, as whoever opens the store does; waits for a short command.
-fn hold(data: &Path) -> Outcome<Option<File>> {
-    let path = data.join("lock");
+/// Where nobody has ever opened one, the lock is made: by it what is put aside is known.
+fn hold(data: &Path) -> Outcome<File> {
+    let path = data.join(LOCK);
     let fail =
         |error| Failure::unavailable(format!("cannot lock `{}`", path.display())).because(error);
-    let file = match OpenOptions::new().write(true).open(&path) {
-        Ok(file) => file,
-        // Nobody has ever opened a store here.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fail(error)),
-    };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(&path).map_err(fail)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
+            Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => wait_a_moment(),
             Err(TryLockError::WouldBlock) => {
                 return Err(Failure::conflict(format!(
@@ -224,10 +215,17 @@ fn hold(data: &Path) -> Outcome<Option<File>> {
 fn exchange(fresh: &Path, real: &Path, aside: &Path) -> std::io::Result<()> {
     let swapped = renameat_with(CWD, fresh, CWD, real, RenameFlags::EXCHANGE);
     match swapped {
-        Ok(()) => std::fs::rename(fresh, aside),
+        // Whoever opens the store in this moment clears what is unfinished, and has done it then.
+        Ok(()) => std::fs::rename(fresh, aside).or_else(|error| match aside.exists() {
+            true => Ok(()),
+            false => Err(error),
+        }),
         Err(_) => {
             std::fs::rename(real, aside)?;
             std::fs::rename(fresh, real).inspect_err(|_| drop(std::fs::rename(aside, real)))
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use provost_store::{Server, Transport};
 
-use crate::refusal::{change_failure, store_failure};
 use crate::{
     Actor, Administration, DaemonStatus, JournalStanding, LastMinute, Listen, Metrics, Outcome,
     Overview, OverviewView, Restore, Restored, ServerStanding, Status, Stop, TestServer, Upstream,
@@ -49,12 +48,10 @@ pub(crate) fn overview(_: Overview, to: &Administration<'_>, _: &Actor) -> Outco
     let (store, daemon) = (to.store, to.daemon()?);
     let now = store.clock().now().wall;
     let mut eras: HashMap<_, _> = daemon.eras().into_iter().collect();
-    let servers = store.servers().map_err(|error| store_failure(&error))?;
-    let grants = store.grants(None).map_err(change_failure)?;
+    let servers = store.servers()?;
+    let grants = store.grants(None)?;
     let minute = u64::try_from(MINUTE.as_micros()).unwrap_or(u64::MAX);
-    let tally = store
-        .tally_since(now.saturating_sub(minute))
-        .map_err(|error| store_failure(&error))?;
+    let tally = store.tally_since(now.saturating_sub(minute))?;
     let standing = |server: &Server| {
         let eras = eras.remove(server.name.as_str()).unwrap_or_default();
         standing(server, &eras)
@@ -73,9 +70,7 @@ pub(crate) fn overview(_: Overview, to: &Administration<'_>, _: &Actor) -> Outco
             denied: tally.denied,
         },
         journal: JournalStanding {
-            bytes: store
-                .journal_bytes()
-                .map_err(|error| store_failure(&error))?,
+            bytes: store.journal_bytes()?,
             entries: store.audit_head().number,
             intact_at_start: store.report().damage.is_empty(),
         },

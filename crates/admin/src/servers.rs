@@ -7,7 +7,6 @@ mod url_secret;
 use provost_store::{NewServer, Server, ServerChange, Store, Transport as Stored, Unreadable};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{change_failure, store_failure};
 use crate::{Actor, Administration, Failure, Outcome, Page, Paging, WireSecret};
 pub use transport::Transport;
 
@@ -123,12 +122,12 @@ pub(crate) fn add(wish: ServerAdd, to: &Administration<'_>, who: &Actor) -> Outc
         description: None,
     };
     let server = to.store.add_server(&who.recorded(), server);
-    view(to.store, &server.map_err(change_failure)?)
+    view(to.store, &server?)
 }
 
 pub(crate) fn set(wish: ServerSet, to: &Administration<'_>, who: &Actor) -> Outcome<ServerView> {
     let name = &wish.name;
-    let server = to.store.server(name).map_err(change_failure)?;
+    let server = to.store.server(name)?;
     let known_place = server.transport.as_ref().map(shown);
     let Some(transport) = wish.transport.clone().or(known_place) else {
         return Err(
@@ -155,7 +154,7 @@ pub(crate) fn set(wish: ServerSet, to: &Administration<'_>, who: &Actor) -> Outc
         description: None,
     };
     let server = to.store.set_server(&who.recorded(), name, change);
-    view(to.store, &server.map_err(change_failure)?)
+    view(to.store, &server?)
 }
 
 pub(crate) fn list(
@@ -163,7 +162,7 @@ pub(crate) fn list(
     to: &Administration<'_>,
     _: &Actor,
 ) -> Outcome<Page<ServerView>> {
-    let servers = to.store.servers().map_err(|error| store_failure(&error))?;
+    let servers = to.store.servers()?;
     let page = wish.page.cut(
         servers,
         |server| server.name.to_string(),
@@ -174,10 +173,7 @@ pub(crate) fn list(
 }
 
 pub(crate) fn show(wish: ServerShow, to: &Administration<'_>, _: &Actor) -> Outcome<ServerView> {
-    view(
-        to.store,
-        &to.store.server(&wish.name).map_err(change_failure)?,
-    )
+    view(to.store, &to.store.server(&wish.name)?)
 }
 
 pub(crate) fn remove(
@@ -185,12 +181,9 @@ pub(crate) fn remove(
     to: &Administration<'_>,
     who: &Actor,
 ) -> Outcome<ServerView> {
-    let server = view(
-        to.store,
-        &to.store.server(&wish.name).map_err(change_failure)?,
-    )?;
+    let server = view(to.store, &to.store.server(&wish.name)?)?;
     let removed = to.store.remove_server(&who.recorded(), &wish.name);
-    removed.map_err(change_failure)?;
+    removed?;
     Ok(server)
 }
 
@@ -243,8 +236,8 @@ fn check_unreadable(server: &Server, change: &ServerSet) -> Outcome {
 
 fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
     let name = server.name.as_str();
-    let policies = store.policies(Some(name)).map_err(change_failure)?;
-    let grants = store.grants(Some(name)).map_err(change_failure)?;
+    let policies = store.policies(Some(name))?;
+    let grants = store.grants(Some(name))?;
     let keys = |pairs: &[(String, provost_store::Secret)]| {
         pairs.iter().map(|(key, _)| key.clone()).collect()
     };

@@ -1,6 +1,5 @@
 //! The agent's side of the agent socket: hello, then JSON-RPC lines in both directions.
 
-mod arrival;
 mod conversation;
 mod hello;
 mod lines;

@@ -20,6 +20,7 @@ mod secret_argument;
 mod separator;
 mod terminal;
 mod text_file;
+mod watched;
 mod when;
 
 use std::ffi::OsString;

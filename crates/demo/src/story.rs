@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use provost_admin::{Failure, Outcome, RecordView, Upstream};
+use provost_admin::{Decision, Failure, Outcome, Record, Upstream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -353,8 +353,8 @@ async fn seed_agent(stage: &Stage, file: &str) -> Outcome<Agent> {
 async fn recorded(report: &Report, stage: &Stage) -> Outcome {
     report.say(Command, "log --json").await;
     let log = stage.run(&["log", "-n", "1000", "--json"]).await?;
-    let records: Vec<RecordView> = log.lines().map(parse).collect::<Outcome<_>>()?;
-    let count = |decision: &str| {
+    let records: Vec<Record> = log.lines().map(parse).collect::<Outcome<_>>()?;
+    let count = |decision| {
         records
             .iter()
             .filter(|record| record.decision == decision)
@@ -366,8 +366,8 @@ async fn recorded(report: &Report, stage: &Stage) -> Outcome {
             &format!(
                 "{} calls: {} allowed, {} denied; argument keys are kept, values never",
                 records.len(),
-                count("allow"),
-                count("deny")
+                count(Decision::Allow),
+                count(Decision::Deny)
             ),
         )
         .await;

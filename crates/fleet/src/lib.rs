@@ -12,6 +12,6 @@ pub mod tools;
 pub use places::{PlaceRefused, Places};
 pub use role::{Reach, may_call, may_spawn, tools_of};
 pub use rules::{
-    Caller, Limits, Refusal, SPAWN_WINDOW, SubtreeLimits, admit_again, admitted, asked_for,
+    Caller, Limits, Refusal, SPAWN_WINDOW, SubtreeLimits, admit_again, admitted, asked_for, leader,
     may_go_on, may_watch,
 };

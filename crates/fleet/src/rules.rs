@@ -282,6 +282,24 @@ pub fn asked_for(
     found.ok_or_else(|| Refusal::NotYours { id: id.clone() })
 }
 
+/// Who leads an instance that the caller wants to make: the one it names (`found` is what
+/// the fleet knows under its id), or itself; `None` is a person.
+///
+/// # Errors
+/// When the caller's role makes no instances, or it does not lead the one it names.
+pub fn leader(
+    caller: &Caller,
+    named: Option<&InstanceId>,
+    found: Option<Instance>,
+) -> Result<Option<Instance>, Refusal> {
+    caller.may_call(Tool::Spawn)?;
+    match (named, caller) {
+        (Some(id), _) => asked_for(caller, Tool::Spawn, id, found).map(Some),
+        (None, Caller::Instance(own)) => Ok(Some((**own).clone())),
+        (None, Caller::Person { .. }) => Ok(None),
+    }
+}
+
 /// Whether a subscriber may get copies of what is sent to an instance: of what goes to
 /// itself and below it.
 pub fn may_watch(subscriber: &Instance, target: &Instance) -> bool {

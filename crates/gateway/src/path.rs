@@ -17,8 +17,9 @@ mod request;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use provost_policy::Call;
 use provost_policy::json::Value;
+use provost_policy::judge::Refusal;
+use provost_policy::{Call, RuleId};
 use provost_store::Status;
 
 use crate::agent::pending::Transform;
@@ -40,7 +41,7 @@ use crate::text::era::Era;
 use crate::text::protocol::{self, RequestKind, TaskMethod};
 
 use housekeeping::Ready;
-use refusal::{busy, early, ended, lasts, malformed, record_as, refuse, stopped, unjudged};
+use refusal::{busy, early, ended, lasts, malformed, record_message, refuse, stopped, unjudged};
 use request::{Request, judged_as, tool_call};
 
 pub(crate) use refusal::{record_envelope, recorded, recorded_busy};
@@ -269,14 +270,11 @@ fn govern(
         .and_then(|reserved| reserved.record(outgoing(request, modern, unasked.as_ref())));
     let (message, open_call) = cleared.map_err(|stop| stopped(shared, &mut subject, stop, now))?;
     if let Some(unasked) = unasked {
-        record_as(
-            worker,
-            &present.principal,
-            session.client(),
-            &request.method,
-            &unasked.message,
-        )
-        .inspect_err(|_| settle::settle(shared, &open_call, Status::NotSent))?;
+        let (principal, client) = (&present.principal, session.client());
+        let refusal = Refusal::by(RuleId::ENVELOPE, unasked.message);
+        record_message(worker, principal, client, &request.method, &refusal).inspect_err(|_| {
+            settle::settle(shared, &open_call, Status::NotSent);
+        })?;
     }
     let transform = transform(request, kind);
     let flight = Flight::new(

@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod record;
 pub(crate) mod settle;
 
+use provost_policy::RuleId;
 use provost_policy::judge::Refusal;
 use provost_store::Decision;
 
@@ -26,4 +27,28 @@ pub(crate) enum Stop {
     Malformed(Failure),
     /// Nothing is wrong with the message, but it cannot be taken now.
     Failed(Failure),
+}
+
+// === impl Stop ===
+
+impl Stop {
+    /// A rule says no that no policy says.
+    pub(crate) fn denied(rule: RuleId, message: impl Into<String>) -> Self {
+        Self::Refused {
+            decision: Decision::Deny,
+            refusal: Refusal::by(rule, message),
+        }
+    }
+
+    /// What whoever sent it is told, as an error of the protocol.
+    pub(crate) fn failure(self) -> Failure {
+        match self {
+            Self::Refused { refusal, .. } if refusal.rule == RuleId::REVOKED => {
+                Failure::ended(&refusal)
+            }
+            Self::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
+            Self::Unrecorded => Failure::record_unavailable(),
+            Self::Malformed(failure) | Self::Failed(failure) => failure,
+        }
+    }
 }

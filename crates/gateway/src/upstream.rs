@@ -4,7 +4,7 @@ mod allowance;
 pub(crate) mod child;
 mod child_lines;
 pub(crate) mod children;
-mod connections;
+pub(crate) mod connections;
 mod events;
 mod exchange;
 pub(crate) mod http;

@@ -120,12 +120,7 @@ fn judge_with(
     trail: &mut Trail,
 ) -> Verdict {
     let Some(own) = chain.first() else {
-        return Verdict::Deny(Refusal {
-            rule: RuleId::NO_POLICY,
-            policy: None,
-            message: message::no_policy(),
-            retry_after_ms: None,
-        });
+        return Verdict::Deny(Refusal::by(RuleId::NO_POLICY, message::no_policy()));
     };
     let mut yes = Yes::default();
     work.next_call();
@@ -138,10 +133,8 @@ fn judge_with(
         if let Err(no) = judged {
             trail.refused(&no.rule);
             return Verdict::Deny(Refusal {
-                rule: no.rule,
                 policy: Some(enforced.reference()),
-                message: no.message,
-                retry_after_ms: None,
+                ..no
             });
         }
     }
@@ -167,29 +160,12 @@ struct Yes {
     charges: Vec<Charge>,
 }
 
-/// A refusal without the policy it stands in.
-struct No {
-    rule: RuleId,
-    message: String,
-}
-
 // === impl Yes ===
 
 impl Yes {
     fn ask(&mut self, rule: &RuleId, enforced: &Enforced<'_>, reason: Option<&Text>) {
         self.asking.push((rule.clone(), enforced.reference()));
         self.reasons.extend(reason.cloned());
-    }
-}
-
-// === impl No ===
-
-impl No {
-    fn new(rule: &RuleId, message: String) -> Self {
-        Self {
-            rule: rule.clone(),
-            message,
-        }
     }
 }
 
@@ -209,6 +185,16 @@ impl Enforced<'_> {
 // === impl Refusal ===
 
 impl Refusal {
+    /// A refusal that is not, or not yet, of any policy.
+    pub fn by(rule: RuleId, message: impl Into<String>) -> Self {
+        Self {
+            rule,
+            policy: None,
+            message: message.into(),
+            retry_after_ms: None,
+        }
+    }
+
     /// The refusal of a call whose charge found no room.
     pub fn limit_reached(charge: &Charge, retry_after_ms: Option<u64>) -> Self {
         Self {
@@ -220,9 +206,13 @@ impl Refusal {
     }
 }
 
-fn judge_method(enforced: &Enforced<'_>, call: &Call<'_>, trail: &mut Trail) -> Result<(), No> {
+fn judge_method(
+    enforced: &Enforced<'_>,
+    call: &Call<'_>,
+    trail: &mut Trail,
+) -> Result<(), Refusal> {
     if !enforced.policy.method_allowed(call.method) {
-        return Err(No::new(&RuleId::METHOD, message::method(call.method)));
+        return Err(Refusal::by(RuleId::METHOD, message::method(call.method)));
     }
     trail.note(|| Step::plain(RuleId::METHOD, Finding::Passed));
     Ok(())
@@ -236,7 +226,7 @@ fn judge_tool(
     yes: &mut Yes,
     work: &mut Work,
     trail: &mut Trail,
-) -> Result<(), No> {
+) -> Result<(), Refusal> {
     let rules = enforced.policy.rules();
     let tool = readable(call)?;
     let block = by_name(rules, tool, work, trail)?;
@@ -267,19 +257,19 @@ fn judge_tool(
 }
 
 /// Whoever reads messages refuses these before; here nothing may depend on it.
-fn readable<'c>(call: &Call<'c>) -> Result<&'c str, No> {
+fn readable<'c>(call: &Call<'c>) -> Result<&'c str, Refusal> {
     let object = |arguments: Value<'_>| arguments.kind() == Kind::Object;
     if !call.arguments.is_none_or(object) {
-        return Err(No::new(&RuleId::ENVELOPE, message::no_object()));
+        return Err(Refusal::by(RuleId::ENVELOPE, message::no_object()));
     }
     let tool = call
         .tool
-        .ok_or_else(|| No::new(&RuleId::ENVELOPE, message::no_tool()))?;
+        .ok_or_else(|| Refusal::by(RuleId::ENVELOPE, message::no_tool()))?;
     // Measured before it is compared with anything.
     if !lengths::fits_tool_name(tool) {
-        Err(No::new(&RuleId::ENVELOPE, message::long_tool(tool)))
+        Err(Refusal::by(RuleId::ENVELOPE, message::long_tool(tool)))
     } else if !lengths::is_tool_name(tool) {
-        Err(No::new(&RuleId::ENVELOPE, message::not_a_tool(tool)))
+        Err(Refusal::by(RuleId::ENVELOPE, message::not_a_tool(tool)))
     } else {
         Ok(tool)
     }
@@ -291,16 +281,16 @@ fn by_name<'p>(
     tool: &str,
     work: &mut Work,
     trail: &mut Trail,
-) -> Result<Option<&'p Block>, No> {
+) -> Result<Option<&'p Block>, Refusal> {
     let standing = rules.standing(tool, &mut work.names);
     trail.standing(tool, standing);
     match standing {
-        Standing::Hidden => Err(No::new(&RuleId::HIDDEN, message::hidden(tool))),
-        Standing::Lookalike => Err(No::new(&RuleId::ENVELOPE, message::lookalike_tool(tool))),
-        Standing::Unlisted => Err(No::new(&RuleId::DEFAULT_DENY, message::unlisted(tool))),
+        Standing::Hidden => Err(Refusal::by(RuleId::HIDDEN, message::hidden(tool))),
+        Standing::Lookalike => Err(Refusal::by(RuleId::ENVELOPE, message::lookalike_tool(tool))),
+        Standing::Unlisted => Err(Refusal::by(RuleId::DEFAULT_DENY, message::unlisted(tool))),
         Standing::Open => Ok(None),
-        Standing::Listed(block) if block.action == Action::Deny => Err(No::new(
-            &block.action_rule,
+        Standing::Listed(block) if block.action == Action::Deny => Err(Refusal::by(
+            block.action_rule.clone(),
             message::denied(tool, block.reason.as_ref()),
         )),
         Standing::Listed(block) => Ok(Some(block)),
@@ -312,90 +302,82 @@ fn only_exact_keys<'r>(
     call: &Call<'_>,
     mut sets: impl Iterator<Item = &'r RuleSet>,
     work: &mut Work,
-) -> Result<(), No> {
+) -> Result<(), Refusal> {
     let Some(arguments) = call.arguments else {
         return Ok(());
     };
     let distinct = work.names.distinct_keys(arguments);
     distinct
         .and_then(|()| sets.try_for_each(|set| set.named_keys.exact_keys(arguments, work)))
-        .map_err(|problem| No::new(&RuleId::ENVELOPE, message::keys(&problem)))
+        .map_err(|problem| Refusal::by(RuleId::ENVELOPE, message::keys(&problem)))
 }
 
-fn require(rule: &Rule, call: &Call<'_>, work: &mut Work, trail: &mut Trail) -> Result<(), No> {
-    let counts = |outcome: &Outcome| *outcome == Outcome::Holds;
-    let failed = first_that_fails(rule, call, Over::Every, counts, work, trail)?;
-    let finding = if failed.is_none() {
-        Finding::Passed
-    } else {
-        Finding::Refused
-    };
-    trail.note(|| Step::rule(rule, call, Over::Every, finding));
-    match failed {
-        None => Ok(()),
-        Some((condition, outcome)) => {
-            let missing = outcome == Outcome::Absent;
-            Err(No::new(
-                &rule.id,
-                message::required(rule, condition, missing),
-            ))
-        }
-    }
+fn require(
+    rule: &Rule,
+    call: &Call<'_>,
+    work: &mut Work,
+    trail: &mut Trail,
+) -> Result<(), Refusal> {
+    let findings = [Finding::Passed, Finding::Refused];
+    let failed = first_that_fails(rule, call, Over::Every, holds, findings, work, trail)?;
+    failed.map_or(Ok(()), |(condition, outcome)| {
+        let missing = outcome == Outcome::Absent;
+        let message = message::required(rule, condition, missing);
+        Err(Refusal::by(rule.id.clone(), message))
+    })
 }
 
-fn deny_if(rule: &Rule, call: &Call<'_>, work: &mut Work, trail: &mut Trail) -> Result<(), No> {
-    let counts = |outcome: &Outcome| *outcome == Outcome::Holds;
-    let failed = first_that_fails(rule, call, Over::Any, counts, work, trail)?;
-    let finding = if failed.is_none() {
-        Finding::Refused
-    } else {
-        Finding::Passed
-    };
-    trail.note(|| Step::rule(rule, call, Over::Any, finding));
-    match failed {
+fn deny_if(
+    rule: &Rule,
+    call: &Call<'_>,
+    work: &mut Work,
+    trail: &mut Trail,
+) -> Result<(), Refusal> {
+    let findings = [Finding::Refused, Finding::Passed];
+    match first_that_fails(rule, call, Over::Any, holds, findings, work, trail)? {
         Some(_) => Ok(()),
-        None => Err(No::new(&rule.id, message::forbidden(rule))),
+        None => Err(Refusal::by(rule.id.clone(), message::forbidden(rule))),
     }
 }
 
-fn asks(rule: &Rule, call: &Call<'_>, work: &mut Work, trail: &mut Trail) -> Result<bool, No> {
+fn asks(rule: &Rule, call: &Call<'_>, work: &mut Work, trail: &mut Trail) -> Result<bool, Refusal> {
     // Leaving an argument out must not be a way around a question.
-    let counts = |outcome: &Outcome| matches!(outcome, Outcome::Holds | Outcome::Absent);
-    let failed = first_that_fails(rule, call, Over::Any, counts, work, trail)?;
-    let finding = if failed.is_none() {
-        Finding::Asks
-    } else {
-        Finding::Passed
-    };
-    trail.note(|| Step::rule(rule, call, Over::Any, finding));
+    let counts = |outcome: &Outcome| holds(outcome) || *outcome == Outcome::Absent;
+    let findings = [Finding::Asks, Finding::Passed];
+    let failed = first_that_fails(rule, call, Over::Any, counts, findings, work, trail)?;
     Ok(failed.is_none())
+}
+
+fn holds(outcome: &Outcome) -> bool {
+    *outcome == Outcome::Holds
 }
 
 /// The first condition that does not hold, by what counts as holding. Each one
 /// is looked at, so that a value that cannot be compared refuses the call
-/// wherever it stands.
+/// wherever it stands. `findings` are what it means that all hold, and that one fails.
 fn first_that_fails<'r>(
     rule: &'r Rule,
     call: &Call<'_>,
     over: Over,
     counts: impl Fn(&Outcome) -> bool,
+    [all_hold, one_fails]: [Finding; 2],
     work: &mut Work,
     trail: &mut Trail,
-) -> Result<Option<(&'r Condition, Outcome)>, No> {
+) -> Result<Option<(&'r Condition, Outcome)>, Refusal> {
     let mut failed = None;
     for condition in &rule.predicate.conditions {
         let outcome = condition.look(call.arguments, over, work);
         if let Outcome::CannotTell(why) = outcome {
             trail.note(|| Step::rule(rule, call, over, Finding::CannotTell));
-            return Err(No::new(
-                &rule.id,
-                message::cannot_tell(rule, condition, why),
-            ));
+            let message = message::cannot_tell(rule, condition, why);
+            return Err(Refusal::by(rule.id.clone(), message));
         }
         if failed.is_none() && !counts(&outcome) {
             failed = Some((condition, outcome));
         }
     }
+    let finding = failed.as_ref().map_or(all_hold, |_| one_fails);
+    trail.note(|| Step::rule(rule, call, over, finding));
     Ok(failed)
 }
 
@@ -405,7 +387,7 @@ fn charge(
     call: &Call<'_>,
     caller: &Caller,
     trail: &mut Trail,
-) -> Result<Charge, No> {
+) -> Result<Charge, Refusal> {
     let amount = match &limit.increment {
         Increment::Fixed(amount) => Ok(*amount),
         Increment::From(path) => match path.single(call.arguments) {
@@ -417,7 +399,8 @@ fn charge(
         },
     };
     trail.note(|| Step::limit(limit, call, &amount));
-    let amount = amount.map_err(|why| No::new(&limit.id, message::amount(limit, &why)))?;
+    let amount =
+        amount.map_err(|why| Refusal::by(limit.id.clone(), message::amount(limit, &why)))?;
     // A session is the caller's; without one its own grant stands in.
     let scope = match limit.scope {
         Scope::Grant => enforced.grant,

@@ -118,30 +118,27 @@ pub struct PolicyRef {
 // === impl Period ===
 
 impl Period {
-    /// How long it is.
+    /// What a counter of it counts over.
     ///
-    /// INVARIANT: a period is a plain length that divides the wall clock, and
-    /// its counter is known by that length alone (`CounterId`). That is right
-    /// for these three: `hour` and `60m` may share a counter, and both begin
-    /// with the hour. It is wrong for a week, which would begin on Thursdays,
-    /// as 1 January 1970 did, and share its counter with `7d`; and a month has
-    /// no length. Such a period needs a variant of [`Window`] of its own, so
-    /// that counters and journal tell it apart, and a start that
-    /// `ledger/calendar.rs` knows.
-    pub const fn micros(self) -> u64 {
-        match self {
+    /// INVARIANT: a plain length divides the wall clock, and its counter is known by that
+    /// length alone (`CounterId`). That is right for these three: `hour` and `60m` may
+    /// share a counter, and both begin with the hour. It is wrong for a week, which would
+    /// begin on Thursdays, as 1 January 1970 did, and share its counter with `7d`; and a
+    /// month has no length. Such a period needs a variant of [`Window`] of its own, so
+    /// that counters and journal tell it apart, and a start that `ledger/calendar.rs`
+    /// knows.
+    pub const fn window(self) -> Window {
+        Window::Micros(match self {
             Self::Minute => Unit::Minute.micros(),
             Self::Hour => Unit::Hour.micros(),
             Self::Day => Unit::Day.micros(),
-        }
+        })
     }
 
-    /// The period of that length.
-    pub fn of(micros: u64) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|period| period.micros() == micros)
+    /// The period of that window.
+    pub fn of(window: Window) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|period| period.window() == window)
     }
 }
 
@@ -200,10 +197,15 @@ mod tests {
     #[test]
     fn d79_a_period_begins_where_people_expect_it() {
         for period in Period::ALL {
-            // Only then does dividing the wall clock begin one with each midnight.
-            let parts = Unit::Day.micros() % period.micros();
-            assert_eq!(parts, 0, "`{}`: see Period::micros", period.name());
-            assert_eq!(Period::of(period.micros()), Some(*period));
+            match period.window() {
+                // Only then does dividing the wall clock begin one with each midnight.
+                Window::Micros(length) => {
+                    let parts = Unit::Day.micros() % length;
+                    assert_eq!(parts, 0, "`{}`: see Period::window", period.name());
+                }
+                Window::Concurrent => panic!("`{}` is no length of time", period.name()),
+            }
+            assert_eq!(Period::of(period.window()), Some(*period));
         }
     }
 }

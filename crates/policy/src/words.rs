@@ -10,13 +10,14 @@ pub trait Word: Copy + 'static {
 }
 
 /// Declares such a set: a member cannot be left out of the list, nor lack its word.
+#[macro_export]
 macro_rules! words {
     (
         $(#[$about:meta])*
-        pub enum $name:ident { $($(#[$member_about:meta])* $member:ident = $word:literal,)+ }
+        $vis:vis enum $name:ident { $($(#[$member_about:meta])* $member:ident = $word:literal,)+ }
     ) => {
         $(#[$about])*
-        pub enum $name { $($(#[$member_about])* $member,)+ }
+        $vis enum $name { $($(#[$member_about])* $member,)+ }
 
         impl $crate::words::Word for $name {
             const ALL: &'static [Self] = &[$(Self::$member),+];

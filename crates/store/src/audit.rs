@@ -7,11 +7,14 @@ mod verify;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Damage, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::Damage;
+use crate::journal::{End, hex, parse_mac};
 
 /// The end of the chain: whoever keeps this can prove later that nothing
 /// before it was cut or changed. Printed as `<number>:<mac>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Head {
     /// The last entry's number.
     pub number: u64,
@@ -48,11 +51,9 @@ pub struct Verified {
     pub rebuilt: u64,
 }
 
-/// Verification could not be done.
-pub type VerifyError = StoreError;
-
 /// How records leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExportFormat {
     /// One JSON object for each line.
     Jsonl,
@@ -85,10 +86,15 @@ impl Verified {
 
 // === impl Head ===
 
+impl From<End> for Head {
+    fn from(End { number, mac, .. }: End) -> Self {
+        Self { number, mac }
+    }
+}
+
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.number)?;
-        self.mac.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}:{}", self.number, hex(&self.mac))
     }
 }
 
@@ -98,7 +104,7 @@ impl FromStr for Head {
     fn from_str(text: &str) -> Result<Self, HeadError> {
         let (number, mac) = text.trim().split_once(':').ok_or(HeadError)?;
         let number = number.parse().map_err(|_| HeadError)?;
-        let mac = crate::journal::parse_mac(mac.as_bytes()).ok_or(HeadError)?;
+        let mac = parse_mac(mac.as_bytes()).ok_or(HeadError)?;
         Ok(Self { number, mac })
     }
 }

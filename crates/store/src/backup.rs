@@ -5,8 +5,7 @@ mod compare;
 mod error;
 mod unpack;
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use unpack::{Checked, restore_key};
 use crate::checkpoint;
 use crate::database::{SCHEMA, trust_no_schema};
 use crate::journal::{End, segment_path, segments};
+use crate::private::new_private;
 use crate::timeline::Restored;
 use crate::{Act, Actor, Head, Locations, Store, StoreError};
 
@@ -112,13 +112,6 @@ fn copy_path(data: &Path) -> PathBuf {
     data.join("backup.db")
 }
 
-/// SQLite would make it, and what it keeps beside it, as the umask says.
-fn make_copy(copy: &Path) -> std::io::Result<()> {
-    let mut new = OpenOptions::new();
-    new.write(true).create_new(true).mode(0o600);
-    new.open(copy).map(drop)
-}
-
 /// Removes what is left of a copy: also that of a process that was stopped.
 pub(crate) fn remove_copy(data: &Path) {
     let copy = copy_path(data);
@@ -159,13 +152,15 @@ impl Store {
         let mut writing = archive::Writing::create(archive).map_err(at("created"))?;
         let copy = copy_path(&self.0.locations.data);
         remove_copy(&self.0.locations.data);
-        let made = make_copy(&copy).map_err(|source| BackupError::Io {
+        // SQLite would make it, and what it keeps beside it, as the umask says.
+        let made = new_private().open(&copy);
+        let made = made.map_err(|source| BackupError::Io {
             path: copy.clone(),
             action: "created",
             source,
         });
         let written = made
-            .and_then(|()| self.copy_database(&copy).map_err(BackupError::Store))
+            .and_then(|_| self.copy_database(&copy).map_err(BackupError::Store))
             .and_then(|end| {
                 self.write_members(&mut writing, &copy, &end, key)
                     .map_err(at("written"))
@@ -173,10 +168,7 @@ impl Store {
             });
         remove_copy(&self.0.locations.data);
         let finished = written.and_then(|end| {
-            let head = Head {
-                number: end.number,
-                mac: end.mac,
-            };
+            let head = Head::from(end);
             let manifest = Manifest {
                 format: FORMAT,
                 id: self.0.id.clone(),

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::checkpoint::Begin;
-use crate::control::{self, Distrust, FEW, Found};
+use crate::control::{self, Distrust, FEW, Found, Whole};
 use crate::database::{Commit, begin, meta, set_meta, uint};
 use crate::guard::{lock, read, write};
 use crate::journal::Rows;
@@ -177,11 +177,10 @@ impl Store {
         let before = self.0.database.reading();
         if grants.len() <= FEW {
             let mut keys: BTreeSet<_> = rows.keys().cloned().collect();
-            for id in &servers {
-                control::rows_of_server(&before, id.as_str(), &expected, &mut keys)?;
-            }
-            for id in &grants {
-                control::rows_of_grant(&before, id.as_str(), &expected, &mut keys)?;
+            let servers = servers.iter().map(|id| Whole::Server(id.as_str()));
+            let grants = grants.iter().map(|id| Whole::Grant(id.as_str()));
+            for whole in servers.chain(grants) {
+                control::rows_of(&before, whole, &expected, &mut keys)?;
             }
             if control::are_as_left(&before, &keys, &expected)? {
                 return Ok(());

@@ -27,7 +27,7 @@ const MARK: &[u8] = br#""t":"checkpoint""#;
 /// The entry of a checkpoint, and the mac before it, are shorter than this.
 const AROUND: u64 = 4_096;
 
-/// So many are kept: the last, and the one before it in case it is damaged.
+/// So many are looked for at a segment's end: as many as are kept.
 const KEPT: usize = 2;
 
 /// The content of a checkpoint.
@@ -50,8 +50,8 @@ pub(crate) struct Checkpoint {
     pub(crate) tail: Option<Tail>,
 }
 
-/// How far the journal is folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far the journal is folded; by default not at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Folded {
     pub(crate) end: End,
     /// The latest moment of a folded entry.
@@ -81,6 +81,8 @@ pub(crate) enum Begin {
 pub(crate) struct Found {
     /// The newest one that is whole and that the journal follows from.
     pub(crate) checkpoint: Option<Checkpoint>,
+    /// The file that the journal names last, whole or not.
+    pub(crate) newest: Option<String>,
     /// The entry that carries counters itself, as format 1 had it.
     pub(crate) of_format_1: Option<Vec<u8>>,
     /// Those that are named and are not what was written.
@@ -91,23 +93,6 @@ pub(crate) struct Found {
     oldest: Option<u32>,
     /// What seems to name one cannot be believed.
     is_odd: bool,
-}
-
-// === impl Folded ===
-
-impl Folded {
-    /// Before the first entry.
-    pub(crate) const fn nothing() -> Self {
-        Self {
-            end: End {
-                segment: 0,
-                offset: 0,
-                number: 0,
-                mac: [0; 32],
-            },
-            steady: 0,
-        }
-    }
 }
 
 // === impl Tail ===
@@ -197,14 +182,19 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<String>> {
     Ok(found)
 }
 
-/// Removes all but the last ones. Only after the journal names the newest.
-pub(crate) fn forget_old(directory: &Path) -> io::Result<()> {
-    let names = list(directory)?;
-    let old = names.len().saturating_sub(KEPT);
-    for name in names.iter().take(old) {
+/// Removes all but the newest one and the one that was named before it, in case
+/// the newest is damaged. Only after the journal names the newest.
+pub(crate) fn forget_others(
+    directory: &Path,
+    newest: &str,
+    before: Option<&str>,
+) -> io::Result<()> {
+    let mut others = list(directory)?;
+    others.retain(|name| name != newest && Some(name.as_str()) != before);
+    for name in &others {
         std::fs::remove_file(directory.join(name))?;
     }
-    if old > 0 {
+    if !others.is_empty() {
         File::open(directory)?.sync_all()?;
     }
     Ok(())
@@ -261,6 +251,7 @@ fn find_in(
                 found.of_format_1 = Some(payload);
                 return Ok(found);
             };
+            found.newest.get_or_insert_with(|| named.file.clone());
             match named.read(directory)? {
                 Ok(checkpoint) if found.reaches(checkpoint.up_to) => {
                     found.checkpoint = Some(checkpoint);
@@ -268,12 +259,10 @@ fn find_in(
                 }
                 // What came after it is gone: it stands for nothing any more.
                 Ok(_) => return Ok(found),
-                Err(kind) => found.damage.push(Damage {
-                    segment,
-                    line: place.line(directory, segment)?,
-                    offset: 0,
-                    kind,
-                }),
+                Err(kind) => {
+                    let line = place.line(directory, segment)?;
+                    found.damage.push(kind.at(segment, line, 0));
+                }
             }
         }
     }

@@ -27,6 +27,14 @@ pub(crate) const FEW: usize = 1_000;
 /// Rows as they were found, each with its digest.
 pub(crate) type Found = Vec<(RowKey, Hex)>;
 
+/// Something that is made up of several rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whole<'a> {
+    Server(&'a str),
+    /// With the policies it has.
+    Grant(&'a str),
+}
+
 /// What the journal says about the control plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Expected {
@@ -190,11 +198,9 @@ impl Expected {
         };
         let id = key.trim_start_matches(table.name()).trim_end_matches(']');
         for table in table.below() {
-            let prefix = format!("{}{id},", table.name());
-            let below = self.rows.range(prefix.clone()..);
-            let below: Vec<_> = below
-                .map(|(row, _)| row.clone())
-                .take_while(|row| row.starts_with(&prefix))
+            let below: Vec<_> = self
+                .below(&format!("{}{id},", table.name()))
+                .cloned()
                 .collect();
             for row in below {
                 self.rows.remove(&row);
@@ -260,54 +266,39 @@ pub(crate) fn are_as_left(
     Ok(true)
 }
 
-/// The rows that make up a server: those there are, and those there have to be.
-pub(crate) fn rows_of_server(
+/// The rows that make something up: those there are, and those there have to be.
+pub(crate) fn rows_of(
     connection: &Connection,
-    id: &str,
+    whole: Whole<'_>,
     expected: &Expected,
     keys: &mut BTreeSet<RowKey>,
 ) -> Result<(), StoreError> {
-    let own = serde_json::Value::from(id).to_string();
-    keys.insert(format!("servers[{own}]"));
-    keys.extend(expected.below(&format!("secrets[{own},")).cloned());
-    for sql in [
-        "SELECT 'names' || json_array(name) FROM names WHERE id = ?1",
-        "SELECT 'secrets' || json_array(owner, field, name) FROM secrets WHERE owner = ?1",
-    ] {
-        let mut statement = connection.prepare_cached(sql)?;
-        let found = statement.query_map([id], |row| row.get(0))?;
-        for key in found {
-            keys.insert(key?);
-        }
-    }
-    Ok(())
-}
-
-/// The same of a grant, with the policies it has.
-pub(crate) fn rows_of_grant(
-    connection: &Connection,
-    id: &str,
-    expected: &Expected,
-    keys: &mut BTreeSet<RowKey>,
-) -> Result<(), StoreError> {
-    let own = serde_json::Value::from(id).to_string();
-    keys.insert(format!("grants[{own}]"));
-    keys.extend(expected.below(&format!("grant_servers[{own},")).cloned());
-    let mut statement = connection.prepare_cached(
-        "SELECT 'grant_servers' || json_array(s.grant_id, s.server),
-                'policies' || json_array(p.id), 'policy_versions' || json_array(p.id, p.current)
-         FROM grant_servers s LEFT JOIN policies p ON p.id IN (s.policy, s.shadow)
-         WHERE s.grant_id = ?1",
-    )?;
-    let mut found = statement.query([id])?;
-    while let Some(row) = found.next()? {
-        keys.insert(row.get(0)?);
-        let policy: (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
-        if let (Some(policy), Some(version)) = policy
-            && policy != "policies[null]"
-        {
-            keys.extend([policy, version]);
-        }
+    let (id, own, below, beside) = match whole {
+        Whole::Server(id) => (
+            id,
+            Table::Servers,
+            Table::Secrets,
+            "SELECT 'names' || json_array(name) FROM names WHERE id = ?1
+             UNION ALL SELECT 'secrets' || json_array(owner, field, name) FROM secrets WHERE owner = ?1",
+        ),
+        Whole::Grant(id) => (
+            id,
+            Table::Grants,
+            Table::GrantServers,
+            "SELECT 'grant_servers' || json_array(grant_id, server) FROM grant_servers WHERE grant_id = ?1
+             UNION ALL SELECT 'policies' || json_array(p.id) FROM grant_servers s
+                 JOIN policies p ON p.id IN (s.policy, s.shadow) WHERE s.grant_id = ?1
+             UNION ALL SELECT 'policy_versions' || json_array(p.id, p.current) FROM grant_servers s
+                 JOIN policies p ON p.id IN (s.policy, s.shadow) WHERE s.grant_id = ?1",
+        ),
+    };
+    let quoted = serde_json::Value::from(id).to_string();
+    keys.insert(format!("{}[{quoted}]", own.name()));
+    let below = format!("{}[{quoted},", below.name());
+    keys.extend(expected.below(&below).cloned());
+    let mut statement = connection.prepare_cached(beside)?;
+    for key in statement.query_map([id], |row| row.get(0))? {
+        keys.insert(key?);
     }
     Ok(())
 }
@@ -316,77 +307,21 @@ pub(crate) fn rows_of_grant(
 pub(crate) fn all_rows(connection: &Connection) -> Result<Found, StoreError> {
     let (mut found, mut bytes) = (Found::new(), Vec::new());
     for table in Table::ALL.map(Table::name) {
-        let keys = key_columns(connection, table)?;
-        let in_sql = key_of(connection, table, "")?;
-        let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
-        let names = column_names(&statement);
-        let places: Vec<_> = keys
-            .iter()
-            .filter_map(|key| names.iter().position(|name| name == key))
-            .collect();
+        let key = key_of(connection, table, "")?;
+        // The key last: it is in no digest.
+        let mut statement = connection.prepare(&format!("SELECT *, {key} FROM {table}"))?;
+        let mut names = column_names(&statement);
+        names.pop();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let mut key = table.to_owned();
-            if !push_plain_key(&mut key, row, &places)? {
-                key.truncate(table.len());
-                key.push_str(&key_in_sql(
-                    connection, table, &in_sql, &keys, row, &places,
-                )?);
-            }
-            found.push((key, digest(&mut bytes, table, &names, row)?));
+            let key: String = row.get(names.len())?;
+            found.push((
+                format!("{table}{key}"),
+                digest(&mut bytes, table, &names, row)?,
+            ));
         }
     }
     Ok(found)
-}
-
-/// Writes a key as SQLite writes it in JSON, if nothing in it has to be escaped.
-fn push_plain_key(
-    out: &mut String,
-    row: &Row<'_>,
-    places: &[usize],
-) -> Result<bool, rusqlite::Error> {
-    out.push('[');
-    for (number, place) in places.iter().enumerate() {
-        if number > 0 {
-            out.push(',');
-        }
-        match row.get_ref(*place)? {
-            ValueRef::Integer(value) => out.push_str(&value.to_string()),
-            ValueRef::Text(text) => {
-                let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' if !b"\"\\".contains(byte));
-                match std::str::from_utf8(text) {
-                    Ok(plain) if text.iter().all(is_plain) => {
-                        out.push('"');
-                        out.push_str(plain);
-                        out.push('"');
-                    }
-                    Ok(_) | Err(_) => return Ok(false),
-                }
-            }
-            ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => return Ok(false),
-        }
-    }
-    out.push(']');
-    Ok(true)
-}
-
-/// A key as SQLite itself writes it.
-fn key_in_sql(
-    connection: &Connection,
-    table: &str,
-    in_sql: &str,
-    keys: &[String],
-    row: &Row<'_>,
-    places: &[usize],
-) -> rusqlite::Result<String> {
-    let conditions: Vec<_> = keys.iter().map(|key| format!("{key} IS ?")).collect();
-    let conditions = conditions.join(" AND ");
-    let sql = format!("SELECT {in_sql} FROM {table} WHERE {conditions}");
-    let values: Vec<rusqlite::types::Value> = places
-        .iter()
-        .map(|place| row.get(*place))
-        .collect::<Result<_, _>>()?;
-    connection.query_row(&sql, rusqlite::params_from_iter(values), |row| row.get(0))
 }
 
 fn one_row(connection: &Connection, table: &str, key: &str) -> Result<Option<Hex>, StoreError> {

@@ -90,6 +90,20 @@ pub enum DamageKind {
     HeadPruned,
 }
 
+// === impl DamageKind ===
+
+impl DamageKind {
+    /// This, there; line 0 is no line in particular.
+    pub(crate) fn at(self, segment: u32, line: u64, offset: u64) -> Damage {
+        Damage {
+            segment,
+            line,
+            offset,
+            kind: self,
+        }
+    }
+}
+
 // === impl Damage ===
 
 impl fmt::Display for Damage {

@@ -45,11 +45,7 @@ impl Database {
     pub(crate) fn open(data: &Path) -> Result<Self, OpenError> {
         let path = database_path(data);
         let failed = |source| OpenError::database(data, source);
-        create_private_file(&path).map_err(|source| OpenError::Io {
-            path: path.clone(),
-            action: "opened",
-            source,
-        })?;
+        create_private_file(&path).map_err(OpenError::io(&path, "opened"))?;
         let mut writing = Connection::open(&path).map_err(failed)?;
         prepare(&writing).map_err(failed)?;
         let was = migrate(&mut writing, data)?;

@@ -65,6 +65,12 @@ pub enum ChangeError {
         /// Why not.
         reason: &'static str,
     },
+    /// A grant's label is empty or too long.
+    #[error("a label has 1 to {most} characters")]
+    LabelLength {
+        /// As many as it may have.
+        most: usize,
+    },
     /// No policy of that name on the server.
     #[error("server `{server}` has no policy `{name}`")]
     NoPolicy {
@@ -138,6 +144,13 @@ pub enum ChangeError {
 
 // === impl StoreError ===
 
+impl StoreError {
+    /// The journal cannot be read.
+    pub(crate) fn read(error: std::io::Error) -> Self {
+        Self::Read(Arc::new(error))
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match damage_in(&error) {
@@ -156,21 +169,36 @@ impl From<NoRandomness> for StoreError {
 // === impl ChangeError ===
 
 impl ChangeError {
+    /// The name is not allowed.
+    pub(crate) fn name(name: &str, reason: &'static str) -> Self {
+        Self::Name {
+            name: name.to_owned(),
+            reason,
+        }
+    }
+
     /// What the user may do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::LabelLength { .. } => {
+                Some("name who or what will use the grant, for example `alice-laptop` or `ci`")
+            }
             Self::NoServer { .. } => Some("`provost server list` shows the servers"),
             Self::ServerExists { .. } => {
                 Some("choose another name, or change it with `provost server set`")
             }
             Self::NoPolicy { .. } => Some("`provost policy list` shows the policies"),
             Self::NoVersion { .. } => Some("`provost policy history` shows the versions"),
-            Self::PolicyInUse { .. } => Some("attach another policy to them first"),
+            Self::PolicyInUse { .. } => {
+                Some("attach another policy to these grants first, or revoke them")
+            }
             Self::NoGrant { .. } => Some("`provost grant list` shows the grants"),
             Self::GrantExists { .. } => {
                 Some("choose another label, or revoke or rotate the other grant")
             }
-            Self::GrantUnclear { .. } => Some("name the server as well, or the grant's id"),
+            Self::GrantUnclear { .. } => {
+                Some("say which with `--server NAME`, or use the grant's id")
+            }
             Self::Differs { .. } => Some(
                 "remove or revoke it and make it anew; `provost audit verify` names all that differs",
             ),

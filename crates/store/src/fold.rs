@@ -23,9 +23,7 @@ use crate::control::Expected;
 use crate::database::{Commit, Database, begin, int, meta, set_meta, uint};
 use crate::follow::Progress;
 use crate::guard::lock;
-use crate::journal::{
-    End, Header, Hex, InlineCheckpoint, Journal, Mac, QuickReader, Unusable, first_entry,
-};
+use crate::journal::{End, Header, Hex, InlineCheckpoint, Journal, Mac, Unusable, first_entry};
 use state::{FoldedTimeline, State};
 
 /// A checkpoint is due when so much came after the last one.
@@ -52,6 +50,8 @@ pub(crate) struct Folder {
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) checkpoint: Checkpoint,
+    /// The file of the checkpoint that the journal names last.
+    pub(crate) named: Option<String>,
     /// Up to where there are rows, if there are any.
     pub(crate) folded: Option<Folded>,
     /// The latest moment of an entry, as the journal says.
@@ -77,6 +77,7 @@ impl Folder {
         let row = timeline_row(&database.writing(), id, 1)?;
         let Base {
             checkpoint,
+            named,
             folded,
             steady,
             cut,
@@ -86,7 +87,7 @@ impl Folder {
             steady,
             ..checkpoint.place()
         };
-        let at = folded.unwrap_or_else(Folded::nothing);
+        let at = folded.unwrap_or_default();
         let state = State {
             ledger: Ledger::restore(checkpoint.counters),
             control: checkpoint.control,
@@ -94,13 +95,12 @@ impl Folder {
             saved: at,
             counted,
             tail: checkpoint.tail,
+            named,
             rowed: at.end.number,
             cut,
-            since: 0,
-            size: 0,
-            reader: QuickReader::default(),
             timeline: FoldedTimeline { segment: 0, row },
             unusable,
+            ..State::default()
         };
         Ok(Self {
             journal,
@@ -167,7 +167,6 @@ impl Folder {
     /// First the file, then the entry; then older files may go. Whoever stops
     /// in between leaves a file that nothing names.
     pub(crate) fn checkpoint(&self, pruned: Option<(u64, &Mac)>) -> Result<u64, StoreError> {
-        let failed = |error| StoreError::Read(Arc::new(error));
         let directory = self.journal.directory();
         let (checkpoint, since) = {
             let mut state = lock(&self.state);
@@ -184,7 +183,7 @@ impl Folder {
             };
             (checkpoint, state.since)
         };
-        let (named, size) = checkpoint.write(directory).map_err(failed)?;
+        let (named, size) = checkpoint.write(directory).map_err(StoreError::read)?;
         let written = self
             .journal
             .append_checkpoint(self.clock.now(), &named, pruned)?;
@@ -193,33 +192,34 @@ impl Folder {
         // What came meanwhile is in none yet.
         state.since = state.since.saturating_sub(since);
         state.size = size;
+        let before = state.named.replace(named.file.clone());
         drop(state);
-        checkpoint::forget_old(directory).map_err(failed)?;
+        checkpoint::forget_others(directory, &named.file, before.as_deref())
+            .map_err(StoreError::read)?;
         Ok(written.number)
     }
 
     /// Writes a checkpoint when so much came after the last one that starting
     /// would take a while; rarely, where one is large.
     fn checkpoint_if_due(&self) -> Result<(), StoreError> {
-        let is_due = {
-            let state = lock(&self.state);
-            state.since >= DUE.max(4 * state.size)
-        };
-        // Somebody may be copying the files beside the journal.
-        match self.maintenance.try_lock() {
-            Ok(_alone) if is_due => self.checkpoint(None).map(drop),
-            _ => Ok(()),
-        }
+        let size = lock(&self.state).size;
+        self.checkpoint_after(DUE.max(4 * size))
     }
 
     /// Writes a checkpoint at the end, unless the next start has read what came
     /// after the last one before it has looked for a newer one.
     pub(crate) fn checkpoint_at_the_end(&self) -> Result<(), StoreError> {
         self.count()?;
-        let since = lock(&self.state).since;
-        match since >= WORTH {
-            true => self.checkpoint(None).map(drop),
-            false => Ok(()),
+        self.checkpoint_after(WORTH)
+    }
+
+    /// Writes a checkpoint when so many bytes came after the last one.
+    fn checkpoint_after(&self, bytes: u64) -> Result<(), StoreError> {
+        let is_due = lock(&self.state).since >= bytes;
+        // Somebody may be copying, or looking for, the files beside the journal.
+        match self.maintenance.try_lock() {
+            Ok(_alone) if is_due => self.checkpoint(None).map(drop),
+            _ => Ok(()),
         }
     }
 
@@ -237,9 +237,10 @@ impl Folder {
     fn count_locked(&self, state: &mut State) -> Result<u64, StoreError> {
         let mut entries = 0;
         let end = self.journal.end();
-        let failed = |error| StoreError::Read(Arc::new(error));
         let directory = self.journal.directory();
-        while let Some(chunk) = read::chunk(directory, &state.counted.end, &end).map_err(failed)? {
+        while let Some(chunk) =
+            read::chunk(directory, &state.counted.end, &end).map_err(StoreError::read)?
+        {
             let before = state.counted.end.number;
             for line in chunk.lines() {
                 if !state.unusable.has(chunk.segment, line.offset) {
@@ -265,7 +266,7 @@ impl Folder {
         let end = self.journal.end();
         loop {
             let chunk = read::chunk(self.journal.directory(), &state.at.end, &end)
-                .map_err(|error| StoreError::Read(Arc::new(error)))?;
+                .map_err(StoreError::read)?;
             let Some(chunk) = chunk else {
                 return Ok(entries);
             };
@@ -313,8 +314,7 @@ impl Folder {
         if before.segment == segment {
             return Ok(before);
         }
-        let header = first_entry(self.journal.directory(), segment)
-            .map_err(|error| StoreError::Read(Arc::new(error)))?;
+        let header = first_entry(self.journal.directory(), segment).map_err(StoreError::read)?;
         let row = match header {
             Some((
                 Header {
@@ -357,7 +357,7 @@ pub(crate) fn counters_of_format_1(
     entry: Option<&[u8]>,
 ) -> Result<Checkpoint, StoreError> {
     let odd = |error| StoreError::Unexpected(format!("a counter: {error}"));
-    let at = position_in(connection, "counters_at")?.unwrap_or_else(Folded::nothing);
+    let at = position_in(connection, "counters_at")?.unwrap_or_default();
     // Of a checkpoint that was taken over, entries are counted before they
     // are folded.
     let counted = meta(connection, "counted")?.and_then(|text| text.parse().ok());

@@ -23,6 +23,9 @@ pub(crate) use rows::{GrantRow, Which, below, live_on, load, load_with, users_of
 /// What a token begins with.
 const PREFIX: &str = "pv_";
 
+/// A label has at most so many characters.
+const LONGEST_LABEL: usize = 100;
+
 /// A grant to mint.
 #[derive(Debug, Clone, Default)]
 pub struct NewGrant {
@@ -297,20 +300,16 @@ fn free_label(
     server: &ServerId,
     now: u64,
 ) -> Result<(), ChangeError> {
-    // An id may be another grant's label.
-    for id in rows::find_live(tx, Some(server), &new.label)? {
-        let holder = require_live(tx, &id)?;
-        if holder.label != *new.label {
-            continue;
-        }
-        if holder.live(now) {
-            return Err(ChangeError::GrantExists {
-                server: new.server.clone(),
-                label: new.label.clone(),
-            });
-        }
-        rows::revoke_tree(tx, &id, now)?;
+    let Some(id) = rows::labelled(tx, server, &new.label)? else {
+        return Ok(());
+    };
+    if require_live(tx, &id)?.live(now) {
+        return Err(ChangeError::GrantExists {
+            server: new.server.clone(),
+            label: new.label.clone(),
+        });
     }
+    rows::revoke_tree(tx, &id, now)?;
     Ok(())
 }
 
@@ -341,15 +340,12 @@ fn describe(attachment: &Attachment) -> String {
 }
 
 fn check_label(label: &str) -> Result<(), ChangeError> {
-    let refused = |reason| {
-        Err(ChangeError::Name {
-            name: label.to_owned(),
-            reason,
-        })
-    };
-    if label.is_empty() || label.len() > 128 {
-        return refused("it must have 1 to 128 bytes");
+    if label.trim().is_empty() || label.chars().count() > LONGEST_LABEL {
+        return Err(ChangeError::LabelLength {
+            most: LONGEST_LABEL,
+        });
     }
+    let refused = |reason| Err(ChangeError::name(label, reason));
     if label.starts_with('-') {
         return refused("it must not begin with `-`");
     }
@@ -358,3 +354,6 @@ fn check_label(label: &str) -> Result<(), ChangeError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-pub(crate) use chain::{ChainKey, Hex, Mac, parse_mac};
+pub(crate) use chain::{ChainKey, Hex, Mac, hex, parse_mac};
 pub(crate) use decode::{
     Charged, CheckpointLine, Header, InlineCheckpoint, Line, Link, Named, ShadowLine, Str,
     is_checkpoint, moment as payload_moment,
@@ -36,7 +36,7 @@ use disk::Disk;
 pub use entry::{AdminAct, Decision, Entry, Intent, Outcome, Refund, Refused, Shadow, Status};
 pub(crate) use entry::{RowKey, Rows};
 pub use error::JournalError;
-pub(crate) use kind::{FORMAT, Kind};
+pub(crate) use kind::{FORMAT, Kind, RowOf};
 pub(crate) use quick::QuickReader;
 pub(crate) use recover::{Recovered, recover};
 pub(crate) use segment::{

@@ -72,11 +72,7 @@ impl Keyring {
         let path = key_path(config, id);
         let keys = Keys::fresh(id).map_err(|error| OpenError::Store(error.into()))?;
         create_private_dir(config)?;
-        keys.save(&path).map_err(|source| OpenError::Io {
-            path: path.clone(),
-            action: "written",
-            source,
-        })?;
+        keys.save(&path).map_err(OpenError::io(&path, "written"))?;
         Ok(Self {
             path,
             keys: RwLock::new(keys),
@@ -224,11 +220,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, OpenError> {
         std::io::ErrorKind::NotFound => OpenError::KeyMissing {
             path: path.to_owned(),
         },
-        _ => OpenError::Io {
-            path: path.to_owned(),
-            action: "read",
-            source,
-        },
+        _ => OpenError::io(path, "read")(source),
     };
     let mut file = File::open(path).map_err(unreadable)?;
     // Of the open file, not of the path: it cannot be exchanged in between.

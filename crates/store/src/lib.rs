@@ -41,7 +41,7 @@ mod timeline;
 mod words;
 
 pub use acts::{Act, Actor};
-pub use audit::{ExportFormat, Head, HeadError, Pruned, Verified, VerifyError};
+pub use audit::{ExportFormat, Head, HeadError, Pruned, Verified};
 pub use backup::{
     BackupError, BackupReport, Ended, Lost, RestoreError, RestoreReport, Revived, Trust, Undone,
     WithKey, compare, restore,

@@ -14,14 +14,7 @@ use crate::OpenError;
 /// open; the kernel lets go of it when the process dies, however it dies.
 pub(crate) fn lock_directory(data: &Path) -> Result<File, OpenError> {
     let path = data.join("lock");
-    let failed = |action| {
-        let path = path.clone();
-        move |source| OpenError::Io {
-            path,
-            action,
-            source,
-        }
-    };
+    let failed = |action| OpenError::io(&path, action);
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)

@@ -18,17 +18,14 @@ pub(crate) fn require_server_id(
     connection: &Connection,
     name: &str,
 ) -> Result<ServerId, ChangeError> {
-    server_id(connection, name)?.ok_or_else(|| ChangeError::NoServer {
-        name: name.to_owned(),
-    })
-}
-
-fn server_id(connection: &Connection, name: &str) -> Result<Option<ServerId>, StoreError> {
     let id: Option<String> = connection
         .prepare_cached("SELECT id FROM names WHERE name = ?1 AND kind = 'server'")?
         .query_row([name], |row| row.get(0))
         .optional()?;
-    Ok(id.map(|id| ServerId(Text::from(id))))
+    let id = id.map(|id| ServerId(Text::from(id)));
+    id.ok_or_else(|| ChangeError::NoServer {
+        name: name.to_owned(),
+    })
 }
 
 /// Whether a server or a bundle has this name.

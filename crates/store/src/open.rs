@@ -24,7 +24,7 @@ use crate::lock::lock_directory;
 use crate::private::{create_private_dir, write_private};
 use crate::store::{Inner, Running};
 use crate::timeline::{Restored, Timeline};
-use crate::{Act, Actor, AdminAct, Entry, Locations, OpenError, OpenReport, Store, StoreError};
+use crate::{Act, Actor, Locations, OpenError, OpenReport, Store, StoreError};
 
 /// Rows of so much journal are made, and compared, in no time.
 const QUICK: u64 = 1 << 20;
@@ -46,7 +46,7 @@ impl ReadingRows {
         let connection = database.reading_alone()?;
         let thread = std::thread::Builder::new().name("control-rows".to_owned());
         let started = thread.spawn(move || control::all_rows(&connection));
-        let started = started.map_err(|error| StoreError::Read(Arc::new(error)))?;
+        let started = started.map_err(StoreError::read)?;
         Ok(Self(Some(started)))
     }
 
@@ -104,11 +104,7 @@ impl Store {
         create_private_dir(&directory)?;
 
         let in_database = |source| OpenError::database(data, source);
-        let in_journal = |source| OpenError::Io {
-            path: directory.clone(),
-            action: "used",
-            source,
-        };
+        let in_journal = |source| OpenError::io(&directory, "used")(source);
         let folded = fold::position(&database.reading()).map_err(in_database)?;
         let begin = checkpoint::find(&directory, &keys.chain()).map_err(in_journal)?;
         let kind = begin.kind();
@@ -163,6 +159,7 @@ impl Store {
             &id,
             Base {
                 checkpoint: base,
+                named: begin.newest,
                 folded,
                 steady,
                 cut: found.cut,
@@ -310,39 +307,24 @@ impl Store {
             detail.push_str("; ");
             detail.push_str(more);
         }
-        let act = AdminAct {
-            at: self.0.clock.now(),
-            who: &restored.who,
-            what: Act::Restore.name(),
-            target: &restored.archive,
-            detail: Some(&detail),
-        };
-        let journal = &self.0.journal;
-        journal
-            .append(&Entry::Admin(act))
-            .and_then(|_| journal.sync())
-            .map_err(StoreError::from)?;
-        Restored::forget(data).map_err(|source| OpenError::Io {
-            path: data.clone(),
-            action: "written",
-            source,
-        })
+        let who = Actor(restored.who);
+        self.record_act(&who, Act::Restore, &restored.archive, Some(&detail))?;
+        self.0.journal.sync().map_err(StoreError::from)?;
+        Restored::forget(data).map_err(OpenError::io(data, "written"))
     }
 
     /// Records once that segments of an older format stand before those of
     /// today's.
     fn record_format(&self) -> Result<(), StoreError> {
-        const WHAT: &str = Act::JournalFormat.name();
         let journal = &self.0.journal;
-        let failed = |error| StoreError::Read(Arc::new(error));
         let Some(first) = segments(journal.directory())
-            .map_err(failed)?
+            .map_err(StoreError::read)?
             .first()
             .copied()
         else {
             return Ok(());
         };
-        let oldest = first_entry(journal.directory(), first).map_err(failed)?;
+        let oldest = first_entry(journal.directory(), first).map_err(StoreError::read)?;
         let Some(older) = oldest
             .map(|(header, _)| header.format)
             .filter(|format| *format < FORMAT)
@@ -352,22 +334,19 @@ impl Store {
         self.0.folder.fold()?;
         let is_said: bool = self.0.database.reading().query_row(
             "SELECT EXISTS (SELECT 1 FROM acts WHERE what = ?1)",
-            [WHAT],
+            [Act::JournalFormat.name()],
             |row| row.get(0),
         )?;
         if is_said {
             return Ok(());
         }
         let detail = format!("segments of format {older} stay as they are and are read");
-        let act = AdminAct {
-            at: self.0.clock.now(),
-            who: "provost",
-            what: WHAT,
-            target: &format!("format {FORMAT}"),
-            detail: Some(&detail),
-        };
-        journal.append(&Entry::Admin(act))?;
-        Ok(())
+        self.record_act(
+            &Actor::new("provost"),
+            Act::JournalFormat,
+            &format!("format {FORMAT}"),
+            Some(&detail),
+        )
     }
 
     fn log_report(&self) {
@@ -400,18 +379,10 @@ pub(crate) fn read_id(data: &Path) -> Result<Option<String>, OpenError> {
                 return Ok(Some(id.to_owned()));
             }
             let source = std::io::Error::other("it is not the id of a data directory");
-            Err(OpenError::Io {
-                path,
-                action: "understood",
-                source,
-            })
+            Err(OpenError::io(&path, "understood")(source))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(OpenError::Io {
-            path,
-            action: "read",
-            source,
-        }),
+        Err(source) => Err(OpenError::io(&path, "read")(source)),
     }
 }
 
@@ -422,23 +393,16 @@ fn open_keys(locations: &Locations) -> Result<(String, Keyring), OpenError> {
     let id = match read_id(data)? {
         Some(id) => id,
         None if holds_data => {
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(OpenError::Io {
-                path: id_path(data),
-                action: "read",
-                source,
-            });
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(OpenError::io(&id_path(data), "read")(source));
         }
         None => {
             let id = random_name("")
                 .map_err(|error| OpenError::Store(error.into()))?
                 .to_string();
             let path = id_path(data);
-            write_private(&path, format!("{id}\n").as_bytes()).map_err(|source| OpenError::Io {
-                path,
-                action: "written",
-                source,
-            })?;
+            write_private(&path, format!("{id}\n").as_bytes())
+                .map_err(OpenError::io(&path, "written"))?;
             id
         }
     };

@@ -351,12 +351,7 @@ fn describe(put: PolicyPut, server: &str, name: &str) -> Change<PolicyPut> {
 
 /// Names of policies: what can stand in a rule's path and on a command line.
 fn check_name(name: &str) -> Result<(), ChangeError> {
-    let refused = |reason| {
-        Err(ChangeError::Name {
-            name: name.to_owned(),
-            reason,
-        })
-    };
+    let refused = |reason| Err(ChangeError::name(name, reason));
     if name.is_empty() || name.len() > 128 {
         return refused("it must have 1 to 128 bytes");
     }

@@ -7,20 +7,28 @@ use std::path::Path;
 
 use crate::OpenError;
 
+/// Opens a new file with mode 0600.
+pub(crate) fn new_private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file with mode 0600, whole or not at all.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let unfinished = path.with_file_name(name);
-    match std::fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&unfinished)?;
+    remove(&unfinished)?;
+    let mut file = new_private().open(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&unfinished, path)?;
@@ -43,9 +51,5 @@ pub(crate) fn create_private_dir(path: &Path) -> Result<(), OpenError> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|source| OpenError::Io {
-            path: path.to_owned(),
-            action: "created",
-            source,
-        })
+        .map_err(OpenError::io(path, "created"))
 }

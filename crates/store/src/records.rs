@@ -4,7 +4,7 @@ mod query;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::database::{int, uint};
 use crate::{CallId, Decision, Status, StoreError};
@@ -54,7 +54,7 @@ pub enum Order {
 }
 
 /// One governed call: what was decided, and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The number of its first entry in the journal.
     pub number: u64,
@@ -64,8 +64,8 @@ pub struct Record {
     pub epoch: u32,
     /// Which call.
     pub call: CallId,
-    /// When it was decided, unix time in microseconds; exported as RFC 3339.
-    #[serde(serialize_with = "as_time")]
+    /// When it was decided, unix time in microseconds; RFC 3339 in JSON.
+    #[serde(serialize_with = "as_time", deserialize_with = "from_time")]
     pub at: u64,
     /// The grant's id.
     pub grant: String,
@@ -120,7 +120,7 @@ pub struct Tally {
 }
 
 /// What a shadow policy said about a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShadowRecord {
     /// The policy.
     pub policy: String,
@@ -240,8 +240,18 @@ pub(crate) fn time(micros: u64) -> String {
 }
 
 /// The same for serde.
-pub(crate) fn as_time<S: serde::Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_time<S: Serializer>(micros: &u64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&time(*micros))
+}
+
+/// The way back from [`as_time`].
+pub(crate) fn from_time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(from)?;
+    if let Ok(micros) = text.parse() {
+        return Ok(micros);
+    }
+    let time: jiff::Timestamp = text.parse().map_err(de::Error::custom)?;
+    u64::try_from(time.as_microsecond()).map_err(de::Error::custom)
 }
 
 // === impl Filter ===

@@ -241,12 +241,7 @@ fn server_from(
 
 /// Names of servers: lower case, digits and hyphens.
 fn check_name(name: &str) -> Result<(), ChangeError> {
-    let refused = |reason| {
-        Err(ChangeError::Name {
-            name: name.to_owned(),
-            reason,
-        })
-    };
+    let refused = |reason| Err(ChangeError::name(name, reason));
     if name.is_empty() || name.len() > 64 {
         return refused("it must have 1 to 64 characters");
     }
@@ -268,12 +263,7 @@ fn check_name(name: &str) -> Result<(), ChangeError> {
 /// Names of headers and variables: no two alike, nothing that breaks a line.
 fn check_names(pairs: &[(String, Secret)]) -> Result<(), ChangeError> {
     for (index, (name, _)) in pairs.iter().enumerate() {
-        let refused = |reason| {
-            Err(ChangeError::Name {
-                name: name.clone(),
-                reason,
-            })
-        };
+        let refused = |reason| Err(ChangeError::name(name, reason));
         if name.is_empty()
             || name.contains(['=', ':'])
             || name.chars().any(|c| c.is_control() || c.is_whitespace())

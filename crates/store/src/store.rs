@@ -110,15 +110,14 @@ impl Store {
 
     /// How much room the journal's segments take, in bytes.
     pub fn journal_bytes(&self) -> Result<u64, StoreError> {
-        let failed = |error| StoreError::Read(Arc::new(error));
         let directory = self.0.journal.directory();
         let mut bytes = 0;
-        for segment in segments(directory).map_err(failed)? {
+        for segment in segments(directory).map_err(StoreError::read)? {
             match std::fs::metadata(segment_path(directory, segment)) {
                 Ok(found) => bytes += found.len(),
                 // Retention removed it just now.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(StoreError::read(error)),
             }
         }
         Ok(bytes)

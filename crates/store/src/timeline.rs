@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::OpenError;
-use crate::private::write_private;
+use crate::private::{remove, write_private};
 
 /// The part of an entry's key that its number does not tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,28 +45,18 @@ impl Restored {
 
     pub(crate) fn find(data: &Path) -> Result<Option<Self>, OpenError> {
         let path = Self::path(data);
-        let failed = |action| {
-            let path = path.clone();
-            move |source| OpenError::Io {
-                path,
-                action,
-                source,
-            }
-        };
         match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map(Some)
-                .map_err(|error| failed("understood")(error.into())),
+                .map_err(|error| OpenError::io(&path, "understood")(error.into())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(failed("read")(source)),
+            Err(source) => Err(OpenError::io(&path, "read")(source)),
         }
     }
 
     /// The journal says it now.
     pub(crate) fn forget(data: &Path) -> std::io::Result<()> {
-        match std::fs::remove_file(Self::path(data)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => std::fs::File::open(data)?.sync_all(),
-        }
+        remove(&Self::path(data))?;
+        std::fs::File::open(data)?.sync_all()
     }
 }

@@ -1,4 +1,5 @@
-//! Closed sets of words that stand in the journal: each has one list, and whatever needs the set is made from it.
+//! Closed sets of words that stand in the journal or the database: each has one list, and whatever needs the set is
+//! made from it.
 
 /// Declares such a set: a member cannot be left out of the list, nor lack its word.
 macro_rules! words {
@@ -15,7 +16,7 @@ macro_rules! words {
             /// All of them.
             $vis const ALL: [Self; [$($text),+].len()] = [$(Self::$member),+];
 
-            /// Its word in the journal.
+            /// Its word there.
             $vis const fn $word(self) -> &'static str {
                 match self { $(Self::$member => $text),+ }
             }

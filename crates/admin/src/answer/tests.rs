@@ -2,7 +2,7 @@ use provost_store::Store;
 
 use super::*;
 use crate::{
-    ActorKind, AuditFormat, FailureKind, GrantList, GrantMint, GrantName, GrantRevoke, Listing,
+    ActorKind, ExportFormat, FailureKind, GrantList, GrantMint, GrantName, GrantRevoke, Listing,
     PAGE, PolicyHistory, PolicyList, PolicyPut, Role, Sequence, ServerAdd, ServerList, Shadow,
     Status, Transport, open,
 };
@@ -171,7 +171,7 @@ fn d63_what_somebody_does_is_recorded_in_their_name_and_what_they_may_not_do_is_
     let refused = administration.answer_any(&vera, grant("hers").into());
     assert_eq!(refused.unwrap_err().kind, FailureKind::Refused);
     let everything = AuditExport {
-        format: AuditFormat::Jsonl,
+        format: ExportFormat::Jsonl,
         since: None,
         server: None,
         grant: None,

@@ -21,6 +21,8 @@ pub(crate) enum Hello {
     Connect { server: String, token: WireSecret },
     /// A changed policy of a run; the connection ends with the answer.
     Policy { run: WireSecret, text: String },
+    /// Why the policy file of a run cannot be used as it is now; the connection ends with the answer.
+    Refused { run: WireSecret, why: String },
     /// Which tools the server of a run has listed; the connection ends with the answer.
     Tools { run: WireSecret },
     /// What went wrong with the server of a run; the connection ends with the answer.
@@ -35,8 +37,11 @@ pub(crate) struct RunHello {
     pub(crate) name: Option<String>,
     /// Where the policy file is: with the upstream it keys the counters.
     pub(crate) policy_path: PathBuf,
-    /// Its text.
+    /// Its text, the last one that could be used.
     pub(crate) policy: String,
+    /// Why the file cannot be used as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
     /// What is governed.
     pub(crate) upstream: RunUpstream,
 }

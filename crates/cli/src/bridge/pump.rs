@@ -9,12 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadHalf, Write
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::arrival::Arrival;
 use super::conversation::{Conversation, Heard, asks};
 use super::lines::Lines;
 use super::session::{Session, Sessions};
 use crate::daemon::Signals;
 use crate::failure::{Failure, Outcome, report};
+use crate::watched::Arrival;
 
 /// How long answers may still come after stdin has ended, or after a signal.
 const AFTER_STDIN: Duration = Duration::from_secs(30);
@@ -209,6 +209,8 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
                     None => return Ok(Err(Ending::StdinEnded)),
                 },
                 () = arrival.happened(), if attempt.is_none() && start.is_none() => {
+                    // From nearer, where there was no directory yet.
+                    arrival = Arrival::watch(&sessions.places);
                     attempt = Some(Box::pin(sessions.open_if_there(not_before)));
                     continue;
                 }

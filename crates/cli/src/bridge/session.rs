@@ -154,6 +154,7 @@ impl Sessions {
     pub(crate) async fn change_policy(&self, text: String) -> Outcome<u32> {
         if let Hello::Run(hello) = &mut *self.hello.lock().unwrap_or_else(PoisonError::into_inner) {
             hello.policy.clone_from(&text);
+            hello.refused = None;
         }
         let gone = || {
             Failure::unavailable("there is no daemon at the moment")
@@ -167,6 +168,19 @@ impl Sessions {
         Ok(version.unwrap_or_default())
     }
 
+    /// Why the policy file of a run cannot be used as it is now: for the daemon that serves the run,
+    /// and for all that come after it.
+    pub(crate) async fn policy_refused(&self, why: String) {
+        if let Hello::Run(hello) = &mut *self.hello.lock().unwrap_or_else(PoisonError::into_inner) {
+            hello.refused = Some(why.clone());
+        }
+        let run = self.run.borrow().clone();
+        if let Some(run) = run {
+            // A daemon that is just leaving need not know.
+            drop(self.ask(&Hello::Refused { run, why }).await);
+        }
+    }
+
     /// Once there is something new to compare: the policy of a run that was saved last, and all
     /// tools that its server has.
     pub(crate) async fn compared(&self) -> (String, Vec<String>) {
@@ -177,6 +191,7 @@ impl Sessions {
                 Hello::Run(hello) => Some(hello.policy.clone()),
                 Hello::Connect { .. }
                 | Hello::Policy { .. }
+                | Hello::Refused { .. }
                 | Hello::Tools { .. }
                 | Hello::Trouble { .. } => None,
             };

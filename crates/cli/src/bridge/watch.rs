@@ -4,10 +4,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
-
 use crate::failure::{Failure, Outcome};
+use crate::watched::Watched;
 
 /// Editors write in several steps; this long after the last one the file is read.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -31,9 +29,7 @@ pub(crate) struct PolicyWatch {
     text: Option<String>,
     /// A save between the first reading and the start of the watch gave no event.
     unread: bool,
-    events: mpsc::Receiver<()>,
-    // Watches as long as it lives.
-    _watcher: RecommendedWatcher,
+    watched: Watched,
 }
 
 // === impl PolicyWatch ===
@@ -45,34 +41,19 @@ impl PolicyWatch {
             Failure::unavailable(format!("cannot watch policy file `{}`", path.display()))
                 .because(error)
         };
-        // One waiting event is enough: the file is read after it anyway.
-        let (sender, events) = mpsc::channel(1);
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if !event.is_ok_and(|event| event.kind.is_access()) {
-                    // A full channel means that an event waits already.
-                    let _ = sender.try_send(());
-                }
-            })
-            .map_err(fail)?;
         // The directory, not the file: a rename puts another file there. The file behind a link too.
         let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let mut directories = vec![parent(path)];
         if parent(&real) != parent(path) {
             directories.push(parent(&real));
         }
-        for directory in directories {
-            watcher
-                .watch(&directory, RecursiveMode::NonRecursive)
-                .map_err(fail)?;
-        }
+        let watched = Watched::begin(&directories, |event| !event.kind.is_access());
         Ok(PolicyWatch {
             path: path.to_owned(),
             gone: false,
             text: Some(text),
             unread: true,
-            events,
-            _watcher: watcher,
+            watched: watched.map_err(fail)?,
         })
     }
 
@@ -87,7 +68,8 @@ impl PolicyWatch {
             let gone = matches!(&read, Err(error) if error.kind() == ErrorKind::NotFound);
             let was_gone = std::mem::replace(&mut self.gone, gone);
             match read {
-                Ok(text) if self.text.as_ref() != Some(&text) => {
+                // What was gone and is there again is told, whatever it says.
+                Ok(text) if was_gone || self.text.as_ref() != Some(&text) => {
                     self.text = Some(text.clone());
                     return Saved::Text(text);
                 }
@@ -104,13 +86,13 @@ impl PolicyWatch {
 
     /// Waits until something has happened beside the file, and nothing more does.
     async fn wait(&mut self) {
-        if self.events.recv().await.is_none() {
-            return std::future::pending().await;
-        }
+        self.watched.happened().await;
         // Other files of the directory may change without end, so the wait has one.
         let latest = Instant::now() + LONGEST;
         while Instant::now() < latest
-            && let Ok(Some(())) = tokio::time::timeout(SETTLE, self.events.recv()).await
+            && tokio::time::timeout(SETTLE, self.watched.happened())
+                .await
+                .is_ok()
         {}
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use provost_admin::{
-    AuditExport, AuditFormat, AuditHead, AuditVerify, FailureKind as Kind, Reply, RequestKind,
+    AuditExport, AuditHead, AuditVerify, ExportFormat, FailureKind as Kind, Reply, RequestKind,
 };
 
 use crate::admin::{Admin, connect_admin, here_export, send};
@@ -162,11 +162,11 @@ fn head_in(file: &str) -> Outcome<String> {
 
 // === impl Format ===
 
-impl From<Format> for AuditFormat {
+impl From<Format> for ExportFormat {
     fn from(format: Format) -> Self {
         match format {
-            Format::Jsonl => AuditFormat::Jsonl,
-            Format::Csv => AuditFormat::Csv,
+            Format::Jsonl => ExportFormat::Jsonl,
+            Format::Csv => ExportFormat::Csv,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use provost_admin::{
-    Actor, Backup as WriteArchive, Ended, Restoration, Restore as ReadArchive, Restored, restore,
+    Actor, Backup as WriteArchive, Ended, Restoration, Restore as ReadArchive, Restored, Time,
+    restore,
 };
 
 use crate::context::Context;
@@ -128,7 +129,10 @@ impl Restore {
 /// What works again, and what is gone, compared with what was there before.
 fn compared(out: &mut dyn Write, restored: &Restored) -> io::Result<()> {
     if let Some(lost) = &restored.entries_lost {
-        let (first, last) = (when::show_local(lost.first), when::show_local(lost.last));
+        let (first, last) = (
+            when::show_local(Time(lost.first)),
+            when::show_local(Time(lost.last)),
+        );
         let entries = counted(lost.entries, "entry");
         writeln!(
             out,

@@ -240,6 +240,7 @@ fn running(findings: &mut Findings, status: &DaemonStatus) {
             "its log says more",
         );
     }
+    status.troubles.iter().for_each(|it| findings.trouble(it));
     if let Some(load) = &status.load {
         room(findings, load);
     }
@@ -334,12 +335,8 @@ fn store(findings: &mut Findings, admin: &Admin, daemon_runs: bool) {
             counted(inspection.journal_entries, "entry")
         ),
     );
-    for trouble in inspection.troubles {
-        let state = if trouble.broken {
-            Health::Broken
-        } else {
-            Health::Warning
-        };
-        findings.add(state, &trouble.about, trouble.message, trouble.hint);
-    }
+    inspection
+        .troubles
+        .iter()
+        .for_each(|it| findings.trouble(it));
 }

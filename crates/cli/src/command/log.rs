@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use http_body_util::BodyExt;
-use provost_admin::{Followed, Log as Query, Paging, RecordView, Reply, Sequence, Status, Time};
+use provost_admin::{
+    CallStatus, Decision, Followed, Log as Query, Paging, Record, Reply, Sequence, Status, Time,
+};
 use tokio::net::UnixStream;
 
 use crate::admin::{ask, connect_admin, send};
@@ -17,10 +19,13 @@ use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::runtime::block_on;
 use crate::terminal::{Cell, Output, Table, escape, escape_json, line, style, width};
+use crate::watched::Arrival;
 use crate::when;
 
-/// Between two looks for a daemon.
+/// Between the end of one daemon's answer and the question to the next.
 const BREATH: Duration = Duration::from_millis(200);
+/// Between two looks for a daemon where nobody tells that one has come.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Show what was decided
 #[derive(Debug, Args)]
@@ -56,7 +61,7 @@ pub(crate) struct Log {
     tool: Option<String>,
     /// Only this decision
     #[arg(long, value_enum)]
-    decision: Option<Decision>,
+    decision: Option<Wanted>,
     /// Nothing older: `10m`, `2h`, `2026-11-20`, or RFC 3339
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -67,7 +72,7 @@ pub(crate) struct Log {
 
 /// A decision
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Decision {
+enum Wanted {
     /// The call went on
     Allow,
     /// The call was refused
@@ -128,10 +133,10 @@ impl Log {
     /// What is asked for, and how many at most: without a limit from the oldest on.
     fn query(self) -> Outcome<(Query, Option<u32>)> {
         let since = self.since.as_deref().map(when::since).transpose()?;
-        let decision = self.decision.map(|decision| match decision {
-            Decision::Allow => "allow".to_owned(),
-            Decision::Deny => "deny".to_owned(),
-            Decision::Ask => "ask".to_owned(),
+        let decision = self.decision.map(|wanted| match wanted {
+            Wanted::Allow => Decision::Allow,
+            Wanted::Deny => Decision::Deny,
+            Wanted::Ask => Decision::Ask,
         });
         let limit = self.limit.or_else(|| since.is_none().then_some(50));
         let order = match limit {
@@ -155,7 +160,7 @@ impl Log {
     }
 }
 
-fn json_line(out: &mut dyn Write, record: &RecordView) -> io::Result<()> {
+fn json_line(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     writeln!(out, "{}", escape_json(&serde_json::to_string(record)?))
 }
 
@@ -202,10 +207,13 @@ async fn follow_records(output: Output, places: &Places, mut query: Query) -> Ou
 
 async fn wait_for_daemon(places: &Places) -> Outcome<UnixStream> {
     loop {
-        tokio::time::sleep(BREATH).await;
+        // Before the look: what comes after it is told.
+        let mut arrival = Arrival::watch(places);
         if let Some(connection) = connect_admin(places).await? {
             return Ok(connection);
         }
+        // Not every file system tells.
+        drop(tokio::time::timeout(LOOK, arrival.happened()).await);
     }
 }
 
@@ -214,7 +222,7 @@ fn remark(output: Output, text: &str) {
 }
 
 /// The records of some lines; `query` goes on after them.
-fn read(lines: &[u8], query: &mut Query) -> Outcome<Vec<RecordView>> {
+fn read(lines: &[u8], query: &mut Query) -> Outcome<Vec<Record>> {
     let mut records = Vec::new();
     for line in lines
         .split(|byte| *byte == b'\n')
@@ -268,7 +276,7 @@ const LONGEST_CLIENT: usize = 14;
 
 impl Stream {
     /// Makes room for these records.
-    fn fit(&mut self, records: &[RecordView]) {
+    fn fit(&mut self, records: &[Record]) {
         if let Some(within) = width() {
             self.widths = fixed(within);
             return;
@@ -284,7 +292,7 @@ impl Stream {
         *millis = MILLIS.max(*millis);
     }
 
-    fn print(&mut self, out: &mut dyn Write, record: &RecordView) -> io::Result<()> {
+    fn print(&mut self, out: &mut dyn Write, record: &Record) -> io::Result<()> {
         let within = width();
         let right = |[.., millis, _]: &mut [Cell; HEAD.len()]| millis.align_right(MILLIS);
         if !std::mem::replace(&mut self.begun, true) {
@@ -300,7 +308,7 @@ impl Stream {
             }
             let used: usize = self.widths.iter().take(before.len()).map(|it| it + 2).sum();
             // A line of its own is for what is worth one.
-            let is_plain = record.decision == "allow" && record.shadow.is_none();
+            let is_plain = record.decision == Decision::Allow && record.shadow.is_none();
             if is_plain && within.is_some_and(|within| used + detail.width() > within) {
                 *detail = Cell::plain("");
             }
@@ -322,8 +330,8 @@ fn fixed(within: usize) -> [usize; HEAD.len()] {
 }
 
 /// Whether no end of the call is recorded.
-fn is_unfinished(record: &RecordView) -> bool {
-    record.status.as_deref() == Some("unknown")
+fn is_unfinished(record: &Record) -> bool {
+    record.status == Some(CallStatus::Unknown)
 }
 
 fn head() -> [Cell; HEAD.len()] {
@@ -334,7 +342,7 @@ fn head() -> [Cell; HEAD.len()] {
     })
 }
 
-fn table(out: &mut dyn Write, records: &[RecordView], since: Option<Time>) -> io::Result<()> {
+fn table(out: &mut dyn Write, records: &[Record], since: Option<Time>) -> io::Result<()> {
     let mut table = Table::with_head(head().to_vec());
     records
         .iter()
@@ -343,19 +351,24 @@ fn table(out: &mut dyn Write, records: &[RecordView], since: Option<Time>) -> io
 }
 
 /// The cells of a record; the daemon that runs, if one does, does so since then.
-fn row(record: &RecordView, since: Option<Time>) -> [Cell; HEAD.len()] {
-    let is_running = is_unfinished(record) && since.is_some_and(|since| record.at.0 >= since.0);
-    let status = match is_running {
-        true => "running",
-        false => record.status.as_deref().unwrap_or("-"),
+fn row(record: &Record, since: Option<Time>) -> [Cell; HEAD.len()] {
+    let is_running = is_unfinished(record) && since.is_some_and(|since| record.at >= since.0);
+    let status = match record.status {
+        Some(_) if is_running => "running".to_owned(),
+        Some(status) => status.to_string(),
+        None => "-".to_owned(),
     };
-    let (word, colour) = decision(record);
+    let colour = match record.decision {
+        Decision::Allow => style::GOOD,
+        Decision::Deny => style::ERROR,
+        Decision::Ask => style::WARNING,
+    };
     let millis = record
         .latency_us
         .map_or_else(|| "-".to_owned(), |micros| Millis(micros).to_string());
     [
-        Cell::plain(when::show_short(record.at)),
-        Cell::styled(word, colour),
+        Cell::plain(when::show_short(Time(record.at))),
+        Cell::styled(record.decision.as_str(), colour),
         Cell::plain(&record.server),
         Cell::plain(grant(record)),
         Cell::plain(call(record)),
@@ -376,18 +389,9 @@ impl std::fmt::Display for Millis {
     }
 }
 
-fn decision(record: &RecordView) -> (&str, anstyle::Style) {
-    let style = match record.decision.as_str() {
-        "allow" => style::GOOD,
-        "deny" => style::ERROR,
-        _ => style::WARNING,
-    };
-    (&record.decision, style)
-}
-
 /// The grant's label. That of every `provost run` is the same, so there it is the client that tells
 /// whose a call was.
-fn grant(record: &RecordView) -> Cow<'_, str> {
+fn grant(record: &Record) -> Cow<'_, str> {
     let label = &record.grant_label;
     match &record.client {
         Some(client) if label == RUN_GRANT => {
@@ -414,11 +418,11 @@ fn without_version(client: &str) -> &str {
     }
 }
 
-fn call(record: &RecordView) -> &str {
+fn call(record: &Record) -> &str {
     record.tool.as_deref().unwrap_or(&record.method)
 }
 
-fn detail(record: &RecordView) -> String {
+fn detail(record: &Record) -> String {
     // First the sentence, then where it comes from.
     let mut parts = Vec::new();
     parts.extend(record.message.clone());
@@ -438,9 +442,9 @@ fn detail(record: &RecordView) -> String {
 }
 
 /// Points out calls that passed because their grant only observed, and that had no policy.
-fn remarks(out: &mut dyn Write, records: &[RecordView]) -> io::Result<()> {
+fn remarks(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
     let (colour, reset) = (style::WARNING, anstyle::Reset);
-    let mut said = |what: &str, is: &dyn Fn(&RecordView) -> bool, why: &str| {
+    let mut said = |what: &str, is: &dyn Fn(&Record) -> bool, why: &str| {
         let mut counts = BTreeMap::new();
         for record in records.iter().filter(|record| is(record)) {
             let grant = (record.server.as_str(), record.grant_label.as_str());
@@ -456,7 +460,9 @@ fn remarks(out: &mut dyn Write, records: &[RecordView]) -> io::Result<()> {
     };
     said(
         "passed",
-        &|record| record.decision == "allow" && record.policy.is_none() && record.shadow.is_some(),
+        &|record| {
+            record.decision == Decision::Allow && record.policy.is_none() && record.shadow.is_some()
+        },
         "only observed then",
     )?;
     said(

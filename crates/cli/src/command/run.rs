@@ -75,6 +75,7 @@ impl Run {
             name,
             policy_path: path.clone(),
             policy: text.clone(),
+            refused: None,
             upstream,
         });
         let sessions = Arc::new(Sessions::new(places, hello));
@@ -144,30 +145,21 @@ async fn watch(sessions: Arc<Sessions>, path: PathBuf, text: String) {
         }
     };
     loop {
-        let saved = watch.changed().await;
-        let stays = || match sessions.version() {
-            Some(version) => format!("version {version} stays in force"),
-            None => "the last good version stays in force".to_owned(),
+        let (text, what) = match watch.changed().await {
+            Saved::Gone => (None, "is gone"),
+            Saved::Text(text) if check(&path, &text).is_err() => (None, "was refused"),
+            Saved::Text(text) => (Some(text), ""),
         };
-        let text = match saved {
-            Saved::Text(text) => text,
-            Saved::Gone => {
-                remark(&format!(
-                    "policy file `{}` is gone; {}",
-                    path.display(),
-                    stays()
-                ));
-                continue;
-            }
-        };
-        if check(&path, &text).is_err() {
-            remark(&format!(
-                "policy file `{}` was refused; {}",
-                path.display(),
-                stays()
-            ));
+        let Some(text) = text else {
+            let stays = match sessions.version() {
+                Some(version) => format!("version {version} stays in force"),
+                None => "the last good version stays in force".to_owned(),
+            };
+            let why = format!("policy file `{}` {what}; {stays}", path.display());
+            remark(&why);
+            sessions.policy_refused(why).await;
             continue;
-        }
+        };
         match sessions.change_policy(text).await {
             Ok(version) => remark(&format!(
                 "the changed policy is in force as version {version}"

@@ -42,6 +42,9 @@ fn print(out: &mut dyn Write, overview: &OverviewView) -> io::Result<()> {
     if let Some(trouble) = &daemon.trouble {
         line(out, "trouble", trouble)?;
     }
+    for trouble in &daemon.troubles {
+        line(out, "trouble", &trouble.message)?;
+    }
     let agents = match &daemon.listen {
         Some(url) => format!("{url}/mcp/<server>"),
         None => "over stdio only; `provost up` opens a port".to_owned(),

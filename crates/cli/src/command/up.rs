@@ -219,7 +219,7 @@ async fn take_over(
             // The other process has another directory, so paths must not depend on it.
             tls: listener
                 .tls
-                .map(|(cert, key)| Ok((absolute(&cert)?, absolute(&key)?)))
+                .map(|(cert, key)| Ok::<_, Failure>((absolute(&cert)?, absolute(&key)?)))
                 .transpose()?,
             ..listener
         },

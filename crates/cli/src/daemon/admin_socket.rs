@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::{get, post};
 use provost_admin::{
-    Actor, AnyRequest, AuditExport, Failure, Followed, Log, Outcome, PAGE, Page, RecordView, Reply,
+    Actor, AnyRequest, AuditExport, Failure, Followed, Log, Outcome, PAGE, Page, Record, Reply,
     Sequence,
 };
 use serde::de::DeserializeOwned;
@@ -166,7 +166,7 @@ async fn send_records(
 }
 
 /// The records up to an entry, oldest first: the newest of them, or all, as was asked for.
-async fn all_before(daemon: &Arc<Daemon>, query: &mut Log, head: u64) -> Outcome<Vec<RecordView>> {
+async fn all_before(daemon: &Arc<Daemon>, query: &mut Log, head: u64) -> Outcome<Vec<Record>> {
     let newest = query.order == Sequence::NewestFirst;
     let mut records = Vec::new();
     loop {
@@ -187,7 +187,7 @@ async fn all_before(daemon: &Arc<Daemon>, query: &mut Log, head: u64) -> Outcome
     Ok(records)
 }
 
-async fn select(daemon: &Arc<Daemon>, query: &Log) -> Outcome<Page<RecordView>> {
+async fn select(daemon: &Arc<Daemon>, query: &Log) -> Outcome<Page<Record>> {
     let (at, query) = (Arc::clone(daemon), query.clone());
     blocking(move || at.administration().follow(&Actor::local(), &query)).await
 }

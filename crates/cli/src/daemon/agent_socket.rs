@@ -89,6 +89,7 @@ async fn forget(daemon: &Arc<Daemon>, run: String) {
 }
 
 /// What a hello leads to.
+#[derive(Default)]
 struct Greeted {
     welcome: Welcome,
     /// The agent to serve on this connection, if it is not over with the answer.
@@ -109,9 +110,8 @@ async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
         Hello::Connect { server, token } => {
             let agent = connect(&daemon.engine, &server, &token)?;
             Ok(Greeted {
-                welcome: Welcome::default(),
                 agent: Some(agent),
-                run: None,
+                ..Greeted::default()
             })
         }
         Hello::Policy { run, text } => {
@@ -119,36 +119,40 @@ async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
             let version =
                 blocking(move || at.runs.change_policy(&at.store, run.0.expose(), &text)).await?;
             reload(daemon).await?;
-            Ok(Greeted {
-                welcome: Welcome {
-                    version: Some(version),
-                    ..Welcome::default()
-                },
-                agent: None,
-                run: None,
-            })
+            Ok(Greeted::over(Welcome {
+                version: Some(version),
+                ..Welcome::default()
+            }))
+        }
+        Hello::Refused { run, why } => {
+            daemon.runs.policy_refused(run.0.expose(), why)?;
+            Ok(Greeted::default())
         }
         Hello::Tools { run } => {
             let (grant, _) = daemon.runs.grant(run.0.expose())?;
-            Ok(Greeted {
-                welcome: Welcome {
-                    tools: daemon.engine.listed_tools(&grant),
-                    ..Welcome::default()
-                },
-                agent: None,
-                run: None,
-            })
+            Ok(Greeted::over(Welcome {
+                tools: daemon.engine.listed_tools(&grant),
+                ..Welcome::default()
+            }))
         }
         Hello::Trouble { run } => {
             let (grant, since) = daemon.runs.grant(run.0.expose())?;
-            Ok(Greeted {
-                welcome: Welcome {
-                    trouble: daemon.engine.trouble(&grant, since).await,
-                    ..Welcome::default()
-                },
-                agent: None,
-                run: None,
-            })
+            Ok(Greeted::over(Welcome {
+                trouble: daemon.engine.trouble(&grant, since).await,
+                ..Welcome::default()
+            }))
+        }
+    }
+}
+
+// === impl Greeted ===
+
+impl Greeted {
+    /// The connection is over with the answer.
+    fn over(welcome: Welcome) -> Self {
+        Greeted {
+            welcome,
+            ..Greeted::default()
         }
     }
 }

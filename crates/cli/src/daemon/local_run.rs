@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use provost_admin::{WireSecret, change_failure, store_failure, stored_http};
+use provost_admin::{Trouble, WireSecret, stored_http};
 use provost_gateway::{ChildOverride, StdioAgent};
 use provost_store::{
     Actor, Attachment, ChangeError, Grant, GrantId, NewGrant, NewServer, PolicyVersion, Processes,
@@ -45,6 +45,8 @@ struct Connected {
     policy: String,
     /// What its policy file and command come to.
     digest: String,
+    /// Why its policy file cannot be used as it is now.
+    refused: Option<String>,
 }
 
 /// What an upstream comes to: transport, headers, and the agent's own child process.
@@ -85,9 +87,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
                 headers: Some(headers),
                 ..ServerChange::default()
             };
-            store
-                .set_server(&who, &name, change)
-                .map_err(change_failure)?
+            store.set_server(&who, &name, change)?
         }
         Err(ChangeError::NoServer { .. }) => {
             let server = NewServer {
@@ -98,16 +98,12 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
                 env: Vec::new(),
                 description: Some(description.clone()),
             };
-            store.add_server(&who, server).map_err(change_failure)?
+            store.add_server(&who, server)?
         }
-        Err(error) => return Err(change_failure(error)),
+        Err(error) => return Err(Failure::from(error)),
     };
-    store
-        .note_run(&server.id)
-        .map_err(|error| store_failure(&error))?;
-    let put = store
-        .put_policy(&who, &name, &policy, &hello.policy, None)
-        .map_err(change_failure)?;
+    store.note_run(&server.id)?;
+    let put = store.put_policy(&who, &name, &policy, &hello.policy, None)?;
     let grant = match known {
         Some(grant) => attach(store, &who, grant, &policy)?,
         None => mint(store, &who, &name, &policy)?,
@@ -118,9 +114,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
             description: Some(Some(description)),
             ..ServerChange::default()
         };
-        store
-            .set_server(&who, &name, change)
-            .map_err(change_failure)?;
+        store.set_server(&who, &name, change)?;
     }
     let run = random_key()?;
     let connected = Connected {
@@ -130,6 +124,7 @@ pub(super) fn begin(store: &Store, runs: &LocalRuns, hello: RunHello) -> Outcome
         name,
         policy,
         digest,
+        refused: hello.refused,
     };
     runs.connected().insert(run.clone(), connected);
     let agent = StdioAgent {
@@ -151,7 +146,7 @@ fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<
     let grants = match store.grants(Some(server)) {
         Ok(grants) => grants,
         Err(ChangeError::NoServer { .. }) => return Ok(None),
-        Err(error) => return Err(change_failure(error)),
+        Err(error) => return Err(Failure::from(error)),
     };
     let ours = || grants.iter().filter(|found| found.grant.label == *GRANT);
     let Some(live) = ours().find(|found| found.revoked.is_none()) else {
@@ -167,7 +162,7 @@ fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<
         };
     };
     let refused = |why: String| {
-        let known = store.policies(Some(server)).map_err(change_failure)?;
+        let known = store.policies(Some(server))?;
         let again = match known.iter().any(|known| known.name == *policy) {
             true => format!(
                 "to enforce the file again: `provost policy attach {GRANT} {policy} --server {server}`"
@@ -180,7 +175,7 @@ fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<
                 .hint(again),
         )
     };
-    let before = store.server(server).map_err(change_failure)?.description;
+    let before = store.server(server)?.description;
     let before = before.as_deref().unwrap_or_default();
     let before = before
         .strip_prefix(DESCRIPTION)
@@ -213,7 +208,7 @@ fn attach(store: &Store, who: &Actor, grant: Arc<Grant>, policy: &str) -> Outcom
     };
     store
         .attach_policy(who, &grant.id, attachment)
-        .map_err(change_failure)
+        .map_err(Failure::from)
 }
 
 /// The local grant, with the policy of the run enforced.
@@ -228,7 +223,7 @@ fn mint(store: &Store, who: &Actor, server: &str, policy: &str) -> Outcome<Arc<G
         ..NewGrant::default()
     };
     // The token is kept sealed and shown to nobody: this grant works over the agent socket.
-    Ok(store.mint_grant(who, wish).map_err(change_failure)?.grant)
+    Ok(store.mint_grant(who, wish)?.grant)
 }
 
 fn parts(upstream: RunUpstream) -> Outcome<Parts> {
@@ -284,13 +279,33 @@ fn random_key() -> Outcome<String> {
 impl LocalRuns {
     /// Puts a new version of a run's policy; an invalid text changes nothing.
     pub(super) fn change_policy(&self, store: &Store, run: &str, text: &str) -> Outcome<u32> {
-        let named = |run: &Connected| (run.name.clone(), run.policy.clone());
+        let named = |run: &mut Connected| (run.name.clone(), run.policy.clone());
         let (server, policy) = self.of(run, named)?;
         // A server that was removed meanwhile is an error of `put_policy`.
-        let put = store
-            .put_policy(&Actor::new("run"), &server, &policy, text, None)
-            .map_err(change_failure)?;
+        let put = store.put_policy(&Actor::new("run"), &server, &policy, text, None)?;
+        self.of(run, |run| run.refused = None)?;
         Ok(put.current.version)
+    }
+
+    /// Notes why a run's policy file cannot be used as it is now.
+    pub(super) fn policy_refused(&self, run: &str, why: String) -> Outcome {
+        self.of(run, |run| run.refused = Some(why))
+    }
+
+    /// The policy files that cannot be used as they are now.
+    pub(super) fn troubles(&self) -> Vec<Trouble> {
+        let connected = self.connected();
+        let refused = connected.values().filter_map(|run| {
+            Some(Trouble {
+                broken: false,
+                about: format!("run {}", run.name),
+                message: run.refused.clone()?,
+                hint: "mend the file: once it is saved it holds from the next call on".to_owned(),
+            })
+        });
+        let mut troubles: Vec<_> = refused.collect();
+        troubles.sort_by(|one, other| one.about.cmp(&other.about));
+        troubles
     }
 
     /// The grant of a run, and since when it is connected.
@@ -298,8 +313,8 @@ impl LocalRuns {
         self.of(run, |run| (run.grant.clone(), run.since))
     }
 
-    fn of<T>(&self, run: &str, read: impl FnOnce(&Connected) -> T) -> Outcome<T> {
-        let found = self.connected().get(run).map(read);
+    fn of<T>(&self, run: &str, with: impl FnOnce(&mut Connected) -> T) -> Outcome<T> {
+        let found = self.connected().get_mut(run).map(with);
         found.ok_or_else(|| Failure::not_found("this run is not connected any more"))
     }
 
@@ -319,7 +334,7 @@ impl LocalRuns {
         }
         match store.server(&name) {
             Err(ChangeError::NoServer { .. }) => Ok(name),
-            Err(error) => Err(change_failure(error)),
+            Err(error) => Err(Failure::from(error)),
             Ok(server) => {
                 let description = server.description.as_deref().unwrap_or_default();
                 match description.starts_with(DESCRIPTION) {
@@ -352,7 +367,7 @@ impl LocalRuns {
             .collect();
         store
             .clear_runs(&Actor::new("upkeep"), &in_use)
-            .map_err(change_failure)
+            .map_err(Failure::from)
     }
 
     fn connected(&self) -> MutexGuard<'_, HashMap<String, Connected>> {

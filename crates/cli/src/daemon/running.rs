@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use provost_admin::{
     Administration, DaemonStatus, Failure, Limits, Listen, Listener, Micros, Outcome, Restore,
-    Restored, Time, Upstream, store_failure,
+    Restored, Time, Upstream,
 };
 use provost_store::{Act, Actor, Store};
 use tokio::runtime::Handle;
@@ -105,8 +105,7 @@ impl Daemon {
         wish.check()?;
         let (address, detail) = (wish.address.to_string(), wish.describe());
         self.store
-            .record_act(who, Act::DaemonListen, &address, Some(detail))
-            .map_err(|error| store_failure(&error))?;
+            .record_act(who, Act::DaemonListen, &address, Some(detail))?;
         let url = wish.url(self.engine.listen(wish)?);
         self.self_started.store(false, Ordering::Relaxed);
         if let Err(error) = self.places.keep_address(&url) {
@@ -133,6 +132,7 @@ impl provost_admin::Daemon for Daemon {
             self_started: self.self_started.load(Ordering::Relaxed),
             clients: *self.clients.borrow(),
             trouble: self.engine.ready().err(),
+            troubles: self.runs.troubles(),
             load: Some(self.engine.load()),
             without_grant: self.engine.without_grant(),
             started: Some(Time(self.started)),

@@ -13,6 +13,7 @@ use provost_gateway::{
 use provost_store::{GrantId, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::config;
 use crate::environment::Environment;
 
 /// The metric that counts requests without a live grant.
@@ -31,6 +32,12 @@ impl Engine {
         gateway
             .map(Engine)
             .map_err(|error| Failure::unavailable("the gateway cannot start").because_of(&error))
+    }
+
+    /// The gateway of a command that looks at servers while no daemon runs: as the variables say.
+    pub(crate) fn of_this_command(store: Store) -> Outcome<Self> {
+        let limits = config::File::default().limits(&config::variable)?;
+        Engine::start(store, &limits)
     }
 
     /// Opens the agents' listener.

@@ -34,6 +34,7 @@ pub(crate) enum Started {
 
 /// Connects to the agent socket; starts a daemon when there is none.
 pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outcome<UnixStream> {
+    let mut ended = false;
     loop {
         if let Some(stream) = connect(&places.agent_socket()).await? {
             return Ok(stream);
@@ -45,13 +46,19 @@ pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outc
             return Ok(stream);
         }
         match start(places).await? {
-            Started::Ready => {}
-            Started::Failed(failure)
+            Some(Started::Ready) => {}
+            Some(Started::Failed(failure))
                 if failure.kind == FailureKind::Conflict && Instant::now() < deadline =>
             {
                 tokio::time::sleep(BREATH).await
             }
-            Started::Failed(failure) => return Err(failure),
+            Some(Started::Failed(failure)) => return Err(failure),
+            // Somebody has killed it; one that ends by itself does so again.
+            None if !std::mem::replace(&mut ended, true) => {}
+            None => {
+                return Err(Failure::unavailable("the daemon ended while it started")
+                    .hint(format!("its log is `{}`", places.daemon_log().display())));
+            }
         }
         drop(lock);
         if Instant::now() >= deadline {
@@ -91,12 +98,12 @@ fn lock(path: &std::path::Path) -> Outcome<File> {
     Ok(file)
 }
 
-/// Starts a daemon in a session of its own and waits until it is ready or has failed.
+/// Starts a daemon in a session of its own and waits until it is ready or has failed. `None` when it
+/// ended without saying either.
 #[expect(clippy::disallowed_methods, reason = "`cli` starts its own daemon")]
-async fn start(places: &Places) -> Outcome<Started> {
+async fn start(places: &Places) -> Outcome<Option<Started>> {
     let fail = |error: std::io::Error| Failure::unavailable("cannot start a daemon").because(error);
-    let log_path = places.daemon_log();
-    let log = log_file::open(&log_path).map_err(fail)?;
+    let log = log_file::open(&places.daemon_log()).map_err(fail)?;
     let program = own_program().map_err(fail)?;
     let mut child = Command::new(program)
         .arg("--data")
@@ -123,8 +130,5 @@ async fn start(places: &Places) -> Outcome<Started> {
     }
     // Waited for as long as this process lives, so that it never becomes a zombie.
     tokio::spawn(async move { child.wait().await });
-    serde_json::from_str(&line).map_err(|_| {
-        Failure::unavailable("the daemon ended while it started")
-            .hint(format!("its log is `{}`", log_path.display()))
-    })
+    Ok(serde_json::from_str(&line).ok())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use provost_admin::{Outcome, change_failure, store_failure};
+use provost_admin::Outcome;
 use provost_store::Actor;
 use tracing::{info, warn};
 
@@ -36,10 +36,7 @@ fn tell(done: Outcome) {
 
 /// Grants that were revoked long ago.
 fn forget_grants(daemon: &Daemon) -> Outcome {
-    let gone = daemon
-        .store
-        .purge_grants(&Actor::new("upkeep"))
-        .map_err(change_failure)?;
+    let gone = daemon.store.purge_grants(&Actor::new("upkeep"))?;
     if gone > 0 {
         info!(grants = gone, "Forgot grants that were revoked long ago");
     }
@@ -62,10 +59,7 @@ fn clear_runs(daemon: &Daemon) -> Outcome {
 fn prune(daemon: &Daemon, age: Duration) -> Outcome {
     let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
     let older_than = daemon.store.clock().now().steady.saturating_sub(age);
-    let pruned = daemon
-        .store
-        .prune(&Actor::new("retention"), older_than)
-        .map_err(|error| store_failure(&error))?;
+    let pruned = daemon.store.prune(&Actor::new("retention"), older_than)?;
     if pruned.segments > 0 {
         info!(
             segments = pruned.segments,

@@ -108,10 +108,29 @@ async fn a_saved_policy_holds_from_the_next_call_on_and_an_invalid_one_never() {
             && stderr.contains("policy.json` was refused; version 2 stays in force")
     })
     .await;
+    let troubles = || place.json(&["status"])["troubles"].clone();
+    let told = |end: &str| {
+        let message = &troubles()[0]["message"];
+        message
+            .as_str()
+            .is_some_and(|message| message.ends_with(end))
+    };
+    wait_until("`status` says it", || {
+        told("policy.json` was refused; version 2 stays in force")
+    })
+    .await;
+    let found = place.json(&["doctor"]);
+    let found = found.as_array().unwrap().iter();
+    let mut found = found.filter(|found| found["message"] == troubles()[0]["message"]);
+    assert_eq!(found.next().unwrap()["state"], "warning");
     std::fs::remove_file(place.path().join("policy.json")).unwrap();
     wait_until("that it is gone is reported", || {
         let stderr = client.as_stdio().stderr();
         stderr.contains("policy.json` is gone; version 2 stays in force")
+    })
+    .await;
+    wait_until("`status` says that, too", || {
+        told("policy.json` is gone; version 2 stays in force")
     })
     .await;
     assert!(refused(
@@ -122,6 +141,7 @@ async fn a_saved_policy_holds_from_the_next_call_on_and_an_invalid_one_never() {
         (!refused(&call(&client, "echo", json!({ "text": "x" })).await)).then_some(())
     })
     .await;
+    assert!(troubles().is_null());
 }
 
 #[test]

@@ -124,6 +124,34 @@ fn s03_a_specialist_is_refused_every_tool_of_leaders() {
 }
 
 #[test]
+fn who_makes_an_instance_leads_it_unless_they_name_one_below_them() {
+    let manager = instance(Role::Manager, &[1, 2]);
+    let caller = Caller::Instance(Box::new(instance(Role::Executive, &[1])));
+    let led = |caller: &Caller, named: Option<&Instance>| {
+        let id = named.map(|it| &it.id);
+        match leader(caller, id, named.cloned()) {
+            Ok(leader) => leader.map_or("a person".to_owned(), |it| it.id.to_string()),
+            Err(refused) => refused.to_string(),
+        }
+    };
+    assert_eq!(led(&caller, None), "i_1");
+    assert_eq!(led(&caller, Some(&manager)), "i_2");
+    assert_eq!(led(&person("g-1", Role::Operator), None), "a person");
+    assert_eq!(led(&person("g-1", Role::Operator), Some(&manager)), "i_2");
+    let stranger = "there is no instance `i_2` among those you lead";
+    assert_eq!(
+        led(&person("g-2", Role::Operator), Some(&manager)),
+        stranger
+    );
+    assert_eq!(
+        led(&agent(Role::Manager, &[1, 3]), Some(&manager)),
+        stranger
+    );
+    let specialist = agent(Role::Specialist, &[1, 2, 4]);
+    assert_eq!(led(&specialist, None), "a specialist may not call `spawn`");
+}
+
+#[test]
 fn copies_go_to_who_is_at_or_above_the_target() {
     let manager = instance(Role::Manager, &[1, 2]);
     assert!(may_watch(&manager, &instance(Role::Specialist, &[1, 2, 4])));

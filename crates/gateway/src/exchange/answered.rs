@@ -35,6 +35,16 @@ pub(crate) struct Answered {
     pub(crate) http: u16,
 }
 
+// === impl Arrived ===
+
+impl<'m, 'd> Arrived<'m, 'd> {
+    pub(super) fn new(parsed: &'m Document<'d>, text: &'m Bytes) -> Self {
+        Self { parsed, text }
+    }
+}
+
+// === impl Answered ===
+
 impl Answered {
     /// A failure in place of the answer to the request with this id.
     fn failed(failure: &Failure, id: Id<'_>) -> Self {
@@ -76,11 +86,7 @@ pub(super) fn finish(
             return answered;
         }
     };
-    let inside = inline.and_then(|inline| match inline {
-        Inline::Result(result) => decision_mark(parsed, result.get("_meta")),
-        Inline::Error(error) => decision_mark(parsed, error.get("data")),
-    });
-    let mut splices: Vec<Splice> = inside.into_iter().collect();
+    let mut splices: Vec<Splice> = mark_inside(parsed, inline).into_iter().collect();
     let http = match answer {
         Answer::Error(error) => {
             settle(Status::RpcError);
@@ -136,16 +142,10 @@ fn sealed(worker: &Worker, route: &Route, pending: &Pending, result: Value<'_>) 
     // Without a seal the agent can only begin anew.
     let seal = seal.unwrap_or_default();
     Some(match state {
-        Some(state) => Splice {
-            at: state.span(),
-            with: format!("\"{seal}\""),
-        },
+        Some(state) => Splice::new(state.span(), format!("\"{seal}\"")),
         None => {
             let start = result.span().start;
-            Splice {
-                at: start..start + 1,
-                with: format!("{{\"{STATE}\":\"{seal}\","),
-            }
+            Splice::new(start..start + 1, format!("{{\"{STATE}\":\"{seal}\","))
         }
     })
 }
@@ -188,13 +188,8 @@ fn questions<'d>(
         Some(modern) => modern.declared.clone(),
         None => route.session.state().capabilities.clone(),
     };
-    let asked = Asked {
-        shared: &worker.shared,
-        present,
-        session: &route.session,
-        era: pending.era(),
-        declared: &declared,
-    };
+    let (shared, session) = (&worker.shared, &route.session);
+    let asked = Asked::new(shared, present, session, pending.era(), &declared);
     let server = &route.backend.server.name;
     match asking {
         Ok(asking) => match asked.all(&asking.questions) {
@@ -240,15 +235,13 @@ fn refused_question(pending: &Pending, id: Id<'_>, stop: Stop) -> Answered {
             let http = answer::OK;
             return Answered { text, http };
         }
-        Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
-        Stop::Unrecorded => Failure::record_unavailable(),
-        Stop::Malformed(failure) | Stop::Failed(failure) => failure,
+        stop => stop.failure(),
     };
     Answered::failed(&failure, id)
 }
 
 /// A decision that the upstream made up is taken out: only we make them.
-pub(super) fn decision_mark(parsed: &Document<'_>, place: Option<Value<'_>>) -> Option<Splice> {
+fn decision_mark(parsed: &Document<'_>, place: Option<Value<'_>>) -> Option<Splice> {
     let ours = place?
         .members()
         .find(|member| member.name() == DECISION_KEY)?;
@@ -257,4 +250,12 @@ pub(super) fn decision_mark(parsed: &Document<'_>, place: Option<Value<'_>>) -> 
         ours.key.span(),
         ours.value.span(),
     ))
+}
+
+/// The same of the end of a task, inside of what is said about the task.
+pub(super) fn mark_inside(parsed: &Document<'_>, inline: Option<Inline<'_>>) -> Option<Splice> {
+    match inline? {
+        Inline::Result(result) => decision_mark(parsed, result.get("_meta")),
+        Inline::Error(error) => decision_mark(parsed, error.get("data")),
+    }
 }

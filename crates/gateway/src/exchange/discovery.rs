@@ -88,7 +88,7 @@ impl Route {
         let message = Cleared::own("the era of a server is found out", message);
         let limit = worker.shared.settings.result_limit;
         let asked = async {
-            self.modern_request(worker, message)
+            self.forward(worker, message)
                 .await?
                 .answer(limit, &self.backend.account)
                 .await
@@ -139,7 +139,7 @@ impl Route {
             let message = Outgoing::own_modern(r#""provost-tools""#, "tools/list", &rest);
             let message = message.ok_or_else(Fault::bad_answer)?;
             let message = Cleared::own("the headers of a tool are looked up", message);
-            let exchange = self.modern_request(worker, message).await?;
+            let exchange = self.forward(worker, message).await?;
             let answer = exchange.answer(limit, &self.backend.account).await?;
             let parsed = envelope::parse_upstream(&answer).map_err(|_| Fault::bad_answer())?;
             let Ok(Message::Response {

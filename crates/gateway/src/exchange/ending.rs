@@ -90,10 +90,7 @@ impl Worker {
 
 /// Ends the process of a grant that is gone, once none of its sessions is left.
 fn dismiss_children(shared: &GatewayState, grant: &Text) {
-    if shared.present(grant, |_| ()).is_ok() {
-        return;
-    }
-    if let Some(children) = shared.children.get() {
-        children.grants_ended(|other| other == grant);
+    if shared.present(grant, |_| ()).is_err() {
+        shared.children.grants_ended(|other| other == grant);
     }
 }

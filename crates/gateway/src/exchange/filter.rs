@@ -6,7 +6,7 @@ use tracing::warn;
 
 use crate::agent::pending::{Pending, Transform};
 use crate::agent::session::Session;
-use crate::state::directory::Rights;
+use crate::state::rights::Rights;
 use crate::state::route::Route;
 use crate::state::worker::Worker;
 use crate::text::era::Era;
@@ -128,10 +128,7 @@ fn kept_private(modern: bool, result: Value<'_>) -> Vec<Splice> {
     if let Some(scope) = result.get("cacheScope")
         && scope.as_str().as_deref() != Some("private")
     {
-        splices.push(Splice {
-            at: scope.span(),
-            with: "\"private\"".to_owned(),
-        });
+        splices.push(Splice::new(scope.span(), "\"private\""));
     }
     if let Some(ttl) = result.get("ttlMs")
         && !ttl
@@ -139,10 +136,7 @@ fn kept_private(modern: bool, result: Value<'_>) -> Vec<Splice> {
             .parse::<u64>()
             .is_ok_and(|ttl| ttl <= LONGEST_KEPT_MS)
     {
-        splices.push(Splice {
-            at: ttl.span(),
-            with: LONGEST_KEPT_MS.to_string(),
-        });
+        splices.push(Splice::new(ttl.span(), LONGEST_KEPT_MS.to_string()));
     }
     // Without a word of the server, it is stale at once.
     let missing: String = [("ttlMs", "0"), ("cacheScope", "\"private\"")]
@@ -156,10 +150,7 @@ fn kept_private(modern: bool, result: Value<'_>) -> Vec<Splice> {
             false => missing,
         };
         let inside = result.span().start + 1;
-        splices.push(Splice {
-            at: inside..inside,
-            with: missing,
-        });
+        splices.push(Splice::new(inside..inside, missing));
     }
     splices
 }
@@ -175,10 +166,7 @@ fn only(list: Option<Value<'_>>, mut stays: impl FnMut(Value<'_>) -> bool) -> Op
     if kept.len() == list.len() {
         return None;
     }
-    Some(Splice {
-        at: list.span(),
-        with: format!("[{}]", kept.join(",")),
-    })
+    Some(Splice::new(list.span(), format!("[{}]", kept.join(","))))
 }
 
 fn remember_tools(session: &Session, result: Value<'_>, folder: &mut Folder) {
@@ -204,17 +192,14 @@ fn announces_changes(result: Value<'_>) -> Option<Splice> {
     let tools = result.get("capabilities")?.get("tools")?;
     match tools.get("listChanged") {
         Some(value) if value.as_bool() == Some(true) => None,
-        Some(value) => Some(Splice {
-            at: value.span(),
-            with: "true".to_owned(),
-        }),
+        Some(value) => Some(Splice::new(value.span(), "true")),
         None => {
             let inner = tools.raw().strip_suffix('}')?.trim_end();
             let comma = if tools.is_empty() { "" } else { "," };
-            Some(Splice {
-                at: tools.span(),
-                with: format!("{inner}{comma}\"listChanged\":true}}"),
-            })
+            Some(Splice::new(
+                tools.span(),
+                format!("{inner}{comma}\"listChanged\":true}}"),
+            ))
         }
     }
 }

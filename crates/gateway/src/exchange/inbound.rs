@@ -6,7 +6,7 @@ use provost_policy::json::Value;
 use provost_store::Status;
 use tracing::{debug, warn};
 
-use super::answered::{Answered, Arrived, decision_mark, finish};
+use super::answered::{Answered, Arrived, finish, mark_inside};
 use super::questions::{question, say_no, settle_question};
 use crate::message::answer;
 use crate::message::modern::Declared;
@@ -15,7 +15,7 @@ use crate::stage::settle;
 use crate::state::present::{Ended, Present};
 use crate::state::route::Route;
 use crate::state::worker::Worker;
-use crate::text::asking::{self, Asking, Inline, Misasked, Part};
+use crate::text::asking::{self, Asking, Misasked, Part};
 use crate::text::envelope::{self, IdKey, Message};
 use crate::text::era::Era;
 use crate::text::protocol::{self, Channel, KnownNotification};
@@ -64,10 +64,7 @@ pub(crate) fn handle_again(worker: &Worker, route: &Route, text: Bytes) -> Dispo
             return None;
         }
         let pending = route.session.state().streams.answered_before(&key)?;
-        let arrived = Arrived {
-            parsed: &parsed,
-            text: &text,
-        };
+        let arrived = Arrived::new(&parsed, &text);
         let answered = finish(worker, route, present, &pending, arrived, id, answer);
         Some(Disposition::Answer { key, answered })
     });
@@ -102,10 +99,7 @@ fn handle_now(
                 warn!(server.name = %server, "Server `{server}` answered a request that is not in flight");
                 return Ok(Disposition::Nothing);
             };
-            let arrived = Arrived {
-                parsed: &parsed,
-                text,
-            };
+            let arrived = Arrived::new(&parsed, text);
             let answered = finish(worker, route, present, &pending, arrived, id, answer);
             route
                 .session
@@ -115,10 +109,7 @@ fn handle_now(
             Disposition::Answer { key, answered }
         }
         Ok(Message::Notification { method, params }) => {
-            let arrived = Arrived {
-                parsed: &parsed,
-                text,
-            };
+            let arrived = Arrived::new(&parsed, text);
             notification(worker, route, present, channel, arrived, &method, params)
         }
         Ok(Message::Request { .. }) if channel != Channel::Session => {
@@ -170,10 +161,7 @@ pub(crate) fn answer_to(
     let answered = worker.shared.present(&route.session.grant, |present| {
         let pending = route.session.state().in_flight.remove(key)?;
         let (id, answer) = answer;
-        let arrived = Arrived {
-            parsed: &parsed,
-            text: &text,
-        };
+        let arrived = Arrived::new(&parsed, &text);
         let answered = finish(worker, route, present, &pending, arrived, id, answer);
         Some(answered)
     });
@@ -211,13 +199,8 @@ fn notification(
         Ok(asking) if asking.questions.is_empty() => Some(asking),
         other => {
             let declared = declared_for(route, params);
-            let asked = Asked {
-                shared: &worker.shared,
-                present,
-                session: &route.session,
-                era,
-                declared: &declared,
-            };
+            let (shared, session) = (&worker.shared, &route.session);
+            let asked = Asked::new(shared, present, session, era, &declared);
             told(worker, &asked, other)
         }
     };
@@ -240,11 +223,8 @@ fn notification(
     if known == Some(KnownNotification::ListChanged) {
         route.backend.eras.doubt_tools();
     }
-    let inside = asking.inline.and_then(|inline| match inline {
-        Inline::Result(result) => decision_mark(parsed, result.get("_meta")),
-        Inline::Error(error) => decision_mark(parsed, error.get("data")),
-    });
-    let spliced = splice::apply(text.clone(), inside.into_iter().collect());
+    let inside = mark_inside(parsed, asking.inline).into_iter().collect();
+    let spliced = splice::apply(text.clone(), inside);
     Disposition::Deliver(route.session.account().carry_copy(text, spliced))
 }
 

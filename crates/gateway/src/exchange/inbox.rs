@@ -1,7 +1,7 @@
 //! What reaches sessions without a request: messages of child processes, and
 //! what a changed directory means for those who are connected.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use provost_policy::Text;
@@ -27,17 +27,21 @@ use crate::upstream::{Holder, Upstream};
 
 /// Puts messages of child processes to the sessions they are for.
 struct ToSessions {
-    worker: Worker,
+    /// Weak: it holds the processes, which hold this.
+    state: Weak<GatewayState>,
 }
 
 /// The inbox of all child processes.
-pub(crate) fn new(worker: Worker) -> Arc<dyn Inbox> {
-    Arc::new(ToSessions { worker })
+pub(crate) fn new(state: Weak<GatewayState>) -> Arc<dyn Inbox> {
+    Arc::new(ToSessions { state })
 }
 
 impl Inbox for ToSessions {
     fn take(&self, child: &Arc<Child>, sessions: Vec<Arc<Session>>, message: Bytes) {
-        let worker = self.worker.clone();
+        let Some(shared) = self.state.upgrade() else {
+            return;
+        };
+        let worker = Worker::background(&shared);
         let concerned = sessions
             .into_iter()
             .filter(|session| concerns(&worker, child, session, &message));
@@ -50,7 +54,7 @@ impl Inbox for ToSessions {
         if rest.is_empty() {
             return;
         }
-        self.worker.shared.background.spawn(async move {
+        shared.background.spawn(async move {
             for session in rest {
                 put(&worker, &session, message.clone());
             }
@@ -62,11 +66,13 @@ impl Inbox for ToSessions {
         session: &Session,
         message: Outgoing,
     ) -> Option<(Cleared<Outgoing>, OpenCall)> {
-        ask::subscribe_again(&self.worker.shared, session, message)
+        ask::subscribe_again(&self.state.upgrade()?, session, message)
     }
 
     fn subscribed(&self, open_call: &OpenCall, status: Status) {
-        settle::settle(&self.worker.shared, open_call, status);
+        if let Some(shared) = self.state.upgrade() {
+            settle::settle(&shared, open_call, status);
+        }
     }
 }
 
@@ -168,11 +174,8 @@ pub(crate) fn after_reload(
     let holds = |grant: &Text| after.rights(grant, wall).is_some();
     shared.questions.retain(holds);
     shared.tasks.retain(holds);
-    let Some(children) = shared.children.get() else {
-        return;
-    };
     let _background = shared.background.enter();
-    children.retain(|spec, holder| {
+    shared.children.retain(|spec, holder| {
         if matches!(holder, Holder::Agent(_)) {
             // Brought along by an agent, and leaves with it.
             return true;
@@ -184,5 +187,6 @@ pub(crate) fn after_reload(
         matches!(backend, Some(Upstream::Stdio(current)) if current == spec)
     });
     // One that still has a session hears of its end first, and leaves after it.
-    children.grants_ended(|grant| after.rights(grant, wall).is_none());
+    let gone = |grant: &Text| after.rights(grant, wall).is_none();
+    shared.children.grants_ended(gone);
 }

@@ -22,7 +22,7 @@ impl Route {
         spec: &Arc<ChildSpec>,
         era: Era,
     ) -> Result<Use, Fault> {
-        let children = worker.shared.children.get().ok_or_else(Fault::not_sent)?;
+        let children = &worker.shared.children;
         let session = &self.session;
         let spec = &self.started_by(worker, spec);
         // A process that agents of several grants share is the server's own.
@@ -75,7 +75,7 @@ impl Route {
         spec: &Arc<ChildSpec>,
         era: Era,
     ) -> Option<Use> {
-        let children = worker.shared.children.get()?;
+        let children = &worker.shared.children;
         let spec = &self.started_by(worker, spec);
         children.find(spec, &self.process_key(spec, era), &self.session)
     }
@@ -94,9 +94,8 @@ impl Route {
             Some(Upstream::Stdio(spec)) => spec,
             Some(Upstream::Http(_)) | None => return,
         };
-        if let Some(children) = worker.shared.children.get() {
-            children.release(&self.process_key(spec, era), &self.session);
-        }
+        let key = self.process_key(spec, era);
+        worker.shared.children.release(&key, &self.session);
     }
 
     /// Whose process this session's messages of that era go to. A modern request

@@ -49,13 +49,8 @@ pub(super) fn question(
         return Err(Failure::busy(problem));
     }
     let declared = route.session.state().capabilities.clone();
-    let asked = Asked {
-        shared: &worker.shared,
-        present,
-        session: &route.session,
-        era: Era::Legacy,
-        declared: &declared,
-    };
+    let (shared, session) = (&worker.shared, &route.session);
+    let asked = Asked::new(shared, present, session, Era::Legacy, &declared);
     let open_call = match asking::well_formed(params) {
         Ok(()) => asked.one(method, params),
         Err(problem) => Err(match asked.misasked(&problem) {
@@ -63,19 +58,8 @@ pub(super) fn question(
             Err(stop) => stop,
         }),
     };
-    let open_call = open_call.map_err(|stop| match stop {
-        Stop::Refused { decision, refusal } => Failure::refused(decision.as_str(), &refusal),
-        Stop::Unrecorded => Failure::record_unavailable(),
-        Stop::Malformed(failure) | Stop::Failed(failure) => failure,
-    })?;
-    ask(
-        worker,
-        route,
-        key,
-        Question {
-            open_call: Some(open_call),
-        },
-    )
+    let open_call = Some(open_call.map_err(Stop::failure)?);
+    ask(worker, route, key, Question { open_call })
 }
 
 /// Puts a question among those that are open. Where the session has ended in the

@@ -108,10 +108,7 @@ impl Flight {
             key,
             id: message.id().to_owned(),
             transform,
-            era: match message.modern() {
-                Some(_) => Era::Modern,
-                None => Era::Legacy,
-            },
+            era: message.era(),
             cancelled,
             number,
         })
@@ -230,6 +227,27 @@ impl Flight {
             () = self.cancelled.cancelled() => Err(Broken::Cancelled),
             () = self.route.session.ended.cancelled() => Err(Broken::Ended),
             () = tokio::time::sleep(worker.shared.settings.call_timeout) => Err(Broken::Gone),
+        }
+    }
+
+    /// Gives the agent its answer, with what else `event` says.
+    async fn answered(
+        &self,
+        worker: &Worker,
+        answered: Answered,
+        event: Event,
+        downstream: Downstream,
+    ) {
+        let alone = event == Event::default() || self.transform == Transform::Initialize;
+        match downstream {
+            Downstream::Unopened(responder) if alone => self.reply(worker, answered, responder),
+            Downstream::Lines(lines) => self.reply(worker, answered, Responder::Stdio(lines)),
+            mut downstream => {
+                let message = Some(answered.text);
+                let event = Event { message, ..event };
+                // It is settled: what is left is the agent's to read.
+                drop(self.pass(worker, &mut downstream, event).await);
+            }
         }
     }
 

@@ -61,18 +61,14 @@ impl Route {
         };
         let opening = opening.ok_or_else(Fault::not_sent)?;
         let opening = Cleared::own(AGAIN, opening);
-        let not_sent = |fault: Fault| Fault {
-            sent: false,
-            ..fault
-        };
         let sending = opening.sending(self.session.account());
         let answer = http.post(worker.number, sending, SessionHeaders::default());
-        let answer = answer.await.map_err(not_sent)?;
+        let answer = answer.await.map_err(Fault::before_sending)?;
         let upstream = answer.header(&SESSION_ID).map(str::to_owned);
         let limit = worker.shared.settings.result_limit;
         let exchange = exchange(answer, self.session.account(), worker)
             .await
-            .map_err(not_sent)?;
+            .map_err(Fault::before_sending)?;
         let opened = exchange
             .answer(limit, self.session.account())
             .await
@@ -88,7 +84,7 @@ impl Route {
         info!(server.name = %self.backend.server.name, "Opened a lost session with server `{}` again", self.backend.server.name);
         let initialized = Cleared::own(AGAIN, Bytes::from_static(INITIALIZED));
         let told = self.post(worker, http, initialized.sending()).await;
-        told.map_err(not_sent)?;
+        told.map_err(Fault::before_sending)?;
         self.repeat_standing(worker, http).await;
         Ok(())
     }

@@ -20,6 +20,24 @@ use crate::text::headers::SESSION_ID;
 use crate::upstream::http::{self, HttpUpstream, SessionHeaders};
 use crate::upstream::{ChildLines, Exchange, Upstream, Witness};
 
+/// Id and revision of the upstream's session.
+struct Ids {
+    session: Option<String>,
+    version: Option<String>,
+}
+
+// === impl Ids ===
+
+impl Ids {
+    fn headers(&self) -> SessionHeaders<'_> {
+        SessionHeaders {
+            session: self.session.as_deref(),
+            version: self.version.as_deref(),
+            ..SessionHeaders::default()
+        }
+    }
+}
+
 // === impl Route ===
 
 impl Route {
@@ -55,10 +73,7 @@ impl Route {
         worker: &Worker,
         message: Cleared<Outgoing>,
     ) -> Result<Exchange, Fault> {
-        let sent = match message.message().modern() {
-            Some(_) => self.modern_request(worker, message).await,
-            None => self.legacy_request(worker, message).await,
-        };
+        let sent = self.forward(worker, message).await;
         // Whatever stands there now may be another server.
         sent.inspect_err(|fault| {
             if fault.is_of_the_server() {
@@ -67,54 +82,42 @@ impl Route {
         })
     }
 
+    /// The same, whatever it says about the server that it failed. A modern request
+    /// stands alone: there is nothing to be opened for it.
+    pub(super) async fn forward(
+        &self,
+        worker: &Worker,
+        message: Cleared<Outgoing>,
+    ) -> Result<Exchange, Fault> {
+        let account = self.session.account();
+        match self.upstream()? {
+            Upstream::Stdio(spec) => {
+                let child = self.child(worker, spec, message.message().era())?;
+                let (number, lines) = Box::pin(child.request(&self.session, message)).await?;
+                Ok(Exchange::Lines(ChildLines::new(child, number, lines)))
+            }
+            Upstream::Http(http) => match message.message().modern() {
+                None => {
+                    let sending = || message.sending(account);
+                    self.send_or_reopen(worker, http, sending).await
+                }
+                Some(modern) => {
+                    let with = SessionHeaders {
+                        modern: Some(&modern.headers),
+                        ..SessionHeaders::default()
+                    };
+                    let answer = http.post(worker.number, message.sending(account), with);
+                    exchange(answer.await?, account, worker).await
+                }
+            },
+        }
+    }
+
     /// What was seen to go wrong with the server, if anything can have been.
     pub(crate) fn witness(&self, worker: &Worker) -> Option<Arc<Witness>> {
         match self.backend.upstream.as_ref()? {
             Upstream::Http(http) => Some(Arc::clone(&http.witness)),
-            Upstream::Stdio(spec) => worker.shared.children.get()?.witness(&spec.server),
-        }
-    }
-
-    async fn legacy_request(
-        &self,
-        worker: &Worker,
-        message: Cleared<Outgoing>,
-    ) -> Result<Exchange, Fault> {
-        match self.upstream()? {
-            Upstream::Stdio(spec) => {
-                let child = self.child(worker, spec, Era::Legacy)?;
-                let (number, lines) = Box::pin(child.request(&self.session, message)).await?;
-                Ok(Exchange::Lines(ChildLines::new(child, number, lines)))
-            }
-            Upstream::Http(http) => {
-                let sending = || message.sending(self.session.account());
-                self.send_or_reopen(worker, http, sending).await
-            }
-        }
-    }
-
-    /// Sends a request of the modern era, which stands alone.
-    pub(crate) async fn modern_request(
-        &self,
-        worker: &Worker,
-        message: Cleared<Outgoing>,
-    ) -> Result<Exchange, Fault> {
-        match self.upstream()? {
-            Upstream::Stdio(spec) => {
-                let child = self.child(worker, spec, Era::Modern)?;
-                let (number, lines) = Box::pin(child.request(&self.session, message)).await?;
-                Ok(Exchange::Lines(ChildLines::new(child, number, lines)))
-            }
-            Upstream::Http(http) => {
-                let modern = message.message().modern();
-                let with = SessionHeaders {
-                    modern: modern.map(|modern| &modern.headers),
-                    ..SessionHeaders::default()
-                };
-                let sending = message.sending(self.session.account());
-                let answer = http.post(worker.number, sending, with);
-                exchange(answer.await?, self.session.account(), worker).await
-            }
+            Upstream::Stdio(spec) => worker.shared.children.witness(&spec.server),
         }
     }
 
@@ -206,17 +209,15 @@ impl Route {
             Upstream::Stdio(_) => return Ok(None),
         };
         let stream = Cleared::own("the agent's stream", ());
-        let (session, version) = self.ids();
+        let ids = self.ids();
         let with = SessionHeaders {
-            session: session.as_deref(),
-            version: version.as_deref(),
             last_event,
-            modern: None,
+            ..ids.headers()
         };
         let answer = http.get(worker.number, stream.sending(), with).await?;
         match answer.status {
             StatusCode::OK if answer.is_event_stream() => Ok(Some(answer)),
-            StatusCode::NOT_FOUND if session.is_some() => Err(Fault::session_lost()),
+            StatusCode::NOT_FOUND if ids.session.is_some() => Err(Fault::session_lost()),
             _ => Ok(None),
         }
     }
@@ -225,27 +226,21 @@ impl Route {
     pub(crate) async fn close(&self, worker: &Worker) {
         match &self.backend.upstream {
             Some(Upstream::Http(http)) => {
-                let (session, version) = self.ids();
-                if session.is_none() {
+                let ids = self.ids();
+                if ids.session.is_none() {
                     return;
                 }
-                let with = SessionHeaders {
-                    session: session.as_deref(),
-                    version: version.as_deref(),
-                    ..SessionHeaders::default()
-                };
                 let end = Cleared::own("the session ended", ());
-                if let Ok(answer) = http.delete(worker.number, end.sending(), with).await {
+                let ended = http.delete(worker.number, end.sending(), ids.headers());
+                if let Ok(answer) = ended.await {
                     // Read to its end, so that the connection can be used again.
                     let _ = answer.read(64 * 1024).await;
                 }
             }
             Some(Upstream::Stdio(spec)) => {
-                if let Some(children) = worker.shared.children.get() {
-                    for era in [Era::Legacy, Era::Modern] {
-                        let key = self.process_key(spec, era);
-                        children.session_ended(&key, &self.session);
-                    }
+                for era in [Era::Legacy, Era::Modern] {
+                    let key = self.process_key(spec, era);
+                    worker.shared.children.session_ended(&key, &self.session);
                 }
             }
             None => {}
@@ -254,13 +249,18 @@ impl Route {
 
     /// How its server is reached.
     pub(super) fn upstream(&self) -> Result<&Upstream, Fault> {
-        self.backend.upstream.as_ref().ok_or_else(Fault::unusable)
+        self.backend
+            .upstream
+            .as_ref()
+            .ok_or(Fault::unsent(FaultKind::Unusable))
     }
 
-    /// Id and revision of the upstream's session.
-    pub(super) fn ids(&self) -> (Option<String>, Option<String>) {
+    fn ids(&self) -> Ids {
         let state = self.session.state();
-        (state.upstream.clone(), state.version.clone())
+        Ids {
+            session: state.upstream.clone(),
+            version: state.version.clone(),
+        }
     }
 
     /// Sends a message of a session. One that is lost is opened again, and gets the
@@ -293,19 +293,14 @@ impl Route {
         http: &Arc<HttpUpstream>,
         sending: Sending<'_>,
     ) -> Result<Exchange, Fault> {
-        let (session, version) = self.ids();
-        let with = SessionHeaders {
-            session: session.as_deref(),
-            version: version.as_deref(),
-            ..SessionHeaders::default()
-        };
-        let answer = http.post(worker.number, sending, with).await?;
-        if session.is_some() && answer.status == StatusCode::NOT_FOUND {
+        let ids = self.ids();
+        let answer = http.post(worker.number, sending, ids.headers()).await?;
+        if ids.session.is_some() && answer.status == StatusCode::NOT_FOUND {
             // The body is of no interest, but the connection is.
             let _ = answer.read(64 * 1024).await;
             return Err(Fault::session_lost());
         }
-        if session.is_some() && answer.status == StatusCode::BAD_REQUEST {
+        if ids.session.is_some() && answer.status == StatusCode::BAD_REQUEST {
             let limit = worker.shared.settings.result_limit;
             let body = answer.read_counted(limit, self.session.account()).await?;
             return if speaks_of_session(&body) {

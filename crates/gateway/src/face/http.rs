@@ -35,6 +35,26 @@ use crate::text::brief::{NAME, brief};
 use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use crate::text::protocol;
 
+/// What is served at a path: nothing else looks at paths.
+enum Place<'p> {
+    /// A server, by its name or id; for whoever has a grant for it.
+    Server(&'p str),
+    /// Nothing.
+    Nowhere,
+}
+
+// === impl Place ===
+
+impl<'p> Place<'p> {
+    fn of(path: &'p str) -> Self {
+        let name = path.strip_prefix("/mcp/").unwrap_or_default();
+        match name.is_empty() || name.contains('/') {
+            true => Self::Nowhere,
+            false => Self::Server(name),
+        }
+    }
+}
+
 /// Answers one request of the agent listener.
 pub(crate) async fn serve(
     worker: Worker,
@@ -59,15 +79,13 @@ async fn answer(
             counts.add(why, named.as_deref());
             refused(status, why.answer())
         })?;
-    let name = request
-        .uri()
-        .path()
-        .strip_prefix("/mcp/")
-        .unwrap_or_default();
-    if name.is_empty() || name.contains('/') {
-        counts.add(Reason::Path, None);
-        return Err(refused(StatusCode::NOT_FOUND, Reason::Path.answer()));
-    }
+    let name = match Place::of(request.uri().path()) {
+        Place::Server(name) => name,
+        Place::Nowhere => {
+            counts.add(Reason::Path, None);
+            return Err(refused(StatusCode::NOT_FOUND, Reason::Path.answer()));
+        }
+    };
     let claim = identify(worker, request.headers())?;
     let principal = &claim.principal;
     let opens = name == principal.server_name.as_str() || name == principal.server.as_str();

@@ -22,7 +22,7 @@ use crate::path::{self, Agent};
 use crate::state::present::{self, Claim, Ended, Present};
 use crate::state::worker::Worker;
 use crate::text::envelope::{self, Message};
-use crate::text::lines::{End, Lines};
+use crate::text::lines::{End, Lines, write_line};
 use crate::text::splice;
 use crate::upstream::ChildSpec;
 
@@ -31,9 +31,6 @@ const INITIALIZED: &[u8] = b"notifications/initialized";
 
 /// Notifications and answers that may be on their way when there is no place.
 const SPARE: usize = 64;
-
-/// Lines up to this length are copied, so that they are written in one go.
-const COPIED: usize = 16 * 1024;
 
 /// One agent on stdio, as the unix socket's hello described it.
 #[derive(Debug, Clone)]
@@ -147,7 +144,7 @@ async fn read_lines<R: AsyncRead + Unpin>(
     calls: &TaskTracker,
 ) {
     let shared = &worker.shared;
-    let mut messages = Lines::counted(read, shared.settings.body_limit, session.account());
+    let mut messages = Lines::new(read, shared.settings.body_limit, session.account());
     let most = shared.settings.max_calls_per_grant;
     let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
     let spare = Arc::new(Semaphore::new(SPARE));
@@ -162,28 +159,15 @@ async fn read_lines<R: AsyncRead + Unpin>(
         }
         let text = match messages.next().await {
             Ok(text) => text,
-            Err(End::Closed) if messages.is_cut_off() => {
-                let failure = Failure::parse("the last line has no end".to_owned());
-                let failure = unread(worker, session, failure);
-                drop(lines.send(failure.body(None)).await);
-                return;
-            }
-            Err(End::Closed) => {
+            Err(End::Closed) if !messages.is_cut_off() => {
                 if let Some(first) = first {
                     wait_for_first(first, session).await;
                 }
                 return;
             }
-            Err(End::TooLong) => {
-                let failure = Failure::invalid_request("the message is too long");
-                let failure = unread(worker, session, failure);
-                drop(lines.send(failure.body(None)).await);
-                return;
-            }
-            Err(End::NoRoom) => {
-                let failure = Failure::no_memory(Full::Share);
-                let failure = no_room(worker, &session.grant, Some(session), failure);
-                drop(lines.send(failure.body(None)).await);
+            Err(end) => {
+                // What follows cannot be told from the rest of the line.
+                drop(lines.send(unread(worker, session, end).body(None)).await);
                 return;
             }
         };
@@ -197,17 +181,12 @@ async fn read_lines<R: AsyncRead + Unpin>(
             return;
         }
         // Read anew for each message: a revoked grant ends here.
-        let Ok(claim) = claim(worker, &session.grant) else {
+        let Ok(agent) = agent(worker, &session.grant, Some(session)) else {
             shared.metrics.unidentified.add(Reason::Grant, None);
             let failure = Failure::ended(&present::ended());
             let id = request_id(&text);
             drop(lines.send(failure.body(id.as_deref())).await);
             return;
-        };
-        let agent = Agent {
-            claim,
-            session: Some(Arc::clone(session)),
-            claims: None,
         };
         let place = match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => Some(place),
@@ -246,12 +225,16 @@ async fn read_lines<R: AsyncRead + Unpin>(
 }
 
 /// Who has this grant, if it is live.
-fn claim(worker: &Worker, grant: &Text) -> Result<Claim, Ended> {
+fn agent(worker: &Worker, grant: &Text, session: Option<&Arc<Session>>) -> Result<Agent, Ended> {
     let who = |present: &Present<'_>| Claim {
         principal: Arc::clone(&present.principal),
         token: None,
     };
-    worker.shared.present(grant, who)
+    Ok(Agent {
+        claim: worker.shared.present(grant, who)?,
+        session: session.cloned(),
+        claims: None,
+    })
 }
 
 /// Waits for a message that the next one must not overtake.
@@ -291,36 +274,33 @@ fn announces(text: &Bytes) -> bool {
     }
 }
 
-/// A line that is not read to its end. What follows it cannot be told from its
-/// rest, so the connection ends with it.
-fn unread(worker: &Worker, session: &Arc<Session>, failure: Failure) -> Failure {
-    let Ok(claim) = claim(worker, &session.grant) else {
-        return failure;
+/// A line that is not read to its end: refused and recorded.
+fn unread(worker: &Worker, session: &Arc<Session>, end: End) -> Failure {
+    let failure = match end {
+        End::Closed => Failure::parse("the last line has no end"),
+        End::TooLong => Failure::invalid_request("the message is too long"),
+        End::NoRoom => {
+            let failure = Failure::no_memory(Full::Share);
+            return no_room(worker, &session.grant, Some(session), failure);
+        }
     };
-    let agent = Agent {
-        claim,
-        session: Some(Arc::clone(session)),
-        claims: None,
-    };
-    path::recorded(worker, &agent, "(unreadable)", failure)
+    match agent(worker, &session.grant, Some(session)) {
+        Ok(agent) => path::recorded(worker, &agent, "(unreadable)", failure),
+        Err(Ended) => failure,
+    }
 }
 
-/// An agent for whom, or for whose line, there is no room: the connection ends.
+/// An agent for whom, or for whose line, there is no room: refused and recorded.
 fn no_room(
     worker: &Worker,
     grant: &Text,
     session: Option<&Arc<Session>>,
     failure: Failure,
 ) -> Failure {
-    let Ok(claim) = claim(worker, grant) else {
-        return failure;
-    };
-    let agent = Agent {
-        claim,
-        session: session.cloned(),
-        claims: None,
-    };
-    path::recorded_busy(worker, &agent, "(unreadable)", failure)
+    match agent(worker, grant, session) {
+        Ok(agent) => path::recorded_busy(worker, &agent, "(unreadable)", failure),
+        Err(Ended) => failure,
+    }
 }
 
 /// The id of a request.
@@ -341,16 +321,7 @@ async fn write_lines<S: AsyncWrite>(
     while let Some(text) = lines.recv().await {
         let line = account.carry_copy(&text, splice::one_line(text.clone()));
         drop(text);
-        if line.len() > COPIED {
-            if write.write_all(&line).await.is_err() || write.write_all(b"\n").await.is_err() {
-                return;
-            }
-            continue;
-        }
-        let mut whole = Vec::with_capacity(line.len() + 1);
-        whole.extend_from_slice(&line);
-        whole.push(b'\n');
-        if write.write_all(&whole).await.is_err() {
+        if write_line(&mut write, &line).await.is_err() {
             return;
         }
     }

@@ -312,22 +312,16 @@ impl Account {
 
     /// A place for one more that is on its way.
     pub(crate) fn enter(self: &Arc<Self>, lane: Lane) -> Result<Place, Full> {
-        if !self.lane(lane).try_add(1) {
-            self.refused();
-            return Err(Full::Share);
-        }
+        let mut place = self.enter_beside(lane)?;
         // Whatever ends something must find a place, whoever took the others.
-        let among_all = lane != Lane::Aside;
-        if among_all && !self.whole.calls.try_add(1) {
-            self.lane(lane).take(1);
-            self.refused();
-            return Err(Full::Whole);
+        if lane != Lane::Aside {
+            if !self.whole.calls.try_add(1) {
+                self.refused();
+                return Err(Full::Whole);
+            }
+            place.among_all = true;
         }
-        Ok(Place {
-            account: Arc::clone(self),
-            lane,
-            among_all,
-        })
+        Ok(place)
     }
 
     /// The same for one that has its place among all already.

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 use tokio::time::error::Elapsed;
@@ -24,6 +24,14 @@ pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Result<F::O
     match ready.await {
         Some(output) => Ok(output),
         None => tokio::time::timeout(limit, future).await,
+    }
+}
+
+/// Ends at that moment, if there is one.
+pub(crate) async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

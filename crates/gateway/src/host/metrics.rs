@@ -78,6 +78,7 @@ impl Metrics {
                 .map(|(name, counts)| (name.clone(), Arc::clone(counts)))
                 .collect()
         };
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let mut out = String::new();
         head(
             &mut out,
@@ -92,14 +93,8 @@ impl Metrics {
                 ("ask", &counts.asked),
             ];
             for (decision, count) in decisions {
-                let count = count.load(Ordering::Relaxed);
-                line(
-                    &mut out,
-                    "provost_calls_total",
-                    name,
-                    &format!(",decision=\"{decision}\""),
-                    count,
-                );
+                let label = format!(",decision=\"{decision}\"");
+                line(&mut out, "calls_total", name, &label, read(count));
             }
         }
         head(
@@ -109,13 +104,8 @@ impl Metrics {
             "Calls without an answer of the server.",
         );
         for (name, counts) in &servers {
-            line(
-                &mut out,
-                "provost_upstream_failures_total",
-                name,
-                "",
-                counts.failed.load(Ordering::Relaxed),
-            );
+            let failed = read(&counts.failed);
+            line(&mut out, "upstream_failures_total", name, "", failed);
         }
         head(
             &mut out,
@@ -124,34 +114,18 @@ impl Metrics {
             "From intent to outcome.",
         );
         for (name, counts) in &servers {
-            let metric = "provost_call_duration_microseconds";
+            let [bucket, sum, count] =
+                ["bucket", "sum", "count"].map(|of| format!("call_duration_microseconds_{of}"));
             let mut below = 0;
-            for (bound, bucket) in BUCKETS.iter().zip(&counts.latency) {
-                below += bucket.load(Ordering::Relaxed);
-                line(
-                    &mut out,
-                    &format!("{metric}_bucket"),
-                    name,
-                    &format!(",le=\"{bound}\""),
-                    below,
-                );
+            for (bound, counted) in BUCKETS.iter().zip(&counts.latency) {
+                below += read(counted);
+                let label = format!(",le=\"{bound}\"");
+                line(&mut out, &bucket, name, &label, below);
             }
-            let count = counts.latency_count.load(Ordering::Relaxed);
-            line(
-                &mut out,
-                &format!("{metric}_bucket"),
-                name,
-                ",le=\"+Inf\"",
-                count,
-            );
-            line(
-                &mut out,
-                &format!("{metric}_sum"),
-                name,
-                "",
-                counts.latency_sum.load(Ordering::Relaxed),
-            );
-            line(&mut out, &format!("{metric}_count"), name, "", count);
+            let all = read(&counts.latency_count);
+            line(&mut out, &bucket, name, ",le=\"+Inf\"", all);
+            line(&mut out, &sum, name, "", read(&counts.latency_sum));
+            line(&mut out, &count, name, "", all);
         }
         head(
             &mut out,
@@ -165,78 +139,60 @@ impl Metrics {
                 "provost_unidentified_total{{reason=\"{reason}\"}} {count}"
             );
         }
-        let plain = [
-            (
-                "provost_malformed_total",
-                "counter",
-                "Messages that could not be read.",
-                self.malformed.load(Ordering::Relaxed),
-            ),
-            (
-                "provost_unrecorded_total",
-                "counter",
-                "Calls refused because they could not be recorded.",
-                self.unrecorded.load(Ordering::Relaxed),
-            ),
-            (
-                "provost_connections",
-                "gauge",
-                "Open connections of agents over HTTP.",
-                self.connections.load(Ordering::Relaxed) as u64,
-            ),
-            (
-                "provost_connections_turned_away_total",
-                "counter",
-                "Connections closed because there were too many.",
-                self.turned_away.load(Ordering::Relaxed),
-            ),
-            (
-                "provost_sessions",
-                "gauge",
-                "Sessions of agents over HTTP.",
-                gauges.sessions as u64,
-            ),
-            (
-                "provost_server_processes",
-                "gauge",
-                "Server processes running.",
-                gauges.children as u64,
-            ),
-            (
-                "provost_server_process_users",
-                "gauge",
-                "Sessions and requests that use a server process.",
-                gauges.child_users as u64,
-            ),
-            (
-                "provost_memory_held_bytes",
-                "gauge",
-                "Memory held on behalf of agents and servers.",
-                gauges.budget.held as u64,
-            ),
-            (
-                "provost_memory_limit_bytes",
-                "gauge",
-                "The most of it there may be.",
-                gauges.budget.limit as u64,
-            ),
-            (
-                "provost_calls_in_flight",
-                "gauge",
-                "Calls and streams on their way.",
-                gauges.budget.calls as u64,
-            ),
-            (
-                "provost_no_room_total",
-                "counter",
-                "What was refused or made to wait because it did not fit.",
-                gauges.budget.refused,
-            ),
-        ];
-        for (name, kind, help, value) in plain {
-            head(&mut out, name, kind, help);
-            let _ = writeln!(out, "{name} {value}");
-        }
+        let [malformed, unrecorded, turned_away] =
+            [&self.malformed, &self.unrecorded, &self.turned_away].map(read);
+        let connections = self.connections.load(Ordering::Relaxed);
+        let Gauges {
+            sessions,
+            children,
+            child_users,
+            budget,
+        } = gauges;
+        let Usage {
+            held,
+            limit,
+            calls,
+            refused,
+            ..
+        } = budget;
+        let _ = write!(
+            out,
+            "\
+# HELP provost_malformed_total Messages that could not be read.
+# TYPE provost_malformed_total counter
+provost_malformed_total {malformed}
+# HELP provost_unrecorded_total Calls refused because they could not be recorded.
+# TYPE provost_unrecorded_total counter
+provost_unrecorded_total {unrecorded}
+# HELP provost_connections Open connections of agents over HTTP.
+# TYPE provost_connections gauge
+provost_connections {connections}
+# HELP provost_connections_turned_away_total Connections closed because there were too many.
+# TYPE provost_connections_turned_away_total counter
+provost_connections_turned_away_total {turned_away}
+# HELP provost_sessions Sessions of agents over HTTP.
+# TYPE provost_sessions gauge
+provost_sessions {sessions}
+# HELP provost_server_processes Server processes running.
+# TYPE provost_server_processes gauge
+provost_server_processes {children}
+# HELP provost_server_process_users Sessions and requests that use a server process.
+# TYPE provost_server_process_users gauge
+provost_server_process_users {child_users}
+# HELP provost_memory_held_bytes Memory held on behalf of agents and servers.
+# TYPE provost_memory_held_bytes gauge
+provost_memory_held_bytes {held}
+# HELP provost_memory_limit_bytes The most of it there may be.
+# TYPE provost_memory_limit_bytes gauge
+provost_memory_limit_bytes {limit}
+# HELP provost_calls_in_flight Calls and streams on their way.
+# TYPE provost_calls_in_flight gauge
+provost_calls_in_flight {calls}
+# HELP provost_no_room_total What was refused or made to wait because it did not fit.
+# TYPE provost_no_room_total counter
+provost_no_room_total {refused}
+"
+        );
         out
     }
 }
@@ -272,5 +228,5 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) {
 
 /// Server names are `[a-z0-9-]`, so they need no escaping.
 fn line(out: &mut String, metric: &str, server: &str, more: &str, value: u64) {
-    let _ = writeln!(out, "{metric}{{server=\"{server}\"{more}}} {value}");
+    let _ = writeln!(out, "provost_{metric}{{server=\"{server}\"{more}}} {value}");
 }

@@ -4,22 +4,25 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use provost_policy::words::Word;
 use tracing::info;
 
 /// Unidentified are named in the log at most this often.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Why somebody unknown was turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// A host that is not ours, or several.
-    Host,
-    /// A web page that may not connect.
-    Origin,
-    /// Nothing is served at this path.
-    Path,
-    /// No live grant.
-    Grant,
+provost_policy::words! {
+    /// Why somebody unknown was turned away; its name is the label of the count.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Reason {
+        /// A host that is not ours, or several.
+        Host = "host",
+        /// A web page that may not connect.
+        Origin = "origin",
+        /// Nothing is served at this path.
+        Path = "path",
+        /// No live grant.
+        Grant = "grant",
+    }
 }
 
 /// Counts strangers, by reason.
@@ -33,18 +36,6 @@ pub(crate) struct Unidentified {
 // === impl Reason ===
 
 impl Reason {
-    pub(crate) const ALL: [Self; 4] = [Self::Host, Self::Origin, Self::Path, Self::Grant];
-
-    /// The value of the label of the count.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Origin => "origin",
-            Self::Path => "path",
-            Self::Grant => "grant",
-        }
-    }
-
     /// What the stranger is told: nothing but what was asked for.
     pub(crate) fn answer(self) -> &'static str {
         match self {
@@ -98,7 +89,7 @@ impl Unidentified {
                 .is_ok()
         };
         if due && first(last) {
-            let reason = why.label();
+            let reason = why.name();
             let named = named.unwrap_or_default();
             info!(
                 reason,
@@ -113,8 +104,8 @@ impl Unidentified {
     /// How many of each kind there were.
     pub(crate) fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let count =
-            |(why, count): (Reason, &AtomicU64)| (why.label(), count.load(Ordering::Relaxed));
-        Reason::ALL.into_iter().zip(&self.counts).map(count)
+            |(why, count): (&Reason, &AtomicU64)| (why.name(), count.load(Ordering::Relaxed));
+        Reason::ALL.iter().zip(&self.counts).map(count)
     }
 }
 

@@ -51,6 +51,16 @@ impl Failure {
         }
     }
 
+    fn with(self, data: Value) -> Self {
+        let data = Some(data);
+        Self { data, ..self }
+    }
+
+    /// A failure of the server behind.
+    fn of_the_server(message: String) -> Self {
+        Self::new(502, INTERNAL, message)
+    }
+
     /// The text is not JSON, or JSON that two readers may read differently.
     pub(crate) fn parse(message: impl Into<String>) -> Self {
         Self::new(400, PARSE_ERROR, message)
@@ -78,9 +88,8 @@ impl Failure {
             "protocol version `{}` is not supported",
             asked.escape_debug()
         );
-        let mut failure = Self::new(400, UNSUPPORTED_VERSION, text);
-        failure.data = Some(json!({ "supported": supported, "requested": asked }));
-        failure
+        Self::new(400, UNSUPPORTED_VERSION, text)
+            .with(json!({ "supported": supported, "requested": asked }))
     }
 
     /// A server that does not speak the era of the agent.
@@ -98,9 +107,7 @@ impl Failure {
             ),
         };
         let text = format!("server `{server}` speaks {speaks}; {hint}");
-        let mut failure = Self::new(400, UNSUPPORTED_VERSION, text);
-        failure.data = Some(json!({ "supported": supported }));
-        failure
+        Self::new(400, UNSUPPORTED_VERSION, text).with(json!({ "supported": supported }))
     }
 
     /// What a server that knows no `server/discover` answers: with this, agents
@@ -125,10 +132,8 @@ impl Failure {
     /// A request about tasks from an agent that did not say that it knows them.
     pub(crate) fn tasks_undeclared() -> Self {
         let problem = "this request needs the extension `io.modelcontextprotocol/tasks`, and the client did not declare it";
-        let mut failure = Self::new(400, MISSING_CAPABILITY, problem);
-        failure.data =
-            Some(json!({ "requiredCapabilities": { "extensions": { meta::TASKS: {} } } }));
-        failure
+        Self::new(400, MISSING_CAPABILITY, problem)
+            .with(json!({ "requiredCapabilities": { "extensions": { meta::TASKS: {} } } }))
     }
 
     /// A method that neither the protocol nor a rule knows.
@@ -144,9 +149,8 @@ impl Failure {
             Era::Legacy => 200,
             Era::Modern => 404,
         };
-        let mut failure = Self::new(http, METHOD_NOT_FOUND, text);
-        failure.data = Some(json!({ DECISION_KEY: decision("deny", refusal) }));
-        failure
+        Self::new(http, METHOD_NOT_FOUND, text)
+            .with(json!({ DECISION_KEY: decision("deny", refusal) }))
     }
 
     /// The agent's session is not known here (any more).
@@ -156,13 +160,13 @@ impl Failure {
 
     /// The upstream cannot be reached, or broke the call off.
     pub(crate) fn upstream_down(server: &str) -> Self {
-        Self::new(502, INTERNAL, format!("server `{server}` is not available"))
+        Self::of_the_server(format!("server `{server}` is not available"))
     }
 
     /// The program of the upstream ended before it had done anything.
     pub(crate) fn not_running(server: &str, end: &str) -> Self {
         let text = format!("server `{server}` is not available: {end}");
-        Self::new(502, INTERNAL, text)
+        Self::of_the_server(text)
     }
 
     /// The program of the upstream ended while it had a call.
@@ -170,16 +174,14 @@ impl Failure {
         let text = format!(
             "server `{server}` ended ({end}) during this call; whether it was carried out is not known"
         );
-        Self::new(502, INTERNAL, text)
+        Self::of_the_server(text)
     }
 
     /// The settings of the upstream cannot be used.
     pub(crate) fn upstream_unusable(server: &str) -> Self {
-        Self::new(
-            502,
-            INTERNAL,
-            format!("server `{server}` cannot be used until its operator has mended its settings"),
-        )
+        Self::of_the_server(format!(
+            "server `{server}` cannot be used until its operator has mended its settings"
+        ))
     }
 
     /// No process is started, because there are as many as there may be.
@@ -205,13 +207,9 @@ impl Failure {
 
     /// A program that ends again and again is given a pause.
     pub(crate) fn pausing(server: &str) -> Self {
-        Self::new(
-            502,
-            INTERNAL,
-            format!(
-                "server `{server}` ended each time soon after it was started; it is started again after a pause"
-            ),
-        )
+        Self::of_the_server(format!(
+            "server `{server}` ended each time soon after it was started; it is started again after a pause"
+        ))
     }
 
     /// The upstream did not answer in time.
@@ -225,20 +223,16 @@ impl Failure {
 
     /// The upstream answered with something that is no answer.
     pub(crate) fn upstream_bad_answer(server: &str) -> Self {
-        Self::new(
-            502,
-            INTERNAL,
-            format!("server `{server}` sent an answer that cannot be read"),
-        )
+        Self::of_the_server(format!(
+            "server `{server}` sent an answer that cannot be read"
+        ))
     }
 
     /// The upstream asked in its answer what it may not ask there.
     pub(crate) fn misasked(server: &str, problem: &Misasked) -> Self {
-        Self::new(
-            502,
-            INTERNAL,
-            format!("server `{server}` sent an answer that is not passed on: {problem}"),
-        )
+        Self::of_the_server(format!(
+            "server `{server}` sent an answer that is not passed on: {problem}"
+        ))
     }
 
     /// For an upstream that asks an agent who has no stream open for it.
@@ -255,10 +249,7 @@ impl Failure {
     /// agent's words to the next daemon may say it there. No server can say so: from its answers
     /// the member is taken out.
     pub(crate) fn stopping() -> Self {
-        Self {
-            data: Some(json!({ DECISION_KEY: { "notSent": true } })),
-            ..Self::busy("the gateway is stopping")
-        }
+        Self::busy("the gateway is stopping").with(json!({ DECISION_KEY: { "notSent": true } }))
     }
 
     /// What a call was judged on changed while it waited for its server.
@@ -323,11 +314,9 @@ impl Failure {
             Full::Share => 429,
             Full::Whole => 503,
         };
-        let mut failure = Self::new(http, BUSY, message);
-        failure.data = Some(json!({ DECISION_KEY: {
+        Self::new(http, BUSY, message).with(json!({ DECISION_KEY: {
             "decision": "deny", "rule": RuleId::BUSY.as_str(), "retryAfterMs": RETRY_AFTER_MS,
-        } }));
-        failure
+        } }))
     }
 
     /// A fault of our own.
@@ -341,22 +330,20 @@ impl Failure {
 
     /// The record cannot be written.
     pub(crate) fn record_unavailable() -> Self {
-        let mut failure = Self::new(
+        Self::new(
             503,
             RECORD_UNAVAILABLE,
             "the call cannot be recorded at the moment, so it was not forwarded",
-        );
-        failure.data = Some(json!({
+        )
+        .with(json!({
             DECISION_KEY: { "decision": "deny", "rule": RuleId::RECORD_UNAVAILABLE.as_str() }
-        }));
-        failure
+        }))
     }
 
     /// A policy refused a method other than `tools/call`.
     pub(crate) fn refused(kind: &'static str, refusal: &Refusal) -> Self {
-        let mut failure = Self::new(200, REFUSED, format!("[POLICY DENIED] {}", refusal.message));
-        failure.data = Some(json!({ DECISION_KEY: decision(kind, refusal) }));
-        failure
+        Self::new(200, REFUSED, format!("[POLICY DENIED] {}", refusal.message))
+            .with(json!({ DECISION_KEY: decision(kind, refusal) }))
     }
 
     /// The grant ended while its message was on its way, or waited.

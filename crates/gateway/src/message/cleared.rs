@@ -24,8 +24,9 @@ use crate::text::splice;
 /// same message again.
 ///
 /// INVARIANT: between judging and the first byte there are waits (a process is
-/// started, a connection is made, others are before it), so whoever writes that
-/// byte asks right before it whether the permit still [`stands`](Permit::stands).
+/// started, a connection is made, others are before it). So the bytes are handed
+/// out to whoever is about to write the first of them, and only while the permit
+/// [`stands`](Permit::stands): [`Cleared::into_bytes`], [`Sending::body`].
 #[derive(Debug)]
 pub(crate) struct Cleared<M> {
     permit: Permit,
@@ -52,8 +53,8 @@ enum Origin {
 /// A cleared message as it goes over a connection.
 #[derive(Debug)]
 pub(crate) struct Sending<'c> {
-    pub(crate) permit: &'c Permit,
-    pub(crate) body: Bytes,
+    permit: &'c Permit,
+    body: Bytes,
 }
 
 /// Knows what is in force at this moment.
@@ -91,6 +92,11 @@ impl Cleared<Outgoing> {
     pub(crate) fn housekeeping(_: Housekeeping, message: Outgoing) -> Self {
         let permit = Permit(Origin::Protocol);
         Self { permit, message }
+    }
+
+    /// What is to be sent.
+    pub(crate) fn message(&self) -> &Outgoing {
+        &self.message
     }
 
     /// The message for an upstream session that is this agent's alone.
@@ -140,9 +146,10 @@ impl Cleared<Bytes> {
         }
     }
 
-    /// The bytes, for whoever writes them now.
-    pub(crate) fn into_bytes(self) -> Bytes {
-        self.message
+    /// The bytes, for whoever writes them now, while they may be written.
+    pub(crate) fn into_bytes(self) -> Result<Bytes, Fault> {
+        self.permit.stands()?;
+        Ok(self.message)
     }
 }
 
@@ -163,23 +170,32 @@ impl<M> Cleared<M> {
         Self { permit, message }
     }
 
-    /// What is to be sent.
-    pub(crate) fn message(&self) -> &M {
-        &self.message
-    }
-
-    /// Why it may be.
+    /// Why it may be sent.
     pub(crate) fn permit(&self) -> &Permit {
         &self.permit
+    }
+}
+
+// === impl Sending ===
+
+impl Sending<'_> {
+    /// Why it may be sent.
+    pub(crate) fn permit(&self) -> &Permit {
+        self.permit
+    }
+
+    /// The bytes, for whoever writes them now, while they may be written.
+    pub(crate) fn body(&self) -> Result<Bytes, Fault> {
+        self.permit.stands()?;
+        Ok(self.body.clone())
     }
 }
 
 // === impl Permit ===
 
 impl Permit {
-    /// Whether what it was given on still holds. For whoever is about to write the
-    /// first byte.
-    pub(crate) fn stands(&self) -> Result<(), Fault> {
+    /// Whether what it was given on still holds.
+    fn stands(&self) -> Result<(), Fault> {
         match &self.0 {
             Origin::Policy(_, judged_on) if !judged_on.holds() => Err(Fault::outdated()),
             Origin::Policy(..) | Origin::Protocol | Origin::Answer | Origin::Own(_) => Ok(()),

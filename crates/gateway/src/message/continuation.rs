@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use provost_policy::Text;
 use provost_policy::json::Value;
-use provost_store::{CallId, WentOn};
+use provost_store::{CallId, Store, StoreError, WentOn};
 use sha2::{Digest, Sha256};
 
 use crate::text::asking::Print;
@@ -25,10 +25,13 @@ use crate::text::asking::Print;
 /// Marks a state as ours.
 const PREFIX: &str = "pv1.";
 /// How long an agent may take over its answers, in microseconds.
-pub(crate) const LIFETIME: u64 = 60 * 60 * 1_000_000;
+const LIFETIME: u64 = 60 * 60 * 1_000_000;
 /// Seals of one grant that are remembered as used; further ones are refused until
 /// some expire.
 const MOST_USED: usize = 10_000;
+
+/// A start waits for what continues in a journal of so many bytes.
+const FEW_ENTRIES: u64 = 1 << 20;
 
 const NONCE: usize = 12;
 const CALL: usize = 16;
@@ -126,8 +129,18 @@ pub(crate) fn fingerprint(method: &str, params: Option<Value<'_>>) -> Fingerprin
 // === impl Seals ===
 
 impl Seals {
+    /// What continues calls of agents, those of before a restart included. Where
+    /// looking for these would take a while, it is left to be done beside calls.
+    pub(crate) fn of(store: &Store) -> Result<Self, StoreError> {
+        let seals = Self::new(&store.continuation_keys());
+        if store.journal_bytes()? <= FEW_ENTRIES {
+            seals.learn(store)?;
+        }
+        Ok(seals)
+    }
+
     /// Seals under the first of these keys.
-    pub(crate) fn new(keys: &[impl Deref<Target = [u8; 32]>]) -> Self {
+    fn new(keys: &[impl Deref<Target = [u8; 32]>]) -> Self {
         Self {
             ciphers: keys
                 .iter()
@@ -139,9 +152,15 @@ impl Seals {
     }
 
     /// Learns each call of more than one request whose last seal may still be good.
-    /// Once: the first word counts.
-    pub(crate) fn learn(&self, before: HashMap<CallId, WentOn>) {
-        drop(self.before.set(before));
+    ///
+    /// A seal lives from the answer of one request to the next one. Both have to be
+    /// seen, and the first is older than the seal, by as long as its call took: an
+    /// hour is more than any call that asks takes.
+    pub(crate) fn learn(&self, store: &Store) -> Result<(), StoreError> {
+        let since = store.clock().now().wall.saturating_sub(2 * LIFETIME);
+        // Once: the first word counts.
+        drop(self.before.set(store.continued_since(since)?));
+        Ok(())
     }
 
     pub(crate) fn are_known(&self) -> bool {

@@ -44,102 +44,69 @@ pub(crate) enum FaultKind {
 // === impl Fault ===
 
 impl Fault {
-    /// There is no way to the server until its settings are mended.
-    pub(crate) fn unusable() -> Self {
-        Self {
-            kind: FaultKind::Unusable,
-            sent: false,
-        }
+    /// Nothing was sent, and this is why.
+    pub(crate) const fn unsent(kind: FaultKind) -> Self {
+        Self { kind, sent: false }
+    }
+
+    /// Something may have been sent before this happened.
+    const fn after(kind: FaultKind) -> Self {
+        Self { kind, sent: true }
     }
 
     /// Nothing was sent: quota comes back, and a retry is harmless.
     pub(crate) fn not_sent() -> Self {
-        Self {
-            kind: FaultKind::Down,
-            sent: false,
-        }
-    }
-
-    /// No process was there for it, and this is why.
-    pub(crate) fn not_started(kind: FaultKind) -> Self {
-        Self { kind, sent: false }
+        Self::unsent(FaultKind::Down)
     }
 
     /// The message waited for its turn, and what it was judged on changed meanwhile.
     pub(crate) fn outdated() -> Self {
-        Self {
-            kind: FaultKind::Outdated,
-            sent: false,
-        }
+        Self::unsent(FaultKind::Outdated)
+    }
+
+    /// The message waited for others before it for too long.
+    pub(crate) fn queue_timeout() -> Self {
+        Self::unsent(FaultKind::Slow)
+    }
+
+    /// The exchange broke off after something may have been sent.
+    pub(crate) fn broken() -> Self {
+        Self::after(FaultKind::Down)
+    }
+
+    /// Sent, but not answered in time.
+    pub(crate) fn slow() -> Self {
+        Self::after(FaultKind::Slow)
+    }
+
+    /// Answered with something that cannot be read, or with more than is accepted.
+    pub(crate) fn bad_answer() -> Self {
+        Self::after(FaultKind::BadAnswer)
+    }
+
+    /// Answered with more than there is room for now.
+    pub(crate) fn no_room(full: Full) -> Self {
+        Self::after(FaultKind::NoRoom(full))
+    }
+
+    /// Answered with an HTTP status instead of a message.
+    pub(crate) fn status(status: u16) -> Self {
+        Self::after(FaultKind::Status(status))
+    }
+
+    /// The upstream forgot the session.
+    pub(crate) fn session_lost() -> Self {
+        Self::after(FaultKind::SessionLost)
+    }
+
+    /// The same fault of something else than the agent's own message, which was not sent.
+    pub(crate) fn before_sending(self) -> Self {
+        Self::unsent(self.kind)
     }
 
     /// Whether it says something about the server.
     pub(crate) fn is_of_the_server(self) -> bool {
         self.kind != FaultKind::Outdated
-    }
-
-    /// The exchange broke off after something may have been sent.
-    pub(crate) fn broken() -> Self {
-        Self {
-            kind: FaultKind::Down,
-            sent: true,
-        }
-    }
-
-    /// Sent, but not answered in time.
-    pub(crate) fn slow() -> Self {
-        Self {
-            kind: FaultKind::Slow,
-            sent: true,
-        }
-    }
-
-    /// Answered with more than is accepted.
-    pub(crate) fn too_large() -> Self {
-        Self {
-            kind: FaultKind::BadAnswer,
-            sent: true,
-        }
-    }
-
-    /// Answered with more than there is room for now.
-    pub(crate) fn no_room(full: Full) -> Self {
-        Self {
-            kind: FaultKind::NoRoom(full),
-            sent: true,
-        }
-    }
-
-    /// Answered with something that cannot be read.
-    pub(crate) fn bad_answer() -> Self {
-        Self {
-            kind: FaultKind::BadAnswer,
-            sent: true,
-        }
-    }
-
-    /// Answered with an HTTP status instead of a message.
-    pub(crate) fn status(status: u16) -> Self {
-        Self {
-            kind: FaultKind::Status(status),
-            sent: true,
-        }
-    }
-
-    /// The upstream forgot the session.
-    pub(crate) fn session_lost() -> Self {
-        Self {
-            kind: FaultKind::SessionLost,
-            sent: true,
-        }
-    }
-
-    /// The message waited for others before it for too long.
-    pub(crate) fn queue_timeout() -> Self {
-        Self {
-            kind: FaultKind::Slow,
-            sent: false,
-        }
     }
 
     /// How a call ends that its upstream failed, in the record and for the agent.

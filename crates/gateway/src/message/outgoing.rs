@@ -15,6 +15,7 @@ use crate::message::modern::{self, Declared};
 use crate::text::asking::{STATE, Wanted};
 use crate::text::brief::{NAME, brief};
 use crate::text::envelope::{self, Id, IdKey, Message};
+use crate::text::era::Era;
 use crate::text::meta::DECISION_KEY;
 use crate::text::splice::{self, Splice};
 use crate::text::{meta, protocol};
@@ -73,10 +74,7 @@ impl Outgoing {
     pub(crate) fn unsealed(mut self, params: Option<Value<'_>>, state: Option<&str>) -> Self {
         let Some(params) = params else { return self };
         self.replaced.extend(match (params.get(STATE), state) {
-            (Some(sealed), Some(state)) => Some(Splice {
-                at: sealed.span(),
-                with: state.to_owned(),
-            }),
+            (Some(sealed), Some(state)) => Some(Splice::new(sealed.span(), state)),
             (Some(_), None) => without(&self.text, params, STATE),
             (None, _) => None,
         });
@@ -98,6 +96,14 @@ impl Outgoing {
     /// What goes along with it, if it is of the modern era.
     pub(crate) fn modern(&self) -> Option<&Arc<Modern>> {
         self.modern.as_ref()
+    }
+
+    /// The era it is of.
+    pub(crate) fn era(&self) -> Era {
+        match self.modern {
+            Some(_) => Era::Modern,
+            None => Era::Legacy,
+        }
     }
 
     /// A request of our own.
@@ -185,24 +191,18 @@ impl Outgoing {
     }
 
     /// The message for an upstream session that is this agent's alone.
-    pub(crate) fn verbatim(&self, account: &Arc<Account>) -> Bytes {
+    pub(super) fn verbatim(&self, account: &Arc<Account>) -> Bytes {
         let message = splice::apply(self.text.clone(), self.replaced.clone());
         account.carry_copy(&self.text, message)
     }
 
     /// The message for a process that several sessions may share: `number`
     /// stands for id and progress token. It is one line.
-    pub(crate) fn numbered(&self, number: u64, account: &Arc<Account>) -> Bytes {
+    pub(super) fn numbered(&self, number: u64, account: &Arc<Account>) -> Bytes {
         let mut splices = self.replaced.clone();
-        splices.push(Splice {
-            at: self.id_at.clone(),
-            with: number.to_string(),
-        });
+        splices.push(Splice::new(self.id_at.clone(), number.to_string()));
         if let Some((at, _)) = &self.token {
-            splices.push(Splice {
-                at: at.clone(),
-                with: number.to_string(),
-            });
+            splices.push(Splice::new(at.clone(), number.to_string()));
         }
         account.carry(splice::one_line(splice::apply(self.text.clone(), splices)))
     }

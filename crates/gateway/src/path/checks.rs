@@ -1,13 +1,10 @@
 //! What is checked of a request before a policy is asked, because no rule may allow it.
 
 use provost_policy::json::{Folder, Value};
-use provost_policy::judge::Refusal;
 use provost_policy::lengths;
 use provost_policy::method::{MethodKind, method_kind};
 use provost_policy::{Call, RuleId};
-use provost_store::Decision;
 
-use super::refusal::envelope_refusal;
 use super::request::{Agent, Request};
 use crate::agent::session::Session;
 use crate::message::answer::Failure;
@@ -43,10 +40,7 @@ pub(super) fn in_order(
     if let Some(name) = call.tool.filter(|name| !lengths::is_tool_name(name)) {
         let name = brief(name, lengths::TOOL_NAME);
         let problem = format!("`{}` is not the name of a tool", name.escape_debug());
-        return Err(Stop::Refused {
-            decision: Decision::Deny,
-            refusal: envelope_refusal(&problem),
-        });
+        return Err(Stop::denied(RuleId::ENVELOPE, problem));
     }
     let twin = match (call.tool, &state.tools) {
         (Some(name), _) if session.era() == Some(Era::Modern) => present.backend.eras.twin(name),
@@ -57,17 +51,10 @@ pub(super) fn in_order(
             .map(str::to_owned),
         (Some(_), None) | (None, _) => None,
     };
-    let name = call.tool.unwrap_or_default();
-    match twin {
-        None => Ok(()),
-        Some(twin) => Err(Stop::Refused {
-            decision: Decision::Deny,
-            refusal: envelope_refusal(&format!(
-                "`{}` is not a tool; it only looks like `{twin}`",
-                name.escape_debug()
-            )),
-        }),
-    }
+    let Some(twin) = twin else { return Ok(()) };
+    let name = call.tool.unwrap_or_default().escape_debug();
+    let problem = format!("`{name}` is not a tool; it only looks like `{twin}`");
+    Err(Stop::denied(RuleId::ENVELOPE, problem))
 }
 
 /// A method that only looks like a known one might be taken for it by a server,
@@ -82,18 +69,9 @@ pub(super) fn is_itself(request: &Request<'_>, kind: RequestKind) -> Result<(), 
         | RequestKind::Method => None,
     };
     let Some(known) = known else { return Ok(()) };
-    Err(Stop::Refused {
-        decision: Decision::Deny,
-        refusal: Refusal {
-            rule: RuleId::METHOD,
-            policy: None,
-            message: format!(
-                "`{}` is not a method; it only looks like `{known}`",
-                request.method.escape_debug()
-            ),
-            retry_after_ms: None,
-        },
-    })
+    let method = request.method.escape_debug();
+    let problem = format!("`{method}` is not a method; it only looks like `{known}`");
+    Err(Stop::denied(RuleId::METHOD, problem))
 }
 
 /// Requests about tasks are for agents that know tasks; in the legacy era the
@@ -119,16 +97,8 @@ pub(super) fn of_this_era(request: &Request<'_>, kind: RequestKind) -> Result<()
     if kind != RequestKind::Unknown || method_kind(&request.method) == MethodKind::Unknown {
         return Ok(());
     }
-    Err(Stop::Refused {
-        decision: Decision::Deny,
-        refusal: Refusal {
-            rule: RuleId::METHOD,
-            policy: None,
-            message: "the method is not one that agents send in this era of the protocol"
-                .to_owned(),
-            retry_after_ms: None,
-        },
-    })
+    let problem = "the method is not one that agents send in this era of the protocol";
+    Err(Stop::denied(RuleId::METHOD, problem))
 }
 
 /// `tasks/get`, `tasks/result` and `tasks/cancel` reach only the caller's own.
@@ -149,15 +119,7 @@ pub(super) fn own_task(
     if task.is_some_and(|task| worker.shared.tasks.owns(grant, &task)) {
         return Ok(());
     }
-    Err(Stop::Refused {
-        decision: Decision::Deny,
-        refusal: Refusal {
-            rule: RuleId::METHOD,
-            policy: None,
-            message: "no such task of this grant".to_owned(),
-            retry_after_ms: None,
-        },
-    })
+    Err(Stop::denied(RuleId::METHOD, "no such task of this grant"))
 }
 
 /// Checks the arguments of a tool that its calls repeat in headers.
@@ -171,12 +133,8 @@ pub(super) fn repeats(
         return Ok(());
     };
     let Ok(headers) = present.backend.eras.headers(tool) else {
-        return Err(Stop::Refused {
-            decision: Decision::Deny,
-            refusal: envelope_refusal(
-                "the definition of this tool is invalid, so it cannot be called",
-            ),
-        });
+        let problem = "the definition of this tool is invalid, so it cannot be called";
+        return Err(Stop::denied(RuleId::ENVELOPE, problem));
     };
     match (&agent.claims, headers) {
         (Some(claims), Some(headers)) => claims

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use provost_policy::json::Value;
 use provost_policy::judge::{Refusal, Verdict};
 use provost_policy::{Call, RuleId};
-use provost_store::Decision;
 
-use super::refusal::envelope_refusal;
+use super::refusal::record_request;
 use super::request::{Agent, Request, judged_as, tool_call};
 use crate::agent::session::{Coming, Session};
 use crate::exchange::responder::Responder;
@@ -18,7 +17,6 @@ use crate::message::fault::Fault;
 use crate::message::modern::claims::Header;
 use crate::message::modern::{self, Declared, ToolHeaders, declared};
 use crate::message::outgoing::Modern;
-use crate::stage::record::{self, Subject};
 use crate::stage::{Stop, judge};
 use crate::state::present::Present;
 use crate::state::route::Route;
@@ -291,24 +289,8 @@ fn of_the_server(
     if matches!(kind, RequestKind::Housekeeping(_)) {
         return Stop::Failed(failure);
     }
-    let (tool, arguments) = tool_call(request, kind).unwrap_or_default();
-    let refusal = Refusal {
-        rule: RuleId::UPSTREAM,
-        ..envelope_refusal(failure.message())
-    };
-    let now = worker.shared.clock.now();
-    let recorded = record::call_id().and_then(|call| {
-        let subject = Subject {
-            call,
-            principal: &agent.claim.principal,
-            client: request.client(agent),
-            method: &request.method,
-            tool: tool.as_deref(),
-            keys: record::keys(arguments),
-            shadow: None,
-        };
-        record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
-    });
+    let refusal = Refusal::by(RuleId::UPSTREAM, failure.message());
+    let recorded = record_request(worker, agent, request, kind, &refusal);
     recorded.err().unwrap_or(Stop::Failed(failure))
 }
 

@@ -8,7 +8,7 @@ use provost_policy::json::Value;
 use provost_store::Status;
 use tracing::debug;
 
-use super::refusal::{ending, record_ended, recorded};
+use super::refusal::{identified, recorded};
 use super::request::Agent;
 use crate::agent::session::Session;
 use crate::exchange::responder::{Reply, Responder};
@@ -16,10 +16,9 @@ use crate::exchange::stream;
 use crate::message::answer::Failure;
 use crate::message::cleared::Cleared;
 use crate::stage::settle;
-use crate::state::present::{Ended, Present};
 use crate::state::route::Route;
 use crate::state::worker::Worker;
-use crate::text::envelope::{self, Answer, Id, Message, id_key};
+use crate::text::envelope::{Id, id_key, is_error};
 use crate::text::era::Era;
 use crate::text::meta;
 use crate::text::protocol::{self, KnownNotification};
@@ -144,30 +143,5 @@ fn way(
     method: &str,
     session: &Arc<Session>,
 ) -> Result<Route, Failure> {
-    let way = |present: &Present<'_>| present.route(session);
-    let way = worker.shared.judging(&agent.claim, way);
-    way.map_err(|Ended| {
-        let client = agent.client();
-        ending(record_ended(
-            worker,
-            agent,
-            client,
-            method,
-            None,
-            Vec::new(),
-        ))
-    })
-}
-
-fn is_error(text: &Bytes) -> bool {
-    envelope::parse(text).is_ok_and(|parsed| {
-        let read = envelope::read(&parsed);
-        matches!(
-            read,
-            Ok(Message::Response {
-                answer: Answer::Error(_),
-                ..
-            })
-        )
-    })
+    identified(worker, agent, method, |present| present.route(session))
 }

@@ -1,6 +1,5 @@
 //! Messages that go no further: each leaves a record, and is answered.
 
-use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use provost_policy::judge::Refusal;
@@ -14,7 +13,7 @@ use crate::message::answer::{self, Failure};
 use crate::message::principal::Principal;
 use crate::stage::record::Subject;
 use crate::stage::{Stop, record};
-use crate::state::present::{self, Ended};
+use crate::state::present::{self, Ended, Present};
 use crate::state::worker::{GatewayState, Worker};
 use crate::text::envelope::{self, Id, Malformed};
 use crate::text::era::Era;
@@ -43,17 +42,12 @@ pub(super) fn ended(
     request: &Request<'_>,
     kind: RequestKind,
 ) -> Stop {
-    let (tool, arguments) = tool_call(request, kind).unwrap_or_default();
-    let keys = record::keys(arguments);
-    let client = request.client(agent);
-    record_ended(
-        worker,
-        agent,
-        client,
-        &request.method,
-        tool.as_deref(),
-        keys,
-    )
+    let refusal = present::ended();
+    let recorded = record_request(worker, agent, request, kind, &refusal);
+    recorded.err().unwrap_or(Stop::Refused {
+        decision: Decision::Deny,
+        refusal,
+    })
 }
 
 /// Refuses, and records, a request of a session that has ended with its grant: over
@@ -71,56 +65,19 @@ pub(super) fn lasts(
     }
 }
 
-/// Looks whether who sent a message still is who it was, without judging it.
-pub(super) fn identified(worker: &Worker, agent: &Agent, method: &str) -> Result<(), Failure> {
-    let there = worker.shared.judging(&agent.claim, |_| ());
-    there.map_err(|Ended| {
-        ending(record_ended(
-            worker,
-            agent,
-            agent.client(),
-            method,
-            None,
-            Vec::new(),
-        ))
-    })
-}
-
-/// What whoever sent something that is no request is told of it.
-pub(super) fn ending(stop: Stop) -> Failure {
-    match stop {
-        Stop::Refused { refusal, .. } => Failure::ended(&refusal),
-        Stop::Malformed(failure) | Stop::Failed(failure) => failure,
-        Stop::Unrecorded => Failure::record_unavailable(),
-    }
-}
-
-/// Records that a message is refused because its grant ended.
-pub(super) fn record_ended(
+/// Decides something about what is no request, without judging it, if who sent it still
+/// is who it was.
+pub(super) fn identified<R>(
     worker: &Worker,
     agent: &Agent,
-    client: Option<Text>,
     method: &str,
-    tool: Option<&str>,
-    keys: Vec<Cow<'_, str>>,
-) -> Stop {
-    let refusal = present::ended();
-    let now = worker.shared.clock.now();
-    let recorded = record::call_id().and_then(|call| {
-        let subject = Subject {
-            call,
-            principal: &agent.claim.principal,
-            client,
-            method,
-            tool,
-            keys,
-            shadow: None,
-        };
-        record::refusal(&worker.shared, &subject, Decision::Deny, &refusal, now)
-    });
-    recorded.err().unwrap_or(Stop::Refused {
-        decision: Decision::Deny,
-        refusal,
+    decide: impl FnOnce(&Present<'_>) -> R,
+) -> Result<R, Failure> {
+    let there = worker.shared.judging(&agent.claim, decide);
+    there.map_err(|Ended| {
+        let refusal = present::ended();
+        let failure = Failure::ended(&refusal);
+        told(worker, agent, method, &refusal, failure)
     })
 }
 
@@ -135,9 +92,9 @@ pub(super) fn unjudged(worker: &Worker, agent: &Agent, request: &Request<'_>, st
         Stop::Failed(failure) | Stop::Malformed(failure) => failure.message(),
         Stop::Refused { .. } | Stop::Unrecorded => return stop,
     };
-    let principal = &agent.claim.principal;
-    let client = request.client(agent);
-    let recorded = record_as(worker, principal, client, &request.method, problem);
+    let refusal = Refusal::by(RuleId::ENVELOPE, problem);
+    let (principal, client) = (&agent.claim.principal, request.client(agent));
+    let recorded = record_message(worker, principal, client, &request.method, &refusal);
     recorded.err().unwrap_or(stop)
 }
 
@@ -156,7 +113,7 @@ pub(super) fn stopped(
             record::refusal(shared, subject, *decision, refusal, now)
         }
         Stop::Malformed(failure) => {
-            let refusal = envelope_refusal(failure.message());
+            let refusal = Refusal::by(RuleId::ENVELOPE, failure.message());
             record::refusal(shared, subject, Decision::Deny, &refusal, now)
         }
         Stop::Failed(_) | Stop::Unrecorded => Ok(()),
@@ -178,40 +135,37 @@ pub(super) fn refuse(
     responder: Responder,
 ) {
     let id = request.id.raw();
-    match stop {
-        Stop::Unrecorded => responder.fail(&Failure::record_unavailable(), Some(id)),
-        Stop::Malformed(failure) | Stop::Failed(failure) => responder.fail(&failure, Some(id)),
-        Stop::Refused { refusal, .. } if refusal.rule == RuleId::REVOKED => {
-            responder.fail(&Failure::ended(&refusal), Some(id));
+    let failure = match (stop, kind) {
+        (Stop::Refused { decision, refusal }, RequestKind::CallTool)
+            if refusal.rule != RuleId::REVOKED =>
+        {
+            let body = answer::refused_call(era, id, decision.as_str(), &refusal);
+            return responder.send(Reply::message(body));
         }
-        Stop::Refused { decision, refusal } => match kind {
-            RequestKind::CallTool => {
-                let body = answer::refused_call(era, id, decision.as_str(), &refusal);
-                responder.send(Reply::message(body));
-            }
-            RequestKind::Unknown if refusal.rule == RuleId::METHOD => {
-                responder.fail(
-                    &Failure::unknown_method(era, &request.method, &refusal),
-                    Some(id),
-                );
-            }
-            RequestKind::Task(TaskMethod::One) if refusal.rule == RuleId::METHOD => {
-                responder.fail(&Failure::invalid_params(refusal.message), Some(id));
-            }
-            RequestKind::Unknown
+        (Stop::Refused { refusal, .. }, RequestKind::Unknown) if refusal.rule == RuleId::METHOD => {
+            Failure::unknown_method(era, &request.method, &refusal)
+        }
+        (Stop::Refused { refusal, .. }, RequestKind::Task(TaskMethod::One))
+            if refusal.rule == RuleId::METHOD =>
+        {
+            Failure::invalid_params(refusal.message)
+        }
+        (
+            stop,
+            RequestKind::CallTool
+            | RequestKind::Unknown
             | RequestKind::Task(_)
             | RequestKind::Method
             | RequestKind::Subscribe
-            | RequestKind::Housekeeping(_) => {
-                responder.fail(&Failure::refused(decision.as_str(), &refusal), Some(id));
-            }
-        },
-    }
+            | RequestKind::Housekeeping(_),
+        ) => stop.failure(),
+    };
+    responder.fail(&failure, Some(id));
 }
 
 /// A message that cannot be read in exactly one way: refused and recorded.
 pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, responder: Responder) {
-    if let Err(failure) = identified(worker, agent, "(unreadable)") {
+    if let Err(failure) = identified(worker, agent, "(unreadable)", |_| ()) {
         return responder.fail(&failure, None);
     }
     worker
@@ -228,19 +182,16 @@ pub(super) fn malformed(worker: &Worker, agent: &Agent, problem: &Malformed, res
             (Failure::invalid_request(problem.clone()), id.as_deref())
         }
     };
-    match record_envelope(worker, agent, "(unreadable)", &problem.to_string()) {
-        Ok(()) => responder.fail(&failure, id),
-        Err(_) => responder.fail(&Failure::record_unavailable(), id),
-    }
+    let refusal = Refusal::by(RuleId::ENVELOPE, problem.to_string());
+    let failure = told(worker, agent, "(unreadable)", &refusal, failure);
+    responder.fail(&failure, id);
 }
 
 /// What an agent is told of a message that ends before anybody judged it, once that
 /// is recorded.
 pub(crate) fn recorded(worker: &Worker, agent: &Agent, method: &str, failure: Failure) -> Failure {
-    match record_envelope(worker, agent, method, failure.message()) {
-        Ok(()) => failure,
-        Err(_) => Failure::record_unavailable(),
-    }
+    let refusal = Refusal::by(RuleId::ENVELOPE, failure.message());
+    told(worker, agent, method, &refusal, failure)
 }
 
 /// The same of a message for which there was no room.
@@ -251,18 +202,21 @@ pub(crate) fn recorded_busy(
     failure: Failure,
 ) -> Failure {
     let refusal = Refusal {
-        rule: RuleId::BUSY,
-        policy: None,
-        message: failure.message().to_owned(),
         retry_after_ms: Some(answer::RETRY_AFTER_MS),
+        ..Refusal::by(RuleId::BUSY, failure.message())
     };
-    match record_unread(
-        worker,
-        &agent.claim.principal,
-        agent.client(),
-        method,
-        &refusal,
-    ) {
+    told(worker, agent, method, &refusal, failure)
+}
+
+fn told(
+    worker: &Worker,
+    agent: &Agent,
+    method: &str,
+    refusal: &Refusal,
+    failure: Failure,
+) -> Failure {
+    let (principal, client) = (&agent.claim.principal, agent.client());
+    match record_message(worker, principal, client, method, refusal) {
         Ok(()) => failure,
         Err(_) => Failure::record_unavailable(),
     }
@@ -275,57 +229,42 @@ pub(crate) fn record_envelope(
     method: &str,
     problem: &str,
 ) -> Result<(), Stop> {
-    record_as(
-        worker,
-        &agent.claim.principal,
-        agent.client(),
-        method,
-        problem,
-    )
+    let refusal = Refusal::by(RuleId::ENVELOPE, problem);
+    let (principal, client) = (&agent.claim.principal, agent.client());
+    record_message(worker, principal, client, method, &refusal)
 }
 
-pub(super) fn record_as(
-    worker: &Worker,
-    principal: &Principal,
-    client: Option<Text>,
-    method: &str,
-    problem: &str,
-) -> Result<(), Stop> {
-    record_unread(
-        worker,
-        principal,
-        client,
-        method,
-        &envelope_refusal(problem),
-    )
-}
-
-pub(super) fn record_unread(
+/// Records the refusal of a message of which nothing is told but its method.
+pub(super) fn record_message(
     worker: &Worker,
     principal: &Principal,
     client: Option<Text>,
     method: &str,
     refusal: &Refusal,
 ) -> Result<(), Stop> {
-    let subject = Subject {
-        call: record::call_id()?,
-        principal,
-        client,
-        method,
-        tool: None,
-        keys: Vec::new(),
-        shadow: None,
-    };
-    let now = worker.shared.clock.now();
-    record::refusal(&worker.shared, &subject, Decision::Deny, refusal, now)
+    let subject = Subject::of_message(principal, client, method)?;
+    denied(worker, &subject, refusal)
 }
 
-/// The refusal of a message that nobody judged.
-pub(super) fn envelope_refusal(problem: &str) -> Refusal {
-    Refusal {
-        rule: RuleId::ENVELOPE,
-        policy: None,
-        message: problem.to_owned(),
-        retry_after_ms: None,
-    }
+/// Records the refusal of a request that nobody judged, with what it would have done.
+pub(super) fn record_request(
+    worker: &Worker,
+    agent: &Agent,
+    request: &Request<'_>,
+    kind: RequestKind,
+    refusal: &Refusal,
+) -> Result<(), Stop> {
+    let (tool, arguments) = tool_call(request, kind).unwrap_or_default();
+    let (principal, client) = (&agent.claim.principal, request.client(agent));
+    let subject = Subject {
+        tool: tool.as_deref(),
+        keys: record::keys(arguments),
+        ..Subject::of_message(principal, client, &request.method)?
+    };
+    denied(worker, &subject, refusal)
+}
+
+fn denied(worker: &Worker, subject: &Subject<'_>, refusal: &Refusal) -> Result<(), Stop> {
+    let now = worker.shared.clock.now();
+    record::refusal(&worker.shared, subject, Decision::Deny, refusal, now)
 }

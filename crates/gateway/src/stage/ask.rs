@@ -26,17 +26,33 @@ const MISASKED: &str = "(question)";
 
 /// Who is asked, and in which era.
 pub(crate) struct Asked<'a> {
-    pub(crate) shared: &'a Arc<GatewayState>,
-    pub(crate) present: &'a Present<'a>,
+    shared: &'a Arc<GatewayState>,
+    present: &'a Present<'a>,
     pub(crate) session: &'a Session,
-    pub(crate) era: Era,
+    era: Era,
     /// What the agent said it can be asked.
-    pub(crate) declared: &'a Declared,
+    declared: &'a Declared,
 }
 
 // === impl Asked ===
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    pub(crate) fn new(
+        shared: &'a Arc<GatewayState>,
+        present: &'a Present<'a>,
+        session: &'a Session,
+        era: Era,
+        declared: &'a Declared,
+    ) -> Self {
+        Self {
+            shared,
+            present,
+            session,
+            era,
+            declared,
+        }
+    }
+
     /// One question, by itself.
     pub(crate) fn one(&self, method: &str, params: Option<Value<'_>>) -> Result<OpenCall, Stop> {
         let verdict = self.judge(method, params);
@@ -79,12 +95,7 @@ impl Asked<'_> {
 
     /// Records that a message asks what nobody may ask there.
     pub(crate) fn misasked(&self, problem: &Misasked) -> Result<(), Stop> {
-        let refusal = Refusal {
-            rule: RuleId::ENVELOPE,
-            policy: None,
-            message: problem.to_string(),
-            retry_after_ms: None,
-        };
+        let refusal = Refusal::by(RuleId::ENVELOPE, problem.to_string());
         let subject = self.subject(MISASKED)?;
         let now = self.present.now;
         record::refusal(self.shared, &subject, Decision::Deny, &refusal, now)
@@ -100,15 +111,7 @@ impl Asked<'_> {
     }
 
     fn subject<'s>(&'s self, method: &'s str) -> Result<Subject<'s>, Stop> {
-        Ok(Subject {
-            call: record::call_id()?,
-            principal: &self.present.principal,
-            client: self.session.client(),
-            method,
-            tool: None,
-            keys: Vec::new(),
-            shadow: None,
-        })
+        Subject::of_message(&self.present.principal, self.session.client(), method)
     }
 
     /// A question needs a method the era knows, a capability the agent declared,
@@ -165,13 +168,8 @@ pub(crate) fn subscribe_again(
     message: Outgoing,
 ) -> Option<(Cleared<Outgoing>, OpenCall)> {
     let again = |present: &Present<'_>| {
-        let asked = Asked {
-            shared,
-            present,
-            session,
-            era: Era::Legacy,
-            declared: &Declared::default(),
-        };
+        let declared = &Declared::default();
+        let asked = Asked::new(shared, present, session, Era::Legacy, declared);
         let method = "resources/subscribe";
         let verdict = judge::judge(present, &present.caller(session), &call(method));
         // What refuses it has its record.
@@ -191,10 +189,5 @@ fn call(method: &str) -> Call<'_> {
 }
 
 fn no(message: String) -> Verdict {
-    Verdict::Deny(Refusal {
-        rule: RuleId::METHOD,
-        policy: None,
-        message,
-        retry_after_ms: None,
-    })
+    Verdict::Deny(Refusal::by(RuleId::METHOD, message))
 }

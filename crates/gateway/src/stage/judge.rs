@@ -7,19 +7,30 @@ use provost_policy::{Call, Caller, Charge, Moment, RuleId};
 use provost_store::Decision;
 
 use super::{Stop, limits};
-use crate::state::directory::Enforcement;
 use crate::state::present::Present;
+use crate::state::rights::Enforcement;
 use crate::state::worker::GatewayState;
 
 /// What a shadow policy said.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ShadowSaid {
     pub(crate) policy: String,
     pub(crate) version: u32,
-    pub(crate) decision: Option<Decision>,
+    pub(crate) decision: Decision,
     pub(crate) rule: Option<RuleId>,
     pub(crate) message: Option<String>,
     pub(crate) charges: Vec<Charge>,
+}
+
+// === impl ShadowSaid ===
+
+impl ShadowSaid {
+    fn refuses(&mut self, refusal: Refusal) {
+        self.decision = Decision::Deny;
+        self.rule = Some(refusal.rule);
+        self.message = Some(refusal.message);
+        self.charges.clear();
+    }
 }
 
 /// The verdict of the enforced policies.
@@ -34,19 +45,17 @@ pub(crate) fn judge(present: &Present<'_>, caller: &Caller, call: &Call<'_>) -> 
             let chain: Vec<Enforced<'_>> = links.iter().map(|link| link.enforced()).collect();
             judge::judge(&chain, call, caller)
         }
-        Enforcement::ObserveOnly if unsound(call).is_some() => Verdict::Deny(Refusal {
-            rule: unsound(call).unwrap_or(RuleId::METHOD),
-            policy: None,
-            message:
-                "the protocol does not know the method, or the arguments can be read in two ways"
-                    .to_owned(),
-            retry_after_ms: None,
-        }),
-        Enforcement::ObserveOnly => Verdict::Allow(Allowed {
-            rule: None,
-            policy: None,
-            charges: Vec::new(),
-        }),
+        Enforcement::ObserveOnly => match unsound(call) {
+            Some(rule) => Verdict::Deny(Refusal::by(
+                rule,
+                "the protocol does not know the method, or the arguments can be read in two ways",
+            )),
+            None => Verdict::Allow(Allowed {
+                rule: None,
+                policy: None,
+                charges: Vec::new(),
+            }),
+        },
         // An empty chain is denied: `(no policy)`.
         Enforcement::Nothing => judge::judge(&[], call, caller),
     }
@@ -75,32 +84,25 @@ pub(crate) fn shadow(
     let mut said = ShadowSaid {
         policy: link.name.to_string(),
         version: link.version,
-        ..ShadowSaid::default()
+        decision: Decision::Allow,
+        rule: None,
+        message: None,
+        charges: Vec::new(),
     };
     match judge::judge(&[link.enforced()], call, caller) {
-        Verdict::Deny(refusal) => {
-            said.decision = Some(Decision::Deny);
-            said.rule = Some(refusal.rule);
-            said.message = Some(refusal.message);
-        }
+        Verdict::Deny(refusal) => said.refuses(refusal),
         Verdict::Ask(asked) => {
-            said.decision = Some(Decision::Ask);
-            said.rule = asked.rules.first().map(|(rule, _)| rule.clone());
+            said.decision = Decision::Ask;
+            said.rule = asked.rules.into_iter().next().map(|(rule, _)| rule);
             said.message = Some(asked.message);
         }
         // Only looked at: what the enforced policies refuse uses nothing up.
         Verdict::Allow(allowed) => match shared.ledger().look(&allowed.charges, present.now) {
             Ok(()) => {
-                said.decision = Some(Decision::Allow);
                 said.rule = allowed.rule;
                 said.charges = allowed.charges;
             }
-            Err(full) => {
-                let refusal = limits::refusal(&allowed.charges, &full);
-                said.decision = Some(Decision::Deny);
-                said.rule = Some(refusal.rule);
-                said.message = Some(refusal.message);
-            }
+            Err(full) => said.refuses(limits::refusal(&allowed.charges, &full)),
         },
     }
     Some(said)
@@ -114,11 +116,7 @@ pub(crate) fn reserve_shadow(shared: &GatewayState, said: &mut ShadowSaid, now: 
     }
     let reserved = shared.ledger().reserve(&said.charges, now);
     if let Err(full) = reserved {
-        let refusal = limits::refusal(&said.charges, &full);
-        said.decision = Some(Decision::Deny);
-        said.rule = Some(refusal.rule);
-        said.message = Some(refusal.message);
-        said.charges.clear();
+        said.refuses(limits::refusal(&said.charges, &full));
     }
 }
 
@@ -154,10 +152,8 @@ fn hold(asked: Asked) -> Stop {
         asked.message
     );
     let refusal = Refusal {
-        rule,
         policy,
-        message,
-        retry_after_ms: None,
+        ..Refusal::by(rule, message)
     };
     Stop::Refused {
         decision: Decision::Ask,

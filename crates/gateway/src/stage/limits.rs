@@ -36,9 +36,7 @@ fn stop(charges: &[Charge], full: &Full) -> Stop {
 /// The refusal of the charge that did not fit.
 pub(crate) fn refusal(charges: &[Charge], full: &Full) -> Refusal {
     full.refusal(charges).unwrap_or_else(|| Refusal {
-        rule: RuleId::DEFAULT_DENY,
-        policy: None,
-        message: "a limit is reached".to_owned(),
         retry_after_ms: full.retry_after_ms,
+        ..Refusal::by(RuleId::DEFAULT_DENY, "a limit is reached")
     })
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use provost_policy::json::Value;
 use provost_policy::judge::{Allowed, Refusal};
-use provost_policy::{Charge, Moment, Text};
+use provost_policy::{Moment, Text};
 use provost_store::{CallId, Decision, Entry, Intent, JournalError, Refused, Shadow};
 use tracing::{error, info};
 
@@ -34,6 +34,27 @@ pub(crate) struct Subject<'c> {
     pub(crate) tool: Option<&'c str>,
     pub(crate) keys: Vec<Cow<'c, str>>,
     pub(crate) shadow: Option<ShadowSaid>,
+}
+
+// === impl Subject ===
+
+impl<'c> Subject<'c> {
+    /// A message of which nothing is told but its method.
+    pub(crate) fn of_message(
+        principal: &'c Principal,
+        client: Option<Text>,
+        method: &'c str,
+    ) -> Result<Self, Stop> {
+        Ok(Self {
+            call: call_id()?,
+            principal,
+            client,
+            method,
+            tool: None,
+            keys: Vec::new(),
+            shadow: None,
+        })
+    }
 }
 
 /// Writes that an allowed call is about to go upstream: only that clears its message.
@@ -86,7 +107,7 @@ fn with_intent<R>(
         rule: allowed.rule.as_ref().map(AsRef::as_ref),
         keys: &subject.keys,
         charges: &allowed.charges,
-        shadow: subject.shadow.as_ref().and_then(shadow),
+        shadow: subject.shadow.as_ref().map(shadow),
     })?;
     principal.counts.decided(Decision::Allow);
     Ok(written)
@@ -119,7 +140,7 @@ pub(crate) fn refusal(
         decision,
         message: &brief(&refusal.message, SENTENCE),
         retry_after_ms: refusal.retry_after_ms,
-        shadow: subject.shadow.as_ref().and_then(shadow),
+        shadow: subject.shadow.as_ref().map(shadow),
     });
     written(shared, shared.journal.append(&entry))?;
     principal.counts.decided(decision);
@@ -138,16 +159,15 @@ fn written<R>(shared: &GatewayState, written: Result<R, JournalError>) -> Result
     })
 }
 
-fn shadow(said: &ShadowSaid) -> Option<Shadow<'_>> {
-    let charges: &[Charge] = &said.charges;
-    Some(Shadow {
+fn shadow(said: &ShadowSaid) -> Shadow<'_> {
+    Shadow {
         policy: &said.policy,
         version: said.version,
-        decision: said.decision?,
+        decision: said.decision,
         rule: said.rule.as_ref().map(AsRef::as_ref),
         message: said.message.as_deref(),
-        charges,
-    })
+        charges: &said.charges,
+    }
 }
 
 /// The sorted top-level keys of the arguments; never their values.

@@ -1,35 +1,18 @@
 //! Everything a call needs to know of servers, grants and policies, compiled,
 //! as it was at one moment.
 
-use std::ffi::OsString;
-use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use provost_policy::Text;
 use provost_policy::document::Policy;
-use provost_policy::json::Folder;
-use provost_policy::judge::Enforced;
-use provost_store::{
-    GrantId, PolicyVersion, Secret, Server, ServerId, TokenHash, Touched, Transport,
-};
+use provost_store::{GrantId, PolicyVersion, ServerId, TokenHash, Touched};
 use rpds::HashTrieMapSync;
-use tokio_rustls::TlsConnector;
 use tracing::error;
 
-use crate::host::budget::{Account, Budget};
-use crate::host::metrics::{Counts, Metrics};
-use crate::host::settings::Settings;
 use crate::message::principal::Principal;
-use crate::state::eras::Eras;
-use crate::upstream::http::{HttpUpstream, Timeouts};
-use crate::upstream::process::Program;
-use crate::upstream::{ChildSpec, Upstream};
-
-/// How long a connection to a server is kept that nobody uses, at most.
-const IDLE_UPSTREAM: Duration = Duration::from_secs(30);
+use crate::state::backend::{Backend, Means};
+use crate::state::rights::{Enforcement, Link, Rights};
 
 /// The directory in force, which is replaced as a whole.
 ///
@@ -53,14 +36,6 @@ pub(crate) struct Directory {
 /// The server of a policy, and its name.
 type PolicyKey = (ServerId, Text);
 
-/// What is needed to make the way to a server, and accounts for all.
-pub(crate) struct Means<'m> {
-    pub(crate) settings: &'m Settings,
-    pub(crate) metrics: &'m Metrics,
-    pub(crate) budget: &'m Budget,
-    pub(crate) tls: &'m dyn Fn() -> Option<TlsConnector>,
-}
-
 /// A policy and the text it was compiled from.
 #[derive(Clone)]
 struct Compiled {
@@ -68,50 +43,6 @@ struct Compiled {
     text: Arc<str>,
     /// None when the text is no policy.
     policy: Option<Arc<Policy>>,
-}
-
-/// One server and the way to it.
-pub(crate) struct Backend {
-    pub(crate) server: Arc<Server>,
-    /// None when its settings cannot be used; each call is then refused.
-    pub(crate) upstream: Option<Upstream>,
-    pub(crate) counts: Arc<Counts>,
-    pub(crate) eras: Eras,
-    /// What it sends to nobody in particular, and calls on their way to it.
-    pub(crate) account: Arc<Account>,
-}
-
-/// One grant and what it may do.
-pub(crate) struct Rights {
-    pub(crate) principal: Arc<Principal>,
-    pub(crate) backend: Arc<Backend>,
-    pub(crate) enforcement: Enforcement,
-    pub(crate) shadow: Option<Link>,
-    /// Another number as soon as other rules, or another server, are in force for
-    /// it. It opens nothing, so it may be kept.
-    pub(crate) edition: u64,
-    /// When it ends, or what it was minted below.
-    end: Option<u64>,
-}
-
-/// What is enforced for a grant.
-pub(crate) enum Enforcement {
-    /// Its own policy, then those of the grants it was minted below. Never
-    /// empty unless some grant of the chain has neither policy nor shadow.
-    Policies(Vec<Link>),
-    /// Only observed, because its owner said so.
-    ObserveOnly,
-    /// A grant of the chain has nothing, or a policy that cannot be read.
-    Nothing,
-}
-
-/// One policy of a chain.
-pub(crate) struct Link {
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) name: Text,
-    pub(crate) version: u32,
-    pub(crate) grant: Text,
-    pub(crate) server: Text,
 }
 
 // === impl CurrentDirectory ===
@@ -184,16 +115,9 @@ impl Directory {
         let known = before
             .servers
             .get(id)
-            .filter(|backend| same(&backend.server, &server));
-        let backend = known.cloned().unwrap_or_else(|| {
-            Arc::new(Backend {
-                upstream: upstream(&server, means.settings, means.tls),
-                counts: means.metrics.server(&server.name),
-                eras: Eras::default(),
-                account: means.budget.server(&server.id.0),
-                server,
-            })
-        });
+            .filter(|backend| backend.is_of(&server));
+        let backend = known.cloned();
+        let backend = backend.unwrap_or_else(|| Arc::new(Backend::new(server, means)));
         self.servers.insert_mut(id.clone(), backend);
     }
 
@@ -362,178 +286,5 @@ fn compile(version: &PolicyVersion) -> Compiled {
         version: version.version,
         text: Arc::clone(&version.text),
         policy,
-    }
-}
-
-fn same(old: &Server, new: &Server) -> bool {
-    old.name == new.name
-        && old.transport == new.transport
-        && old.headers == new.headers
-        && old.query == new.query
-        && old.env == new.env
-        && old.unreadable == new.unreadable
-}
-
-fn upstream(
-    server: &Server,
-    settings: &Settings,
-    tls: &dyn Fn() -> Option<TlsConnector>,
-) -> Option<Upstream> {
-    for what in &server.unreadable {
-        error!(server.name = %server.name, "Server `{}` cannot be used: {what}", server.name);
-    }
-    if !server.unreadable.is_empty() {
-        return None;
-    }
-    match server.transport.as_ref()? {
-        Transport::Http { url } => {
-            let url = with_query(url, &server.query);
-            let headers = match headers(server) {
-                Ok(headers) => headers,
-                Err(name) => {
-                    error!(server.name = %server.name, header = %name, "A header cannot be sent");
-                    return None;
-                }
-            };
-            let timeouts = Timeouts {
-                connect: settings.connect_timeout,
-                answer: settings.call_timeout,
-                idle: settings.idle_connection.min(IDLE_UPSTREAM),
-                dead_peer: settings.dead_peer,
-            };
-            match HttpUpstream::new(&url, headers, settings.workers + 1, timeouts, tls) {
-                Ok(upstream) => Some(Upstream::Http(Arc::new(upstream))),
-                Err(error) => {
-                    error!(server.name = %server.name, %error, "A server cannot be used");
-                    None
-                }
-            }
-        }
-        Transport::Stdio {
-            command,
-            args,
-            cwd,
-            processes,
-        } => {
-            let mut environment = settings.base_environment.clone();
-            let own = server.env.iter();
-            environment.extend(own.map(|(k, v)| (OsString::from(k), v.expose().into())));
-            Some(Upstream::Stdio(Arc::new(ChildSpec {
-                server: server.id.0.clone(),
-                name: server.name.clone(),
-                program: Program {
-                    command: command.into(),
-                    args: args.iter().map(OsString::from).collect(),
-                    directory: cwd.clone(),
-                    environment,
-                },
-                processes: *processes,
-            })))
-        }
-    }
-}
-
-/// The URL with what the operator sealed for its query behind what it says in
-/// clear text. Characters that could mean something there are encoded.
-fn with_query(url: &str, query: &[(String, Secret)]) -> String {
-    let mut whole = url.to_owned();
-    for (name, value) in query {
-        whole.push(if whole.contains('?') { '&' } else { '?' });
-        encode(&mut whole, name);
-        whole.push('=');
-        encode(&mut whole, value.expose());
-    }
-    whole
-}
-
-fn encode(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(byte));
-            }
-            // Writing to a string does not fail.
-            _ => drop(write!(out, "%{byte:02X}")),
-        }
-    }
-}
-
-fn headers(server: &Server) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
-    for (name, secret) in &server.headers {
-        let key: HeaderName = name.parse().map_err(|_| name.clone())?;
-        let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| name.clone())?;
-        value.set_sensitive(true);
-        headers.append(key, value);
-    }
-    Ok(headers)
-}
-
-// === impl Link ===
-
-impl Link {
-    /// The link of a shadow: its counters are its own, whatever their names.
-    fn apart(mut self) -> Self {
-        self.server = Text::from(format!("shadow:{}", self.server));
-        self.grant = Text::from(format!("shadow:{}", self.grant));
-        self
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.policy, &other.policy)
-            && (&self.name, self.version) == (&other.name, other.version)
-            && (&self.grant, &self.server) == (&other.grant, &other.server)
-    }
-
-    /// The link as the judge takes it.
-    pub(crate) fn enforced(&self) -> Enforced<'_> {
-        Enforced {
-            policy: &self.policy,
-            name: &self.name,
-            version: self.version,
-            grant: &self.grant,
-            server: &self.server,
-        }
-    }
-}
-
-// === impl Enforcement ===
-
-impl Enforcement {
-    /// Whether they are the same ones, not only alike.
-    fn are(&self, others: &Self) -> bool {
-        match (self, others) {
-            (Self::Policies(these), Self::Policies(those)) => {
-                these.len() == those.len() && these.iter().zip(those).all(|(a, b)| a.is(b))
-            }
-            (Self::ObserveOnly, Self::ObserveOnly) | (Self::Nothing, Self::Nothing) => true,
-            (Self::Policies(_) | Self::ObserveOnly | Self::Nothing, _) => false,
-        }
-    }
-}
-
-// === impl Rights ===
-
-impl Rights {
-    /// Whether a tool is in the list this grant gets.
-    pub(crate) fn lists_tool(&self, tool: &str, folder: &mut Folder) -> bool {
-        match &self.enforcement {
-            Enforcement::Policies(links) => links
-                .iter()
-                .all(|link| link.policy.tool_listed(tool, folder)),
-            Enforcement::ObserveOnly => true,
-            Enforcement::Nothing => false,
-        }
-    }
-
-    /// Whether a list of resources or prompts has anything in it for this grant.
-    pub(crate) fn lists_method(&self, method: &str) -> bool {
-        match &self.enforcement {
-            Enforcement::Policies(links) => {
-                links.iter().all(|link| link.policy.method_listed(method))
-            }
-            Enforcement::ObserveOnly => true,
-            Enforcement::Nothing => false,
-        }
     }
 }

@@ -14,7 +14,7 @@ use provost_store::TokenHash;
 use crate::agent::session::Session;
 use crate::message::cleared::{InForce, JudgedOn};
 use crate::message::principal::Principal;
-use crate::state::directory::Rights;
+use crate::state::rights::Rights;
 use crate::state::route::Route;
 use crate::state::worker::GatewayState;
 
@@ -42,12 +42,8 @@ pub(crate) struct Ended;
 
 /// What its agent is told of it.
 pub(crate) fn ended() -> Refusal {
-    Refusal {
-        rule: RuleId::REVOKED,
-        policy: None,
-        message: "the grant was revoked, got another token, or has expired".to_owned(),
-        retry_after_ms: None,
-    }
+    let message = "the grant was revoked, got another token, or has expired";
+    Refusal::by(RuleId::REVOKED, message)
 }
 
 // === impl Present ===

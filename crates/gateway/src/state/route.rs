@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::directory::Backend;
+use super::backend::Backend;
 use crate::agent::session::Session;
 
 /// A session and the server it is with.

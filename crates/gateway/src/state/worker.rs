@@ -1,7 +1,7 @@
 //! What all stages of all calls share, and the threads that carry them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use provost_policy::Text;
 use provost_policy::ledger::Ledger;
@@ -19,7 +19,8 @@ use crate::message::continuation::Seals;
 use crate::state::directory::CurrentDirectory;
 use crate::state::questions::TaskQuestions;
 use crate::state::tasks::TaskOwners;
-use crate::upstream::{ChildSpec, Children};
+use crate::upstream::child::Inbox;
+use crate::upstream::{ChildBounds, ChildSpec, Children};
 
 /// What the whole gateway shares.
 pub(crate) struct GatewayState {
@@ -39,8 +40,7 @@ pub(crate) struct GatewayState {
     pub(crate) seals: Seals,
     pub(crate) metrics: Metrics,
     pub(crate) budget: Budget,
-    /// Set once, right after the children's runtime exists.
-    pub(crate) children: OnceLock<Arc<Children>>,
+    pub(crate) children: Arc<Children>,
     /// The thread of everything that belongs to no connection.
     pub(crate) background: Handle,
     /// Cancelled when no new messages are taken.
@@ -73,8 +73,11 @@ impl GatewayState {
         seals: Seals,
         settings: Settings,
         background: Handle,
+        inbox: Arc<dyn Inbox>,
     ) -> Self {
         let budget = Budget::new(settings.bounds());
+        let bounds = ChildBounds::of(&settings);
+        let children = Children::new(background.clone(), inbox, bounds);
         Self {
             budget,
             journal: store.journal(),
@@ -89,7 +92,7 @@ impl GatewayState {
             questions: TaskQuestions::default(),
             seals,
             metrics: Metrics::default(),
-            children: OnceLock::new(),
+            children: Arc::new(children),
             background,
             stopping: CancellationToken::new(),
             calls: TaskTracker::new(),

@@ -102,38 +102,23 @@ pub(crate) enum Answered {
 }
 
 /// Every place there is.
+#[rustfmt::skip]
 pub(crate) const PLACES: &[Place] = &[
     // Multi round-trips of 2026-07-28.
     asked_in(Carrier::Result("tools/call"), ROUND, Answered::SameRequest),
     asked_in(Carrier::Result("prompts/get"), ROUND, Answered::SameRequest),
-    asked_in(
-        Carrier::Result("resources/read"),
-        ROUND,
-        Answered::SameRequest,
-    ),
+    asked_in(Carrier::Result("resources/read"), ROUND, Answered::SameRequest),
     // The tasks extension: a call that became a task, the state of a task asked
     // for, and the state of a task told.
     asked_in(Carrier::Result("tools/call"), NEW_TASK, Answered::Update),
     asked_in(Carrier::Result("tasks/get"), WAITING, Answered::Update),
-    asked_in(
-        Carrier::Notification("notifications/tasks"),
-        WAITING,
-        Answered::Update,
-    ),
+    asked_in(Carrier::Notification("notifications/tasks"), WAITING, Answered::Update),
     ended_in(Carrier::Result("tools/call"), NEW_DONE, Holds::FinalResult),
     ended_in(Carrier::Result("tasks/get"), DONE, Holds::FinalResult),
-    ended_in(
-        Carrier::Notification("notifications/tasks"),
-        DONE,
-        Holds::FinalResult,
-    ),
+    ended_in(Carrier::Notification("notifications/tasks"), DONE, Holds::FinalResult),
     ended_in(Carrier::Result("tools/call"), NEW_FAILED, Holds::Error),
     ended_in(Carrier::Result("tasks/get"), FAILED, Holds::Error),
-    ended_in(
-        Carrier::Notification("notifications/tasks"),
-        FAILED,
-        Holds::Error,
-    ),
+    ended_in(Carrier::Notification("notifications/tasks"), FAILED, Holds::Error),
     // Elicitation by web page, of 2025-11-25 and after it.
     Place {
         eras: BOTH,

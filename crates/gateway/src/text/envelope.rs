@@ -320,22 +320,24 @@ fn refuse<T>(problem: impl Into<String>, id: Option<String>) -> Result<T, Malfor
 
 /// Whether a message of an upstream is an answer.
 pub(crate) fn is_answer(message: &Bytes) -> bool {
-    parse_upstream(message)
-        .is_ok_and(|parsed| matches!(read(&parsed), Ok(Message::Response { .. })))
+    parse_upstream(message).is_ok_and(|parsed| answer(&parsed).is_some())
 }
 
-/// Whether a message is an answer that is no error.
+/// Whether a message of an upstream is an answer that is no error.
 pub(crate) fn is_result(message: &Bytes) -> bool {
-    parse_upstream(message).is_ok_and(|parsed| {
-        let read = read(&parsed);
-        matches!(
-            read,
-            Ok(Message::Response {
-                answer: Answer::Result(_),
-                ..
-            })
-        )
-    })
+    parse_upstream(message).is_ok_and(|parsed| matches!(answer(&parsed), Some(Answer::Result(_))))
+}
+
+/// Whether a message of an agent is an answer that is an error.
+pub(crate) fn is_error(message: &Bytes) -> bool {
+    parse(message).is_ok_and(|parsed| matches!(answer(&parsed), Some(Answer::Error(_))))
+}
+
+fn answer<'d>(document: &'d Document<'_>) -> Option<Answer<'d>> {
+    match read(document).ok()? {
+        Message::Response { answer, .. } => Some(answer),
+        Message::Request { .. } | Message::Notification { .. } => None,
+    }
 }
 
 #[cfg(test)]

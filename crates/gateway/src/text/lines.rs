@@ -1,10 +1,10 @@
-//! Lines of a stream: bounded, and never more in memory than one line and a buffer.
+//! Lines of a stream, read and written: bounded, and never more in memory than one line and a buffer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::host::budget::{Account, Held};
 
@@ -19,10 +19,12 @@ pub(crate) struct Lines<R> {
     buffer: BytesMut,
     searched: usize,
     limit: usize,
-    /// What is held for it, where somebody counts.
-    held: Option<Held>,
+    /// What is held for the buffer.
+    held: Held,
 }
 
+/// Lines up to this length are copied, so that they are written in one go.
+const COPIED: usize = 16 * 1024;
 /// A buffer that grew beyond this is not kept when its line is gone.
 const KEPT: usize = 64 * 1024;
 /// How long a sender is not read from before its line is given up.
@@ -40,43 +42,31 @@ pub(crate) enum End {
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    /// Lines of at most `limit` bytes.
-    pub(crate) fn new(from: R, limit: usize) -> Self {
+    /// Lines of at most `limit` bytes, on this account: they count until their last copy
+    /// is gone, and a sender whose line finds no room is not read from until there is some.
+    pub(crate) fn new(from: R, limit: usize, account: &Arc<Account>) -> Self {
         Self {
             from,
             buffer: BytesMut::new(),
             searched: 0,
             limit,
-            held: None,
-        }
-    }
-
-    /// The same on an account: lines count until their last copy is gone, and a
-    /// sender whose line finds no room is not read from until there is some.
-    pub(crate) fn counted(from: R, limit: usize, account: &Arc<Account>) -> Self {
-        Self {
-            held: Some(account.nothing()),
-            ..Self::new(from, limit)
+            held: account.nothing(),
         }
     }
 
     /// Room for what is read next.
     async fn make_room(&mut self) -> Result<(), End> {
-        let Some(held) = &mut self.held else {
-            self.buffer.reserve(PIECE);
-            return Ok(());
-        };
         let length = self.buffer.len();
         if self.buffer.capacity() - length < LEAST {
             // As much again, so that it is seldom moved, but no more than a line may be.
             let needs = (length * 2).min(self.limit).max(length) + PIECE;
-            let account = Arc::clone(held.account());
-            let waited = account.wait_for(held, needs, ROOM_TIMEOUT).await;
+            let account = Arc::clone(self.held.account());
+            let waited = account.wait_for(&mut self.held, needs, ROOM_TIMEOUT).await;
             waited.map_err(|_| End::NoRoom)?;
             let mut larger = BytesMut::with_capacity(needs);
             larger.extend_from_slice(&self.buffer);
             self.buffer = larger;
-            held.become_of(self.buffer.capacity());
+            self.held.become_of(self.buffer.capacity());
         }
         Ok(())
     }
@@ -86,16 +76,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         if self.buffer.len() <= KEPT && line.len() > KEPT {
             self.buffer = BytesMut::from(self.buffer.as_ref());
         }
-        let Some(held) = &mut self.held else {
-            return line.freeze();
-        };
-        held.become_of(self.buffer.capacity());
-        let account = Arc::clone(held.account());
+        self.held.become_of(self.buffer.capacity());
         // A small line must not keep a large buffer.
-        match line.len() > KEPT {
-            true => account.carry(line.freeze()),
-            false => account.carry(Bytes::copy_from_slice(&line)),
-        }
+        self.held.account().carry(match line.len() > KEPT {
+            true => line.freeze(),
+            false => Bytes::copy_from_slice(&line),
+        })
     }
 
     /// Whether something was read of a line that has not come to its end.
@@ -136,4 +122,19 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
         }
     }
+}
+
+/// Writes a line and its end.
+pub(crate) async fn write_line<W>(to: &mut W, line: &[u8]) -> std::io::Result<()>
+where
+    W: AsyncWrite + Unpin,
+{
+    if line.len() > COPIED {
+        to.write_all(line).await?;
+        return to.write_all(b"\n").await;
+    }
+    let mut whole = Vec::with_capacity(line.len() + 1);
+    whole.extend_from_slice(line);
+    whole.push(b'\n');
+    to.write_all(&whole).await
 }

@@ -64,6 +64,7 @@ pub(crate) enum TaskMethod {
 
 /// Every request of an agent that an era knows. `subscriptions/listen` stands
 /// here as if it asked for no resources.
+#[rustfmt::skip]
 pub(crate) const REQUESTS: &[(&[Era], &str, RequestKind)] = &[
     (BOTH, "tools/call", RequestKind::CallTool),
     (BOTH, "resources/read", RequestKind::Method),
@@ -72,48 +73,20 @@ pub(crate) const REQUESTS: &[(&[Era], &str, RequestKind)] = &[
     (LEGACY_ERA, "resources/subscribe", RequestKind::Method),
     (BOTH, "tools/list", keeps(Housekeeping::ListTools)),
     (BOTH, "resources/list", keeps(Housekeeping::ListResources)),
-    (
-        BOTH,
-        "resources/templates/list",
-        keeps(Housekeeping::ListTemplates),
-    ),
+    (BOTH, "resources/templates/list", keeps(Housekeeping::ListTemplates)),
     (BOTH, "prompts/list", keeps(Housekeeping::ListPrompts)),
     (LEGACY_ERA, "initialize", keeps(Housekeeping::Initialize)),
     (LEGACY_ERA, "ping", keeps(Housekeeping::Ping)),
-    (
-        LEGACY_ERA,
-        "logging/setLevel",
-        keeps(Housekeeping::SetLogLevel),
-    ),
-    (
-        LEGACY_ERA,
-        "resources/unsubscribe",
-        keeps(Housekeeping::Unsubscribe),
-    ),
+    (LEGACY_ERA, "logging/setLevel", keeps(Housekeeping::SetLogLevel)),
+    (LEGACY_ERA, "resources/unsubscribe", keeps(Housekeeping::Unsubscribe)),
     (MODERN_ERA, "server/discover", keeps(Housekeeping::Discover)),
-    (
-        MODERN_ERA,
-        "subscriptions/listen",
-        keeps(Housekeeping::Listen),
-    ),
+    (MODERN_ERA, "subscriptions/listen", keeps(Housekeeping::Listen)),
     // In the modern era of the tasks extension.
     (BOTH, "tasks/get", RequestKind::Task(TaskMethod::One)),
     (BOTH, "tasks/cancel", RequestKind::Task(TaskMethod::One)),
-    (
-        LEGACY_ERA,
-        "tasks/result",
-        RequestKind::Task(TaskMethod::One),
-    ),
-    (
-        LEGACY_ERA,
-        "tasks/list",
-        RequestKind::Task(TaskMethod::List),
-    ),
-    (
-        MODERN_ERA,
-        "tasks/update",
-        RequestKind::Task(TaskMethod::One),
-    ),
+    (LEGACY_ERA, "tasks/result", RequestKind::Task(TaskMethod::One)),
+    (LEGACY_ERA, "tasks/list", RequestKind::Task(TaskMethod::List)),
+    (MODERN_ERA, "tasks/update", RequestKind::Task(TaskMethod::One)),
 ];
 
 const BOTH: &[Era] = &[Era::Legacy, Era::Modern];
@@ -166,32 +139,13 @@ pub(crate) enum KnownNotification {
 }
 
 /// Every notification of an agent that an era knows.
+#[rustfmt::skip]
 pub(crate) const FROM_AGENTS: &[(&[Era], &str, KnownNotification)] = &[
-    (
-        BOTH,
-        "notifications/cancelled",
-        KnownNotification::Cancelled,
-    ),
-    (
-        LEGACY_ERA,
-        "notifications/initialized",
-        KnownNotification::Initialized,
-    ),
-    (
-        LEGACY_ERA,
-        "notifications/progress",
-        KnownNotification::Progress,
-    ),
-    (
-        LEGACY_ERA,
-        "notifications/roots/list_changed",
-        KnownNotification::RootsChanged,
-    ),
-    (
-        LEGACY_ERA,
-        "notifications/tasks/status",
-        KnownNotification::TaskStatus,
-    ),
+    (BOTH, "notifications/cancelled", KnownNotification::Cancelled),
+    (LEGACY_ERA, "notifications/initialized", KnownNotification::Initialized),
+    (LEGACY_ERA, "notifications/progress", KnownNotification::Progress),
+    (LEGACY_ERA, "notifications/roots/list_changed", KnownNotification::RootsChanged),
+    (LEGACY_ERA, "notifications/tasks/status", KnownNotification::TaskStatus),
 ];
 
 /// A notification of an agent, if the era knows it in that direction.
@@ -214,57 +168,18 @@ pub(crate) enum Channel {
 
 /// Every notification of an upstream, and where it may come in. Besides, both
 /// sides may cancel: a server its questions, and the end of a subscription.
+#[rustfmt::skip]
 pub(crate) const FROM_SERVERS: &[(&[Channel], &str, KnownNotification)] = &[
-    (
-        WITH_ANSWERS,
-        "notifications/progress",
-        KnownNotification::Progress,
-    ),
-    (
-        WITH_ANSWERS,
-        "notifications/message",
-        KnownNotification::LogMessage,
-    ),
-    (
-        WITH_CHANGES,
-        "notifications/resources/updated",
-        KnownNotification::ResourceUpdated,
-    ),
-    (
-        WITH_CHANGES,
-        "notifications/resources/list_changed",
-        KnownNotification::ListChanged,
-    ),
-    (
-        WITH_CHANGES,
-        "notifications/tools/list_changed",
-        KnownNotification::ListChanged,
-    ),
-    (
-        WITH_CHANGES,
-        "notifications/prompts/list_changed",
-        KnownNotification::ListChanged,
-    ),
-    (
-        SESSION,
-        "notifications/elicitation/complete",
-        KnownNotification::ElicitationComplete,
-    ),
-    (
-        SESSION,
-        "notifications/tasks/status",
-        KnownNotification::TaskStatus,
-    ),
-    (
-        SUBSCRIPTION,
-        "notifications/tasks",
-        KnownNotification::TaskStatus,
-    ),
-    (
-        SUBSCRIPTION,
-        "notifications/subscriptions/acknowledged",
-        KnownNotification::Acknowledged,
-    ),
+    (WITH_ANSWERS, "notifications/progress", KnownNotification::Progress),
+    (WITH_ANSWERS, "notifications/message", KnownNotification::LogMessage),
+    (WITH_CHANGES, "notifications/resources/updated", KnownNotification::ResourceUpdated),
+    (WITH_CHANGES, "notifications/resources/list_changed", KnownNotification::ListChanged),
+    (WITH_CHANGES, "notifications/tools/list_changed", KnownNotification::ListChanged),
+    (WITH_CHANGES, "notifications/prompts/list_changed", KnownNotification::ListChanged),
+    (SESSION, "notifications/elicitation/complete", KnownNotification::ElicitationComplete),
+    (SESSION, "notifications/tasks/status", KnownNotification::TaskStatus),
+    (SUBSCRIPTION, "notifications/tasks", KnownNotification::TaskStatus),
+    (SUBSCRIPTION, "notifications/subscriptions/acknowledged", KnownNotification::Acknowledged),
 ];
 
 const WITH_ANSWERS: &[Channel] = &[Channel::Session, Channel::Call];

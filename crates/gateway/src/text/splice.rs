@@ -11,6 +11,15 @@ pub(crate) struct Splice {
     pub(crate) with: String,
 }
 
+// === impl Splice ===
+
+impl Splice {
+    pub(crate) fn new(at: Range<usize>, with: impl Into<String>) -> Self {
+        let with = with.into();
+        Self { at, with }
+    }
+}
+
 /// Applies replacements that do not overlap. Without any, the same buffer comes
 /// back and nothing is copied.
 pub(crate) fn apply(text: Bytes, mut splices: Vec<Splice>) -> Bytes {
@@ -39,10 +48,7 @@ pub(crate) fn without_member(text: &str, key: Range<usize>, value: Range<usize>)
         end += 1;
     }
     if bytes.get(end) == Some(&b',') {
-        return Splice {
-            at: key.start..end + 1,
-            with: String::new(),
-        };
+        return Splice::new(key.start..end + 1, String::new());
     }
     // The last member: the comma before it goes, if it is not the only one.
     let mut start = key.start;
@@ -54,10 +60,7 @@ pub(crate) fn without_member(text: &str, key: Range<usize>, value: Range<usize>)
     } else {
         start = key.start;
     }
-    Splice {
-        at: start..value.end,
-        with: String::new(),
-    }
+    Splice::new(start..value.end, String::new())
 }
 
 /// Makes a message fit on one line: outside strings (where raw control

@@ -154,7 +154,7 @@ impl Children {
                 return unused.map(Some).ok_or_else(|| {
                     warn!(server.name = %spec.name, grant.id = %grant, processes = most,
                         "Server `{}` is not started: grant `{grant}` has {most} server processes, and `max_children_per_grant` allows no more", spec.name);
-                    Fault::not_started(FaultKind::NoProcess(Full::Share))
+                    Fault::unsent(FaultKind::NoProcess(Full::Share))
                 });
             }
         }
@@ -165,7 +165,7 @@ impl Children {
         known.give_up(|_| true).map(Some).ok_or_else(|| {
             warn!(server.name = %spec.name, processes = most,
                 "Server `{}` is not started: there are {most} server processes, and `max_children` allows no more", spec.name);
-            Fault::not_started(FaultKind::NoProcess(Full::Whole))
+            Fault::unsent(FaultKind::NoProcess(Full::Whole))
         })
     }
 

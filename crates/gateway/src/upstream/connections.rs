@@ -43,15 +43,25 @@ const SETTINGS: Duration = Duration::from_millis(500);
 
 type Message = Request<Full<Bytes>>;
 
-/// Where an upstream is, and how long reaching it may take.
+/// How long the parts of an exchange may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    /// From the last byte of a request to the first of the answer, and between
+    /// two parts of an answer.
+    pub(crate) answer: Duration,
+    /// How long a connection is kept that nobody uses.
+    pub(crate) idle: Duration,
+    /// How long one that acknowledges nothing counts as alive.
+    pub(crate) dead_peer: Duration,
+}
+
+/// Where an upstream is.
 pub(crate) struct Target {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: Option<(TlsConnector, ServerName<'static>)>,
-    pub(crate) connect: Duration,
-    /// How long a connection is kept that nobody uses.
-    pub(crate) idle: Duration,
-    pub(crate) dead_peer: Duration,
+    pub(crate) timeouts: Timeouts,
 }
 
 /// All connections to one upstream.
@@ -151,7 +161,7 @@ impl Connections {
             let sender = self.dial(seat).await?;
             Ok::<_, std::io::Error>((sender, Age::Fresh))
         };
-        tokio::time::timeout(self.target.connect, connect)
+        tokio::time::timeout(self.target.timeouts.connect, connect)
             .await
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
             .map_err(|error| {
@@ -174,7 +184,7 @@ impl Connections {
                 idle.kept.push((Instant::now(), sender));
             }
             if !std::mem::replace(&mut idle.swept, true) {
-                tokio::spawn(sweep(Arc::downgrade(seat), self.target.idle));
+                tokio::spawn(sweep(Arc::downgrade(seat), self.target.timeouts.idle));
             }
         }
     }
@@ -182,7 +192,7 @@ impl Connections {
     async fn dial(&self, seat: &Seat) -> std::io::Result<Sender> {
         let Target { host, port, .. } = &self.target;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;
-        socket::prepare(&stream, self.target.dead_peer)?;
+        socket::prepare(&stream, self.target.timeouts.dead_peer)?;
         let Some((connector, name)) = &self.target.tls else {
             return exclusive(stream).await;
         };
@@ -190,7 +200,7 @@ impl Connections {
         let multiplexes = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         self.exclusive.store(!multiplexes, Ordering::Relaxed);
         if multiplexes {
-            let shared = shared(stream, socket::ping(self.target.dead_peer)).await?;
+            let shared = shared(stream, socket::ping(self.target.timeouts.dead_peer)).await?;
             lock(&seat.shared).push(Arc::clone(&shared));
             Ok(Sender::Multiplexed(Stream::on(shared)))
         } else {

@@ -55,7 +55,8 @@ impl Events {
             if let Some(event) = self.taken_in().await? {
                 return Ok(Some(event));
             }
-            match self.answer.next_whenever().await {
+            // One that breaks off has ended.
+            match self.answer.next_whenever().await.unwrap_or_default() {
                 Some(next) => self.chunk = next,
                 None => return Ok(None),
             }
@@ -69,7 +70,7 @@ impl Events {
             let room = self.reader.make_room(&self.chunk);
             room.await.map_err(Fault::no_room)?;
             let fed = self.reader.feed(&std::mem::take(&mut self.chunk));
-            self.ready = fed.map_err(|_| Fault::too_large())?.into_iter();
+            self.ready = fed.map_err(|_| Fault::bad_answer())?.into_iter();
         }
         Ok(self.ready.next())
     }

@@ -15,11 +15,11 @@ use tracing::{debug, trace};
 use crate::host::budget::Account;
 use crate::host::budget::gather::{BodyBounds, DoesNotFit, Gathered};
 use crate::host::deadline;
-use crate::message::cleared::{Permit, Sending};
+use crate::message::cleared::Sending;
 use crate::message::fault::Fault;
 use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use crate::upstream::Witness;
-use crate::upstream::connections::{Age, Connections, Sender, Target};
+use crate::upstream::connections::{Age, Connections, Sender, Target, Timeouts};
 
 /// One upstream reached by URL.
 pub(crate) struct HttpUpstream {
@@ -34,19 +34,6 @@ pub(crate) struct HttpUpstream {
     timeouts: Timeouts,
     /// What was seen to go wrong with it.
     pub(crate) witness: Arc<Witness>,
-}
-
-/// How long the parts of an exchange may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeouts {
-    pub(crate) connect: Duration,
-    /// From the last byte of a request to the first of the answer, and between
-    /// two parts of an answer.
-    pub(crate) answer: Duration,
-    /// How long a connection is kept that nobody uses.
-    pub(crate) idle: Duration,
-    /// How long one that acknowledges nothing counts as alive.
-    pub(crate) dead_peer: Duration,
 }
 
 /// The URL of an upstream cannot be used.
@@ -124,9 +111,7 @@ impl HttpUpstream {
                 .unwrap_or(if secure { 443 } else { 80 }),
             host,
             tls,
-            connect: timeouts.connect,
-            idle: timeouts.idle,
-            dead_peer: timeouts.dead_peer,
+            timeouts,
         };
         let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| BadUrl::Host)?;
         let witness = Arc::<Witness>::default();
@@ -155,13 +140,7 @@ impl HttpUpstream {
         sending: Sending<'_>,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
-        let Sending { permit, body } = sending;
-        trace!(
-            bytes = body.len(),
-            "Sending to `{}`, allowed by {permit}",
-            self.connections.host()
-        );
-        let mut request = self.request(Method::POST, with, Full::new(body));
+        let mut request = self.request(Method::POST, with);
         let headers = request.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -171,7 +150,7 @@ impl HttpUpstream {
             header::ACCEPT,
             HeaderValue::from_static("application/json, text/event-stream"),
         );
-        self.exchange(worker, permit, request).await
+        self.exchange(worker, sending, request).await
     }
 
     /// Opens the upstream's stream for messages outside of any request.
@@ -181,15 +160,10 @@ impl HttpUpstream {
         sending: Sending<'_>,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
-        let Sending { permit, body } = sending;
-        trace!(
-            "Opening a stream of `{}`, allowed by {permit}",
-            self.connections.host()
-        );
-        let mut request = self.request(Method::GET, with, Full::new(body));
+        let mut request = self.request(Method::GET, with);
         let accept = HeaderValue::from_static("text/event-stream");
         request.headers_mut().insert(header::ACCEPT, accept);
-        self.exchange(worker, permit, request).await
+        self.exchange(worker, sending, request).await
     }
 
     /// Ends an upstream session.
@@ -199,22 +173,13 @@ impl HttpUpstream {
         sending: Sending<'_>,
         with: SessionHeaders<'_>,
     ) -> Result<Answer, Fault> {
-        let Sending { permit, body } = sending;
-        trace!(
-            "Ending a session of `{}`, allowed by {permit}",
-            self.connections.host()
-        );
-        let request = self.request(Method::DELETE, with, Full::new(body));
-        self.exchange(worker, permit, request).await
+        let request = self.request(Method::DELETE, with);
+        self.exchange(worker, sending, request).await
     }
 
-    fn request(
-        &self,
-        method: Method,
-        with: SessionHeaders<'_>,
-        body: Full<Bytes>,
-    ) -> Request<Full<Bytes>> {
-        let mut request = Request::new(body);
+    /// A request without its body, which comes with the permit.
+    fn request(&self, method: Method, with: SessionHeaders<'_>) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::default());
         *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();
@@ -242,9 +207,14 @@ impl HttpUpstream {
     async fn exchange(
         self: &Arc<Self>,
         worker: usize,
-        permit: &Permit,
+        sending: Sending<'_>,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Answer, Fault> {
+        let (method, host) = (request.method(), self.connections.host());
+        trace!(
+            "Sending a {method} to `{host}`, allowed by {}",
+            sending.permit()
+        );
         loop {
             let (mut sender, age) = Box::pin(self.connections.take(worker)).await?;
             // One that was given back before it had sent everything may never be.
@@ -256,7 +226,7 @@ impl HttpUpstream {
                 }
             }
             self.address(&mut request, &sender);
-            permit.stands()?;
+            *request.body_mut() = Full::new(sending.body()?);
             let answer = tokio::time::timeout(self.timeouts.answer, sender.try_send(request));
             match answer.await {
                 Err(_) => return Err(Fault::slow()),
@@ -353,7 +323,7 @@ impl Answer {
             && let Some(piece) = self.next().await?
         {
             whole.take(piece).await.map_err(|why| match why {
-                DoesNotFit::TooLarge => Fault::too_large(),
+                DoesNotFit::TooLarge => Fault::bad_answer(),
                 DoesNotFit::NoRoom(full) => Fault::no_room(full),
             })?;
         }
@@ -366,7 +336,7 @@ impl Answer {
         let mut whole = BytesMut::new();
         while let Some(more) = self.next().await? {
             if whole.len() + more.len() > limit {
-                return Err(Fault::too_large());
+                return Err(Fault::bad_answer());
             }
             whole.extend_from_slice(&more);
         }
@@ -375,32 +345,18 @@ impl Answer {
 
     /// The next part of the body, `None` at its end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
-        let next = async {
-            loop {
-                match self.body.frame().await {
-                    None => return Ok(None),
-                    Some(Err(_)) => return Err(Fault::broken()),
-                    Some(Ok(frame)) => {
-                        if let Ok(data) = frame.into_data() {
-                            return Ok(Some(data));
-                        }
-                    }
-                }
-            }
-        };
-        deadline::within(self.wait, next)
-            .await
-            .map_err(|_| Fault::slow())?
+        let next = deadline::within(self.wait, self.next_whenever());
+        next.await.map_err(|_| Fault::slow())?
     }
 
-    /// The next part of a stream that may be silent for as long as it likes.
-    pub(crate) async fn next_whenever(&mut self) -> Option<Bytes> {
-        loop {
-            let frame = self.body.frame().await?.ok()?;
-            if let Ok(data) = frame.into_data() {
-                return Some(data);
+    /// The same of a stream that may be silent for as long as it likes.
+    pub(crate) async fn next_whenever(&mut self) -> Result<Option<Bytes>, Fault> {
+        while let Some(frame) = self.body.frame().await {
+            if let Ok(data) = frame.map_err(|_| Fault::broken())?.into_data() {
+                return Ok(Some(data));
             }
         }
+        Ok(None)
     }
 
     /// Gives the connection back and passes `whole` through.

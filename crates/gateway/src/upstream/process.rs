@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use provost_policy::Text;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +19,7 @@ use super::{Witness, stderr};
 use crate::host::settings::Wrapper;
 use crate::message::cleared::{Cleared, Permit};
 use crate::message::fault::Fault;
+use crate::text::lines::write_line;
 
 /// What to start, and in which surroundings.
 #[derive(Clone, PartialEq, Eq)]
@@ -145,12 +145,11 @@ impl Line {
 
     /// The text, if it is to be written now that its turn has come.
     fn taken(self) -> Option<Bytes> {
-        let goes = match self.what {
-            What::Ours => true,
-            What::Said(ended) => !ended.is_cancelled(),
-            What::Request(request) => request.begins(self.cleared.permit()),
-        };
-        goes.then(|| self.cleared.into_bytes())
+        match self.what {
+            What::Said(ended) if ended.is_cancelled() => None,
+            What::Ours | What::Said(_) => self.cleared.into_bytes().ok(),
+            What::Request(request) => request.begin(self.cleared),
+        }
     }
 
     /// The same after the process was told to stop: a request would find nobody to
@@ -166,17 +165,21 @@ impl Line {
 // === impl Request ===
 
 impl Request {
-    fn begins(self, permit: &Permit) -> bool {
+    /// Its text, if it begins to be written now.
+    fn begin(self, cleared: Cleared<Bytes>) -> Option<Bytes> {
         // First of all: whoever ends the session meanwhile either finds it begun,
         // and cancels it, or is found here.
         self.begun.store(true, Ordering::SeqCst);
-        let may = match self.ended.is_cancelled() {
+        let text = match self.ended.is_cancelled() {
             true => Err(Fault::outdated()),
-            false => permit.stands(),
+            false => cleared.into_bytes(),
         };
-        let begins = self.write_start.send(may).is_ok() && may.is_ok();
-        self.begun.store(begins, Ordering::SeqCst);
-        begins
+        let told = self
+            .write_start
+            .send(text.as_ref().map(drop).map_err(|fault| *fault));
+        let text = text.ok().filter(|_| told.is_ok());
+        self.begun.store(text.is_some(), Ordering::SeqCst);
+        text
     }
 }
 
@@ -272,9 +275,6 @@ fn command(program: &Program, wrapper: Option<&Wrapper>) -> std::io::Result<Comm
     Ok(command)
 }
 
-/// Lines up to this length are copied, so that they are written in one go.
-const COPIED: usize = 16 * 1024;
-
 /// Writes lines until the process is stopped; dropping its standard input is
 /// the first, polite request to leave.
 async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Line>, stop: CancellationToken) {
@@ -315,17 +315,6 @@ async fn feed(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Line>, stop: Canc
     };
     // A process that does not read hears no last words.
     drop(tokio::time::timeout(GRACE, last).await);
-}
-
-async fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> std::io::Result<()> {
-    if line.len() > COPIED {
-        stdin.write_all(line).await?;
-        return stdin.write_all(b"\n").await;
-    }
-    let mut whole = Vec::with_capacity(line.len() + 1);
-    whole.extend_from_slice(line);
-    whole.push(b'\n');
-    stdin.write_all(&whole).await
 }
 
 /// Waits for the end of the process, or brings it about, and takes its whole

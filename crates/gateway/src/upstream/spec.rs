@@ -6,7 +6,8 @@ use provost_policy::Text;
 use provost_store::Processes;
 
 use super::process::Program;
-use crate::host::settings::Wrapper;
+use crate::host::machine;
+use crate::host::settings::{Settings, Wrapper};
 use crate::text::era::Era;
 
 /// A server that is a program.
@@ -62,6 +63,22 @@ pub(crate) struct ChildBounds {
     pub(crate) start: Duration,
     /// How long a request waits until a process reads it.
     pub(crate) write_timeout: Duration,
+}
+
+// === impl ChildBounds ===
+
+impl ChildBounds {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            most: machine::files(settings.max_children).children,
+            most_of_grant: settings.max_children_per_grant,
+            wrapper: settings.wrapper.clone(),
+            idle: settings.idle_child,
+            line: settings.result_limit,
+            start: settings.call_timeout.min(Duration::from_secs(60)),
+            write_timeout: settings.call_timeout,
+        }
+    }
 }
 
 // === impl Holder ===

@@ -43,7 +43,7 @@ impl Starts {
         let mut seen = self.seen();
         let pause = pause(seen.failures);
         if seen.last.is_some_and(|last| last.elapsed() < pause) {
-            return Err(Fault::not_started(FaultKind::Pausing));
+            return Err(Fault::unsent(FaultKind::Pausing));
         }
         let now = Instant::now();
         seen.last = Some(now);

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::Witness;
 use super::allowance::Allowance;
+use crate::host::deadline;
 
 /// What is read at once.
 const PIECE: usize = 64 * 1024;
@@ -31,7 +32,7 @@ pub(super) async fn drain<R: AsyncRead + Unpin>(name: Text, mut stderr: R, witne
     loop {
         let read = tokio::select! {
             read = stderr.read(&mut piece) => read.unwrap_or_default(),
-            () = at(lines.allowance.told_at()) => {
+            () = deadline::at(lines.allowance.told_at()) => {
                 lines.tell();
                 continue;
             }
@@ -43,13 +44,6 @@ pub(super) async fn drain<R: AsyncRead + Unpin>(name: Text, mut stderr: R, witne
         if read == PIECE {
             tokio::time::sleep(PACE).await;
         }
-    }
-}
-
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -245,7 +245,7 @@ async fn d83_events_for_an_agent_that_does_not_read_are_bounded() {
 /// Results of which several are on their way do not add up without end.
 #[tokio::test]
 async fn d83_results_are_bounded() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = small(kind).await;
         let flood = scene.another_pass("flood");
         let agent = scene.another_agent(&flood).await;

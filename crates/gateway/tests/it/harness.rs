@@ -18,51 +18,51 @@ pub(crate) use upstream::{Kind, TestUpstream};
 /// Key of the member that explains a decision.
 pub(crate) const DECISION: &str = "dev.provost/decision";
 
-/// One promise, kept on every face towards every kind of upstream: four tests
-/// of the function of that name.
-macro_rules! everywhere {
-    ($promise:ident, $setup:expr) => {
+/// Tests of the function of that name, each on its way from a face to a kind of upstream.
+macro_rules! scenes {
+    (
+        $promise:ident(Scene::$begin:ident($setup:expr)),
+        $($test:ident: $face:ident to $kind:ident,)+
+    ) => {
         mod $promise {
             use super::*;
 
-            #[tokio::test]
-            async fn http_to_http() {
-                super::$promise(Scene::new(Face::Http, Kind::Http, $setup).await).await;
-            }
-
-            #[tokio::test]
-            async fn http_to_stdio() {
-                super::$promise(Scene::new(Face::Http, Kind::Stdio, $setup).await).await;
-            }
-
-            #[tokio::test]
-            async fn stdio_to_http() {
-                super::$promise(Scene::new(Face::Stdio, Kind::Http, $setup).await).await;
-            }
-
-            #[tokio::test]
-            async fn stdio_to_stdio() {
-                super::$promise(Scene::new(Face::Stdio, Kind::Stdio, $setup).await).await;
-            }
+            $(#[tokio::test]
+            async fn $test() {
+                let scene = Scene::$begin(Face::$face, Kind::$kind, $setup).await;
+                super::$promise(scene).await;
+            })+
         }
+    };
+}
+
+/// Calls a macro with every way there is from a face to a kind of upstream.
+macro_rules! on_all_ways {
+    ($macro:ident!($($argument:tt)*)) => {
+        $macro! {
+            $($argument)*
+            http_to_http: Http to Http,
+            http_to_stdio: Http to Stdio,
+            stdio_to_http: Stdio to Http,
+            stdio_to_stdio: Stdio to Stdio,
+        }
+    };
+}
+
+/// One promise, kept on every face towards every kind of upstream.
+macro_rules! everywhere {
+    ($promise:ident, $setup:expr) => {
+        on_all_ways! { scenes!($promise(Scene::new($setup)),) }
     };
 }
 
 /// One promise on both faces, towards an HTTP upstream.
 macro_rules! both_faces {
     ($promise:ident, $setup:expr) => {
-        mod $promise {
-            use super::*;
-
-            #[tokio::test]
-            async fn http() {
-                super::$promise(Scene::new(Face::Http, Kind::Http, $setup).await).await;
-            }
-
-            #[tokio::test]
-            async fn stdio() {
-                super::$promise(Scene::new(Face::Stdio, Kind::Http, $setup).await).await;
-            }
+        scenes! {
+            $promise(Scene::new($setup)),
+            http: Http to Http,
+            stdio: Stdio to Http,
         }
     };
 }
@@ -70,18 +70,10 @@ macro_rules! both_faces {
 /// One promise over HTTP, towards both kinds of upstream.
 macro_rules! from_http {
     ($promise:ident, $setup:expr) => {
-        mod $promise {
-            use super::*;
-
-            #[tokio::test]
-            async fn http_to_http() {
-                super::$promise(Scene::new(Face::Http, Kind::Http, $setup).await).await;
-            }
-
-            #[tokio::test]
-            async fn http_to_stdio() {
-                super::$promise(Scene::new(Face::Http, Kind::Stdio, $setup).await).await;
-            }
+        scenes! {
+            $promise(Scene::new($setup)),
+            http_to_http: Http to Http,
+            http_to_stdio: Http to Stdio,
         }
     };
 }
@@ -89,18 +81,10 @@ macro_rules! from_http {
 /// One promise on both faces, towards a process.
 macro_rules! to_stdio {
     ($promise:ident, $setup:expr) => {
-        mod $promise {
-            use super::*;
-
-            #[tokio::test]
-            async fn http_to_stdio() {
-                super::$promise(Scene::new(Face::Http, Kind::Stdio, $setup).await).await;
-            }
-
-            #[tokio::test]
-            async fn stdio_to_stdio() {
-                super::$promise(Scene::new(Face::Stdio, Kind::Stdio, $setup).await).await;
-            }
+        scenes! {
+            $promise(Scene::new($setup)),
+            http_to_stdio: Http to Stdio,
+            stdio_to_stdio: Stdio to Stdio,
         }
     };
 }
@@ -108,44 +92,37 @@ macro_rules! to_stdio {
 /// One promise everywhere, with an agent that has said nothing yet.
 macro_rules! everywhere_before_initialize {
     ($promise:ident, $setup:expr) => {
-        mod $promise {
-            use super::*;
-
-            #[tokio::test]
-            async fn http_to_http() {
-                super::$promise(Scene::before_initialize(Face::Http, Kind::Http, $setup)).await;
-            }
-
-            #[tokio::test]
-            async fn http_to_stdio() {
-                super::$promise(Scene::before_initialize(Face::Http, Kind::Stdio, $setup)).await;
-            }
-
-            #[tokio::test]
-            async fn stdio_to_http() {
-                super::$promise(Scene::before_initialize(Face::Stdio, Kind::Http, $setup)).await;
-            }
-
-            #[tokio::test]
-            async fn stdio_to_stdio() {
-                super::$promise(Scene::before_initialize(Face::Stdio, Kind::Stdio, $setup)).await;
-            }
-        }
+        on_all_ways! { scenes!($promise(Scene::silent($setup)),) }
     };
 }
 
 /// One promise over HTTP, where the other face has nothing of the kind.
 macro_rules! over_http {
     ($promise:ident, $setup:expr) => {
-        mod $promise {
-            use super::*;
-
-            #[tokio::test]
-            async fn http() {
-                super::$promise(Scene::new(Face::Http, Kind::Http, $setup).await).await;
-            }
+        scenes! {
+            $promise(Scene::new($setup)),
+            http: Http to Http,
         }
     };
+}
+
+/// The ways as values.
+macro_rules! ways {
+    ($($test:ident: $face:ident to $kind:ident,)+) => {
+        [$((Face::$face, Kind::$kind)),+]
+    };
+}
+
+#[test]
+fn every_way_there_is_is_played() {
+    let all = [Face::Http, Face::Stdio].map(|face| Kind::ALL.map(|kind| (face, kind)));
+    assert_eq!(on_all_ways! { ways!() }, *all.as_flattened());
+    // A kind more is asked for here, and belongs into the list.
+    for kind in Kind::ALL {
+        match kind {
+            Kind::Http | Kind::Stdio => {}
+        }
+    }
 }
 
 /// A policy that allows what it does not name.

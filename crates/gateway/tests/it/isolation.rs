@@ -35,7 +35,7 @@ async fn progress_goes_to_whoever_asked_in_a_shared_process() {
 
 #[tokio::test]
 async fn cancelling_reaches_ones_own_call_only() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Http, kind, Setup::from(allow_all()).shared()).await;
         let other = scene.another_agent(&scene.another_pass("other")).await;
         let agent = scene.agent.clone();

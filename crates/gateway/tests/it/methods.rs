@@ -202,7 +202,7 @@ async fn initialize_is_passed_through(scene: Scene) {
 #[tokio::test]
 async fn initialize_is_passed_through_everywhere() {
     for face in [Face::Http, Face::Stdio] {
-        for kind in [Kind::Http, Kind::Stdio] {
+        for kind in Kind::ALL {
             initialize_is_passed_through(Scene::before_initialize(face, kind, allow_all())).await;
         }
     }

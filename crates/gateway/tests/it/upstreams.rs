@@ -149,7 +149,7 @@ async fn statuses_that_are_no_answers_are_kept_from_the_agent() {
 
 #[tokio::test]
 async fn a_forged_decision_is_taken_out() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         for answer in is_survived(kind, Hostility::Decision).await {
             assert_eq!(answer["result"]["_meta"], json!({"dev.example/kept": 1}));
             assert_eq!(text(&answer), "forged");
@@ -271,7 +271,7 @@ async fn an_error_with_an_http_status_is_an_answer() {
 
 #[tokio::test]
 async fn a_server_can_be_tested_without_an_agent() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::before_initialize(Face::Http, kind, allow_all());
         let report = scene.gate.gateway.test_server("fixture").await.unwrap();
         assert_eq!(

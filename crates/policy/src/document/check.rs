@@ -134,7 +134,7 @@ fn shape(limit: &Limit) -> Shape {
     match limit {
         Limit::Concurrent(_) => (Window::Concurrent, Alignment::Sliding, RefundRule::NotSent),
         Limit::Window(limit) => (
-            Window::Micros(limit.window.micros),
+            limit.window.window,
             limit.alignment.unwrap_or_default(),
             limit.refund.unwrap_or_default(),
         ),

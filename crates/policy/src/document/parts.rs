@@ -6,7 +6,7 @@ use crate::amount::Amount;
 use crate::document::Literal;
 use crate::glob::Names;
 use crate::json::Value;
-use crate::limit::{Alignment, RefundRule};
+use crate::limit::{Alignment, RefundRule, Window};
 use crate::operator::{Costly, Matcher, Operator};
 use crate::path::{Outcome, Over, Path};
 use crate::text::Text;
@@ -202,13 +202,13 @@ words! {
     }
 }
 
-/// A window's length with the text that was written.
+/// A window with the text that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Length {
     /// As it was written.
     pub written: Text,
-    /// In microseconds.
-    pub micros: u64,
+    /// What it means.
+    pub window: Window,
 }
 
 // === impl Body ===

@@ -112,10 +112,8 @@ impl<'t> Problems<'t> {
     }
 
     /// An object without members that nobody knows.
-    pub(super) fn object(&mut self, place: &Place<'_>, known: &[&str]) -> bool {
-        if !self.kind(place, Kind::Object, "an object") {
-            return false;
-        }
+    pub(super) fn object(&mut self, place: &Place<'_>, known: &[&str]) -> Option<()> {
+        self.kind(place, Kind::Object, "an object")?;
         for member in place.value.members() {
             let name = member.name();
             if !known.contains(&name.as_ref()) {
@@ -125,7 +123,28 @@ impl<'t> Problems<'t> {
                 self.error_at(member.key.span().start, &pointer, message, Some(hint));
             }
         }
-        true
+        Some(())
+    }
+
+    /// What `read` makes of a member, where there is one.
+    pub(super) fn member<'d, T>(
+        &mut self,
+        place: &Place<'d>,
+        key: &str,
+        read: impl FnOnce(&mut Self, &Place<'d>) -> Option<T>,
+    ) -> Option<T> {
+        read(self, &place.get(key)?)
+    }
+
+    /// The same for one that must be there.
+    pub(super) fn needed<'d, T>(
+        &mut self,
+        place: &Place<'d>,
+        key: &str,
+        read: impl FnOnce(&mut Self, &Place<'d>) -> Option<T>,
+    ) -> Option<T> {
+        let place = self.required(place, key)?;
+        read(self, &place)
     }
 
     /// A member that must be there.
@@ -137,21 +156,19 @@ impl<'t> Problems<'t> {
         found
     }
 
-    pub(super) fn kind(&mut self, place: &Place<'_>, kind: Kind, words: &str) -> bool {
-        let fits = place.value.kind() == kind;
-        if !fits {
-            self.error(
-                place,
-                format!("expected {words}, found {}", kind_words(place.value.kind())),
-                None,
-            );
+    pub(super) fn kind(&mut self, place: &Place<'_>, kind: Kind, words: &str) -> Option<()> {
+        let found = place.value.kind();
+        if found == kind {
+            return Some(());
         }
-        fits
+        let message = format!("expected {words}, found {}", kind_words(found));
+        self.error(place, message, None);
+        None
     }
 
     pub(super) fn string(&mut self, place: &Place<'_>) -> Option<Text> {
-        self.kind(place, Kind::String, "text");
-        place.value.as_str().map(|text| Text::from(text.as_ref()))
+        self.kind(place, Kind::String, "text")?;
+        Some(Text::from(place.value.as_str()?.as_ref()))
     }
 
     /// Text that is not empty.
@@ -198,21 +215,24 @@ impl<'t> Problems<'t> {
         found
     }
 
+    /// The same of a member.
+    pub(super) fn choice<T: Word>(&mut self, place: &Place<'_>, key: &str) -> Option<T> {
+        self.member(place, key, |problems, place| problems.word(place, key))
+    }
+
     /// Every element of a list, each read by `read`.
     pub(super) fn list<'d, T>(
         &mut self,
         place: Option<Place<'d>>,
-        mut read: impl FnMut(&mut Self, Place<'d>) -> Option<T>,
+        mut read: impl FnMut(&mut Self, &Place<'d>) -> Option<T>,
     ) -> Vec<T> {
-        let Some(place) = place else {
+        let is_list = |place: &Place<'_>| self.kind(place, Kind::Array, "a list").is_some();
+        let Some(place) = place.filter(is_list) else {
             return Vec::new();
         };
-        if !self.kind(&place, Kind::Array, "a list") {
-            return Vec::new();
-        }
-        place
-            .elements()
-            .filter_map(|element| read(self, element))
+        let elements = place.elements();
+        elements
+            .filter_map(|element| read(self, &element))
             .collect()
     }
 }

@@ -44,9 +44,7 @@ pub(super) fn body(text: &str) -> Result<Body, Vec<Diagnostic>> {
 
 /// `None` only where a part is missing that nothing can stand in for.
 fn document_body(problems: &mut Problems<'_>, root: &Place<'_>) -> Option<Body> {
-    if !problems.object(root, Body::FIELDS) {
-        return None;
-    }
+    problems.object(root, Body::FIELDS)?;
     let version = problems.required(root, "version");
     let version = version.and_then(|place| {
         if place.value.is_str(Version::One.name()) {
@@ -60,73 +58,57 @@ fn document_body(problems: &mut Problems<'_>, root: &Place<'_>) -> Option<Body> 
         );
         None
     });
-    let posture = problems.required(root, "default");
-    let posture = posture.and_then(|place| problems.word(&place, "default"));
+    let posture = problems.needed(root, "default", |problems, place| {
+        problems.word(place, "default")
+    });
     Some(Body {
-        schema: root
-            .get("$schema")
-            .and_then(|place| problems.string(&place)),
+        schema: problems.member(root, "$schema", Problems::string),
         // What stands in here is never used: a problem was noted.
         version: version.unwrap_or(Version::One),
         default: posture.unwrap_or(Posture::Deny),
-        description: root
-            .get("description")
-            .and_then(|place| problems.string(&place)),
-        hide: root
-            .get("hide")
-            .map(|place| hide(problems, place))
+        description: problems.member(root, "description", Problems::string),
+        hide: hide(problems, root.get("hide")),
+        methods: problems
+            .member(root, "methods", methods)
             .unwrap_or_default(),
-        methods: root
-            .get("methods")
-            .map(|place| methods(problems, &place))
+        all_tools: problems
+            .member(root, "all_tools", all_tools)
             .unwrap_or_default(),
-        all_tools: root
-            .get("all_tools")
-            .map(|place| all_tools(problems, &place))
-            .unwrap_or_default(),
-        tools: root
-            .get("tools")
-            .map(|place| tools(problems, &place))
-            .unwrap_or_default(),
+        tools: problems.member(root, "tools", tools).unwrap_or_default(),
     })
 }
 
-fn hide(problems: &mut Problems<'_>, place: Place<'_>) -> Names {
-    if place.value.is_str("*") {
-        return Names::new(vec![Text::fixed("*")]);
+fn hide(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Names {
+    match place {
+        Some(place) if place.value.is_str("*") => Names::new(vec![Text::fixed("*")]),
+        Some(place) if place.value.kind() == Kind::String => {
+            let hint = "only `\"*\"` may stand alone; names stand in a list".to_owned();
+            problems.error(&place, "expected a list, found text", Some(hint));
+            Names::default()
+        }
+        place => names(problems, place),
     }
-    if place.value.kind() == Kind::String {
-        let hint = "only `\"*\"` may stand alone; names stand in a list".to_owned();
-        problems.error(&place, "expected a list, found text", Some(hint));
-        return Names::default();
-    }
-    names(problems, Some(place))
 }
 
 /// A list of different names.
 fn names(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Names {
     let mut seen = std::collections::HashSet::new();
     Names::new(problems.list(place, |problems, place| {
-        let name = problems.name(&place)?;
+        let name = problems.name(place)?;
         if !seen.insert(name.clone()) {
-            problems.error(
-                &place,
-                format!("`{}` is listed twice", name.escape_debug()),
-                None,
-            );
+            let message = format!("`{}` is listed twice", name.escape_debug());
+            problems.error(place, message, None);
         }
         Some(name)
     }))
 }
 
-fn methods(problems: &mut Problems<'_>, place: &Place<'_>) -> Methods {
-    if !problems.object(place, Methods::FIELDS) {
-        return Methods::default();
-    }
-    Methods {
+fn methods(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Methods> {
+    problems.object(place, Methods::FIELDS)?;
+    Some(Methods {
         allow: method_names(problems, place.get("allow")),
         deny: method_names(problems, place.get("deny")),
-    }
+    })
 }
 
 fn method_names(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Names {
@@ -146,75 +128,50 @@ fn method_names(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Names 
     names(problems, place)
 }
 
-fn all_tools(problems: &mut Problems<'_>, place: &Place<'_>) -> AllTools {
-    if !problems.object(place, AllTools::FIELDS) {
-        return AllTools::default();
-    }
-    AllTools {
+fn all_tools(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<AllTools> {
+    problems.object(place, AllTools::FIELDS)?;
+    Some(AllTools {
         require: predicates(problems, place.get("require")),
         deny_if: predicates(problems, place.get("deny_if")),
         approve_if: predicates(problems, place.get("approve_if")),
-        limits: problems.list(place.get("limits"), |problems, place| {
-            read_limits::limit(problems, &place)
-        }),
-    }
+        limits: problems.list(place.get("limits"), read_limits::limit),
+    })
 }
 
-fn tools(problems: &mut Problems<'_>, place: &Place<'_>) -> Vec<(Text, Tool)> {
-    if !problems.kind(place, Kind::Object, "an object") {
-        return Vec::new();
-    }
-    place
-        .members()
-        .map(|(key, place)| (key, tool(problems, &place)))
-        .collect()
+fn tools(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Vec<(Text, Tool)>> {
+    problems.kind(place, Kind::Object, "an object")?;
+    let members = place.members();
+    let tools = members.map(|(key, place)| (key, tool(problems, &place).unwrap_or_default()));
+    Some(tools.collect())
 }
 
-fn tool(problems: &mut Problems<'_>, place: &Place<'_>) -> Tool {
-    if !problems.object(place, Tool::FIELDS) {
-        return Tool::default();
-    }
-    Tool {
-        description: place
-            .get("description")
-            .and_then(|place| problems.string(&place)),
-        action: place
-            .get("action")
-            .and_then(|place| problems.word(&place, "action")),
-        reason: place
-            .get("reason")
-            .and_then(|place| problems.string(&place)),
+fn tool(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Tool> {
+    problems.object(place, Tool::FIELDS)?;
+    Some(Tool {
+        description: problems.member(place, "description", Problems::string),
+        action: problems.choice(place, "action"),
+        reason: problems.member(place, "reason", Problems::string),
         require: predicates(problems, place.get("require")),
         deny_if: predicates(problems, place.get("deny_if")),
         approve_if: predicates(problems, place.get("approve_if")),
-        rate_limit: place
-            .get("rate_limit")
-            .and_then(|place| read_limits::rate_limit(problems, &place)),
-        limits: problems.list(place.get("limits"), |problems, place| {
-            read_limits::limit(problems, &place)
-        }),
-    }
+        rate_limit: problems.member(place, "rate_limit", read_limits::rate_limit),
+        limits: problems.list(place.get("limits"), read_limits::limit),
+    })
 }
 
 fn predicates(problems: &mut Problems<'_>, place: Option<Place<'_>>) -> Vec<Predicate> {
     problems.list(place, |problems, place| {
-        if !problems.object(&place, Predicate::FIELDS) {
-            return None;
-        }
-        let conditions = problems.required(&place, "conditions");
+        problems.object(place, Predicate::FIELDS)?;
+        let conditions = problems.required(place, "conditions");
         Some(Predicate {
-            conditions: problems.list(conditions, |problems, place| condition(problems, &place)),
-            on_deny: place
-                .get("on_deny")
-                .and_then(|place| problems.string(&place)),
+            conditions: problems.list(conditions, condition),
+            on_deny: problems.member(place, "on_deny", Problems::string),
         })
     })
 }
 
 fn condition(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Condition> {
-    if !problems.object(place, Condition::FIELDS) {
-        return None;
-    }
+    problems.object(place, Condition::FIELDS)?;
     let path_place = problems.required(place, "path");
     let op_place = problems.required(place, "op");
     let value_place = problems.required(place, "value");

@@ -1,11 +1,11 @@
 //! Reads limits.
 
-use super::parts::{ConcurrentLimit, Length, Limit, RateLimit, Scope, WindowLimit};
+use super::parts::{ConcurrentLimit, Length, Limit, RateLimit, WindowLimit};
 use super::place::{Place, Problems, in_words};
 use crate::amount::{Amount, AmountError};
 use crate::duration::{self, Unit};
 use crate::json::Kind;
-use crate::limit::{Alignment, Period, WINDOW_UNITS};
+use crate::limit::{Alignment, Period, WINDOW_UNITS, Window};
 use crate::text::Text;
 use crate::words::{named, names};
 
@@ -32,13 +32,9 @@ pub(super) fn limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Li
 
 /// `{max, window}` in seconds.
 pub(super) fn rate_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<RateLimit> {
-    if !problems.object(place, RateLimit::FIELDS) {
-        return None;
-    }
-    let max = problems
-        .required(place, "max")
-        .and_then(|place| amount(problems, &place));
-    let window = problems.required(place, "window").and_then(|place| {
+    problems.object(place, RateLimit::FIELDS)?;
+    let max = problems.needed(place, "max", amount);
+    let window = problems.needed(place, "window", |problems, place| {
         let seconds = place
             .value
             .as_number()
@@ -47,11 +43,8 @@ pub(super) fn rate_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Opti
             .filter(|seconds| (1..=LONGEST / Unit::Second.micros()).contains(&u64::from(*seconds)));
         if fits.is_none() {
             let hint = "such as 60; `limits` takes `minute` and lengths such as `90s`".to_owned();
-            problems.error(
-                &place,
-                "`window` is a number of seconds, at most 31 days",
-                Some(hint),
-            );
+            let message = "`window` is a number of seconds, at most 31 days";
+            problems.error(place, message, Some(hint));
         }
         fits
     });
@@ -62,19 +55,11 @@ pub(super) fn rate_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Opti
 }
 
 fn window_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<WindowLimit> {
-    if !problems.object(place, WindowLimit::FIELDS) {
-        return None;
-    }
-    let counter = problems
-        .required(place, "counter")
-        .and_then(|place| problems.name(&place));
-    let window = problems
-        .required(place, "window")
-        .and_then(|place| window(problems, &place));
-    let max = problems
-        .required(place, "max")
-        .and_then(|place| amount(problems, &place));
-    let scope = scope(problems, place);
+    problems.object(place, WindowLimit::FIELDS)?;
+    let counter = problems.needed(place, "counter", Problems::name);
+    let window = problems.needed(place, "window", window);
+    let max = problems.needed(place, "max", amount);
+    let scope = problems.choice(place, "scope");
     let increment_place = place.get("increment");
     let increment = increment_place
         .as_ref()
@@ -101,15 +86,13 @@ fn window_limit(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Window
         .and_then(|place| problems.word(place, "alignment"));
     if let (Some(Alignment::Calendar), Some(place), Some(window)) =
         (alignment, &alignment_place, &window)
-        && Period::of(window.micros).is_none()
+        && Period::of(window.window).is_none()
     {
         let message = format!("a window of `{}` has no calendar", window.written);
         let hint = format!("`calendar` goes with {}", in_words(&names::<Period>()));
         problems.error(place, message, Some(hint));
     }
-    let refund = place
-        .get("refund")
-        .and_then(|place| problems.word(&place, "refund"));
+    let refund = problems.choice(place, "refund");
     let (counter, window, max) = (counter?, window?, max?);
     Some(WindowLimit {
         counter,
@@ -128,13 +111,9 @@ fn concurrent_limit(
     place: &Place<'_>,
     concurrent: &Place<'_>,
 ) -> Option<ConcurrentLimit> {
-    if !problems.object(place, ConcurrentLimit::FIELDS) {
-        return None;
-    }
-    let counter = problems
-        .required(place, "counter")
-        .and_then(|place| problems.name(&place));
-    let scope = scope(problems, place);
+    problems.object(place, ConcurrentLimit::FIELDS)?;
+    let counter = problems.needed(place, "counter", Problems::name);
+    let scope = problems.choice(place, "scope");
     let count = concurrent
         .value
         .as_number()
@@ -149,16 +128,8 @@ fn concurrent_limit(
     })
 }
 
-fn scope(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Scope> {
-    place
-        .get("scope")
-        .and_then(|place| problems.word(&place, "scope"))
-}
-
 fn amount(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Amount> {
-    if !problems.kind(place, Kind::Number, "a number") {
-        return None;
-    }
+    problems.kind(place, Kind::Number, "a number")?;
     match Amount::parse(place.value.raw()) {
         Ok(amount) => Some(amount),
         Err(why) => {
@@ -196,22 +167,25 @@ fn window(problems: &mut Problems<'_>, place: &Place<'_>) -> Option<Length> {
         return None;
     }
     let written = problems.string(place)?;
-    let lengths = Unit::Second.micros()..=LONGEST;
-    let micros = micros(&written).filter(|micros| lengths.contains(micros));
-    if micros.is_none() {
+    let window = counted_over(&written);
+    if window.is_none() {
         unknown(problems, &written.escape_debug().to_string());
     }
     Some(Length {
-        micros: micros?,
+        window: window?,
         written,
     })
 }
 
-fn micros(written: &Text) -> Option<u64> {
+fn counted_over(written: &Text) -> Option<Window> {
     match named::<Period>(written) {
-        Some(period) => Some(period.micros()),
+        Some(period) => Some(period.window()),
         // One way to write a length: it stands in the document as it was written.
         None if written.starts_with('0') => None,
-        None => duration::parse(written, WINDOW_UNITS),
+        None => {
+            let micros = duration::parse(written, WINDOW_UNITS)?;
+            let fits = (Unit::Second.micros()..=LONGEST).contains(&micros);
+            fits.then_some(Window::Micros(micros))
+        }
     }
 }

@@ -325,7 +325,7 @@ impl LimitRule {
             Limit::Window(limit) => Self {
                 id,
                 counter,
-                window: Window::Micros(limit.window.micros),
+                window: limit.window.window,
                 alignment: limit.alignment.unwrap_or_default(),
                 refund: limit.refund.unwrap_or_default(),
                 max: limit.max,

@@ -12,28 +12,20 @@ use super::room::Room;
 /// So many windows are remembered, because people set clocks back.
 pub(super) const REMEMBERED: usize = 32;
 
-/// Counts by the start of their window.
+/// Counts by the start of their window; as it is, it is kept on disk.
 ///
 /// The wall clock may jump. Each window is known by its start and never takes
 /// more than the limit, however often the clock comes back to it; a window
 /// that is too old to be remembered counts as full.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Calendar {
     /// In the order of their starts, none twice.
     windows: VecDeque<(u64, Amount)>,
     /// The latest window that was forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     forgotten: Option<u64>,
     /// The latest steady moment of a charge, for dropping idle counters: the
     /// wall clock would drop them all when somebody sets it ahead.
-    touched: u64,
-}
-
-/// A calendar counter as it is kept on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SavedCalendar {
-    windows: VecDeque<(u64, Amount)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    forgotten: Option<u64>,
     touched: u64,
 }
 
@@ -64,13 +56,15 @@ impl Calendar {
     pub(super) fn add(&mut self, window: u64, amount: Amount, at: Moment) {
         self.touched = self.touched.max(at.steady);
         let start = start_of(window, at.wall);
-        let place = self.windows.partition_point(|(known, _)| *known < start);
-        if let Some((known, used)) = self.windows.get_mut(place)
-            && *known == start
-        {
-            *used = used.saturating_add(amount);
-            return;
-        }
+        let place = match self.place(start) {
+            Err(place) => place,
+            Ok(place) => {
+                if let Some((_, used)) = self.windows.get_mut(place) {
+                    *used = used.saturating_add(amount);
+                }
+                return;
+            }
+        };
         // Only the journal's replay comes here for a window that is not open;
         // it counts as full already.
         if start < self.first_open(window) {
@@ -86,9 +80,7 @@ impl Calendar {
 
     pub(super) fn refund(&mut self, window: u64, amount: Amount, wall: u64) {
         let start = start_of(window, wall);
-        if let Ok(place) = self
-            .windows
-            .binary_search_by_key(&start, |(known, _)| *known)
+        if let Ok(place) = self.place(start)
             && let Some((_, used)) = self.windows.get_mut(place)
         {
             *used = used.saturating_sub(amount);
@@ -101,28 +93,15 @@ impl Calendar {
         self.touched.saturating_add(remembered) <= steady
     }
 
-    pub(super) fn save(&self) -> SavedCalendar {
-        SavedCalendar {
-            windows: self.windows.clone(),
-            forgotten: self.forgotten,
-            touched: self.touched,
-        }
-    }
-
-    pub(super) fn from_saved(saved: SavedCalendar) -> Self {
-        Self {
-            windows: saved.windows,
-            forgotten: saved.forgotten,
-            touched: saved.touched,
-        }
-    }
-
     fn get(&self, start: u64) -> Option<Amount> {
-        let place = self
-            .windows
+        let (_, used) = self.windows.get(self.place(start).ok()?)?;
+        Some(*used)
+    }
+
+    /// Where the window with this start is, or would be.
+    fn place(&self, start: u64) -> Result<usize, usize> {
+        self.windows
             .binary_search_by_key(&start, |(known, _)| *known)
-            .ok()?;
-        self.windows.get(place).map(|(_, used)| *used)
     }
 
     /// The earliest window that may be opened, if it is not known yet.

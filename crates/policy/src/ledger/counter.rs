@@ -6,7 +6,7 @@ use crate::amount::Amount;
 use crate::call::Moment;
 use crate::limit::{Alignment, CounterId, Window};
 
-use super::calendar::{Calendar, SavedCalendar};
+use super::calendar::Calendar;
 use super::room::Room;
 use super::sliding::{SavedSliding, Sliding};
 
@@ -23,7 +23,7 @@ pub(super) enum Counter {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Saved {
     Sliding(SavedSliding),
-    Calendar(SavedCalendar),
+    Calendar(Calendar),
 }
 
 // === impl Counter ===
@@ -96,7 +96,7 @@ impl Counter {
     pub(super) fn saved(&self) -> Option<Saved> {
         match self {
             Self::Sliding(sliding) => Some(Saved::Sliding(sliding.save())),
-            Self::Calendar(calendar) => Some(Saved::Calendar(calendar.save())),
+            Self::Calendar(calendar) => Some(Saved::Calendar(calendar.clone())),
             Self::Concurrent(_) => None,
         }
     }
@@ -104,7 +104,7 @@ impl Counter {
     pub(super) fn from_saved(saved: Saved) -> Self {
         match saved {
             Saved::Sliding(saved) => Self::Sliding(Sliding::from_saved(saved)),
-            Saved::Calendar(saved) => Self::Calendar(Calendar::from_saved(saved)),
+            Saved::Calendar(saved) => Self::Calendar(saved),
         }
     }
 }

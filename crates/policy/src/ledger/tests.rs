@@ -3,8 +3,9 @@
 mod properties;
 
 use super::*;
-use crate::limit::{Alignment, PolicyRef, RefundRule, RuleId, Window};
+use crate::limit::{Alignment, Period, PolicyRef, RefundRule, RuleId, Window};
 use crate::text::Text;
+use crate::words::Word;
 
 const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -332,6 +333,29 @@ fn calendar_windows_begin_with_the_utc_minute() {
     );
     assert_eq!(ledger.reserve(&call, at(MINUTE)), Ok(()));
     assert_eq!(ledger.reserve(&call, at(2 * MINUTE - 1)), window_full(0, 1));
+}
+
+/// A moment of each period, as it says on the wall, and when that period began and ends.
+#[test]
+fn a_calendar_window_begins_with_its_period() {
+    // Saturday, 29 February 2020.
+    const MIDNIGHT: u64 = 1_582_934_400 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    let now = MIDNIGHT + 13 * HOUR + 45 * MINUTE + 30 * SECOND;
+    for period in Period::ALL {
+        let (begin, end) = match period {
+            Period::Minute => (now - 30 * SECOND, now + 30 * SECOND),
+            Period::Hour => (MIDNIGHT + 13 * HOUR, MIDNIGHT + 14 * HOUR),
+            Period::Day => (MIDNIGHT, MIDNIGHT + 24 * HOUR),
+        };
+        let counter = id(period.name(), period.window(), Alignment::Calendar);
+        let mut ledger = Ledger::new();
+        let call = [charge(counter.clone(), 10, 1)];
+        ledger.reserve(&call, at(now)).unwrap();
+        let used = [begin - 1, begin, end - 1, end].map(|then| ledger.used(&counter, at(then)));
+        let expected = [0, 1, 1, 0].map(Amount::whole);
+        assert_eq!(used, expected, "`{}`", period.name());
+    }
 }
 
 #[test]

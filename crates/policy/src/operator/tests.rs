@@ -1,4 +1,5 @@
 mod cost;
+mod every;
 mod numbers;
 
 use super::*;

@@ -64,18 +64,9 @@ const HEADER: [&str; 25] = [
 // === impl Store ===
 
 impl Store {
-    /// Writes all records and changes, oldest first. Returns how many.
+    /// Writes records and changes, oldest first. Returns how many. Changes are of no
+    /// grant, server or tool, so where one is asked for, there are only records.
     pub fn audit_export(
-        &self,
-        format: ExportFormat,
-        out: &mut dyn Write,
-    ) -> Result<u64, StoreError> {
-        self.audit_export_only(format, &Filter::default(), out)
-    }
-
-    /// The same for some of them. Changes are of no grant, server or tool, so where
-    /// one is asked for, there are only records.
-    pub fn audit_export_only(
         &self,
         format: ExportFormat,
         only: &Filter,

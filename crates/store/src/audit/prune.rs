@@ -1,7 +1,6 @@
 //! Retention: whole segments go, a checkpoint stays for them.
 
 use std::fs::File;
-use std::io;
 
 use crate::database::{Commit, begin, int};
 use crate::journal::{Header, first_entry, segment_path, segments};
@@ -23,12 +22,11 @@ impl Store {
     pub fn prune(&self, who: &Actor, older_than: u64) -> Result<Pruned, StoreError> {
         let inner = &self.0;
         let _alone = self.alone()?;
-        let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
         inner.folder.fold()?;
         let folded = inner.folder.position();
         let directory = inner.journal.directory();
 
-        let numbers = segments(directory).map_err(read)?;
+        let numbers = segments(directory).map_err(StoreError::read)?;
         let mut old = Vec::new();
         let mut kept: Option<Header> = None;
         let most = numbers.len() / 2;
@@ -36,7 +34,8 @@ impl Store {
         // it is folded when folding has gone on to a later one.
         for pair in numbers.windows(2).take(most) {
             let [segment, next] = pair else { continue };
-            let Some((header, at)) = first_entry(directory, *next).map_err(read)? else {
+            let Some((header, at)) = first_entry(directory, *next).map_err(StoreError::read)?
+            else {
                 break;
             };
             if at.steady >= older_than || folded.segment <= *segment {
@@ -68,11 +67,11 @@ impl Store {
         // A power cut must not take back what was folded from what now goes.
         inner.folder.keep(reason)?;
         for segment in &old {
-            std::fs::remove_file(segment_path(directory, *segment)).map_err(read)?;
+            std::fs::remove_file(segment_path(directory, *segment)).map_err(StoreError::read)?;
         }
         File::open(directory)
             .and_then(|directory| directory.sync_all())
-            .map_err(read)?;
+            .map_err(StoreError::read)?;
         let records = self.forget_rows(up_to.number)?;
         let segments = u32::try_from(old.len()).unwrap_or(u32::MAX);
         Ok(Pruned {
@@ -87,8 +86,7 @@ impl Store {
     fn begin_segment_if_old(&self, last: Option<u32>, older_than: u64) -> Result<(), StoreError> {
         let journal = &self.0.journal;
         let Some(last) = last else { return Ok(()) };
-        let read = |error: io::Error| StoreError::Read(std::sync::Arc::new(error));
-        match first_entry(journal.directory(), last).map_err(read)? {
+        match first_entry(journal.directory(), last).map_err(StoreError::read)? {
             Some((_, at)) if at.steady < older_than => Ok(journal.roll(None)?),
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Head, Verified, VerifyError};
+use super::{Head, Verified};
 use crate::guard::lock;
 use crate::journal::{
     ChainKey, CheckpointLine, End, Header, Link, Named, Seen, Walk, is_checkpoint, segment_path,
@@ -15,13 +15,12 @@ use crate::{Damage, DamageKind, Store, StoreError};
 impl Store {
     /// The end of the chain.
     pub fn audit_head(&self) -> Head {
-        let End { number, mac, .. } = self.0.journal.end();
-        Head { number, mac }
+        self.0.journal.end().into()
     }
 
     /// Reads the whole journal and checks each entry, and that the chain
     /// goes through `head` if one is given.
-    pub fn audit_verify(&self, head: Option<Head>) -> Result<Verified, VerifyError> {
+    pub fn audit_verify(&self, head: Option<Head>) -> Result<Verified, StoreError> {
         // Retention must not take a segment away meanwhile.
         let _alone = lock(&self.0.maintenance);
         let end = self.0.journal.end();
@@ -54,8 +53,7 @@ pub(crate) fn verify(
     end: Option<End>,
     head: Option<Head>,
 ) -> Result<Verified, StoreError> {
-    let failed = |error| StoreError::Read(std::sync::Arc::new(error));
-    let numbers = segments(directory).map_err(failed)?;
+    let numbers = segments(directory).map_err(StoreError::read)?;
     let mut walk = Walk::new(keys);
     let mut wanted = Wanted {
         head,
@@ -71,7 +69,7 @@ pub(crate) fn verify(
         walk.segments_missing(expected.unwrap_or(segment), segment);
         expected = Some(segment.saturating_add(1));
         count += 1;
-        let bytes = std::fs::read(segment_path(directory, segment)).map_err(failed)?;
+        let bytes = std::fs::read(segment_path(directory, segment)).map_err(StoreError::read)?;
         let torn = walk.segment(segment, &bytes, |seen| wanted.look(segment, &seen));
         // In the last segment of a running store, somebody may be writing.
         let being_written = end.is_some_and(|end| end.segment == segment);
@@ -83,18 +81,10 @@ pub(crate) fn verify(
         walk.segments_missing(expected.unwrap_or(1), end.segment.saturating_add(1));
     }
     walk.finish();
-    // The one before may be gone already: it goes when a newer one is there.
-    let before = wanted.checkpoint_before.iter();
-    let is_there = |named: &Named| named.path(directory).is_none_or(|path| path.exists());
-    let before = before.filter(|(_, _, named)| is_there(named));
-    for (segment, line, named) in wanted.checkpoint.iter().chain(before) {
-        if let Err(kind) = named.read(directory).map_err(failed)? {
-            walk.damage.push(Damage {
-                segment: *segment,
-                line: *line,
-                offset: 0,
-                kind,
-            });
+    let kept = wanted.checkpoint.iter().chain(&wanted.checkpoint_before);
+    for (segment, line, named) in kept {
+        if let Err(kind) = named.read(directory).map_err(StoreError::read)? {
+            walk.damage.push(kind.at(*segment, *line, 0));
         }
     }
     Ok(conclude(walk, &wanted, end, count))
@@ -102,38 +92,28 @@ pub(crate) fn verify(
 
 fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) -> Verified {
     let first = walk.first.take();
-    let last = walk.last.map_or(
-        Head {
-            number: 0,
-            mac: [0; 32],
-        },
-        |(number, mac)| Head { number, mac },
-    );
+    let last = walk.last.map(|(number, mac)| Head { number, mac });
+    let last = last.unwrap_or_default();
     if let Some(header) = &first
         && let Some(damage) = wanted.justify(header)
     {
         walk.damage.insert(0, damage);
     }
-    let place = |kind| Damage {
-        segment: end.map_or(0, |end| end.segment),
-        line: 0,
-        offset: end.map_or(0, |end| end.offset),
-        kind,
-    };
+    let (segment, offset) = end.map_or((0, 0), |end| (end.segment, end.offset));
     // What this process itself has written is a head too.
     if let Some(end) = end {
         match wanted.found_end {
             Some(mac) if mac == end.mac => {}
             _ if walk.damage.is_empty() || end.number > last.number => {
-                walk.damage
-                    .push(place(DamageKind::Cut { end: last.number }));
+                let kind = DamageKind::Cut { end: last.number };
+                walk.damage.push(kind.at(segment, 0, offset));
             }
             // It was altered, which is said already.
             _ => {}
         }
     }
     if let Some(kind) = wanted.judge_head(first.as_ref(), &last) {
-        walk.damage.push(place(kind));
+        walk.damage.push(kind.at(segment, 0, offset));
     }
     Verified {
         segments,
@@ -141,10 +121,7 @@ fn conclude(mut walk: Walk, wanted: &Wanted, end: Option<End>, segments: u32) ->
         first: first.map_or(0, |header| header.number),
         head: end
             .filter(|end| end.number < last.number)
-            .map_or(last, |end| Head {
-                number: end.number,
-                mac: end.mac,
-            }),
+            .map_or(last, Head::from),
         damage: walk.damage,
         refused: Vec::new(),
         database: Vec::new(),
@@ -204,12 +181,7 @@ impl Wanted {
             return None;
         }
         let segment = first.segment.saturating_sub(1);
-        Some(Damage {
-            segment,
-            line: 0,
-            offset: 0,
-            kind: DamageKind::SegmentMissing,
-        })
+        Some(DamageKind::SegmentMissing.at(segment, 0, 0))
     }
 
     fn judge_head(&self, first: Option<&Header>, last: &Head) -> Option<DamageKind> {

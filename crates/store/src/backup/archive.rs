@@ -1,15 +1,15 @@
 //! The archive: a tar file that any `tar` can read, written and checked by
 //! hand. Its last member, `manifest`, names the others with their hashes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::journal::ChainKey;
+use crate::journal::{ChainKey, hex};
+use crate::private::new_private;
 
 /// Names of members; the segments are `journal/<number>.log`.
 pub(super) const DATABASE: &str = "provost.db";
@@ -104,13 +104,8 @@ impl Manifest {
 impl Writing {
     /// Makes a new file that only its owner can read.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
         Ok(Self {
-            out: BufWriter::new(file),
+            out: BufWriter::new(new_private().open(path)?),
             members: Vec::new(),
         })
     }
@@ -304,10 +299,6 @@ fn put(block: &mut [u8; BLOCK], start: usize, bytes: &[u8]) {
 
 fn padding(bytes: u64) -> usize {
     usize::try_from((512 - bytes % 512) % 512).unwrap_or(0)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

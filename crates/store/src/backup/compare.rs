@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
+use serde::{Deserialize, Serialize};
 
 use crate::database::trust_no_schema;
 use crate::journal::{Mac, payload_moment, segment_path, segments, split_line};
 use crate::locations::{database_path, journal_directory};
+use crate::records::{as_time, from_time};
 use crate::{Head, StoreError};
 
 /// What differs after a restore.
@@ -21,7 +23,7 @@ pub struct Undone {
 }
 
 /// A grant that works again.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Revived {
     /// What it opens.
     pub server: String,
@@ -32,22 +34,25 @@ pub struct Revived {
 }
 
 /// How a grant's token had ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// The grant was revoked.
     Revoked,
-    /// It got another token.
+    /// It got another token; the earlier one works again.
     Rotated,
 }
 
 /// Entries at the end of a journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// How many.
     pub entries: u64,
-    /// The moment of the first, unix time in microseconds.
+    /// When the first was written, unix time in microseconds; RFC 3339 in JSON.
+    #[serde(serialize_with = "as_time", deserialize_with = "from_time")]
     pub first: u64,
-    /// The moment of the last.
+    /// When the last was.
+    #[serde(serialize_with = "as_time", deserialize_with = "from_time")]
     pub last: u64,
 }
 
@@ -88,7 +93,7 @@ pub fn compare(before: &Path, restored: &Path, head: Head) -> Result<Undone, Sto
     let lost = lost(&journal_directory(before), head);
     Ok(Undone {
         grants,
-        lost: lost.map_err(|error| StoreError::Read(std::sync::Arc::new(error)))?,
+        lost: lost.map_err(StoreError::read)?,
     })
 }
 

@@ -83,23 +83,3 @@ pub enum RestoreError {
         source: std::io::Error,
     },
 }
-
-// === impl RestoreError ===
-
-impl RestoreError {
-    /// What the user may do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NotEmpty { .. } => Some("restore into a new directory, or move the old one away"),
-            Self::Unsound { .. } => Some("use another backup"),
-            Self::KeyMissing { .. } => {
-                Some("put the key file there first, or use a backup made `--with-key`")
-            }
-            Self::Unverified { .. } => Some(
-                "`--unverified` takes it as it is: whoever could write the file may have put grants, policies and records of their own into it",
-            ),
-            Self::OtherKey { .. } => Some("restore with another configuration directory"),
-            Self::Key(_) | Self::Io { .. } => None,
-        }
-    }
-}

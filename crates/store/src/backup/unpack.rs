@@ -1,9 +1,9 @@
 //! From an archive to a data directory: checked whole, then written.
 
 use std::collections::HashSet;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ use crate::database::SCHEMA;
 use crate::journal::segment_path;
 use crate::keys::Keyring;
 use crate::locations::{database_path, id_path, journal_directory, key_path};
-use crate::private::write_private;
+use crate::private::{new_private, write_private};
 use crate::timeline::Restored;
 use crate::{Head, OpenError};
 
@@ -105,11 +105,7 @@ impl Checked {
         }
         let again = archive::read(archive, |name, content| match place_of(name, data) {
             Some(path) => {
-                let mut file = OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(path)?;
+                let mut file = new_private().open(path)?;
                 std::io::copy(content, &mut file)?;
                 file.sync_all()
             }

@@ -2,45 +2,27 @@
 
 use serde_json::Value;
 
-/// A table whose rows decide something. All of its columns are in a row's
-/// digest, so a new column needs nothing here; a new table does, and a test
-/// asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Table {
-    Names,
-    Servers,
-    Secrets,
-    Policies,
-    PolicyVersions,
-    Grants,
-    GrantServers,
+use crate::words::words;
+
+words! {
+    /// A table whose rows decide something. All of its columns are in a row's
+    /// digest, so a new column needs nothing here; a new table does, and a test
+    /// asks for it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Table with name {
+        Names = "names",
+        Servers = "servers",
+        Secrets = "secrets",
+        Policies = "policies",
+        PolicyVersions = "policy_versions",
+        Grants = "grants",
+        GrantServers = "grant_servers",
+    }
 }
 
 // === impl Table ===
 
 impl Table {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Names,
-        Self::Servers,
-        Self::Secrets,
-        Self::Policies,
-        Self::PolicyVersions,
-        Self::Grants,
-        Self::GrantServers,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Names => "names",
-            Self::Servers => "servers",
-            Self::Secrets => "secrets",
-            Self::Policies => "policies",
-            Self::PolicyVersions => "policy_versions",
-            Self::Grants => "grants",
-            Self::GrantServers => "grant_servers",
-        }
-    }
-
     /// The tables whose rows are there only as long as one of this is.
     pub(super) const fn below(self) -> &'static [Self] {
         match self {

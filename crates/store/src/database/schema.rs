@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("004-counters-leave.sql"),
     include_str!("005-what-changed.sql"),
     include_str!("006-who-called.sql"),
+    include_str!("007-labels.sql"),
 ];
 
 /// The newest schema this program knows.

@@ -125,6 +125,16 @@ impl OpenError {
         }
     }
 
+    /// What could not be done to a file or directory.
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            path,
+            action,
+            source,
+        }
+    }
+
     /// What the user may do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -61,6 +61,9 @@ pub enum FleetError {
     /// The file does not hold what was written.
     #[error("the database `fleet.db` is damaged: {0}")]
     Damaged(String),
+    /// The file could not be created or renamed.
+    #[error("the file `fleet.db` could not be used: {0}")]
+    File(Arc<std::io::Error>),
     /// A newer program wrote the file.
     #[error("`{}` has schema {found}, this program knows {known}", path.display())]
     Newer {
@@ -84,6 +87,12 @@ impl From<rusqlite::Error> for FleetError {
             Some(what) => Self::Damaged(what),
             None => Self::Store(StoreError::Database(Arc::new(error))),
         }
+    }
+}
+
+impl From<std::io::Error> for FleetError {
+    fn from(error: std::io::Error) -> Self {
+        Self::File(Arc::new(error))
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::FleetError;
-use crate::StoreError;
 use crate::clock::wall;
 use crate::database::{differences, int, prepare, uint};
 use crate::private::create_private_file;
@@ -70,7 +68,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, FleetError> {
 
 /// Keeps the file aside under another name and begins with an empty one.
 pub(super) fn begin_anew(path: &Path, what: &str) -> Result<Connection, FleetError> {
-    let kept = put_aside(path).map_err(|error| StoreError::Read(Arc::new(error)))?;
+    let kept = put_aside(path)?;
     tracing::error!(
         kept = %kept.display(),
         "the fleet's database `fleet.db` is damaged: {what}; it was renamed, and the fleet begins anew without its instances, messages and tasks"
@@ -96,7 +94,7 @@ pub(super) fn is_damaged(connection: &Connection) -> bool {
 }
 
 fn open_as_it_is(path: &Path) -> Result<Connection, FleetError> {
-    create_private_file(path).map_err(|error| StoreError::Read(Arc::new(error)))?;
+    create_private_file(path)?;
     let mut connection = Connection::open(path)?;
     prepare(&connection)?;
     // A commit is in the kernel when it returns, on the disk a little later.

@@ -4,7 +4,7 @@
 use rusqlite::Transaction;
 
 use super::file::Numbered;
-use super::instance::{count_made, find, kept_lineage, other_state, require};
+use super::instance::{count_made, find, kept_lineage, other_state, require, require_living};
 use super::{
     FleetDatabase, FleetError, Instance, InstanceId, InstanceState, Role, Standing, Workspace,
 };
@@ -45,6 +45,7 @@ impl FleetDatabase {
     /// Makes an instance in the state `Starting`, if `admit` lets it: that one sees what
     /// stands there and nobody comes in between. What it refuses leaves no trace. `now`
     /// and `since`, where the window for what is new begins, are unix time in microseconds.
+    /// Its leader has to run.
     pub fn create<E>(
         &self,
         new: &NewInstance,
@@ -54,7 +55,7 @@ impl FleetDatabase {
     ) -> Result<Result<Instance, E>, FleetError> {
         self.change(|tx| {
             let parent = match &new.parent {
-                Some(id) => Some(in_tree(require(tx, id)?, &new.root)?),
+                Some(id) => Some(in_tree(require_living(tx, id)?, &new.root)?),
                 None => None,
             };
             let number = Numbered::Instance.next(tx)?;

@@ -11,7 +11,7 @@ use super::state::State;
 use crate::checkpoint::Tail;
 use crate::control::Expected;
 use crate::database::{int, to_json};
-use crate::journal::{Charged, Decision, Kind, Line, Mac, ShadowLine, Str, split_line};
+use crate::journal::{Charged, Decision, Kind, Line, Mac, RowOf, ShadowLine, Str, split_line};
 use crate::{CallId, ShadowRecord, Status, StoreError};
 
 /// Rows that wait for the transaction.
@@ -69,19 +69,14 @@ impl<'a> Batch<'a> {
         if line.number <= state.rowed {
             return;
         }
-        match line.kind {
-            Kind::Intent => self.add_call(line, Decision::Allow),
-            Kind::Refused => {
-                let decision = line.decision.unwrap_or(Decision::Deny);
+        match line.kind.row() {
+            Some(RowOf::Call(decision)) => {
+                let decision = line.decision.unwrap_or(decision);
                 self.add_call(line, decision);
             }
-            Kind::Outcome => self.add_outcome(&line),
-            Kind::Start | Kind::Stop | Kind::Admin | Kind::Change | Kind::Undone => {
-                self.acts.push(line)
-            }
-            // What a checkpoint stands for is folded already, or was taken
-            // over from it when the journal was opened.
-            Kind::Segment | Kind::Made | Kind::Checkpoint => {}
+            Some(RowOf::Act) => self.acts.push(line),
+            None if line.kind == Kind::Outcome => self.add_outcome(&line),
+            None => {}
         }
     }
 
@@ -253,7 +248,7 @@ pub(super) fn read<'a>(raw: &RawLine<'a>, state: &mut State) -> Option<(Line<'a>
         if line.kind == Kind::Segment {
             *tail = Some(Tail::after(line.number - 1));
         } else if let Some(tail) = tail {
-            tail.rows += u64::from(line.kind.has_row());
+            tail.rows += u64::from(line.kind.row().is_some());
         }
         count(&mut line, ledger, control);
     }

@@ -4,18 +4,14 @@
 //! afterwards, and the rows are compared piece by piece. Only calls without an
 //! outcome stay in it for longer than a piece.
 
-use std::sync::Arc;
-
-use provost_policy::ledger::Ledger;
 use rusqlite::Connection;
 
 use super::state::{FoldedTimeline, State};
 use super::{Folder, batch, forget_rows, read};
 use crate::checkpoint::{Folded, Tail};
-use crate::control::Expected;
 use crate::database::{Commit, begin, int, trust_no_schema, uint};
 use crate::guard::lock;
-use crate::journal::{End, QuickReader, first_entry, segments};
+use crate::journal::{End, first_entry, segments};
 use crate::{JournalError, StoreError};
 
 /// A row that nothing is added to any more.
@@ -104,7 +100,7 @@ impl Folder {
             state.rowed = 0;
             state.saved = Folded {
                 steady: state.at.steady,
-                ..Folded::nothing()
+                ..Folded::default()
             };
             self.fold_locked(&mut state)?;
         }
@@ -116,11 +112,14 @@ impl Folder {
 
 impl<'f> Comparison<'f> {
     fn begin(folder: &'f Folder) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::Read(Arc::new(error));
         let directory = folder.journal.directory();
-        let mut start = Folded::nothing().end;
-        if let Some(segment) = segments(directory).map_err(failed)?.first().copied() {
-            let header = first_entry(directory, segment).map_err(failed)?;
+        let mut start = End::default();
+        if let Some(segment) = segments(directory)
+            .map_err(StoreError::read)?
+            .first()
+            .copied()
+        {
+            let header = first_entry(directory, segment).map_err(StoreError::read)?;
             start.segment = segment;
             start.number = header.map_or(0, |(header, _)| header.prev.number);
         }
@@ -138,13 +137,10 @@ impl<'f> Comparison<'f> {
              INSERT INTO timelines (id, node, epoch) SELECT id, node, epoch FROM kept.timelines;",
         )?;
         let state = State {
-            ledger: Ledger::new(),
-            control: Expected::default(),
             at: Folded {
                 end: start,
                 steady: 0,
             },
-            saved: Folded::nothing(),
             // Only rows are wanted here.
             counted: Folded {
                 end: End {
@@ -153,14 +149,9 @@ impl<'f> Comparison<'f> {
                 },
                 steady: 0,
             },
-            tail: None,
-            rowed: 0,
-            cut: None,
-            since: 0,
-            size: 0,
-            reader: QuickReader::default(),
             timeline: FoldedTimeline { segment: 0, row: 1 },
             unusable: lock(&folder.state).unusable.clone(),
+            ..State::default()
         };
         let mut comparison = Self {
             folder,
@@ -180,8 +171,8 @@ impl<'f> Comparison<'f> {
                 return Err(JournalError::Closed.into());
             }
             let directory = self.folder.journal.directory();
-            let chunk = read::chunk(directory, &self.state.at.end, end)
-                .map_err(|error| StoreError::Read(Arc::new(error)))?;
+            let chunk =
+                read::chunk(directory, &self.state.at.end, end).map_err(StoreError::read)?;
             let Some(chunk) = chunk else {
                 return Ok(());
             };

@@ -7,7 +7,7 @@ use crate::control::Expected;
 use crate::journal::{QuickReader, Unusable};
 
 /// How far it is, and what the entries up to there amount to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) control: Expected,
@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) counted: Folded,
     /// What the last segment asks of the database, as far as it is counted.
     pub(super) tail: Option<Tail>,
+    /// The file of the checkpoint that the journal names last.
+    pub(super) named: Option<String>,
     /// Entries up to this one are rows.
     pub(super) rowed: u64,
     /// The journal goes on from the first number to the second, because its end
@@ -35,7 +37,7 @@ pub(super) struct State {
 }
 
 /// Whose entries the rows of a segment are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FoldedTimeline {
     pub(super) segment: u32,
     pub(super) row: i64,

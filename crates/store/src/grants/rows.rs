@@ -1,7 +1,7 @@
 //! Grants as rows.
 
 use provost_policy::Text;
-use rusqlite::{Connection, Row, Transaction};
+use rusqlite::{Connection, Params, Row, Transaction};
 
 use crate::database::{int, uint};
 use crate::policies::CurrentPolicies;
@@ -87,23 +87,40 @@ fn grant_from(row: &Row<'_>, policies: &mut CurrentPolicies<'_>) -> Result<Grant
 }
 
 /// Ids of live grants with this id or label, of one server or of all: none, one,
-/// or two of more.
+/// or two of more. What it costs depends neither on grants nor on servers.
 pub(crate) fn find_live(
     connection: &Connection,
     server: Option<&ServerId>,
     id_or_label: &str,
 ) -> Result<Vec<GrantId>, StoreError> {
-    // Labels have an index for each server only, so all servers are gone through;
-    // not all grants. One whose server is gone was revoked with it.
-    let mut statement = connection.prepare_cached(
-        "SELECT g.id, g.created FROM names n CROSS JOIN grants g ON g.opens = n.id
-             WHERE g.label = ?1 AND g.revoked IS NULL AND (?2 IS NULL OR n.id = ?2)
-         UNION SELECT id, created FROM grants
-             WHERE id = ?1 AND revoked IS NULL AND (?2 IS NULL OR opens = ?2)
-         ORDER BY created, id LIMIT 2",
+    let Some(server) = server else {
+        return ids(
+            connection,
+            "SELECT id FROM (SELECT id FROM grants WHERE label = ?1 AND revoked IS NULL LIMIT 2)
+             UNION SELECT id FROM grants WHERE id = ?1 AND revoked IS NULL LIMIT 2",
+            [id_or_label],
+        );
+    };
+    ids(
+        connection,
+        "SELECT id FROM grants WHERE opens = ?1 AND label = ?2 AND revoked IS NULL
+         UNION SELECT id FROM grants WHERE id = ?2 AND opens = ?1 AND revoked IS NULL",
+        [server.as_str(), id_or_label],
+    )
+}
+
+/// The live grant with this label on a server.
+pub(crate) fn labelled(
+    connection: &Connection,
+    server: &ServerId,
+    label: &str,
+) -> Result<Option<GrantId>, StoreError> {
+    let found = ids(
+        connection,
+        "SELECT id FROM grants WHERE opens = ?1 AND label = ?2 AND revoked IS NULL",
+        [server.as_str(), label],
     )?;
-    let ids = statement.query_map((id_or_label, server.map(ServerId::as_str)), id_from)?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    Ok(found.into_iter().next())
 }
 
 /// Ids of the live grants on a server.
@@ -111,33 +128,34 @@ pub(crate) fn live_on(
     connection: &Connection,
     server: &ServerId,
 ) -> Result<Vec<GrantId>, StoreError> {
-    let mut statement = connection.prepare_cached(
+    ids(
+        connection,
         "SELECT id FROM grants WHERE revoked IS NULL AND opens = ?1 ORDER BY created, id",
-    )?;
-    let ids = statement.query_map([server.as_str()], id_from)?;
-    Ok(ids.collect::<Result<_, _>>()?)
+        [server.as_str()],
+    )
 }
 
 /// Whom a change of policies reaches: the grants that have one of them, live or not.
 pub(crate) fn users_of(connection: &Connection, policy: i64) -> Result<Vec<GrantId>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT grant_id FROM grant_servers WHERE policy = ?1 OR shadow = ?1")?;
-    let ids = statement.query_map([policy], id_from)?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    ids(
+        connection,
+        "SELECT grant_id FROM grant_servers WHERE policy = ?1 OR shadow = ?1",
+        [policy],
+    )
 }
 
 /// The live grants below one. Joined in this order (`CROSS`), or all live grants
 /// would be gone through.
 pub(crate) fn below(connection: &Connection, top: &GrantId) -> Result<Vec<GrantId>, StoreError> {
-    let mut statement = connection.prepare_cached(
+    ids(
+        connection,
         "WITH RECURSIVE tree (id) AS (
              SELECT id FROM grants WHERE parent = ?1
              UNION SELECT grants.id FROM tree CROSS JOIN grants ON grants.parent = tree.id
          )
          SELECT grants.id FROM tree CROSS JOIN grants ON grants.id = tree.id WHERE grants.revoked IS NULL",
-    )?;
-    let ids = statement.query_map([top.as_str()], id_from)?;
-    Ok(ids.collect::<Result<_, _>>()?)
+        [top.as_str()],
+    )
 }
 
 /// Revokes a grant and everything below it; returns what was live, from the
@@ -147,16 +165,16 @@ pub(crate) fn revoke_tree(
     top: &GrantId,
     now: u64,
 ) -> Result<Vec<GrantId>, StoreError> {
-    let mut statement = tx.prepare_cached(
+    let ids = ids(
+        tx,
         "WITH RECURSIVE tree (id, depth) AS (
              SELECT ?1, 0
              UNION SELECT grants.id, tree.depth + 1 FROM tree CROSS JOIN grants ON grants.parent = tree.id
          )
          SELECT grants.id FROM tree CROSS JOIN grants ON grants.id = tree.id
          WHERE grants.revoked IS NULL ORDER BY tree.depth, grants.created, grants.id",
+        [top.as_str()],
     )?;
-    let ids = statement.query_map([top.as_str()], id_from)?;
-    let ids: Vec<GrantId> = ids.collect::<Result<_, _>>()?;
     let mut update = tx.prepare_cached("UPDATE grants SET revoked = ?2 WHERE id = ?1")?;
     let mut forget = tx.prepare_cached("DELETE FROM secrets WHERE owner = ?1")?;
     for id in &ids {
@@ -167,6 +185,8 @@ pub(crate) fn revoke_tree(
     Ok(ids)
 }
 
-fn id_from(row: &Row<'_>) -> rusqlite::Result<GrantId> {
-    Ok(GrantId(Text::from(row.get::<_, String>(0)?)))
+fn ids(connection: &Connection, sql: &str, of: impl Params) -> Result<Vec<GrantId>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_map(of, |row| Ok(GrantId(Text::from(row.get::<_, String>(0)?))))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }

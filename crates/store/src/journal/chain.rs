@@ -55,29 +55,23 @@ impl fmt::Debug for ChainKey {
     }
 }
 
-/// Writes a mac as 64 hexadecimal digits.
-pub(crate) fn push_mac(out: &mut Vec<u8>, mac: &Mac) {
-    let digit = |value: u8| {
-        if value < 10 {
-            b'0' + value
-        } else {
-            b'a' + value - 10
-        }
+/// Writes bytes as hexadecimal digits, two for each.
+pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    let digit = |value: u8| match value {
+        0..10 => b'0' + value,
+        _ => b'a' + value - 10,
     };
-    let mut text = [0; 64];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(mac) {
-        if let [high, low] = pair {
-            *high = digit(byte >> 4);
-            *low = digit(byte & 15);
-        }
+    out.reserve(2 * bytes.len());
+    for byte in bytes {
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 15));
     }
-    out.extend_from_slice(&text);
 }
 
-/// A mac, or another 32 bytes, as text.
-pub(crate) fn hex(bytes: &Mac) -> String {
-    let mut text = Vec::with_capacity(64);
-    push_mac(&mut text, bytes);
+/// Bytes as text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = Vec::new();
+    push_hex(&mut text, bytes);
     String::from_utf8_lossy(&text).into_owned()
 }
 

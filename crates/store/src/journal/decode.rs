@@ -19,7 +19,7 @@ use crate::CallId;
 pub(crate) struct Str<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Any entry: which fields are there depends on its kind.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Line<'a> {
     #[serde(rename = "n")]
     pub(crate) number: u64,
@@ -175,33 +175,7 @@ impl<'a> Line<'a> {
             number,
             kind,
             at,
-            call: None,
-            grant: None,
-            label: None,
-            client: None,
-            server: None,
-            method: None,
-            tool: None,
-            policy: None,
-            version: None,
-            policy_grant: None,
-            rule: None,
-            keys: None,
-            charges: Vec::new(),
-            shadow: None,
-            decision: None,
-            message: None,
-            retry: None,
-            status: None,
-            http: None,
-            latency: None,
-            refund: Vec::new(),
-            who: None,
-            what: None,
-            target: None,
-            detail: None,
-            revision: None,
-            rows: Rows::new(),
+            ..Self::default()
         }
     }
 

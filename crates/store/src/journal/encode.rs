@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use provost_policy::invisible::{is_hidden, push_escaped};
 use provost_policy::{Alignment, Amount, Charge, CounterId, Moment, Window};
 
+use super::chain::push_hex;
 use super::entry::{AdminAct, Entry, Intent, Outcome, Refund, Refused, Shadow};
 use super::kind::Kind;
 use crate::CallId;
@@ -252,17 +253,7 @@ fn optional_number(out: &mut Vec<u8>, key: &str, value: Option<u64>) {
 fn call_field(out: &mut Vec<u8>, call: CallId) {
     field(out, "call");
     out.push(b'"');
-    let digit = |value: u8| {
-        if value < 10 {
-            b'0' + value
-        } else {
-            b'a' + value - 10
-        }
-    };
-    for byte in call.number().to_be_bytes() {
-        out.push(digit(byte >> 4));
-        out.push(digit(byte & 15));
-    }
+    push_hex(out, &call.number().to_be_bytes());
     out.push(b'"');
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::chain::Hex;
 use crate::CallId;
+use crate::words::words;
 
 /// One entry, as the path of a call hands it over. The store's own entries
 /// (segment, start, stop, checkpoint) cannot be made outside.
@@ -25,16 +26,18 @@ pub enum Entry<'a> {
     Admin(AdminAct<'a>),
 }
 
-/// What was decided about a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// It may go on.
-    Allow,
-    /// A person has to say yes, and nobody did.
-    Ask,
-    /// It may not.
-    Deny,
+words! {
+    /// What was decided about a call.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Decision with as_str {
+        /// It may go on.
+        Allow = "allow",
+        /// A person has to say yes, and nobody did.
+        Ask = "ask",
+        /// It may not.
+        Deny = "deny",
+    }
 }
 
 /// A call that is about to go upstream.
@@ -212,17 +215,6 @@ pub(crate) type Rows = BTreeMap<RowKey, Option<Hex>>;
 
 // === impl Decision ===
 
-impl Decision {
-    /// The word in records.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Ask => "ask",
-            Self::Deny => "deny",
-        }
-    }
-}
-
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -233,12 +225,8 @@ impl FromStr for Decision {
     type Err = NotADecision;
 
     fn from_str(text: &str) -> Result<Self, NotADecision> {
-        match text {
-            "allow" => Ok(Self::Allow),
-            "ask" => Ok(Self::Ask),
-            "deny" => Ok(Self::Deny),
-            _ => Err(NotADecision),
-        }
+        let named = |decision: &Self| decision.as_str() == text;
+        Self::ALL.into_iter().find(named).ok_or(NotADecision)
     }
 }
 

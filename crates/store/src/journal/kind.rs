@@ -4,13 +4,16 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::entry::Decision;
 use crate::words::words;
 
 words! {
     /// What kind of entry it is. Whoever adds one raises [`FORMAT`], so that an
     /// older program sees it in the header of a segment already.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
     pub(crate) enum Kind with word {
+        /// The first of each file.
+        #[default]
         Segment = "segment",
         Start = "start",
         Stop = "stop",
@@ -28,6 +31,14 @@ words! {
     }
 }
 
+/// What an entry is a row of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowOf {
+    /// A record, with this decision unless the entry says another.
+    Call(Decision),
+    Act,
+}
+
 /// The format of segments that this program writes. 1 is what was before
 /// headers said it.
 pub(crate) const FORMAT: u32 = 2;
@@ -35,17 +46,17 @@ pub(crate) const FORMAT: u32 = 2;
 // === impl Kind ===
 
 impl Kind {
-    /// Whether folding makes a row of it.
-    pub(crate) const fn has_row(self) -> bool {
+    /// What row folding makes of it, if it makes one.
+    pub(crate) const fn row(self) -> Option<RowOf> {
         match self {
-            Self::Intent
-            | Self::Refused
-            | Self::Start
-            | Self::Stop
-            | Self::Admin
-            | Self::Change
-            | Self::Undone => true,
-            Self::Segment | Self::Outcome | Self::Made | Self::Checkpoint => false,
+            Self::Intent => Some(RowOf::Call(Decision::Allow)),
+            Self::Refused => Some(RowOf::Call(Decision::Deny)),
+            Self::Start | Self::Stop | Self::Admin | Self::Change | Self::Undone => {
+                Some(RowOf::Act)
+            }
+            // An outcome joins the row of its call; what a checkpoint stands for is
+            // folded already, or was taken over when the journal was opened.
+            Self::Segment | Self::Outcome | Self::Made | Self::Checkpoint => None,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::timeline::{Restored, Timeline};
 use crate::{Damage, DamageKind};
 
 /// A journal as it was found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Recovered {
     /// Where the next entry goes.
     pub(crate) end: End,
@@ -54,26 +54,11 @@ pub(crate) fn recover(
 ) -> io::Result<Recovered> {
     let mut segments = segment::list(directory)?;
     let mut found = Recovered {
-        end: folded.map_or(
-            End {
-                segment: 0,
-                offset: 0,
-                number: 0,
-                mac: [0; 32],
-            },
-            |folded| End {
-                offset: 0,
-                ..folded
-            },
-        ),
-        open_key: None,
-        header: None,
-        torn_bytes: 0,
-        damage: Vec::new(),
-        unusable: Unusable::default(),
-        last: None,
-        cut: None,
-        is_other_history: false,
+        end: End {
+            offset: 0,
+            ..folded.unwrap_or_default()
+        },
+        ..Recovered::default()
     };
     found.cut_torn_end(directory, &mut segments)?;
     if let Some(walk) = found.walk_behind(directory, keys, known, folded, &segments)? {
@@ -266,12 +251,7 @@ impl Recovered {
                     first: number + 1,
                     last: folded.number,
                 };
-                walk.damage.push(Damage {
-                    segment,
-                    line: 0,
-                    offset,
-                    kind,
-                });
+                walk.damage.push(kind.at(segment, 0, offset));
                 self.cut = Some((number, folded.number.saturating_add(1)));
                 self.end.number = folded.number;
                 self.end.mac = folded.mac;

@@ -2,18 +2,19 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use provost_policy::Moment;
 
-use super::chain::{Mac, push_mac};
+use super::chain::{Mac, push_hex};
 use super::decode::{self, Header};
 use super::disk::Disk;
 use super::encode;
 use super::kind::{FORMAT, Kind};
 use super::walk::split;
 use crate::clock::Clock;
+use crate::private::{new_private, remove};
 use crate::timeline::Timeline;
 
 /// What stands in the header of a new segment.
@@ -47,19 +48,17 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<u32>> {
 
 /// Makes the file of a new segment. One that holds an entry is never written
 /// over; one that a full disk left without is made again.
-pub(super) fn create(directory: &Path, segment: u32) -> io::Result<File> {
+pub(super) fn create(directory: &Path, segment: u32) -> io::Result<()> {
     let path = path(directory, segment);
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create_new(true).mode(0o600);
-    match options.open(&path) {
+    match new_private().open(&path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if memchr::memchr(b'\n', &std::fs::read(&path)?).is_some() {
                 return Err(error);
             }
             std::fs::remove_file(&path)?;
-            options.open(&path)
+            new_private().open(&path).map(drop)
         }
-        made => made,
+        made => made.map(drop),
     }
 }
 
@@ -67,13 +66,8 @@ pub(super) fn create(directory: &Path, segment: u32) -> io::Result<File> {
 /// next can be appended to it.
 pub(super) fn replace(path: &Path, bytes: &[u8], disk: &Disk) -> io::Result<File> {
     let unfinished = path.with_extension("log.new");
-    match std::fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create_new(true).mode(0o600);
-    let mut file = options.open(&unfinished)?;
+    remove(&unfinished)?;
+    let mut file = new_private().read(true).append(true).open(&unfinished)?;
     file.write_all(bytes)?;
     disk.sync_all(&file)?;
     std::fs::rename(&unfinished, path)?;
@@ -134,7 +128,7 @@ pub(super) fn push_link(out: &mut Vec<u8>, number: u64, mac: &Mac) {
     out.extend_from_slice(b"{\"n\":");
     encode::number(out, number);
     out.extend_from_slice(b",\"mac\":\"");
-    push_mac(out, mac);
+    push_hex(out, mac);
     out.extend_from_slice(b"\"}");
 }
 

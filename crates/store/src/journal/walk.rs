@@ -23,7 +23,7 @@ const REMEMBERED: usize = 16;
 const NAMED: usize = 1_000;
 
 /// The walk through all segments, in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Walk {
     keys: Vec<ChainKey>,
     /// The key of this segment; unknown while its header is damaged.
@@ -97,20 +97,7 @@ impl Walk {
     pub(crate) fn new(keys: Vec<ChainKey>) -> Self {
         Self {
             keys,
-            key: None,
-            recent: VecDeque::new(),
-            expected: None,
-            bad: Vec::new(),
-            more_bad: 0,
-            unusable: Unusable::default(),
-            damage: Vec::new(),
-            unnamed: 0,
-            claimed: None,
-            header: None,
-            first: None,
-            last: None,
-            intact: 0,
-            ends_intact: false,
+            ..Self::default()
         }
     }
 
@@ -197,27 +184,17 @@ impl Walk {
         self.settle(None);
         self.ends_intact = false;
         let last = next - 1;
-        self.push(Damage {
-            segment: first,
-            line: 0,
-            offset: 0,
-            kind: if first == last {
-                DamageKind::SegmentMissing
-            } else {
-                DamageKind::SegmentsMissing { last }
-            },
-        });
+        let kind = match first == last {
+            true => DamageKind::SegmentMissing,
+            false => DamageKind::SegmentsMissing { last },
+        };
+        self.push(kind.at(first, 0, 0));
     }
 
     /// Says that a segment that is not the last ends in the middle of a line.
     pub(crate) fn torn(&mut self, segment: u32, offset: u64) {
         self.settle(None);
-        self.push(Damage {
-            segment,
-            line: 0,
-            offset,
-            kind: DamageKind::Torn,
-        });
+        self.push(DamageKind::Torn.at(segment, 0, offset));
     }
 
     /// Whether everything so far is as it was written.
@@ -230,12 +207,7 @@ impl Walk {
         self.settle(None);
         let places = std::mem::take(&mut self.unnamed);
         if places > 0 {
-            self.damage.push(Damage {
-                segment: 0,
-                line: 0,
-                offset: 0,
-                kind: DamageKind::More { places },
-            });
+            self.damage.push(DamageKind::More { places }.at(0, 0, 0));
         }
     }
 
@@ -450,18 +422,7 @@ impl Walk {
     }
 
     fn note(&mut self, place: Place, kind: DamageKind) {
-        let Place {
-            segment,
-            line,
-            offset,
-            end: _,
-        } = place;
-        self.push(Damage {
-            segment,
-            line,
-            offset,
-            kind,
-        });
+        self.push(kind.at(place.segment, place.line, place.offset));
     }
 
     /// Names a damaged place, if there is room. What decides whether the journal

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::chain::{ChainKey, Mac, push_mac};
+use super::chain::{ChainKey, Mac, push_hex};
 use super::disk::Disk;
 use super::encode;
 use super::segment::{self, NewSegment};
@@ -24,7 +24,7 @@ pub(super) struct Queue {
 }
 
 /// Where the journal ends: everything before it is in the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) segment: u32,
     pub(crate) offset: u64,
@@ -96,14 +96,14 @@ impl Writer {
         end: End,
         limit: u64,
     ) -> io::Result<Self> {
-        let file = Arc::new(segment::open_to_append(&directory, end.segment)?);
+        let file = segment::open_to_append(&directory, end.segment)?;
         Ok(Self {
             directory,
             clock,
             timeline,
             key,
             older_keys: Vec::new(),
-            file,
+            file: Arc::new(file),
             end,
             torn: false,
             rolled: Vec::new(),
@@ -121,32 +121,21 @@ impl Writer {
         end: End,
         limit: u64,
     ) -> io::Result<Self> {
-        let next = end
+        let segment = end
             .segment
             .checked_add(1)
             .ok_or_else(|| io::Error::other("there is no number for another segment"))?;
-        let file = Arc::new(segment::create(&directory, next)?);
-        let mut writer = Self {
-            directory,
-            clock,
-            timeline,
-            key,
-            older_keys: Vec::new(),
-            file,
-            end: End {
-                segment: next,
-                offset: 0,
-                ..end
-            },
-            torn: false,
-            rolled: Vec::new(),
-            limit,
-            out: Vec::new(),
+        segment::create(&directory, segment)?;
+        let begin = End {
+            segment,
+            offset: 0,
+            ..end
         };
+        let mut writer = Self::go_on(directory, clock, timeline, key, begin, limit)?;
         let started = writer.write_header(end);
         if started.is_err() {
             // A segment without a header helps nobody.
-            std::fs::remove_file(segment::path(&writer.directory, next))?;
+            std::fs::remove_file(segment::path(&writer.directory, segment))?;
         }
         started.map(|()| writer)
     }
@@ -298,6 +287,6 @@ fn frame(out: &mut Vec<u8>, number: u64, body: &[u8], mac: &mut Mac, key: &Chain
     out.extend_from_slice(body);
     *mac = key.link(mac, out.get(start..).unwrap_or_default());
     out.push(b'\t');
-    push_mac(out, mac);
+    push_hex(out, mac);
     out.push(b'\n');
 }

@@ -259,7 +259,9 @@ fn damage_is_said_in_users_words() {
 
 fn export(store: &Store, format: ExportFormat) -> (u64, String) {
     let mut out = Vec::new();
-    let count = store.audit_export(format, &mut out).unwrap();
+    let count = store
+        .audit_export(format, &provost_store::Filter::default(), &mut out)
+        .unwrap();
     (count, String::from_utf8(out).unwrap())
 }
 

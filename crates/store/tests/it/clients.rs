@@ -75,7 +75,7 @@ fn d48_exports_say_which_client_called() {
             server: Some("github".to_owned()),
             ..Filter::default()
         };
-        store.audit_export_only(format, &only, &mut out).unwrap();
+        store.audit_export(format, &only, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let lines = export(ExportFormat::Jsonl);

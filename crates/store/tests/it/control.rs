@@ -61,7 +61,11 @@ fn open() -> (crate::harness::Scratch, Store) {
 fn acts(store: &Store) -> Vec<String> {
     let mut out = Vec::new();
     store
-        .audit_export(provost_store::ExportFormat::Jsonl, &mut out)
+        .audit_export(
+            provost_store::ExportFormat::Jsonl,
+            &provost_store::Filter::default(),
+            &mut out,
+        )
         .unwrap();
     let text = String::from_utf8(out).unwrap();
     let lines = text
@@ -156,6 +160,32 @@ fn names_of_servers_are_checked() {
         store.add_server(&admin(), twice),
         Err(ChangeError::Name { .. })
     ));
+}
+
+#[test]
+fn a_label_has_as_many_characters_whatever_their_bytes() {
+    let (_scratch, store) = open();
+    let mint = |label: String| {
+        let new = NewGrant {
+            server: "github".to_owned(),
+            label,
+            ..NewGrant::default()
+        };
+        store.mint_grant(&admin(), new)
+    };
+    assert!(mint("ü".repeat(100)).is_ok());
+    for label in [
+        "ü".repeat(101),
+        "a".repeat(101),
+        String::new(),
+        " ".to_owned(),
+    ] {
+        let error = mint(label).unwrap_err();
+        assert!(
+            matches!(error, ChangeError::LabelLength { most: 100 }),
+            "{error}"
+        );
+    }
 }
 
 #[test]

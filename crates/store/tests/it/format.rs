@@ -13,7 +13,13 @@ use crate::harness::{
 
 fn acts(store: &Store, what: &str) -> Vec<serde_json::Value> {
     let mut out = Vec::new();
-    store.audit_export(ExportFormat::Jsonl, &mut out).unwrap();
+    store
+        .audit_export(
+            ExportFormat::Jsonl,
+            &provost_store::Filter::default(),
+            &mut out,
+        )
+        .unwrap();
     String::from_utf8(out)
         .unwrap()
         .lines()
@@ -253,7 +259,13 @@ fn d13_a_record_names_the_grant_whose_policy_refused() {
     assert_eq!(whose, [None, Some("g-parent"), None], "its own is no news");
     assert!(records.iter().all(|record| record.status.is_none()));
     let mut table = Vec::new();
-    store.audit_export(ExportFormat::Csv, &mut table).unwrap();
+    store
+        .audit_export(
+            ExportFormat::Csv,
+            &provost_store::Filter::default(),
+            &mut table,
+        )
+        .unwrap();
     let table = String::from_utf8(table).unwrap();
     assert_eq!(table.matches("g-parent").count(), 1);
 }

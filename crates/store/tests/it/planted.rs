@@ -381,7 +381,11 @@ fn rows_that_no_entry_made_are_removed_and_those_that_cannot_be_read_hide_none()
         // One that can be read is seen until it is found out.
         assert!(!store.records(&Filter::default()).unwrap().is_empty());
         store
-            .audit_export(ExportFormat::Jsonl, &mut Vec::new())
+            .audit_export(
+                ExportFormat::Jsonl,
+                &provost_store::Filter::default(),
+                &mut Vec::new(),
+            )
             .unwrap();
         let verified = store.audit_verify(None).unwrap();
         assert_eq!(verified.rebuilt, 1, "{forged}");

@@ -424,7 +424,17 @@ fn d62_a_checkpoint_lies_beside_the_journal_and_starting_reads_it() {
     store.prune(&admin(), limit).unwrap();
     store.prune(&admin(), limit).unwrap();
     let files = checkpoints(&scratch);
-    assert_eq!(files.len(), 2, "the last and the one before: {files:?}");
+    let [before, _] = files.as_slice() else {
+        panic!("the last and the one before: {files:?}")
+    };
+    let before = scratch.locations.data.join("journal").join(before);
+    let text = std::fs::read(&before).unwrap();
+    std::fs::remove_file(&before).unwrap();
+    let damage = store.audit_verify(None).unwrap().damage;
+    let kinds: Vec<_> = damage.into_iter().map(|it| it.kind).collect();
+    let file = files[0].clone();
+    assert_eq!(kinds, [DamageKind::CheckpointMissing { file }]);
+    std::fs::write(&before, text).unwrap();
     append_intent(&store, 46);
     store.close();
     drop(store);
@@ -497,6 +507,28 @@ fn d62_a_checkpoint_that_is_missing_or_altered_is_damage_and_named() {
     std::fs::copy(path(&whole), path(&scratch)).unwrap();
     let store = scratch.open_small();
     assert_eq!(used(&store), Amount::whole(45));
+}
+
+#[test]
+fn a_checkpoint_that_nothing_names_drives_out_none_that_is_named() {
+    let scratch = scratch();
+    let store = scratch.open_small();
+    let limit = || store.clock().now().steady + 1;
+    for call in 1..=80 {
+        append_call(&store, call);
+        if call % 40 == 0 {
+            store.prune(&admin(), limit()).unwrap();
+        }
+    }
+    // As one who is stopped between the file and its entry leaves it.
+    let journal = scratch.locations.data.join("journal");
+    let stray = journal.join("checkpoint-00000999.json");
+    std::fs::write(&stray, "{}").unwrap();
+    store.prune(&admin(), limit()).unwrap();
+    assert!(!stray.exists());
+    assert_eq!(checkpoints(&scratch).len(), 2);
+    let verified = store.audit_verify(None).unwrap();
+    assert!(verified.intact(), "{verified:?}");
 }
 
 fn checkpoints(scratch: &Scratch) -> Vec<String> {

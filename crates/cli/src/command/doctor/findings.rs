@@ -1,5 +1,6 @@
 //! What was looked at, and how it is.
 
+use provost_admin::Trouble;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -51,6 +52,14 @@ impl Findings {
             message: message.into(),
             hint: Some(hint.into()),
         });
+    }
+
+    pub(super) fn trouble(&mut self, trouble: &Trouble) {
+        let state = match trouble.broken {
+            true => Health::Broken,
+            false => Health::Warning,
+        };
+        self.add(state, &trouble.about, &trouble.message, &trouble.hint);
     }
 
     pub(super) fn failure(&mut self, about: &str, failure: Failure) {

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::findings::{Findings, Health};
 use crate::admin::{Admin, ask, connect_admin};
 use crate::context::Context;
-use crate::daemon::{Engine, config};
+use crate::daemon::Engine;
 use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::programs;
@@ -140,8 +140,7 @@ fn test(admin: &Admin, daemon_runs: bool, names: &[String]) -> Outcome<Vec<(Stri
         let tester = Tester::Daemon(admin.places().clone());
         return block_on(async { Ok(test_all(&tester, names).await) });
     }
-    let limits = config::File::default().limits(&config::variable)?;
-    let engine = Engine::start(admin.open(RequestKind::TestServer)?, &limits)?;
+    let engine = Engine::of_this_command(admin.open(RequestKind::TestServer)?)?;
     block_on(async {
         let looked = test_all(&Tester::Own(engine.clone()), names).await;
         engine.stop().await;

@@ -13,7 +13,7 @@ use super::written::Written;
 use crate::admin::Admin;
 use crate::command::server;
 use crate::context::{Context, program_name};
-use crate::daemon::{Engine, Signals, config};
+use crate::daemon::{Engine, Signals};
 use crate::environment::Environment;
 use crate::failure::{Failure, Outcome};
 use crate::locations::{self, Places};
@@ -207,11 +207,8 @@ fn ask_command(context: &Context, command: Vec<String>) -> Outcome<Upstream> {
             .collect(),
         description: None,
     };
-    store
-        .add_server(&Actor::new("init"), new)
-        .map_err(provost_admin::change_failure)?;
-    let limits = config::File::default().limits(&config::variable)?;
-    let engine = Engine::start(store, &limits)?;
+    store.add_server(&Actor::new("init"), new)?;
+    let engine = Engine::of_this_command(store)?;
     let asked = block_on(async {
         // Whoever is impatient leaves nothing behind, either.
         let mut signals = Signals::listen()?;

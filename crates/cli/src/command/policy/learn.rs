@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use clap::Args;
-use provost_admin::{Log, RecordView, Sequence, Time};
+use provost_admin::{CallStatus, Decision, Log, Record, Sequence, Time};
 use provost_authoring::learn::{End, Learner, Learnt, Observed};
 
 use super::written::Written;
@@ -107,8 +107,9 @@ fn read(context: &Context, learn: &Learn) -> Outcome<(Learner, String, RefusedBy
             }
             learner.see(&observed(record));
             let draft = record.shadow.as_ref();
-            let draft =
-                draft.filter(|draft| draft.decision != "allow" && record.decision == "allow");
+            let draft = draft.filter(|draft| {
+                draft.decision != Decision::Allow && record.decision == Decision::Allow
+            });
             if let (Some(draft), Some(tool)) = (draft, &record.tool) {
                 let key = (tool.clone(), draft.policy.clone());
                 if refused_by_draft.len() < MOST_REFUSED || refused_by_draft.contains_key(&key) {
@@ -133,14 +134,16 @@ fn several(label: &str, flag: &str, what: &str, one: &str, another: &str) -> Fai
         .hint(format!("name the {what}: `{flag} {another}`"))
 }
 
-fn observed(record: &RecordView) -> Observed<'_> {
-    let end = match (record.decision.as_str(), record.status.as_deref()) {
-        ("allow", None | Some("ok" | "unknown")) => End::Passed,
-        ("allow", Some(_)) => End::Failed,
-        _ => End::Refused(record.rule.as_deref().unwrap_or("a rule")),
+fn observed(record: &Record) -> Observed<'_> {
+    let end = match (record.decision, record.status) {
+        (Decision::Allow, None | Some(CallStatus::Ok | CallStatus::Unknown)) => End::Passed,
+        (Decision::Allow, Some(_)) => End::Failed,
+        (Decision::Ask | Decision::Deny, _) => {
+            End::Refused(record.rule.as_deref().unwrap_or("a rule"))
+        }
     };
     Observed {
-        at: record.at.0,
+        at: record.at,
         method: &record.method,
         tool: record.tool.as_deref(),
         keys: &record.keys,

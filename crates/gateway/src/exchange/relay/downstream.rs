@@ -25,7 +25,7 @@ pub(super) enum Downstream {
     Nobody,
 }
 
-// === impl Way ===
+// === impl Downstream ===
 
 impl Downstream {
     pub(super) fn new(responder: Responder) -> Self {
@@ -79,15 +79,8 @@ impl Downstream {
     pub(super) async fn fail(self, failure: &Failure, id: &str) {
         match self {
             Self::Unopened(responder) => responder.fail(failure, Some(id)),
-            // An agent that does not read misses it.
-            Self::Stream(stream) => {
-                let last = stream.send(Event::of(failure.body(Some(id))));
-                drop(tokio::time::timeout(LAST_WORDS, last).await);
-            }
-            Self::Lines(lines) => {
-                let last = lines.send(failure.body(Some(id)));
-                drop(tokio::time::timeout(LAST_WORDS, last).await);
-            }
+            Self::Stream(stream) => last_words(&stream, Event::of(failure.body(Some(id)))).await,
+            Self::Lines(lines) => last_words(&lines, failure.body(Some(id))).await,
             Self::Nobody => {}
         }
     }
@@ -100,8 +93,7 @@ impl Downstream {
                 let text = format!(
                     r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
                 );
-                let last = lines.send(Bytes::from(text));
-                drop(tokio::time::timeout(LAST_WORDS, last).await);
+                last_words(&lines, Bytes::from(text)).await;
             }
             Self::Unopened(_) | Self::Stream(_) | Self::Nobody => self.end(),
         }
@@ -117,4 +109,9 @@ impl Downstream {
             Self::Stream(_) | Self::Lines(_) | Self::Nobody => {}
         }
     }
+}
+
+/// The last thing an agent gets. One that does not read misses it.
+async fn last_words<T>(to: &mpsc::Sender<T>, last: T) {
+    drop(tokio::time::timeout(LAST_WORDS, to.send(last)).await);
 }

@@ -12,6 +12,7 @@ use crate::exchange::answered::Answered;
 use crate::exchange::inbound::{self, Disposition};
 use crate::exchange::questions;
 use crate::exchange::responder::Responder;
+use crate::host::deadline;
 use crate::message::fault::{Fault, FaultKind};
 use crate::state::worker::Worker;
 use crate::text::protocol::Channel;
@@ -31,6 +32,26 @@ impl Flight {
         room: Room,
     ) {
         let mut downstream = Downstream::new(responder);
+        // The source outlives the end: a process is told of it under the number it has there.
+        let carried = self.legacy_answer(worker, &mut source, &mut downstream);
+        match carried.await {
+            Ok(Some((answered, event))) => {
+                source.finish();
+                self.answered(worker, answered, event, downstream).await;
+            }
+            Ok(None) => self.leave_to_agent(worker, room),
+            Err(broken) => self.broken(worker, broken, downstream).await,
+        }
+    }
+
+    /// Carries what belongs to the answer, and returns the answer with what else its
+    /// event says; nothing when the agent fetches the rest.
+    async fn legacy_answer(
+        &self,
+        worker: &Worker,
+        source: &mut Source,
+        downstream: &mut Downstream,
+    ) -> Result<Option<(Answered, Event)>, Broken> {
         let opening = self.transform == Transform::Initialize;
         // Over HTTP the agent fetches the rest of a stream that broke off. Over
         // stdio it cannot, and before it is initialized it does not know how.
@@ -42,22 +63,22 @@ impl Flight {
             let resumable = trail.last_event.is_some();
             let next = tokio::select! {
                 biased;
-                next = self.next(worker, &mut source, ours.then_some(&trail)) => next,
+                next = self.next(worker, source, ours.then_some(&trail)) => next,
                 () = downstream.gone() => {
                     if leaves {
-                        return self.broken(worker, Broken::Gone, downstream).await;
+                        return Err(Broken::Gone);
                     }
                     if resumable {
-                        return self.leave_to_agent(worker, room);
+                        return Ok(None);
                     }
                     // The call goes on without it, to an end that is recorded.
-                    downstream = Downstream::Nobody;
+                    *downstream = Downstream::Nobody;
                     latest = Some(Instant::now() + worker.shared.settings.call_timeout);
                     continue;
                 }
-                () = at(latest) => return self.broken(worker, Broken::Fault(Fault::slow()), downstream).await,
-                () = self.cancelled.cancelled() => return self.broken(worker, Broken::Cancelled, downstream).await,
-                () = self.route.session.ended.cancelled() => return self.broken(worker, Broken::Ended, downstream).await,
+                () = deadline::at(latest) => return Err(Broken::Fault(Fault::slow())),
+                () = self.cancelled.cancelled() => return Err(Broken::Cancelled),
+                () = self.route.session.ended.cancelled() => return Err(Broken::Ended),
             };
             let event = match next {
                 Ok(Some(event)) => event,
@@ -65,108 +86,55 @@ impl Flight {
                 | Err(Fault {
                     kind: FaultKind::Down,
                     ..
-                }) if resumable && !ours => {
-                    return self.leave_to_agent(worker, room);
-                }
-                Ok(None) => {
-                    return self
-                        .broken(worker, Broken::Fault(Fault::broken()), downstream)
-                        .await;
-                }
-                Err(fault) => return self.broken(worker, Broken::Fault(fault), downstream).await,
+                }) if resumable && !ours => return Ok(None),
+                Ok(None) => return Err(Broken::Fault(Fault::broken())),
+                Err(fault) => return Err(Broken::Fault(fault)),
             };
             trail.follow(&event);
             let Event { id, retry, message } = event;
-            let Some(text) = message else {
-                if opening {
-                    // The session is only known with the answer, which comes by itself.
-                    continue;
-                }
-                let event = Event {
-                    id,
-                    retry,
-                    message: None,
-                };
-                if let Err(broken) = self.pass(worker, &mut downstream, event).await {
-                    return self.broken(worker, broken, downstream).await;
-                }
-                continue;
-            };
-            match inbound::handle(worker, &self.route, Channel::Session, text) {
-                Disposition::Answer { key, answered } if key == self.key => {
-                    source.finish();
-                    let plain = id.is_none() && retry.is_none();
-                    return match downstream {
-                        Downstream::Unopened(responder) if plain || opening => {
-                            self.reply(worker, answered, responder);
-                        }
-                        Downstream::Lines(lines) => {
-                            self.reply(worker, answered, Responder::Stdio(lines))
-                        }
-                        mut downstream => {
-                            let event = Event {
-                                id,
-                                retry,
-                                message: Some(answered.text),
-                            };
-                            // It is settled: what is left is the agent's to read.
-                            drop(self.pass(worker, &mut downstream, event).await);
-                        }
-                    };
-                }
-                Disposition::Deliver(text) if matches!(downstream, Downstream::Nobody) => {
-                    questions::undelivered(worker, &self.route, &text);
-                }
-                Disposition::Deliver(text) if opening => {
-                    if !self.route.session.deliver(text.clone()) {
-                        questions::undelivered(worker, &self.route, &text);
-                    }
-                }
-                Disposition::Deliver(text) => {
-                    // An agent that knows from where fetches it again.
-                    let again = trail.last_event.is_some();
-                    let event = Event {
-                        id,
-                        retry,
-                        message: Some(text.clone()),
-                    };
-                    let passed = self.pass(worker, &mut downstream, event).await;
-                    if !matches!(passed, Ok(taken) if taken || again) {
-                        questions::undelivered(worker, &self.route, &text);
-                    }
-                    if let Err(broken) = passed {
-                        return self.broken(worker, broken, downstream).await;
-                    }
+            let has_id = id.is_some();
+            let with = |message| Event { id, retry, message };
+            let handled =
+                message.map(|text| inbound::handle(worker, &self.route, Channel::Session, text));
+            let event = match handled {
+                // The session is only known with the answer, which comes by itself.
+                None if opening => continue,
+                None => with(None),
+                Some(Disposition::Answer { key, answered }) if key == self.key => {
+                    return Ok(Some((answered, with(None))));
                 }
                 // An answer to another request of this session, on a stream that
                 // several share: the agent sorts it out as we did.
-                Disposition::Answer {
-                    answered: Answered { text, .. },
-                    ..
-                } => {
-                    let event = Event {
-                        id,
-                        retry,
-                        message: Some(text),
-                    };
-                    if let Err(broken) = self.pass(worker, &mut downstream, event).await {
-                        return self.broken(worker, broken, downstream).await;
+                Some(Disposition::Answer { answered, .. }) => with(Some(answered.text)),
+                Some(Disposition::Deliver(text)) if matches!(downstream, Downstream::Nobody) => {
+                    questions::undelivered(worker, &self.route, &text);
+                    continue;
+                }
+                Some(Disposition::Deliver(text)) if opening => {
+                    if !self.route.session.deliver(text.clone()) {
+                        questions::undelivered(worker, &self.route, &text);
                     }
+                    continue;
+                }
+                Some(Disposition::Deliver(text)) => {
+                    // An agent that knows from where fetches it again.
+                    let again = trail.last_event.is_some();
+                    let event = with(Some(text.clone()));
+                    let passed = self.pass(worker, downstream, event).await;
+                    if !matches!(passed, Ok(taken) if taken || again) {
+                        questions::undelivered(worker, &self.route, &text);
+                    }
+                    passed?;
+                    continue;
                 }
                 // What it said is not for the agent, but from where the stream can
                 // be taken up again is.
-                Disposition::Nothing | Disposition::Violation if id.is_some() && !opening => {
-                    let event = Event {
-                        id,
-                        retry,
-                        message: None,
-                    };
-                    if let Err(broken) = self.pass(worker, &mut downstream, event).await {
-                        return self.broken(worker, broken, downstream).await;
-                    }
+                Some(Disposition::Nothing | Disposition::Violation) if has_id && !opening => {
+                    with(None)
                 }
-                Disposition::Nothing | Disposition::Violation => {}
-            }
+                Some(Disposition::Nothing | Disposition::Violation) => continue,
+            };
+            self.pass(worker, downstream, event).await?;
         }
     }
 
@@ -246,13 +214,5 @@ impl Flight {
         };
         let nobody = Downstream::Unopened(Responder::nobody());
         self.broken(worker, why, nobody).await;
-    }
-}
-
-/// Ends at that moment, if there is one.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment.into()).await,
-        None => std::future::pending().await,
     }
 }

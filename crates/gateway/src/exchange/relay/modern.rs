@@ -62,12 +62,35 @@ impl Flight {
         responder: Responder,
     ) {
         let mut downstream = Downstream::new(responder);
-        let listens = self.transform == Transform::Listen;
-        let channel = if listens {
-            Channel::Subscription
-        } else {
-            Channel::Call
+        // The source outlives the end, as in the legacy era.
+        let carried = self.modern_answer(worker, &mut source, &mut downstream);
+        match carried.await {
+            Ok(answered) => {
+                // What a server streams is streamed, a single answer too, unless it has
+                // a status of its own.
+                if source.is_events() && answered.is_ordinary() {
+                    downstream.open();
+                }
+                source.finish();
+                let event = Event::default();
+                self.answered(worker, answered, event, downstream).await;
+            }
+            Err(broken) => self.broken(worker, broken, downstream).await,
+        }
+    }
+
+    /// Carries what belongs to the answer, and returns the answer.
+    async fn modern_answer(
+        &self,
+        worker: &Worker,
+        source: &mut Source,
+        downstream: &mut Downstream,
+    ) -> Result<Answered, Broken> {
+        let (channel, end) = match self.transform {
+            Transform::Listen => (Channel::Subscription, Broken::Over),
+            _ => (Channel::Call, Broken::Fault(Fault::broken())),
         };
+        let listens = channel == Channel::Subscription;
         loop {
             let next = async {
                 match listens {
@@ -77,65 +100,34 @@ impl Flight {
             };
             let next = tokio::select! {
                 biased;
-                next = next => next.map_err(Broken::Fault),
-                () = downstream.gone() => Err(Broken::Gone),
-                () = self.cancelled.cancelled() => Err(Broken::Cancelled),
-                () = self.route.session.ended.cancelled() => Err(Broken::Ended),
-                () = worker.shared.stopping.cancelled(), if listens => Err(Broken::Over),
+                next = next => next.map_err(Broken::Fault)?,
+                () = downstream.gone() => return Err(Broken::Gone),
+                () = self.cancelled.cancelled() => return Err(Broken::Cancelled),
+                () = self.route.session.ended.cancelled() => return Err(Broken::Ended),
+                () = worker.shared.stopping.cancelled(), if listens => return Err(Broken::Over),
             };
-            let text = match next {
-                Ok(Some(Event { message, .. })) => message,
-                Ok(None) if listens => return self.broken(worker, Broken::Over, downstream).await,
-                Ok(None) => {
-                    let broken = Broken::Fault(Fault::broken());
-                    return self.broken(worker, broken, downstream).await;
-                }
-                Err(broken) => return self.broken(worker, broken, downstream).await,
+            let Some(Event { message, .. }) = next else {
+                return Err(end);
             };
             // Event ids and pauses are for taking a stream up again.
-            let Some(text) = text else { continue };
+            let Some(text) = message else { continue };
             let kin = self.kin(worker, &text);
             match kin {
                 Kin::Other => continue,
-                Kin::Over => return self.broken(worker, Broken::Over, downstream).await,
+                Kin::Over => return Err(Broken::Over),
                 Kin::Own | Kin::Acknowledged { .. } => {}
             }
             match inbound::handle(worker, &self.route, channel, text) {
-                Disposition::Answer { answered, .. } => {
-                    // What a server streams is streamed, a single answer too,
-                    // unless it has a status of its own.
-                    if source.is_events() && answered.is_ordinary() {
-                        downstream.open();
-                    }
-                    source.finish();
-                    return self.answered(worker, answered, downstream).await;
-                }
+                Disposition::Answer { answered, .. } => return Ok(answered),
                 Disposition::Deliver(text) => {
-                    if let Err(broken) = self.pass(worker, &mut downstream, Event::of(text)).await {
-                        return self.broken(worker, broken, downstream).await;
-                    }
+                    self.pass(worker, downstream, Event::of(text)).await?;
                     if kin == (Kin::Acknowledged { tools: true }) {
-                        self.listens(&downstream);
+                        self.listens(downstream);
                     }
                 }
                 Disposition::Nothing => {}
-                Disposition::Violation => {
-                    let broken = Broken::Fault(Fault::bad_answer());
-                    return self.broken(worker, broken, downstream).await;
-                }
+                Disposition::Violation => return Err(Broken::Fault(Fault::bad_answer())),
             }
-        }
-    }
-
-    async fn answered(&self, worker: &Worker, answered: Answered, downstream: Downstream) {
-        match downstream {
-            Downstream::Unopened(responder) => self.reply(worker, answered, responder),
-            Downstream::Lines(lines) => self.reply(worker, answered, Responder::Stdio(lines)),
-            // It is settled: what is left is the agent's to read.
-            mut downstream => drop(
-                self.pass(worker, &mut downstream, Event::of(answered.text))
-                    .await,
-            ),
         }
     }
 

@@ -95,8 +95,8 @@ fn a_permit_stands_as_long_as_what_it_was_given_on() {
     let line = cleared.numbered(7, account);
     for (edition, stands) in [(1, true), (2, false), (0, false), (1, true)] {
         in_force.0.store(edition, Ordering::SeqCst);
-        assert_eq!(line.permit().stands().is_ok(), stands, "{edition}");
+        assert_eq!(line.sending().body().is_ok(), stands, "{edition}");
     }
     principal.ended.cancel();
-    assert_eq!(line.permit().stands(), Err(Fault::outdated()));
+    assert_eq!(line.sending().body(), Err(Fault::outdated()));
 }

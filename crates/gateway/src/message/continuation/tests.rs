@@ -25,7 +25,7 @@ fn seals(key: u8, requests: Option<u32>) -> Seals {
     let went_on = |requests| WentOn { requests, last: 0 };
     let before = requests.map(|requests| (CallId::new(7), went_on(requests)));
     let seals = Seals::new(&[Box::new([key; 32])]);
-    seals.learn(before.into_iter().collect());
+    assert!(seals.before.set(before.into_iter().collect()).is_ok());
     seals
 }
 
@@ -183,7 +183,7 @@ fn opens_after_a_restart(requests: &[u64], round: u32, answered: u64) -> bool {
         store.journal().append(&Entry::Intent(intent)).unwrap();
     }
     let process = Seals::new(&store.continuation_keys());
-    process.learn(HashMap::new());
+    assert!(process.before.set(HashMap::new()).is_ok());
     let (print, at) = ([1; 32], ago(answered));
     let seal = |before: Option<&Continued>| {
         let sealed = process.seal(sealed_round(call, before, None, &[]), &grant(), &print, at);
@@ -193,7 +193,7 @@ fn opens_after_a_restart(requests: &[u64], round: u32, answered: u64) -> bool {
     for _ in 1..round {
         sealed = seal(process.open(&sealed, &grant(), &print, at).as_ref());
     }
-    let next = crate::seals(&store).unwrap();
+    let next = Seals::of(&store).unwrap();
     next.open(&sealed, &grant(), &print, now.wall).is_some()
 }
 

@@ -19,23 +19,12 @@ pub(crate) struct Answers {
 
 /// Every request that carries answers, all of the modern era: in the legacy one
 /// an answer is a message of its own.
+#[rustfmt::skip]
 pub(crate) const ANSWERS: &[Answers] = &[
-    Answers {
-        method: "tools/call",
-        to: Answered::SameRequest,
-    },
-    Answers {
-        method: "prompts/get",
-        to: Answered::SameRequest,
-    },
-    Answers {
-        method: "resources/read",
-        to: Answered::SameRequest,
-    },
-    Answers {
-        method: "tasks/update",
-        to: Answered::Update,
-    },
+    Answers { method: "tools/call", to: Answered::SameRequest },
+    Answers { method: "prompts/get", to: Answered::SameRequest },
+    Answers { method: "resources/read", to: Answered::SameRequest },
+    Answers { method: "tasks/update", to: Answered::Update },
 ];
 
 /// The member of `params` in which the answers stand.
@@ -96,10 +85,7 @@ pub(crate) fn unasked(params: Option<Value<'_>>, asked: impl Fn(&str) -> bool) -
     }
     Some(Unasked {
         message,
-        splice: Splice {
-            at: answers.span(),
-            with: format!("{{{}}}", kept.join(",")),
-        },
+        splice: Splice::new(answers.span(), format!("{{{}}}", kept.join(","))),
     })
 }
 

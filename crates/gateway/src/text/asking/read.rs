@@ -335,21 +335,23 @@ fn check_strays(
             Some(within) => held.and_then(|held| held.get(within)),
         };
         let Some(held) = held else { continue };
-        if let Some(name) = QUESTION_NAMES.iter().find(|name| held.get(name).is_some()) {
-            return Err(Misasked::Misplaced((*name).to_owned()));
-        }
-        exact(folder, held, &QUESTION_NAMES)?;
+        asks_nothing(folder, held)?;
     }
     let nested = container.get("task").into_iter();
     let listed = container.get("tasks");
     let listed = listed.iter().flat_map(|tasks| tasks.elements());
     for task in nested.chain(listed) {
-        if let Some(name) = QUESTION_NAMES.iter().find(|name| task.get(name).is_some()) {
-            return Err(Misasked::Misplaced((*name).to_owned()));
-        }
-        exact(folder, task, &QUESTION_NAMES)?;
+        asks_nothing(folder, task)?;
     }
     Ok(())
+}
+
+/// Refuses questions, and what looks like them, in a part that has none.
+fn asks_nothing(folder: &mut Folder, part: Value<'_>) -> Result<(), Misasked> {
+    if let Some(name) = QUESTION_NAMES.iter().find(|name| part.get(name).is_some()) {
+        return Err(Misasked::Misplaced((*name).to_owned()));
+    }
+    exact(folder, part, &QUESTION_NAMES)
 }
 
 // === impl Part ===

@@ -42,16 +42,7 @@ fn line_ends_between_tokens_become_spaces() {
 
 #[test]
 fn replacements_apply_in_any_order() {
-    let splices = vec![
-        Splice {
-            at: 4..5,
-            with: "EE".into(),
-        },
-        Splice {
-            at: 0..1,
-            with: String::new(),
-        },
-    ];
+    let splices = vec![Splice::new(4..5, "EE"), Splice::new(0..1, String::new())];
     assert_eq!(
         apply(Bytes::from_static(b"abcde"), splices),
         Bytes::from_static(b"bcdEE")

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use provost_store::Status;
+use tokio::sync::MutexGuard;
 use tracing::{info, warn};
 
 use super::reading::last_words;
@@ -36,9 +37,7 @@ impl Child {
         cleared: Cleared<Outgoing>,
     ) -> Result<Bytes, Fault> {
         let message = cleared.message();
-        let opening = deadline::lock(self.bounds.start, &self.opening)
-            .await
-            .map_err(|_| Fault::queue_timeout())?;
+        let opening = self.opens().await?;
         let (opened, used) = {
             let state = self.state();
             (state.opened.clone(), state.users.others_than(session))
@@ -67,7 +66,7 @@ impl Child {
                 let asks = message.opens_as();
                 warn!(server.name = %name, client = %asks, opened_by = %there,
                     "Server `{name}` is not opened for {asks}: its process is in use and was opened for {there}, and one process takes one version and the same capabilities");
-                return Err(Fault::not_started(FaultKind::OpenedOtherwise));
+                return Err(Fault::unsent(FaultKind::OpenedOtherwise));
             }
             Some(_) | None => {}
         }
@@ -106,11 +105,15 @@ impl Child {
         }
     }
 
+    /// Waits for whoever starts and opens the process now.
+    async fn opens(&self) -> Result<MutexGuard<'_, ()>, Fault> {
+        let opening = deadline::lock(self.bounds.start, &self.opening).await;
+        opening.map_err(|_| Fault::queue_timeout())
+    }
+
     /// Starts a process of the modern era, which needs no opening.
     pub(super) async fn start(self: &Arc<Self>) -> Result<(), Fault> {
-        let _opening = deadline::lock(self.bounds.start, &self.opening)
-            .await
-            .map_err(|_| Fault::queue_timeout())?;
+        let _opening = self.opens().await?;
         if self.is_ready() {
             return Ok(());
         }
@@ -131,9 +134,7 @@ impl Child {
     }
 
     async fn open_again(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
-        let _opening = deadline::lock(self.bounds.start, &self.opening)
-            .await
-            .map_err(|_| Fault::queue_timeout())?;
+        let _opening = self.opens().await?;
         if self.is_ready() {
             return Ok(());
         }
@@ -145,19 +146,11 @@ impl Child {
         // A server that was changed has no process before it; it is opened as
         // this session was.
         let opening = opened.or_else(|| session.state().opening.clone());
-        let Some(opening) = opening else {
-            return Err(Fault {
-                kind: FaultKind::SessionLost,
-                sent: false,
-            });
-        };
+        let opening = opening.ok_or(Fault::unsent(FaultKind::SessionLost))?;
         self.replace_process()?;
         let message = Cleared::own(AGAIN, opening.clone());
-        let answer = self.ask(session, message).await.map_err(|fault| Fault {
-            // The agent's own message has not been sent.
-            sent: false,
-            ..fault
-        })?;
+        let answer = self.ask(session, message).await;
+        let answer = answer.map_err(Fault::before_sending)?;
         if !is_result(&answer) {
             warn!(server.name = %self.spec.name,
                 "Server `{}` refuses to be opened again and is ended", self.spec.name);
@@ -298,9 +291,6 @@ fn restore(answer: &Bytes, id: &str) -> Result<Bytes, Fault> {
     let Ok(Message::Response { id: old, .. }) = envelope::read(&parsed) else {
         return Err(Fault::bad_answer());
     };
-    let splice = Splice {
-        at: old.span(),
-        with: id.to_owned(),
-    };
+    let splice = Splice::new(old.span(), id);
     Ok(splice::apply(answer.clone(), vec![splice]))
 }

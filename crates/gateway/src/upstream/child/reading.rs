@@ -4,24 +4,23 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use provost_policy::json::Value;
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::Child;
-use crate::message::answer::{self, Failure};
-use crate::text::brief::{NAME, brief};
-use crate::upstream::Holder;
-use provost_policy::json::Value;
-
 use crate::agent::session::Session;
+use crate::message::answer::{self, Failure};
 use crate::message::cleared::Cleared;
+use crate::text::brief::{NAME, brief};
 use crate::text::envelope::{self, Answer, Message};
 use crate::text::era::Era;
 use crate::text::lines::{End, Lines};
 use crate::text::meta;
 use crate::text::splice::{self, Splice};
+use crate::upstream::Holder;
 use crate::upstream::process::Line;
 
 /// How long the output of a process that ended is read.
@@ -30,7 +29,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 impl Child {
     /// Reads what the process writes until it ends or breaks the rules.
     pub(super) async fn read(self: &Arc<Self>, generation: u64, stdout: ChildStdout) {
-        let mut lines = Lines::counted(stdout, self.bounds.line, &self.account);
+        let mut lines = Lines::new(stdout, self.bounds.line, &self.account);
         loop {
             match lines.next().await {
                 Ok(line) => {
@@ -93,19 +92,13 @@ impl Child {
                     });
                     return;
                 };
-                let mut own = vec![Splice {
-                    at: id.span(),
-                    with: waiting.id.clone(),
-                }];
+                let mut own = vec![Splice::new(id.span(), waiting.id.clone())];
                 // The answer that ends a subscription names it once more.
                 if let Answer::Result(result) = answer
                     && self.key.era == Era::Modern
                     && let Some(subscription) = subscription(Some(result))
                 {
-                    own.push(Splice {
-                        at: subscription.span(),
-                        with: waiting.id,
-                    });
+                    own.push(Splice::new(subscription.span(), waiting.id));
                 }
                 let answer = self.account.carry(splice::apply(line.clone(), own));
                 // Behind an agent that reads slowly it waits for its place; the
@@ -119,20 +112,13 @@ impl Child {
             Message::Notification { method, params } if method == "notifications/progress" => {
                 let token = params.and_then(|params| params.get("progressToken"));
                 let Some(token) = token else { return };
-                let number = token
-                    .as_number()
-                    .and_then(|number| number.parse::<u64>().ok());
                 let state = self.state();
-                let Some(waiting) = number.and_then(|number| state.waiting.get(&number)) else {
-                    return;
-                };
+                let waiting = own_number(token).and_then(|number| state.waiting.get(&number));
+                let Some(waiting) = waiting else { return };
                 let Some(own) = waiting.token.clone() else {
                     return;
                 };
-                let token = Splice {
-                    at: token.span(),
-                    with: own,
-                };
+                let token = Splice::new(token.span(), own);
                 let _ = waiting.sink.try_send(self.spliced(&line, token));
             }
             Message::Notification { method, params }
@@ -224,17 +210,14 @@ impl Child {
     /// under the id that its agent gave it.
     fn subscribed(&self, line: &Bytes, method: &str, id: Option<Value<'_>>) {
         let Some(id) = id else { return };
-        let number = id.as_number().and_then(|number| number.parse::<u64>().ok());
         let state = self.state();
-        let Some(waiting) = number.and_then(|number| state.waiting.get(&number)) else {
+        let waiting = own_number(id).and_then(|number| state.waiting.get(&number));
+        let Some(waiting) = waiting else {
             debug!(server.name = %self.spec.name, method,
                 "Server `{}` notified of a subscription nobody has", self.spec.name);
             return;
         };
-        let own = Splice {
-            at: id.span(),
-            with: waiting.id.clone(),
-        };
+        let own = Splice::new(id.span(), waiting.id.clone());
         let notified = self.spliced(line, own);
         if waiting.sink.try_send(notified).is_err() {
             debug!(server.name = %self.spec.name, "A subscriber does not read; it misses a notification");
@@ -244,13 +227,9 @@ impl Child {
     /// The process ends a subscription: nothing more comes for it.
     fn unsubscribed(&self, line: &Bytes, id: Option<Value<'_>>) {
         let Some(id) = id else { return };
-        let number = id.as_number().and_then(|number| number.parse::<u64>().ok());
-        let waiting = number.and_then(|number| self.state().waiting.remove(&number));
+        let waiting = own_number(id).and_then(|number| self.state().waiting.remove(&number));
         if let Some(waiting) = waiting {
-            let own = Splice {
-                at: id.span(),
-                with: waiting.id,
-            };
+            let own = Splice::new(id.span(), waiting.id);
             let ended = self.spliced(line, own);
             // The end of the channel says the same to one who has no room.
             drop(waiting.sink.try_send(ended));
@@ -316,6 +295,11 @@ fn names_its_hearers(method: &str) -> bool {
             | "notifications/resources/updated"
             | "notifications/tasks/status"
     )
+}
+
+/// The number of ours that a process repeats.
+fn own_number(value: Value<'_>) -> Option<u64> {
+    value.as_number()?.parse().ok()
 }
 
 /// The subscription that a notification belongs to.

@@ -111,7 +111,7 @@ async fn d31_a_ping_of_a_server_on_the_stream_of_initialize_is_answered() {
 /// in that one.
 #[tokio::test]
 async fn d29_a_modern_agent_before_a_legacy_server_may_open_a_session() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         for method in ["tools/list", "tools/call", "subscriptions/listen"] {
             let setup = Setup::from(allow_all())
                 .eras(Eras::Legacy)
@@ -153,7 +153,7 @@ async fn d29_a_modern_agent_before_a_legacy_server_may_open_a_session() {
 #[tokio::test]
 async fn d92_subscriptions_that_are_repeated_are_recorded() {
     for face in [Face::Http, Face::Stdio] {
-        for kind in [Kind::Http, Kind::Stdio] {
+        for kind in Kind::ALL {
             let scene = Scene::new(face, kind, allow_all()).await;
             for uri in ["fixture://note", "fixture://text"] {
                 scene

@@ -174,6 +174,13 @@ impl TestGateway {
         self.server(name, transport, env);
     }
 
+    /// How a server is reached, as it is registered.
+    pub(crate) fn transport(&self, name: &str) -> Transport {
+        let directory = self.store.directory().unwrap();
+        let server = directory.server_named(name).unwrap();
+        server.transport.clone().unwrap()
+    }
+
     fn server(&self, name: &str, transport: Transport, env: provost_store::SealedPairs) {
         let server = NewServer {
             name: name.to_owned(),

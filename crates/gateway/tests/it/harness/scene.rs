@@ -171,6 +171,7 @@ impl Scene {
             TestUpstream::Http(fixture) => gate.http_server(SERVER, &fixture.url()),
             TestUpstream::Stdio(stdio) => gate.stdio_server(SERVER, &stdio.start, setup.processes),
         }
+        assert_eq!(Kind::of(&gate.transport(SERVER)), kind);
         let mut attachment = Attachment::default();
         if let Some(policy) = &setup.policy {
             gate.put_policy(SERVER, POLICY, policy);
@@ -197,6 +198,11 @@ impl Scene {
             era: setup.era,
             attachment,
         }
+    }
+
+    /// The same for a test that waits for its scene.
+    pub(crate) async fn silent(face: Face, kind: Kind, setup: impl Into<Setup>) -> Scene {
+        std::future::ready(Scene::before_initialize(face, kind, setup)).await
     }
 
     /// A further grant with the same policies.

@@ -1,5 +1,6 @@
 //! The servers behind the gateway, in one form for both ways of reaching them.
 
+use provost_store::Transport;
 use provost_testkit::fixture::{Fixture, Hostility, Options, Stdio};
 use provost_testkit::wait_until;
 use serde_json::Value;
@@ -9,6 +10,20 @@ use serde_json::Value;
 pub(crate) enum Kind {
     Http,
     Stdio,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 2] = [Kind::Http, Kind::Stdio];
+
+    /// The kind of a transport: one that no scene is played on is asked for here.
+    pub(crate) fn of(transport: &Transport) -> Kind {
+        match transport {
+            Transport::Http { .. } => Kind::Http,
+            Transport::Stdio { .. } => Kind::Stdio,
+        }
+    }
 }
 
 /// A fixture that remembers what it was sent.

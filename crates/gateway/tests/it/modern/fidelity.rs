@@ -138,7 +138,7 @@ async fn progress_and_logs_come_before_the_answer_on_its_own_stream(scene: Scene
 
 #[tokio::test]
 async fn a_stream_has_what_belongs_to_its_request() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Http, kind, open()).await;
         progress_and_logs_come_before_the_answer_on_its_own_stream(scene).await;
     }
@@ -320,7 +320,7 @@ async fn no_session_is_kept(scene: Scene) {
 
 #[tokio::test]
 async fn no_session_is_kept_for_agents_over_http() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         no_session_is_kept(Scene::new(Face::Http, kind, open()).await).await;
     }
 }

@@ -175,7 +175,7 @@ fn again(name: &'static str) -> impl FnOnce(&mut Headers) {
 
 #[tokio::test]
 async fn headers_must_say_what_the_body_says() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let door = Door::new(kind).await;
         let echo = door.message("echo", json!({}));
         for name in ["MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"] {
@@ -231,7 +231,7 @@ async fn headers_may_be_written_in_more_than_one_way() {
 
 #[tokio::test]
 async fn v45_repeated_arguments_must_be_the_same_over_http() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let door = Door::new(kind).await;
         let located = door.message(
             "located",
@@ -275,7 +275,7 @@ async fn v45_repeated_arguments_must_be_the_same_over_http() {
 
 #[tokio::test]
 async fn v47_unknown_versions_are_told_what_there_is_over_http() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let door = Door::new(kind).await;
         for version in ["1900-01-01", "2027-01-01", "draft"] {
             let mut message = door.message("echo", json!({}));
@@ -296,7 +296,7 @@ async fn v47_unknown_versions_are_told_what_there_is_over_http() {
 
 #[tokio::test]
 async fn v48_a_request_must_say_what_it_is_over_http() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let door = Door::new(kind).await;
         for key in [modern::meta::VERSION, modern::meta::CAPABILITIES] {
             for wrong in [None, Some(json!(7)), Some(Value::Null), Some(json!([]))] {
@@ -392,7 +392,7 @@ async fn headers_of_the_agent_stay_here() {
 /// What is no single request of the era is turned away.
 #[tokio::test]
 async fn what_is_no_request_is_turned_away() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Http, kind, open()).await;
         let one = call("1", "echo", "{}");
         let nameless = one.replacen(r#""id":1,"#, "", 1);

@@ -80,7 +80,7 @@ async fn one_agent_may_use_an_id_many_times_at_once(scene: Scene) {
 
 #[tokio::test]
 async fn requests_over_http_stand_alone() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Http, kind, open()).await;
         one_agent_may_use_an_id_many_times_at_once(scene).await;
     }
@@ -89,7 +89,7 @@ async fn requests_over_http_stand_alone() {
 /// Over stdio an id that is in use is in use.
 #[tokio::test]
 async fn j30_an_id_in_flight_is_not_used_twice_over_stdio() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Stdio, kind, open()).await;
         let agent = scene.agent.clone();
         let params = json!({"name": "slow", "arguments": {"ms": 60_000}});
@@ -110,7 +110,7 @@ async fn j30_an_id_in_flight_is_not_used_twice_over_stdio() {
 #[tokio::test]
 async fn cancelling_reaches_ones_own_call_only() {
     for face in [Face::Http, Face::Stdio] {
-        for kind in [Kind::Http, Kind::Stdio] {
+        for kind in Kind::ALL {
             let scene = Scene::new(face, kind, open().shared()).await;
             let other = scene.another_agent(&scene.another_pass("other")).await;
             let agent = scene.agent.clone();

@@ -305,7 +305,7 @@ async fn a_revoked_grant_ends_its_subscriptions(scene: Scene) {
 
 #[tokio::test]
 async fn a_revoked_grant_ends_its_subscriptions_over_http() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Http, kind, open()).await;
         a_revoked_grant_ends_its_subscriptions(scene).await;
     }
@@ -313,7 +313,7 @@ async fn a_revoked_grant_ends_its_subscriptions_over_http() {
 
 #[tokio::test]
 async fn a_revoked_grant_ends_its_connection_over_stdio() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Stdio, kind, open()).await;
         let mut listening = scene.agent.subscribe(everything()).await;
         listening.acknowledged().await;

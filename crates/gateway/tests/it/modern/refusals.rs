@@ -303,7 +303,7 @@ async fn a_revoked_grant_is_refused_at_the_next_request(scene: Scene) {
 
 #[tokio::test]
 async fn a_revoked_grant_is_refused_over_http() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Http, kind, open()).await;
         a_revoked_grant_is_refused_at_the_next_request(scene).await;
     }

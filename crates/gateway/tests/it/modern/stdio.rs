@@ -13,7 +13,7 @@ use provost_testkit::fixture::Eras;
 
 #[tokio::test]
 async fn v51_a_modern_connection_stays_modern_over_stdio() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         for first in ["tools/call", "tools/list"] {
             let scene = quiet(kind, Eras::Both);
             let params = match first {
@@ -34,7 +34,7 @@ async fn v51_a_modern_connection_stays_modern_over_stdio() {
 
 #[tokio::test]
 async fn v51_a_legacy_connection_stays_legacy_over_stdio() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = quiet(kind, Eras::Both);
         let opened = scene.answered(INITIALIZE).await;
         assert_eq!(
@@ -73,7 +73,7 @@ async fn a_version_that_nobody_knows_decides_nothing() {
 
 #[tokio::test]
 async fn nonsense_decides_nothing() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = quiet(kind, Eras::Modern);
         for nonsense in ["{", "[]", r#"{"jsonrpc":"2.0","id":null,"method":"x"}"#] {
             let answer = scene.answered(nonsense).await;
@@ -87,7 +87,7 @@ async fn nonsense_decides_nothing() {
 /// Each connection decides for itself.
 #[tokio::test]
 async fn connections_of_a_grant_may_be_of_different_eras() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = quiet(kind, Eras::Both);
         let legacy = scene.gate.stdio_agent(&scene.pass);
         scene.agent.connect().await;
@@ -100,7 +100,7 @@ async fn connections_of_a_grant_may_be_of_different_eras() {
 /// No message of one subscription or call is lost when many share the pipes.
 #[tokio::test]
 async fn ten_subscriptions_and_calls_share_a_connection() {
-    for kind in [Kind::Http, Kind::Stdio] {
+    for kind in Kind::ALL {
         let scene = Scene::new(Face::Stdio, kind, open()).await;
         let mut all = Vec::new();
         for _ in 0..10 {

@@ -133,7 +133,11 @@ async fn a66_the_agents_token_ends_here(scene: Scene) {
     assert!(said.contains("variables"), "the environment was looked at");
     let mut export = Vec::new();
     for format in [ExportFormat::Jsonl, ExportFormat::Csv] {
-        scene.gate.store.audit_export(format, &mut export).unwrap();
+        scene
+            .gate
+            .store
+            .audit_export(format, &provost_store::Filter::default(), &mut export)
+            .unwrap();
     }
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let places = [

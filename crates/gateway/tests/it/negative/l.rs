@@ -113,7 +113,11 @@ async fn l106_records_hold_no_values(scene: Scene) {
     );
     for format in [ExportFormat::Jsonl, ExportFormat::Csv] {
         let mut export = Vec::new();
-        scene.gate.store.audit_export(format, &mut export).unwrap();
+        scene
+            .gate
+            .store
+            .audit_export(format, &provost_store::Filter::default(), &mut export)
+            .unwrap();
         let text = String::from_utf8(export).unwrap();
         assert!(text.contains("password") && !text.contains("canary") && !text.contains("inner"));
     }

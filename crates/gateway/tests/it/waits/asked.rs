@@ -7,7 +7,7 @@ use crate::harness::scene::kill_last;
 
 /// Over stdio no token comes with a request, so it is the session that tells.
 async fn s7_a_grant_that_is_rotated_while_its_server_is_asked_calls_nothing(face: Face) {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for method in AWAITED {
             let dam = Dam::new();
             let scene = held(face, kind, &dam, method, allow_all());
@@ -33,7 +33,7 @@ fn ended(told: &Value) {
 }
 
 async fn s7_a_grant_that_is_rotated_while_its_server_is_asked_lists_nothing(face: Face) {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for listed in ["tools/list", "server/discover"] {
             let dam = Dam::new();
             let scene = held(face, kind, &dam, "server/discover", allow_all());
@@ -52,7 +52,7 @@ async fn s7_a_grant_that_is_rotated_while_its_server_is_asked_lists_nothing(face
 on_each_face!(s7_a_grant_that_is_rotated_while_its_server_is_asked_lists_nothing);
 
 async fn w7_a_server_that_is_removed_while_it_is_asked_has_ended(face: Face) {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for method in AWAITED {
             let dam = Dam::new();
             let scene = held(face, kind, &dam, method, allow_all());

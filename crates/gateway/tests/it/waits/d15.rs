@@ -76,7 +76,7 @@ fn setup(era: Era) -> Setup {
 
 async fn d15_a_call_of_a_grant_that_is_revoked_ends_in_its_own_words(face: Face) {
     for era in [Era::Legacy, Era::Modern] {
-        for kind in KINDS {
+        for kind in Kind::ALL {
             let dam = Dam::new();
             let scene = Scene::new(face, kind, setup(era)).await;
             let told = ended_meanwhile(&scene, &dam, async |scene| {
@@ -90,7 +90,7 @@ on_each_face!(d15_a_call_of_a_grant_that_is_revoked_ends_in_its_own_words);
 
 async fn d15_a_call_of_a_grant_that_expires_ends_in_its_own_words(face: Face) {
     for era in [Era::Legacy, Era::Modern] {
-        for kind in KINDS {
+        for kind in Kind::ALL {
             let dam = Dam::new();
             let scene = Scene::new(face, kind, setup(era)).await;
             let told = ended_meanwhile(&scene, &dam, async |scene| {

@@ -5,7 +5,7 @@ use super::*;
 
 /// A modern call that is cancelled while its server is asked.
 async fn d24_a_call_that_is_cancelled_before_it_goes_out_stays(face: Face) {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for method in ["server/discover", "tools/list"] {
             let dam = Dam::new();
             let scene = held(face, kind, &dam, method, allow_all());
@@ -46,7 +46,7 @@ on_each_face!(d24_a_call_that_is_cancelled_before_it_goes_out_stays);
 
 #[tokio::test]
 async fn d24_a_session_that_ends_while_its_server_is_asked_waits_for_nothing_over_stdio() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let dam = Dam::new();
         let scene = held(Face::Stdio, kind, &dam, "server/discover", allow_all());
         let params = json!({"name": "echo", "arguments": {}});

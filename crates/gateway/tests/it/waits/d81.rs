@@ -56,7 +56,7 @@ pub(super) async fn changed_while(
 pub(super) const AWAITED: [&str; 2] = ["server/discover", "tools/list"];
 
 async fn d81_a_grant_that_is_revoked_while_its_server_is_asked_calls_nothing(face: Face) {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for method in AWAITED {
             let dam = Dam::new();
             let scene = held(face, kind, &dam, method, allow_all());
@@ -85,7 +85,7 @@ async fn d81_a_grant_that_is_revoked_while_its_server_is_asked_calls_nothing(fac
 on_each_face!(d81_a_grant_that_is_revoked_while_its_server_is_asked_calls_nothing);
 
 async fn d81_a_policy_that_is_put_while_the_server_is_asked_decides(face: Face) {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for method in AWAITED {
             let dam = Dam::new();
             let scene = held(face, kind, &dam, method, allow_all());
@@ -108,7 +108,7 @@ async fn d81_a_policy_that_is_put_while_the_server_is_asked_decides(face: Face) 
 on_each_face!(d81_a_policy_that_is_put_while_the_server_is_asked_decides);
 
 async fn d81_a_policy_that_is_taken_away_while_the_server_is_asked_allows_nothing(face: Face) {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let dam = Dam::new();
         let scene = held(face, kind, &dam, "server/discover", allow_all());
         let told = changed_meanwhile(&scene, &dam, "server/discover", |scene| {

@@ -90,5 +90,3 @@ async fn asked(scene: &Scene, method: &str) {
     let what = format!("`{method}` has arrived");
     wait_until(&what, || !scene.upstream.requests(method).is_empty()).await;
 }
-
-const KINDS: [Kind; 2] = [Kind::Http, Kind::Stdio];

@@ -58,7 +58,7 @@ async fn a_subscription_whose_server_has_not_answered_ends_with_its_token() {
 
 #[tokio::test]
 async fn a_modern_call_ends_with_its_token() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for end in ENDS {
             let dam = Dam::new();
             let scene = Scene::new(Face::Http, kind, Setup::modern(allow_all())).await;
@@ -81,7 +81,7 @@ async fn a_modern_call_ends_with_its_token() {
 
 #[tokio::test]
 async fn what_opens_a_session_ends_with_its_token() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for end in ENDS {
             let dam = Dam::new();
             let options = dam.before("initialize", Options::default());

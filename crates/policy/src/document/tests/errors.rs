@@ -401,6 +401,65 @@ fn one_counter_has_one_shape() {
     );
 }
 
+/// A document with everything in it that a document may have.
+const EVERYTHING: &str = r#"{
+  "$schema": "x", "version": "1", "default": "allow", "description": "x", "hide": ["h"],
+  "methods": {"allow": ["a"], "deny": ["b"]},
+  "all_tools": {
+    "require": [{"conditions": [{"path": "args.a", "op": "eq", "value": 1}], "on_deny": "x"}],
+    "deny_if": [{"conditions": []}], "approve_if": [{"conditions": []}],
+    "limits": [{"counter": "c", "concurrent": 1, "scope": "grant"}]
+  },
+  "tools": {"t": {
+    "description": "x", "action": "allow", "reason": "x",
+    "require": [{"conditions": []}], "deny_if": [{"conditions": []}], "approve_if": [{"conditions": []}],
+    "rate_limit": {"max": 1, "window": 60},
+    "limits": [
+      {"counter": "d", "window": "day", "max": 1, "scope": "grant", "increment": 1, "alignment": "sliding", "refund": "failed"},
+      {"counter": "e", "window": "day", "max": 1, "increment_from": "args.a"}
+    ]
+  }}
+}"#;
+
+#[test]
+fn no_object_of_a_document_takes_a_member_that_nobody_knows() {
+    use crate::document::parts::{
+        AllTools, Body, ConcurrentLimit, Condition, Methods, Predicate, RateLimit, Tool,
+        WindowLimit,
+    };
+    Policy::parse(EVERYTHING).unwrap();
+    let parts = [
+        Body::FIELDS,
+        Methods::FIELDS,
+        AllTools::FIELDS,
+        Tool::FIELDS,
+        Predicate::FIELDS,
+        Condition::FIELDS,
+        WindowLimit::FIELDS,
+        ConcurrentLimit::FIELDS,
+        RateLimit::FIELDS,
+    ];
+    for field in parts.concat() {
+        assert!(EVERYTHING.contains(&format!("{field:?}:")), "`{field}`");
+    }
+    let mut objects = 0;
+    for (at, _) in EVERYTHING.match_indices('{') {
+        // The one object whose members have any name.
+        if EVERYTHING[..at].ends_with("\"tools\": ") {
+            continue;
+        }
+        objects += 1;
+        let (before, after) = EVERYTHING.split_at(at + 1);
+        let strange = format!(r#"{before}"strange": 1, {after}"#);
+        let found = found(&strange);
+        let [only] = found.as_slice() else {
+            panic!("{strange}: {found:?}");
+        };
+        assert_eq!(only.message, "unknown field `strange`", "{strange}");
+    }
+    assert_eq!(objects, 15);
+}
+
 #[test]
 fn a_flood_of_errors_is_cut_off() {
     let many: Vec<_> = (0..5_000).map(|n| format!(r#""t{n}":1"#)).collect();

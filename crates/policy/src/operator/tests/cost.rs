@@ -4,7 +4,7 @@ use super::super::pattern::Pattern;
 use super::*;
 
 /// What a condition costs, and what it comes to.
-fn cost(operator: &str, value: &str, actual: &str) -> (Outcome, u64) {
+pub(super) fn cost(operator: &str, value: &str, actual: &str) -> (Outcome, u64) {
     let operator = crate::words::named(operator).unwrap();
     let value = read(value.as_bytes(), Bounds::default()).unwrap();
     let matcher = Matcher::new(operator, &Literal::from(value.root())).unwrap();

@@ -111,6 +111,13 @@ fn what_is_refused_leaves_no_trace() {
         .create(&new(Role::Manager, Some("i_9")), NOW, 0, admit)
         .unwrap_err();
     assert_eq!(error.to_string(), "there is no instance `i_9`");
+    let end = ended("killed");
+    fleet
+        .end_instance(&id("i_1"), InstanceState::Dead, &end)
+        .unwrap();
+    let below = new(Role::Manager, Some("i_1"));
+    let error = fleet.create(&below, NOW, 0, admit).unwrap_err();
+    assert_eq!(error.to_string(), "`i_1` is dead, not running");
     assert_eq!(fleet.listed(Whose::Everybody), ["i_1"]);
 }
 

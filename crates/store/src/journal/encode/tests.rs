@@ -35,9 +35,18 @@ fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
     String::from_utf8(out).unwrap()
 }
 
+/// One window of each kind.
+fn windows() -> [Window; 2] {
+    // A kind more is asked for here, and belongs into the list.
+    let listed = |window: Window| match window {
+        Window::Micros(_) | Window::Concurrent => window,
+    };
+    [Window::Micros(1), Window::Concurrent].map(listed)
+}
+
 #[test]
 fn counters_are_written_as_serde_writes_them() {
-    for window in [Window::Micros(1), Window::Concurrent] {
+    for window in windows() {
         for alignment in [Alignment::Sliding, Alignment::Calendar] {
             let counter = CounterId {
                 window,

@@ -169,7 +169,11 @@ fn d11_a_change_that_was_not_made_does_not_stay_recorded_as_made() {
     let acts = |store: &Store| {
         let mut out = Vec::new();
         store
-            .audit_export(crate::ExportFormat::Jsonl, &mut out)
+            .audit_export(
+                crate::ExportFormat::Jsonl,
+                &crate::Filter::default(),
+                &mut out,
+            )
             .unwrap();
         store.records(&crate::Filter::default()).unwrap();
         let reading = store.0.database.reading();

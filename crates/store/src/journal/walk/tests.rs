@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::journal::chain::push_mac;
+use crate::journal::chain::push_hex;
 use crate::keys::Key;
 
 fn key() -> ChainKey {
@@ -27,7 +27,7 @@ fn segment(count: u64) -> Vec<Vec<u8>> {
             mac = key.link(&mac, payload.as_bytes());
             let mut line = payload.into_bytes();
             line.push(b'\t');
-            push_mac(&mut line, &mac);
+            push_hex(&mut line, &mac);
             line
         })
         .collect()
