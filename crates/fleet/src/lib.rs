@@ -5,13 +5,15 @@
 
 mod id;
 mod places;
+mod refusal;
 mod role;
 mod rules;
 pub mod tools;
 
 pub use places::{PlaceRefused, Places};
+pub use refusal::{Limit, Refusal};
 pub use role::{Reach, may_call, may_spawn, tools_of};
 pub use rules::{
-    Caller, Limits, Refusal, SPAWN_WINDOW, SubtreeLimits, admit_again, admitted, asked_for, leader,
+    Caller, Limits, SPAWN_WINDOW, SubtreeLimits, admit_again, admitted, asked_for, leader,
     may_go_on, may_watch,
 };

@@ -3,12 +3,13 @@
 
 use provost_store::GrantId;
 use provost_store::fleet::{
-    Admitted, FleetDatabase, FleetError, Instance, InstanceId, InstanceState, NewInstance,
-    NoInstanceId, Role, Standing, Subtree,
+    Admitted, FleetDatabase, FleetError, Instance, InstanceId, InstanceState, NewInstance, Role,
+    Standing, Subtree,
 };
 
 use crate::id::instance_id;
-use crate::places::{PlaceRefused, project};
+use crate::places::project;
+use crate::refusal::{Limit, Refusal};
 use crate::role::{Reach, may_call, may_spawn};
 use crate::tools::Tool;
 
@@ -56,50 +57,6 @@ pub struct SubtreeLimits {
     /// Tokens that they may use, and the one at the top too: past that nothing more is
     /// started or delivered there. Default: as many as they like.
     pub tokens: Option<u64>,
-}
-
-/// Why a call is refused.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Refusal {
-    /// The role does not have the tool.
-    #[error("{} may not call `{}`", one(*role), tool.name())]
-    Tool {
-        /// The caller's role.
-        role: Role,
-        /// The tool.
-        tool: Tool,
-    },
-    /// Who would lead the new one may not lead its role.
-    #[error("below {} there can be {}, not {}", one(*parent), words(may_spawn(*parent)), one(*role))]
-    Spawn {
-        /// The role of who would lead it.
-        parent: Role,
-        /// The role that was asked for.
-        role: Role,
-    },
-    /// There is no such instance, or the caller does not lead it: which of them is nobody
-    /// else's business.
-    #[error("there is no instance `{id}` among those you lead")]
-    NotYours {
-        /// Its name.
-        id: InstanceId,
-    },
-    /// There would be too many.
-    #[error("the limit `{limit}` of {most} is reached{}", below(top.as_ref()))]
-    Limit {
-        /// Its name.
-        limit: &'static str,
-        /// As many as there may be.
-        most: u64,
-        /// Below whom; `None`: in the tree of the person.
-        top: Option<InstanceId>,
-    },
-    /// The directory is not one to work in.
-    #[error(transparent)]
-    Place(#[from] PlaceRefused),
-    /// The tree has grown beyond what an id can name.
-    #[error(transparent)]
-    Name(#[from] NoInstanceId),
 }
 
 // === impl Caller ===
@@ -197,66 +154,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What holds for a subtree, and what its limits are called.
-    fn of(&self, subtree: &Subtree) -> (SubtreeLimits, LimitNames) {
+    /// What holds for a subtree.
+    const fn of(&self, subtree: &Subtree) -> SubtreeLimits {
         match subtree.top {
-            None => (self.tree, LimitNames::TREE),
-            Some(_) => (self.below, LimitNames::BELOW),
-        }
-    }
-}
-
-/// What the limits of a subtree are called.
-struct LimitNames {
-    living: &'static str,
-    per_minute: &'static str,
-    ever: &'static str,
-    tokens: &'static str,
-}
-
-impl LimitNames {
-    const TREE: Self = Self {
-        living: "tree.living",
-        per_minute: "tree.per_minute",
-        ever: "tree.ever",
-        tokens: "tree.tokens",
-    };
-
-    const BELOW: Self = Self {
-        living: "below.living",
-        per_minute: "below.per_minute",
-        ever: "below.ever",
-        tokens: "below.tokens",
-    };
-}
-
-// === impl Refusal ===
-
-impl Refusal {
-    /// The rule it is refused by, as records name it.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Tool { .. } | Self::Spawn { .. } | Self::NotYours { .. } => "(role)",
-            Self::Limit { .. } | Self::Place(_) | Self::Name(_) => "(fleet limit)",
-        }
-    }
-
-    /// What may be done instead.
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::Tool { role, .. } => match role {
-                Role::Specialist => "do your task and call `report_result`",
-                Role::Operator | Role::Executive | Role::Manager => {
-                    "let a specialist do the task; it reports its result"
-                }
-            },
-            Self::Spawn { .. } => "choose another role, or another `parentId` that leads such ones",
-            Self::NotYours { .. } => "`list` shows the instances you lead",
-            Self::Limit { .. } => {
-                "give work to instances that are idle, end some with `terminate`, or ask your operator"
-            }
-            Self::Place(refused) => refused.hint(),
-            Self::Name(_) => "ask your operator",
+            None => self.tree,
+            Some(_) => self.below,
         }
     }
 }
@@ -316,16 +218,11 @@ fn admit(limits: &Limits, role: Role, person: Role, standing: &Standing) -> Resu
     if !may_spawn(parent).contains(&role) {
         return Err(Refusal::Spawn { parent, role });
     }
-    check("depth", standing.depth() - 1, limits.depth, None)?;
+    check(Limit::Depth, standing.depth() - 1, limits.depth, None)?;
     for subtree in &standing.subtrees {
-        let (most, names) = limits.of(subtree);
-        check(
-            names.per_minute,
-            subtree.recent,
-            most.per_minute,
-            subtree.top.as_ref(),
-        )?;
-        check(names.ever, subtree.made, most.ever, subtree.top.as_ref())?;
+        let (most, top) = (limits.of(subtree), subtree.top.as_ref());
+        check(Limit::PerMinute, subtree.recent, most.per_minute, top)?;
+        check(Limit::Ever, subtree.made, most.ever, top)?;
     }
     admit_again(limits, standing)
 }
@@ -354,15 +251,10 @@ pub fn admitted(
 pub fn admit_again(limits: &Limits, standing: &Standing) -> Result<(), Refusal> {
     may_go_on(limits, &standing.subtrees)?;
     let leader = standing.parent.as_ref().map(|it| &it.id);
-    check("width", standing.siblings, limits.width, leader)?;
+    check(Limit::Width, standing.siblings, limits.width, leader)?;
     for subtree in &standing.subtrees {
-        let (most, names) = limits.of(subtree);
-        check(
-            names.living,
-            subtree.living,
-            most.living,
-            subtree.top.as_ref(),
-        )?;
+        let most = limits.of(subtree).living;
+        check(Limit::Living, subtree.living, most, subtree.top.as_ref())?;
     }
     Ok(())
 }
@@ -374,22 +266,16 @@ pub fn admit_again(limits: &Limits, standing: &Standing) -> Result<(), Refusal> 
 /// When one has.
 pub fn may_go_on(limits: &Limits, subtrees: &[Subtree]) -> Result<(), Refusal> {
     for subtree in subtrees {
-        let (most, names) = limits.of(subtree);
-        if let Some(most) = most.tokens {
+        if let Some(most) = limits.of(subtree).tokens {
             let used = subtree.spent.tokens;
-            check(names.tokens, used, most, subtree.top.as_ref())?;
+            check(Limit::Tokens, used, most, subtree.top.as_ref())?;
         }
     }
     Ok(())
 }
 
 /// Whether one more is within a limit.
-fn check(
-    limit: &'static str,
-    are: u64,
-    most: u64,
-    top: Option<&InstanceId>,
-) -> Result<(), Refusal> {
+fn check(limit: Limit, are: u64, most: u64, top: Option<&InstanceId>) -> Result<(), Refusal> {
     match are < most {
         true => Ok(()),
         false => Err(Refusal::Limit {
@@ -398,29 +284,6 @@ fn check(
             top: top.cloned(),
         }),
     }
-}
-
-fn one(role: Role) -> String {
-    let article = match role {
-        Role::Operator | Role::Executive => "an",
-        Role::Manager | Role::Specialist => "a",
-    };
-    format!("{article} {}", role.word())
-}
-
-fn words(roles: &[Role]) -> String {
-    match roles {
-        [] => "nobody".to_owned(),
-        [one] => format!("{}s", one.word()),
-        [most @ .., last] => {
-            let most: Vec<String> = most.iter().map(|it| format!("{}s", it.word())).collect();
-            format!("{} and {}s", most.join(", "), last.word())
-        }
-    }
-}
-
-fn below(top: Option<&InstanceId>) -> String {
-    top.map(|id| format!(" below `{id}`")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::JournalError;
 use crate::guard::lock;
 use crate::locations::fleet_path;
+pub use ending::End;
 pub use error::FleetError;
 pub use id::{InstanceId, MessageId, NoInstanceId, NoMessageId, NoTaskId, TaskId};
 pub use instance::{Ended, Exit, Instance, Listing, Spent, Whose};

@@ -1,4 +1,4 @@
-use provost_store::fleet::{Spent, Workspace};
+use provost_store::fleet::{End, NoInstanceId, Spent, Workspace};
 
 use super::*;
 
@@ -316,7 +316,7 @@ fn every_refusal_says_what_may_be_done_instead() {
         },
         Refusal::NotYours { id },
         Refusal::Limit {
-            limit: "depth",
+            limit: Limit::Depth,
             most: 3,
             top: None,
         },
@@ -406,7 +406,7 @@ fn s10_a_tree_of_three_roles_has_ids_and_directories_that_tell_it() {
         why: "terminated".into(),
     };
     fleet
-        .end_instance(&manager.id, InstanceState::Terminated, &ended)
+        .end_instance(&manager.id, End::Terminated, &ended)
         .unwrap();
     assert_eq!(Caller::instance(fleet, &grant("g-7")).unwrap(), None);
     assert_eq!(Caller::instance(fleet, &grant("g-8")).unwrap(), None);

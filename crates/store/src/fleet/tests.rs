@@ -86,7 +86,7 @@ impl FleetDatabase {
     }
 
     fn terminate(&self, id: &InstanceId) -> Result<Instance, FleetError> {
-        self.end_instance(id, InstanceState::Terminated, &ended("terminated"))
+        self.end_instance(id, End::Terminated, &ended("terminated"))
     }
 }
 

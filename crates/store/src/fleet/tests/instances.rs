@@ -112,9 +112,7 @@ fn what_is_refused_leaves_no_trace() {
         .unwrap_err();
     assert_eq!(error.to_string(), "there is no instance `i_9`");
     let end = ended("killed");
-    fleet
-        .end_instance(&id("i_1"), InstanceState::Dead, &end)
-        .unwrap();
+    fleet.end_instance(&id("i_1"), End::Dead, &end).unwrap();
     let below = new(Role::Manager, Some("i_1"));
     let error = fleet.create(&below, NOW, 0, admit).unwrap_err();
     assert_eq!(error.to_string(), "`i_1` is dead, not running");
@@ -128,7 +126,7 @@ fn a_standing_counts_siblings_the_living_the_recent_and_all() {
     fleet.make_four();
     fleet.terminate(&id("i_3")).unwrap();
     fleet
-        .end_instance(&id("i_4"), InstanceState::Dead, &ended("killed"))
+        .end_instance(&id("i_4"), End::Dead, &ended("killed"))
         .unwrap();
     let mut seen = None;
     let later = NOW + MINUTE;
@@ -233,13 +231,13 @@ fn a_state_changes_only_from_the_one_that_is_named() {
         exit: Some(Exit::Code(3)),
         ..ended("it ended")
     };
-    let exited = fleet.end_instance(&it, Exited, &end).unwrap();
+    let exited = fleet.end_instance(&it, End::Exited, &end).unwrap();
     assert_eq!(exited.ended, Some(end.clone()));
-    assert!(fleet.end_instance(&it, Exited, &end).is_err());
+    assert!(fleet.end_instance(&it, End::Exited, &end).is_err());
     assert!(fleet.move_instance(&it, Exited, Busy, NOW + 3).is_err());
     // The reason of the end stays when it is cleared away.
     let gone = fleet
-        .end_instance(&it, Terminated, &ended("cleared"))
+        .end_instance(&it, End::Terminated, &ended("cleared"))
         .unwrap();
     assert_eq!((gone.state, gone.ended), (Terminated, Some(end)));
 }
@@ -256,7 +254,7 @@ fn who_ended_is_started_again_under_the_same_name_if_the_rules_let_it() {
         exit: Some(Exit::Signal(9)),
         ..ended("killed")
     };
-    fleet.end_instance(&it, InstanceState::Dead, &end).unwrap();
+    fleet.end_instance(&it, End::Dead, &end).unwrap();
     let refused = fleet.revive(&it, 0, |standing| {
         assert_eq!((standing.number, standing.siblings), (2, 1));
         assert_eq!(

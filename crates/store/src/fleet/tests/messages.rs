@@ -181,7 +181,7 @@ fn s16_nothing_is_sent_to_who_has_ended_until_it_runs_again() {
     let kept = fleet.put("a", Priority::Normal);
     let it = id("i_1");
     fleet
-        .end_instance(&it, InstanceState::Exited, &ended("it ended"))
+        .end_instance(&it, End::Exited, &ended("it ended"))
         .unwrap();
     let late = fleet
         .put_messages(&[to("i_1", "b", Priority::Normal)], NOW)

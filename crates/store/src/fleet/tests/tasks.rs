@@ -126,7 +126,7 @@ fn tasks_are_for_who_runs_and_not_without_end() {
     let error = fleet.put_task(&work("i_4"), NOW).unwrap_err();
     assert_eq!(error.to_string(), "`i_4` has 100 open tasks already");
     fleet
-        .end_instance(&id("i_2"), InstanceState::Dead, &ended("killed"))
+        .end_instance(&id("i_2"), End::Dead, &ended("killed"))
         .unwrap();
     let error = fleet.put_task(&work("i_2"), NOW).unwrap_err();
     assert_eq!(error.to_string(), "`i_2` is dead, not running");

@@ -22,7 +22,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
     ),
     (
         "crates/fleet/src",
-        &["tools", "role", "id", "places", "rules"],
+        &["tools", "role", "id", "places", "refusal", "rules"],
     ),
 ];
 
