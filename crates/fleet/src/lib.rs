@@ -1,25 +1,38 @@
 //! Run agents in terminals and know what state they are in.
 //!
-//! So far its lowest layer: windows of a terminal with a program in each, keys into them,
-//! what they print, and how they end. This room must not know what an agent is for, nor
-//! that there is a gateway.
+//! Below: windows of a terminal with a program in each, keys into them, what they print,
+//! and how they end; they do not know what an agent is for. Beside them: what the fleet's
+//! tools look like, who may call which, and the rules for making instances; these know of
+//! no terminal. Nothing here knows that there is a gateway.
 
 mod exit;
 mod farewell;
-mod instance;
+mod id;
 mod launch;
 mod output;
 mod place;
+mod places;
+mod refusal;
+mod role;
+mod rules;
 mod terminal;
 mod tmux;
+pub mod tools;
 mod windows;
 
 pub use exit::Exit;
 pub use farewell::farewell;
-pub use instance::{InstanceId, NoInstanceId};
 pub use launch::{Launch, LaunchError, Program};
 pub use output::{Cursor, Gap, Output, Page, Piece};
 pub use place::Place;
+pub use places::{PlaceRefused, Places};
+pub use provost_store::fleet::{InstanceId, NoInstanceId};
+pub use refusal::{Limit, Refusal};
+pub use role::{Reach, may_call, may_spawn, tools_of};
+pub use rules::{
+    Caller, Limits, SPAWN_WINDOW, SubtreeLimits, admit_again, admitted, asked_for, leader,
+    may_go_on, may_watch,
+};
 pub use terminal::{
     Event, Input, Key, NotTypable, Opening, Size, TERM, Terminal, TerminalError, Typable, Window,
 };

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::instance::InstanceId;
+use provost_store::fleet::InstanceId;
 
 /// The fleet's directory.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::future::Future;
 
-use crate::instance::InstanceId;
+use provost_store::fleet::InstanceId;
 
 /// What programs are told about the terminal they run in (`TERM`).
 pub const TERM: &str = "screen-256color";

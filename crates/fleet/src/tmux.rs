@@ -23,12 +23,12 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use version::TmuxError;
 
-use crate::instance::InstanceId;
 use crate::place::Place;
 use crate::terminal::{Event, Input, Key, Opening, Size, Terminal, TerminalError, Window};
 use command::Commands;
 use control::{Purpose, Request, random_word};
 use place::{SESSION, TmuxPlace};
+use provost_store::fleet::InstanceId;
 use register::{FORMAT, Register, WindowPlace};
 use supervisor::Supervisor;
 

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::exit::Exit;
-use crate::instance::InstanceId;
 use crate::launch::{Launch, LaunchError, Program};
 use crate::output::Output;
 use crate::place::Place;
 use crate::terminal::{Event, Opening, Size, Terminal, TerminalError};
+use provost_store::fleet::InstanceId;
 
 /// Windows of a terminal, their programs and their output.
 pub struct Windows<T> {

@@ -1,7 +1,5 @@
 //! The database file: connections, schema, migrations.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,11 +10,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 mod schema;
 
 use schema::MIGRATIONS;
-pub(crate) use schema::SCHEMA;
+pub(crate) use schema::{SCHEMA, differences};
 
 use crate::control;
 use crate::guard::lock;
 use crate::locations::database_path;
+use crate::private::create_private_file;
 use crate::{OpenError, StoreError};
 
 /// One connection that writes, one that reads: a long query does not hold up
@@ -46,13 +45,7 @@ impl Database {
     pub(crate) fn open(data: &Path) -> Result<Self, OpenError> {
         let path = database_path(data);
         let failed = |source| OpenError::database(data, source);
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(OpenError::io(&path, "opened"))?;
+        create_private_file(&path).map_err(OpenError::io(&path, "opened"))?;
         let mut writing = Connection::open(&path).map_err(failed)?;
         prepare(&writing).map_err(failed)?;
         let was = migrate(&mut writing, data)?;
@@ -82,7 +75,7 @@ impl Database {
     /// all is well.
     pub(crate) fn damage(&self) -> Result<Vec<String>, StoreError> {
         let reading = self.reading_alone()?;
-        let mut found = schema::differences(&reading)?;
+        let mut found = differences(&reading, MIGRATIONS)?;
         // As many as a person reads.
         let mut check = reading.prepare("PRAGMA quick_check(20)")?;
         let lines = check.query_map([], |row| row.get::<_, String>(0))?;
@@ -179,11 +172,11 @@ pub(crate) fn trust_no_schema(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+/// Sets up a connection that writes; foreign keys are off until its schema is up to date.
+pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     trust_no_schema(connection)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // Until the schema is up to date.
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
@@ -227,7 +220,7 @@ fn migrate(connection: &mut Connection, data: &Path) -> Result<Option<u32>, Open
     transaction
         .pragma_update(None, "user_version", SCHEMA)
         .map_err(failed)?;
-    let differences = schema::differences(&transaction).map_err(failed)?;
+    let differences = differences(&transaction, MIGRATIONS).map_err(failed)?;
     if !differences.is_empty() {
         return Err(OpenError::DatabaseDamaged {
             path: database_path(data),

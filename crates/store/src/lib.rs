@@ -16,6 +16,7 @@ mod damage;
 mod database;
 mod directory;
 mod error;
+pub mod fleet;
 mod fold;
 mod follow;
 mod grants;

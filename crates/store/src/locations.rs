@@ -26,6 +26,11 @@ pub(crate) fn database_path(data: &Path) -> PathBuf {
     data.join("provost.db")
 }
 
+/// Where the rows of the fleet are.
+pub(crate) fn fleet_path(data: &Path) -> PathBuf {
+    data.join("fleet.db")
+}
+
 /// Where the key file of the data directory `id` is.
 pub(crate) fn key_path(config: &Path, id: &str) -> PathBuf {
     config.join(format!("key-{id}"))

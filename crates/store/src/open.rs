@@ -13,6 +13,7 @@ use crate::checkpoint::{self, Begin, Checkpoint, Tail};
 use crate::clock::{Boot, Clock, KeptLine, wall};
 use crate::control::{self, Expected, Found};
 use crate::database::{Database, SCHEMA, meta, set_meta};
+use crate::fleet::FleetDatabase;
 use crate::fold::{self, Base, FoldThread, Folder};
 use crate::guard::lock;
 use crate::ids::random_name;
@@ -192,6 +193,7 @@ impl Store {
             journal,
             database,
             folder,
+            fleet: FleetDatabase::new(data),
             report,
             revision: AtomicU64::new(revision),
             generation: AtomicU64::new(0),

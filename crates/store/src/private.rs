@@ -38,6 +38,13 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
     Ok(())
 }
 
+/// Creates an empty file that only its owner may read; an existing one stays.
+pub(crate) fn create_private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map(drop)
+}
+
 /// Creates a directory that only its owner may enter; an existing one stays.
 pub(crate) fn create_private_dir(path: &Path) -> Result<(), OpenError> {
     DirBuilder::new()

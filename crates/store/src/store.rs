@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::control::{Distrust, Expected};
 use crate::database::Database;
 use crate::directory::Kept;
+use crate::fleet::FleetDatabase;
 use crate::fold::{FoldThread, Folder};
 use crate::follow::Following;
 use crate::guard::{lock, read, write};
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) database: Arc<Database>,
     pub(crate) folder: Arc<Folder>,
+    pub(crate) fleet: FleetDatabase,
     pub(crate) report: OpenReport,
     pub(crate) revision: AtomicU64,
     pub(crate) generation: AtomicU64,
@@ -126,6 +128,11 @@ impl Store {
         &self.0.locations
     }
 
+    /// The fleet's rows.
+    pub fn fleet(&self) -> &FleetDatabase {
+        &self.0.fleet
+    }
+
     /// How many changes the control plane has seen.
     pub fn revision(&self) -> u64 {
         self.0.revision.load(Ordering::Acquire)
@@ -214,6 +221,7 @@ impl Inner {
         if let Err(error) = self.database.gather() {
             tracing::warn!(error = %error, "SQLite's write-ahead log was not merged into the database; the next start does it");
         }
+        self.fleet.close();
         // What retention, backup or a key's rotation has begun is finished
         // while the directory is still ours; what comes later is refused.
         let _alone = lock(&self.maintenance);

@@ -16,8 +16,8 @@ use super::command::Commands;
 use super::notice::{Notice, PaneId, split, unescape, window_of};
 use super::place::{SESSION, TmuxPlace};
 use super::register::{FORMAT, Register, Said, WindowPlace};
-use crate::instance::InstanceId;
 use crate::terminal::{Event, TerminalError};
+use provost_store::fleet::InstanceId;
 
 /// Something that tmux is asked.
 pub(super) struct Request {

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::notice::{PaneId, WindowId, pane_of, window_of};
 use crate::farewell::Listener;
-use crate::instance::InstanceId;
 use crate::terminal::Window;
+use provost_store::fleet::InstanceId;
 
 /// All windows of instances.
 pub(super) struct Register {

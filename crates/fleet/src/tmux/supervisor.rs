@@ -13,8 +13,8 @@ use super::control::{Control, Purpose, Request, note_opened};
 use super::place::TmuxPlace;
 use super::process;
 use super::register::Register;
-use crate::instance::InstanceId;
 use crate::terminal::{Event, TerminalError};
+use provost_store::fleet::InstanceId;
 
 /// Whoever keeps the client.
 pub(super) struct Supervisor {

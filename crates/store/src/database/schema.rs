@@ -22,10 +22,13 @@ pub(crate) const SCHEMA: u32 = MIGRATIONS.len() as u32;
 /// The kind and name of each part, and its table and SQL.
 type Parts = BTreeMap<(String, String), (String, Option<String>)>;
 
-/// What is missing, too much or another than a new database has, in words.
-pub(super) fn differences(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+/// What is missing, too much or another than a new database of these steps has, in words.
+pub(crate) fn differences(
+    connection: &Connection,
+    migrations: &[&str],
+) -> rusqlite::Result<Vec<String>> {
     let new = Connection::open_in_memory()?;
-    for step in MIGRATIONS {
+    for step in migrations {
         new.execute_batch(step)?;
     }
     let mut found = parts(connection)?;

@@ -107,6 +107,7 @@ fn works_on_its_task() {
             say("appended");
             wait_for_ever();
         }
+        "fill a mailbox" => crate::fleet::fill_a_mailbox(&store, say),
         "fill" => crate::disk_full::fill(&store, say),
         other => panic!("no task `{other}`"),
     }

@@ -17,6 +17,7 @@ mod clock;
 mod control;
 mod crash;
 mod disk_full;
+mod fleet;
 mod follow;
 mod format;
 mod harness;

@@ -23,8 +23,8 @@ const LAYERS: [(&str, &[&str]); 2] = [
     (
         "crates/fleet/src",
         &[
-            "instance", "farewell", "place", "exit", "launch", "output", "terminal", "tmux",
-            "windows",
+            "farewell", "place", "exit", "launch", "output", "terminal", "tmux", "windows",
+            "tools", "role", "id", "places", "refusal", "rules",
         ],
     ),
 ];
