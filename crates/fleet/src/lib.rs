@@ -3,13 +3,20 @@
 //! So far: what its tools look like, who may call which, and the rules for making
 //! instances. Nothing here knows of a terminal.
 
+mod failure;
 mod id;
+pub mod mail;
 mod places;
 mod refusal;
 mod role;
 mod rules;
+#[cfg(test)]
+mod scene;
+pub mod survey;
+pub mod tasks;
 pub mod tools;
 
+pub use failure::Failure;
 pub use places::{PlaceRefused, Places};
 pub use refusal::{Limit, Refusal};
 pub use role::{Reach, may_call, may_spawn, tools_of};

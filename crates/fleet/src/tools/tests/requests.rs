@@ -140,7 +140,7 @@ fn s05_only_managers_share_a_directory() {
 fn what_is_not_said_has_its_default() {
     let spawn = spawned(whole());
     assert_eq!(
-        (spawn.workspace, &spawn.parent, &spawn.task),
+        (spawn.workspace, &spawn.parent, &spawn.instruction),
         (Workspace::Isolated, &None, &None)
     );
     let Request::Read(it) = read(Tool::Read, json!({"instanceId": "exec_1"})).unwrap() else {
@@ -179,13 +179,23 @@ fn a_task_is_what_has_a_name_or_a_schema() {
         (task.name.as_deref(), task.schema),
         (Some("n"), Some(json!({"type": "object"})))
     );
-    let spawn = spawned(with(json!({"instruction": "write it"})));
+    let instructed = |role: &str| spawned(with(json!({"role": role, "instruction": "write it"})));
+    let specialist = instructed("specialist");
+    assert_eq!(specialist.instruction.as_deref(), Some("write it"));
+    assert_eq!(specialist.task, Some(NewWork::default()));
+    // Others report nothing: what they are to do is no task.
+    let manager = instructed("manager");
     assert_eq!(
-        spawn.task,
-        Some(("write it".to_owned(), NewWork::default()))
+        (manager.instruction.as_deref(), manager.task),
+        (Some("write it"), None)
     );
-    let words = refused(Tool::Spawn, with(json!({"taskName": "n"})));
-    assert!(words.ends_with("`taskName` and `resultSchema` need `instruction`, the task itself"));
+    let only = "`taskName` and `resultSchema` are for specialists, beside `instruction`";
+    for wrong in [
+        json!({"role": "specialist", "taskName": "n"}),
+        json!({"role": "manager", "taskName": "n", "instruction": "write it"}),
+    ] {
+        assert!(refused(Tool::Spawn, with(wrong)).ends_with(only));
+    }
 }
 
 #[test]

@@ -22,7 +22,10 @@ const LAYERS: [(&str, &[&str]); 2] = [
     ),
     (
         "crates/fleet/src",
-        &["tools", "role", "id", "places", "refusal", "rules"],
+        &[
+            "tools", "role", "id", "places", "refusal", "rules", "failure", "mail", "survey",
+            "tasks",
+        ],
     ),
 ];
 
