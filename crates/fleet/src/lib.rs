@@ -19,7 +19,7 @@ pub mod tools;
 pub use failure::Failure;
 pub use places::{PlaceRefused, Places};
 pub use refusal::{Limit, Refusal};
-pub use role::{Reach, may_call, may_spawn, tools_of};
+pub use role::{Reach, listed, may_call, may_spawn};
 pub use rules::{
     Caller, Limits, SPAWN_WINDOW, SubtreeLimits, admit_again, admitted, asked_for, leader,
     may_go_on, may_watch,

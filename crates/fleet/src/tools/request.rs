@@ -199,9 +199,15 @@ pub struct ReportResult {
 // === impl Request ===
 
 impl Request {
-    /// Reads what a call asks for. Absent arguments are an empty object.
-    pub fn read(tool: Tool, arguments: &Map<String, Value>) -> Result<Self, BadArguments> {
-        let mut given = Arguments::new(tool, arguments);
+    /// Reads what a call asks for from the text of its arguments, a JSON object.
+    pub fn read(tool: Tool, arguments: &str) -> Result<Self, BadArguments> {
+        let arguments: Map<String, Value> =
+            serde_json::from_str(arguments).map_err(|error| BadArguments {
+                tool,
+                missing: Vec::new(),
+                problems: vec![format!("its arguments are no JSON object: {error}")],
+            })?;
+        let mut given = Arguments::new(tool, &arguments);
         let request = match tool {
             Tool::Spawn => spawn(&mut given).map(Self::Spawn),
             Tool::Send => send(&mut given).map(Self::Send),

@@ -1,7 +1,7 @@
 use super::*;
 
 fn read(tool: Tool, arguments: Value) -> Result<Request, BadArguments> {
-    Request::read(tool, arguments.as_object().unwrap())
+    Request::read(tool, &arguments.to_string())
 }
 
 fn refused(tool: Tool, arguments: Value) -> String {
@@ -290,6 +290,19 @@ fn a_result_may_be_any_value_but_null() {
 }
 
 #[test]
+fn what_is_no_object_is_told_as_such() {
+    for text in ["", "[]", "null", "{", "{}{}", "1e999"] {
+        let error = Request::read(Tool::List, text).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("`list` was not called: its arguments are no JSON object"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn every_argument_of_a_schema_is_read() {
     // A word, a text, a number, a flag for each: what is not read would not be refused.
     for tool in Tool::ALL {
@@ -300,7 +313,7 @@ fn every_argument_of_a_schema_is_read() {
             }
             let mut arguments = Map::new();
             arguments.insert(name.clone(), json!([[]]));
-            let error = Request::read(tool, &arguments).unwrap_err();
+            let error = read(tool, arguments.into()).unwrap_err();
             let problem = format!("`{name}` has to be");
             assert!(
                 error.problems.iter().any(|it| it.starts_with(&problem)),
