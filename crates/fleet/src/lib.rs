@@ -6,21 +6,28 @@
 //! no terminal. Nothing here knows that there is a gateway.
 
 mod exit;
+mod failure;
 mod farewell;
 mod id;
 mod launch;
+pub mod mail;
 mod output;
 mod place;
 mod places;
 mod refusal;
 mod role;
 mod rules;
+#[cfg(test)]
+mod scene;
+pub mod survey;
+pub mod tasks;
 mod terminal;
 mod tmux;
 pub mod tools;
 mod windows;
 
 pub use exit::Exit;
+pub use failure::Failure;
 pub use farewell::farewell;
 pub use launch::{Launch, LaunchError, Program};
 pub use output::{Cursor, Gap, Output, Page, Piece};
@@ -28,7 +35,7 @@ pub use place::Place;
 pub use places::{PlaceRefused, Places};
 pub use provost_store::fleet::{InstanceId, NoInstanceId};
 pub use refusal::{Limit, Refusal};
-pub use role::{Reach, may_call, may_spawn, tools_of};
+pub use role::{Reach, listed, may_call, may_spawn};
 pub use rules::{
     Caller, Limits, SPAWN_WINDOW, SubtreeLimits, admit_again, admitted, asked_for, leader,
     may_go_on, may_watch,

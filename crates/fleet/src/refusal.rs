@@ -1,6 +1,6 @@
 //! Why the fleet refuses a call, and what may be done instead.
 
-use provost_store::fleet::{InstanceId, NoInstanceId, Role};
+use provost_store::fleet::{InstanceId, NoInstanceId, Role, TaskId};
 
 use crate::places::PlaceRefused;
 use crate::role::may_spawn;
@@ -31,6 +31,37 @@ pub enum Refusal {
     NotYours {
         /// Its name.
         id: InstanceId,
+    },
+    /// There is no such task, or the caller does not lead who works on it.
+    #[error("there is no task `{id}` among those of the instances you lead")]
+    NotYourTask {
+        /// Its name.
+        id: TaskId,
+    },
+    /// It reports no results, so it is given no tasks.
+    #[error("`{id}` is {} and reports no results", one(*role))]
+    NoWorker {
+        /// Its name.
+        id: InstanceId,
+        /// What it is.
+        role: Role,
+    },
+    /// The caller does not work on that task.
+    #[error("`{id}` is not a task that you work on")]
+    OtherTask {
+        /// Its name.
+        id: TaskId,
+    },
+    /// The caller works on no task.
+    #[error("you work on no task")]
+    NoTask,
+    /// A result does not fit the schema of its task.
+    #[error("the result does not fit the schema of `{id}`: {problem}")]
+    Result {
+        /// The task.
+        id: TaskId,
+        /// What is wrong with it.
+        problem: String,
     },
     /// There would be too many.
     #[error("the limit {} of {most} is reached{}", named(*limit, top.as_ref()), below(top.as_ref()))]
@@ -70,11 +101,18 @@ pub enum Limit {
 // === impl Refusal ===
 
 impl Refusal {
-    /// The rule it is refused by, as records name it.
-    pub const fn rule(&self) -> &'static str {
+    /// The rule it is refused by, as records name it; `None` where it is only wrong.
+    pub const fn rule(&self) -> Option<&'static str> {
         match self {
-            Self::Tool { .. } | Self::Spawn { .. } | Self::NotYours { .. } => "(role)",
-            Self::Limit { .. } | Self::Place(_) | Self::Name(_) => "(fleet limit)",
+            Self::Tool { .. }
+            | Self::Spawn { .. }
+            | Self::NotYours { .. }
+            | Self::NotYourTask { .. }
+            | Self::NoWorker { .. }
+            | Self::OtherTask { .. }
+            | Self::NoTask => Some("(role)"),
+            Self::Limit { .. } | Self::Place(_) | Self::Name(_) => Some("(fleet limit)"),
+            Self::Result { .. } => None,
         }
     }
 
@@ -89,6 +127,13 @@ impl Refusal {
             },
             Self::Spawn { .. } => "choose another role, or another `parentId` that leads such ones",
             Self::NotYours { .. } => "`list` shows the instances you lead",
+            Self::NotYourTask { .. } => "the answers of `spawn` and `send` have the ids of tasks",
+            Self::NoWorker { .. } => {
+                "send it the text without `taskName` and `resultSchema`, or give the task to a specialist"
+            }
+            Self::OtherTask { .. } => "leave `taskId` out to report on your own",
+            Self::NoTask => "wait until you are given one; a result is taken once",
+            Self::Result { .. } => "correct it and call again",
             Self::Limit { limit, .. } => match limit {
                 Limit::Depth => "let an instance further up lead the new one",
                 Limit::Width | Limit::Living => {

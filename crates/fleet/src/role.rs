@@ -2,8 +2,9 @@
 //! `docs/fleet-roles.md` is written from them.
 
 use provost_store::fleet::Role;
+use serde_json::Value;
 
-use crate::tools::Tool;
+use crate::tools::{Tool, definition};
 
 /// On whom somebody may call a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +69,15 @@ pub const fn may_call(role: Role, tool: Tool) -> Option<Reach> {
 }
 
 /// The tools that a role may call, in the order of lists.
-pub fn tools_of(role: Role) -> impl Iterator<Item = Tool> {
+fn tools_of(role: Role) -> impl Iterator<Item = Tool> {
     Tool::ALL
         .into_iter()
         .filter(move |tool| may_call(role, *tool).is_some())
+}
+
+/// The tools of a role as `tools/list` shows them.
+pub fn listed(role: Role) -> Value {
+    tools_of(role).map(definition).collect()
 }
 
 /// The roles that one of this role may make below itself.

@@ -4,7 +4,7 @@
 use provost_store::GrantId;
 use provost_store::fleet::{
     Admitted, FleetDatabase, FleetError, Instance, InstanceId, InstanceState, NewInstance, Role,
-    Standing, Subtree,
+    Sender, Standing, Subtree, Whose,
 };
 
 use crate::id::instance_id;
@@ -109,6 +109,22 @@ impl Caller {
         match self {
             Self::Person { .. } => None,
             Self::Instance(own) => Some(&own.id),
+        }
+    }
+
+    /// Who it is as the sender of a message.
+    pub fn sender(&self) -> Sender {
+        match self {
+            Self::Person { label, .. } => Sender::Person(label.clone()),
+            Self::Instance(own) => Sender::Instance(own.id.clone()),
+        }
+    }
+
+    /// Whose instances it leads.
+    pub fn whose(&self) -> Whose<'_> {
+        match self {
+            Self::Person { grant, .. } => Whose::Person(grant),
+            Self::Instance(own) => Whose::Below(&own.id),
         }
     }
 
@@ -227,8 +243,9 @@ fn admit(limits: &Limits, role: Role, person: Role, standing: &Standing) -> Resu
     admit_again(limits, standing)
 }
 
-/// [`admit`], and what the instance is called and where it works then. Its `work_dir` is
-/// what [`crate::Places::admit`] answered.
+/// Whether an instance may be made where it would stand, and what it is called and where it
+/// works then. Its `work_dir` is what [`crate::Places::admit`] answered; `person` is the role
+/// of the person at the root of the tree, who leads what has no other leader.
 ///
 /// # Errors
 /// When it is not admitted.

@@ -22,6 +22,7 @@ pub use request::{
     Cancel, EnhancedRead, EnhancedSend, List, NewWork, Read, ReportResult, Request, Send, Spawn,
     Subscribe, Terminate, Wait, WaitFor,
 };
+pub(crate) use row::moment;
 pub use row::{InboxMessage, InstanceRow, TaskRow};
 pub use tool::{Annotations, Tool};
 

@@ -1,10 +1,7 @@
 use provost_store::fleet::{End, NoInstanceId, Spent, Workspace};
 
 use super::*;
-
-fn grant(id: &str) -> GrantId {
-    GrantId(id.to_owned().into())
-}
+use crate::scene::{grant, opened};
 
 fn instance(role: Role, lineage: &[u64]) -> Instance {
     let (above, number) = (&lineage[..lineage.len() - 1], *lineage.last().unwrap());
@@ -42,7 +39,7 @@ fn agent(role: Role, lineage: &[u64]) -> Caller {
 fn told(caller: &Caller, tool: Tool, on: &Instance) -> String {
     match asked_for(caller, tool, &on.id, Some(on.clone())) {
         Ok(found) => found.id.to_string(),
-        Err(refused) => format!("{refused} {}", refused.rule()),
+        Err(refused) => format!("{refused} {}", refused.rule().unwrap()),
     }
 }
 
@@ -199,7 +196,7 @@ fn answered(change: impl FnOnce(&mut Standing)) -> String {
     change(&mut standing);
     match admit(&Limits::default(), Role::Manager, Role::Operator, &standing) {
         Ok(()) => "yes".to_owned(),
-        Err(refused) => format!("{refused} {}", refused.rule()),
+        Err(refused) => format!("{refused} {}", refused.rule().unwrap()),
     }
 }
 
@@ -314,7 +311,22 @@ fn every_refusal_says_what_may_be_done_instead() {
             parent: Role::Manager,
             role: Role::Manager,
         },
-        Refusal::NotYours { id },
+        Refusal::NotYours { id: id.clone() },
+        Refusal::NoWorker {
+            id,
+            role: Role::Manager,
+        },
+        Refusal::NotYourTask {
+            id: "task_1".parse().unwrap(),
+        },
+        Refusal::OtherTask {
+            id: "task_1".parse().unwrap(),
+        },
+        Refusal::NoTask,
+        Refusal::Result {
+            id: "task_1".parse().unwrap(),
+            problem: "no".into(),
+        },
         Refusal::Limit {
             limit: Limit::Depth,
             most: 3,
@@ -327,48 +339,6 @@ fn every_refusal_says_what_may_be_done_instead() {
             !refusal.hint().is_empty() && !refusal.to_string().contains('\n'),
             "{refusal}"
         );
-    }
-}
-
-struct Opened {
-    directory: tempfile::TempDir,
-    store: provost_store::Store,
-}
-
-fn opened() -> Opened {
-    let directory = tempfile::tempdir().unwrap();
-    let locations = provost_store::Locations {
-        data: directory.path().join("data"),
-        config: directory.path().join("config"),
-    };
-    let store = provost_store::Store::open(&locations).unwrap();
-    Opened { directory, store }
-}
-
-impl Opened {
-    /// Makes one as the tool does.
-    fn spawn(
-        &self,
-        limits: &Limits,
-        role: Role,
-        parent: Option<&InstanceId>,
-    ) -> Result<Instance, Refusal> {
-        let new = NewInstance {
-            role,
-            parent: parent.cloned(),
-            root: grant("g-1"),
-            agent: "claude".into(),
-            work_dir: self.directory.path().to_str().unwrap().to_owned(),
-            context: String::new(),
-            workspace: Workspace::Isolated,
-        };
-        let made =
-            self.store
-                .fleet()
-                .create(&new, 10 * SPAWN_WINDOW, 9 * SPAWN_WINDOW, |standing| {
-                    admitted(limits, Role::Operator, &new, standing)
-                });
-        made.unwrap()
     }
 }
 

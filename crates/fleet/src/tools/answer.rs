@@ -1,8 +1,8 @@
-//! What the tools answer, typed, and how an answer or a failure goes over MCP.
+//! What the tools answer, typed.
 
 use provost_store::fleet::{Instance, InstanceState, TaskState};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::tools::row::{InboxMessage, InstanceRow, TaskRow, exit, moment};
 
@@ -240,24 +240,12 @@ pub struct Reported {
 // === impl Answer ===
 
 impl Answer {
-    /// The result of the call as MCP has it: structured, and the same JSON as text.
+    /// The structured content of the result.
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    pub fn result(&self) -> serde_json::Result<Value> {
-        let structured = serde_json::to_value(self)?;
-        let text = serde_json::to_string_pretty(&structured)?;
-        Ok(json!({
-            "content": [{"type": "text", "text": text}],
-            "structuredContent": structured,
-            "isError": false,
-        }))
-    }
-
-    /// The result of a call that failed, in words that say what to do: clients show them
-    /// to their model, which an error of the protocol is not.
-    pub fn failure(words: &str) -> Value {
-        json!({"content": [{"type": "text", "text": words}], "isError": true})
+    pub fn structured(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(self)
     }
 }
 

@@ -122,7 +122,7 @@ const SPAWN: &[Field] = &[
     optional(
         "instruction",
         Kind::Text,
-        "Its first task, handed over at its start.",
+        "What it is to do first, handed over at its start. For a specialist it is a task whose result it reports.",
     ),
     TASK_NAME,
     RESULT_SCHEMA,
@@ -193,7 +193,7 @@ const ENHANCED_READ: &[Field] = &[
     optional(
         "markAsRead",
         Kind::Flag,
-        "Mark what is answered as read. Default: true.",
+        "Mark what is answered as read, in your own mailbox. Default: true.",
     ),
 ];
 

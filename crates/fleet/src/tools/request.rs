@@ -66,8 +66,10 @@ pub struct Spawn {
     pub workspace: Workspace,
     /// The kind of its agent; `None`: what is configured.
     pub agent: Option<String>,
-    /// Its first task: the instruction, and what is said about the task.
-    pub task: Option<(String, NewWork)>,
+    /// What it is to do first.
+    pub instruction: Option<String>,
+    /// What is said about that as a task: the first work of a specialist is always one.
+    pub task: Option<NewWork>,
 }
 
 /// What is said about a task beside its text.
@@ -197,9 +199,15 @@ pub struct ReportResult {
 // === impl Request ===
 
 impl Request {
-    /// Reads what a call asks for. Absent arguments are an empty object.
-    pub fn read(tool: Tool, arguments: &Map<String, Value>) -> Result<Self, BadArguments> {
-        let mut given = Arguments::new(tool, arguments);
+    /// Reads what a call asks for from the text of its arguments, a JSON object.
+    pub fn read(tool: Tool, arguments: &str) -> Result<Self, BadArguments> {
+        let arguments: Map<String, Value> =
+            serde_json::from_str(arguments).map_err(|error| BadArguments {
+                tool,
+                missing: Vec::new(),
+                problems: vec![format!("its arguments are no JSON object: {error}")],
+            })?;
+        let mut given = Arguments::new(tool, &arguments);
         let request = match tool {
             Tool::Spawn => spawn(&mut given).map(Self::Spawn),
             Tool::Send => send(&mut given).map(Self::Send),
@@ -269,12 +277,7 @@ fn spawn(given: &mut Arguments<'_>) -> Option<Spawn> {
         given.problem(words.to_owned());
     }
     let instruction = given.text("instruction");
-    let work = work(given);
-    if instruction.is_none() && work.is_some() {
-        given.problem(
-            "`taskName` and `resultSchema` need `instruction`, the task itself".to_owned(),
-        );
-    }
+    let task = first_task(given, role, instruction.is_some());
     Some(Spawn {
         role: role?,
         work_dir: given.text("workDir")?,
@@ -282,8 +285,25 @@ fn spawn(given: &mut Arguments<'_>) -> Option<Spawn> {
         parent,
         workspace,
         agent: given.text("agent"),
-        task: instruction.map(|text| (text, work.unwrap_or_default())),
+        instruction,
+        task,
     })
+}
+
+/// The first task of one that is started: only specialists report results, so only they
+/// are given tasks.
+fn first_task(
+    given: &mut Arguments<'_>,
+    role: Option<Role>,
+    is_instructed: bool,
+) -> Option<NewWork> {
+    let work = work(given);
+    let is_worker = role == Some(Role::Specialist);
+    if work.is_some() && !(is_worker && is_instructed) {
+        let words = "`taskName` and `resultSchema` are for specialists, beside `instruction`";
+        given.problem(words.to_owned());
+    }
+    (is_worker && is_instructed).then(|| work.unwrap_or_default())
 }
 
 fn send(given: &mut Arguments<'_>) -> Option<Send> {

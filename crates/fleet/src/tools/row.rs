@@ -187,7 +187,7 @@ pub(super) fn exit(it: &Instance) -> (Option<u8>, Option<u8>) {
 }
 
 /// RFC 3339, in UTC.
-pub(super) fn moment(micros: u64) -> String {
+pub(crate) fn moment(micros: u64) -> String {
     let moment = i64::try_from(micros)
         .ok()
         .and_then(|it| Timestamp::from_microsecond(it).ok());

@@ -117,13 +117,15 @@ impl Tool {
         match self {
             Self::Spawn => {
                 "Start an agent in a terminal of its own: an executive, a manager or a specialist, below you or below \
-                 an instance you lead. It is told `context`. With `instruction` it also gets its first task, and the \
-                 answer has the `taskId` to wait for. Answers when the agent is ready, or says why it is not."
+                 an instance you lead. It is told `context`, and with `instruction` what to do first; of a specialist \
+                 that is a task, and the answer has the `taskId` to wait for. Answers when the agent is ready, or says \
+                 why it is not."
             }
             Self::Send => {
                 "Send a text to an instance, byte for byte. The answer says how far it came: `queued` (it waits until \
                  the agent can take it), `delivered` (handed over) or `acknowledged` (the agent took it). With \
-                 `taskName` or `resultSchema` the text is a task, and the answer has the `taskId` to wait for."
+                 `taskName` or `resultSchema` the text is a task for a specialist, and the answer has the `taskId` to \
+                 wait for."
             }
             Self::Read => {
                 "Read the last lines that an instance printed. With `cursor`, from the answer before, only what came \
@@ -145,8 +147,8 @@ impl Tool {
                  coming. Instances that subscribed to the target get a copy."
             }
             Self::EnhancedRead => {
-                "Read the mailbox of an instance. What is read is marked so, unless `markAsRead` is false, and is not \
-                 handed to the agent again."
+                "Read the mailbox of an instance. In your own, what you read is marked so unless `markAsRead` is false, and \
+                 is not handed to you again; in others you only look."
             }
             Self::Subscribe => {
                 "Let an instance get a copy of each message to instances whose id matches a regular expression."

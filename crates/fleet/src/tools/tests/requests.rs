@@ -1,7 +1,7 @@
 use super::*;
 
 fn read(tool: Tool, arguments: Value) -> Result<Request, BadArguments> {
-    Request::read(tool, arguments.as_object().unwrap())
+    Request::read(tool, &arguments.to_string())
 }
 
 fn refused(tool: Tool, arguments: Value) -> String {
@@ -140,7 +140,7 @@ fn s05_only_managers_share_a_directory() {
 fn what_is_not_said_has_its_default() {
     let spawn = spawned(whole());
     assert_eq!(
-        (spawn.workspace, &spawn.parent, &spawn.task),
+        (spawn.workspace, &spawn.parent, &spawn.instruction),
         (Workspace::Isolated, &None, &None)
     );
     let Request::Read(it) = read(Tool::Read, json!({"instanceId": "exec_1"})).unwrap() else {
@@ -179,13 +179,23 @@ fn a_task_is_what_has_a_name_or_a_schema() {
         (task.name.as_deref(), task.schema),
         (Some("n"), Some(json!({"type": "object"})))
     );
-    let spawn = spawned(with(json!({"instruction": "write it"})));
+    let instructed = |role: &str| spawned(with(json!({"role": role, "instruction": "write it"})));
+    let specialist = instructed("specialist");
+    assert_eq!(specialist.instruction.as_deref(), Some("write it"));
+    assert_eq!(specialist.task, Some(NewWork::default()));
+    // Others report nothing: what they are to do is no task.
+    let manager = instructed("manager");
     assert_eq!(
-        spawn.task,
-        Some(("write it".to_owned(), NewWork::default()))
+        (manager.instruction.as_deref(), manager.task),
+        (Some("write it"), None)
     );
-    let words = refused(Tool::Spawn, with(json!({"taskName": "n"})));
-    assert!(words.ends_with("`taskName` and `resultSchema` need `instruction`, the task itself"));
+    let only = "`taskName` and `resultSchema` are for specialists, beside `instruction`";
+    for wrong in [
+        json!({"role": "specialist", "taskName": "n"}),
+        json!({"role": "manager", "taskName": "n", "instruction": "write it"}),
+    ] {
+        assert!(refused(Tool::Spawn, with(wrong)).ends_with(only));
+    }
 }
 
 #[test]
@@ -280,6 +290,19 @@ fn a_result_may_be_any_value_but_null() {
 }
 
 #[test]
+fn what_is_no_object_is_told_as_such() {
+    for text in ["", "[]", "null", "{", "{}{}", "1e999"] {
+        let error = Request::read(Tool::List, text).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("`list` was not called: its arguments are no JSON object"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn every_argument_of_a_schema_is_read() {
     // A word, a text, a number, a flag for each: what is not read would not be refused.
     for tool in Tool::ALL {
@@ -290,7 +313,7 @@ fn every_argument_of_a_schema_is_read() {
             }
             let mut arguments = Map::new();
             arguments.insert(name.clone(), json!([[]]));
-            let error = Request::read(tool, &arguments).unwrap_err();
+            let error = read(tool, arguments.into()).unwrap_err();
             let problem = format!("`{name}` has to be");
             assert!(
                 error.problems.iter().any(|it| it.starts_with(&problem)),

@@ -24,7 +24,8 @@ const LAYERS: [(&str, &[&str]); 2] = [
         "crates/fleet/src",
         &[
             "farewell", "place", "exit", "launch", "output", "terminal", "tmux", "windows",
-            "tools", "role", "id", "places", "refusal", "rules",
+            "tools", "role", "id", "places", "refusal", "rules", "failure", "mail", "survey",
+            "tasks",
         ],
     ),
 ];
