@@ -73,10 +73,10 @@ pub(crate) fn verify(wish: AuditVerify, to: &Administration<'_>, _: &Actor) -> O
     );
     if verified.rebuilt > 0 {
         damage.push(match verified.rebuilt {
-            1 => "1 record was not what the journal says; it was made again from it".to_owned(),
-            many => format!(
-                "{many} records were not what the journal says; they were made again from it"
-            ),
+            1 => "1 record differed from the journal; it was made again from it".to_owned(),
+            many => {
+                format!("{many} records differed from the journal; they were made again from it")
+            }
         });
     }
     Ok(AuditView {
@@ -97,12 +97,12 @@ pub(crate) fn differing(store: &Store, refused: &[String]) -> Outcome<Vec<String
         && store.grants(None)?.is_empty()
     {
         return Ok(vec![format!(
-            "the database `provost.db` was removed, emptied or made anew: none of the {} servers, policies and grants \
+            "the database `provost.db` was removed, emptied or replaced: none of the {} servers, policies and grants \
              (and what belongs to them) that the journal knows of is in it; restore a backup",
             refused.len()
         )]);
     }
-    let line = |what| format!("{what} is not what the journal says it is; it is not in force");
+    let line = |what| format!("{what} differs from what the journal says; it is not in force");
     Ok(refused.iter().map(line).collect())
 }
 

@@ -90,7 +90,7 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Certificate chain and private key.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Whether a proxy in front ends TLS.
+    /// Whether a proxy in front terminates TLS.
     pub behind_proxy: bool,
     /// Host names agents may use besides the address itself.
     pub allowed_hosts: Vec<String>,
@@ -136,7 +136,7 @@ pub struct DaemonStatus {
     pub listen: Option<String>,
     /// Whether agents use TLS.
     pub tls: bool,
-    /// Whether `run` or `connect` started it, and it leaves with its last client.
+    /// Whether `run` or `connect` started it, and it ends with its last client.
     pub self_started: bool,
     /// Agents on the agent socket now.
     pub clients: usize,
@@ -300,9 +300,9 @@ impl Listener {
             "`{}` can be reached from other machines",
             self.address
         ))
-        .because("tokens and arguments would cross the network readable")
+        .because("tokens and arguments would cross the network unencrypted")
         .hint(
-            "`--tls-cert FILE --tls-key FILE`, or `--behind-proxy` when a proxy in front ends TLS",
+            "use `--tls-cert FILE --tls-key FILE`, or `--behind-proxy` when a proxy in front terminates TLS",
         ))
     }
 

@@ -6,6 +6,7 @@ use provost_policy::document::did_you_mean;
 use provost_store::{Attachment, ChangeError, Grant, NewGrant, Store};
 use serde::{Deserialize, Serialize};
 
+use crate::servers::furnish;
 use crate::{Actor, Administration, Failure, Micros, Outcome, Page, Paging, Time, WireSecret};
 
 /// A new grant.
@@ -171,6 +172,7 @@ pub(crate) fn mint(wish: GrantMint, to: &Administration<'_>, who: &Actor) -> Out
         return Err(Failure::usage("a grant lives at most 100 years")
             .hint("leave the end out for a grant that lives until it is revoked"));
     }
+    furnish(to.store, &wish.server, who)?;
     let (policy, shadow) = match wish.shadow {
         Shadow::Enforced => (wish.policy, None),
         Shadow::Draft => (None, wish.policy),
@@ -271,11 +273,10 @@ pub(crate) fn detach(
         Shadow::Draft => attachment.shadow.take(),
     };
     if taken.is_none() {
-        return Err(Failure::not_found(format!(
-            "grant `{}` has no such policy attached",
-            grant.label
-        ))
-        .hint("`provost grant list` shows what grants have"));
+        return Err(
+            Failure::not_found(format!("grant `{}` has no such policy", grant.label))
+                .hint("`provost grant list` shows the policies of all grants"),
+        );
     }
     apply(to.store, who, &grant, attachment, wish.observe)
 }
@@ -333,7 +334,7 @@ fn not_live(store: &Store, name: &GrantName, error: ChangeError) -> Failure {
             "grant `{}` on `{}` was revoked at {at:.0}",
             grant.label, grant.server_name
         ))
-        .hint("`provost grant mint` makes a new one");
+        .hint("`provost grant mint` creates a new one");
     }
     let live = all.iter().filter(|found| found.revoked.is_none());
     let labels = live.map(|found| &*found.grant.label);

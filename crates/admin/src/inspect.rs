@@ -94,13 +94,13 @@ fn of_server(server: &Server) -> Vec<Trouble> {
             message: format!("its calls are refused: {what}"),
             hint: match what {
                 Unreadable::Sealed { name: value, .. } => {
-                    format!("give `{value}` anew with `provost server set {name}`")
+                    format!("give `{value}` again with `provost server set {name}`")
                 }
                 Unreadable::Transport { .. } => {
                     format!("`provost server set {name}` with `--url` or a command")
                 }
                 Unreadable::Differs => {
-                    format!("`provost server remove {name}`, and add it anew")
+                    format!("`provost server remove {name}`, and add it again")
                 }
             },
         })
@@ -123,7 +123,7 @@ fn journal(store: &Store) -> Outcome<Vec<Trouble>> {
             broken: true,
             about: "journal".into(),
             message: damage.to_string(),
-            hint: "what is intact is used; compare with a backup, `provost audit verify` tells all"
+            hint: "the intact part is used; `provost audit verify` lists every damaged place; compare with a backup"
                 .into(),
         })
         .collect();
@@ -131,7 +131,7 @@ fn journal(store: &Store) -> Outcome<Vec<Trouble>> {
         broken: true,
         about: "journal".into(),
         message: error.to_string(),
-        hint: "calls are refused with 1503 and nothing is changed until it can; is the disk full, is its file where it was? \
+        hint: "until it can be written, calls are refused with error 1503 and nothing can be changed; is the disk full, or was its file moved? \
                make room, put it back, or restart the daemon"
             .into(),
     }));
@@ -140,14 +140,14 @@ fn journal(store: &Store) -> Outcome<Vec<Trouble>> {
         broken: true,
         about: "database".into(),
         message,
-        hint: "somebody changed the database; remove or revoke it and make it anew".into(),
+        hint: "somebody changed the database; remove or revoke it and create it again".into(),
     }));
     if report.torn_bytes > 0 {
         troubles.push(Trouble {
             broken: false,
             about: "journal".into(),
             message: format!("an unfinished last entry of {} bytes was cut off at start", report.torn_bytes),
-            hint: "the machine or the process stopped while writing; nobody had been told that it was written".into(),
+            hint: "the machine or the process stopped while writing it; what it was about had not been confirmed to anybody".into(),
         });
     }
     Ok(troubles)

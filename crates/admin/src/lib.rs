@@ -56,7 +56,8 @@ pub use refusal::no_daemon;
 pub use request::{AnyRequest, Listing, Reply, Request, RequestKind};
 pub use restore::{Ended, Lost, Restoration, Restore, Restored, Revived, START_LOCK};
 pub use servers::{
-    ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, stored_http,
+    ServerAdd, ServerList, ServerRemove, ServerSet, ServerShow, ServerView, Transport, furnish,
+    stored_http,
 };
 pub use time::{Micros, Time, micros};
 pub use trouble::Trouble;

@@ -49,7 +49,7 @@ impl Paging {
         let after = match &self.cursor {
             None => None,
             Some(cursor) => Some(read(cursor).ok_or_else(|| {
-                Failure::usage(format!("`{cursor}` is no place in this list"))
+                Failure::usage(format!("`{cursor}` is not a place in this list"))
                     .hint("begin without a cursor, and go on with the one in each answer")
             })?),
         };

@@ -3,6 +3,7 @@
 use provost_store::{Deletion, GrantView, PolicyVersion, Store};
 use serde::{Deserialize, Serialize};
 
+use crate::servers::furnish;
 use crate::{Actor, Administration, Failure, Outcome, Page, Paging, Time};
 
 /// A new version of a policy.
@@ -117,6 +118,7 @@ pub struct VersionView {
 }
 
 pub(crate) fn put(wish: PolicyPut, to: &Administration<'_>, who: &Actor) -> Outcome<PolicyView> {
+    furnish(to.store, &wish.server, who)?;
     let put = to.store.put_policy(
         &who.recorded(),
         &wish.server,

@@ -17,7 +17,8 @@ impl From<ChangeError> for Failure {
             ChangeError::ServerExists { .. }
             | ChangeError::PolicyInUse { .. }
             | ChangeError::GrantExists { .. } => Kind::Conflict,
-            ChangeError::Name { .. }
+            ChangeError::Builtin { .. }
+            | ChangeError::Name { .. }
             | ChangeError::LabelLength { .. }
             | ChangeError::Expired
             | ChangeError::GrantUnclear { .. } => Kind::Usage,
@@ -53,22 +54,23 @@ impl From<&StoreError> for Failure {
             | StoreError::KeyFile(_)
             | StoreError::Export(_) => Kind::Unavailable,
         };
-        let failure = Failure::new(kind, "the store could not do it").because(error);
+        let failure =
+            Failure::new(kind, "the stored data could not be read or written").because(error);
         match error {
         StoreError::Sealed(_) => failure
-            .hint("the key file may be of another data directory; `provost doctor` looks at it"),
+            .hint("the key file may belong to another data directory; `provost doctor` checks it"),
         StoreError::Journal(_) => failure.hint(
             "is the disk full? without the journal nothing is changed and no call is forwarded",
         ),
         StoreError::DatabaseDamaged(_) => failure.hint(
-            "stop the daemon and restore a backup with `provost restore`; `provost audit verify` tells more",
+            "stop the daemon and restore a backup with `provost restore`; `provost audit verify` says more",
         ),
         StoreError::Database(_)
         | StoreError::Read(_)
         | StoreError::KeyFile(_)
         | StoreError::Export(_)
         | StoreError::NoRandomness
-        | StoreError::Unexpected(_) => failure.hint("`provost doctor` looks at disk and files"),
+        | StoreError::Unexpected(_) => failure.hint("`provost doctor` checks disk and files"),
     }
     }
 }
@@ -104,7 +106,7 @@ pub(crate) fn open_failure(error: &OpenError, data: &Path) -> Failure {
         None if matches!(error, OpenError::Database { .. }) => {
             failure.hint("is another program using the database? is the disk full?")
         }
-        None => failure.hint("`provost doctor` looks at disk and files"),
+        None => failure.hint("`provost doctor` checks disk and files"),
     }
 }
 
@@ -121,7 +123,8 @@ impl From<BackupError> for Failure {
             }
             BackupError::Io { .. } => Failure::unavailable("no archive was written").because(error),
             BackupError::Unsound { .. } => {
-                Failure::new(Kind::Damaged, "no sound archive was written").because(error)
+                Failure::new(Kind::Damaged, "the archive that was written is damaged")
+                    .because(error)
             }
             BackupError::Store(inner) => inner.into(),
         }
@@ -132,9 +135,10 @@ impl From<RestoreError> for Failure {
     /// Nothing was restored.
     fn from(error: RestoreError) -> Self {
         let (kind, hint) = match &error {
-            RestoreError::NotEmpty { .. } => {
-                (Kind::Conflict, "`--replace` puts what is there aside first")
-            }
+            RestoreError::NotEmpty { .. } => (
+                Kind::Conflict,
+                "`--replace` moves what is there into another directory first",
+            ),
             RestoreError::Unsound { .. } => {
                 (Kind::Damaged, "use another archive; nothing was changed")
             }
@@ -148,16 +152,15 @@ impl From<RestoreError> for Failure {
             ),
             RestoreError::Unverified { .. } => (
                 Kind::Refused,
-                "`--unverified` takes it as it is: whoever could write the file may have put grants, policies and records of their own into it",
+                "`--unverified` restores it anyway; whoever could write the file may have put grants, policies and records of their own into it",
             ),
-            RestoreError::Key(_) => (Kind::Refused, "`provost doctor` looks at the key file"),
+            RestoreError::Key(_) => (Kind::Refused, "`provost doctor` checks the key file"),
             RestoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 (Kind::NotFound, "is the path right?")
             }
-            RestoreError::Io { .. } => (
-                Kind::Unavailable,
-                "`provost doctor` looks at disk and files",
-            ),
+            RestoreError::Io { .. } => {
+                (Kind::Unavailable, "`provost doctor` checks disk and files")
+            }
         };
         Failure::new(kind, "nothing was restored")
             .because(error)

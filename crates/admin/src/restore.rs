@@ -200,7 +200,7 @@ fn hold(data: &Path) -> Outcome<File> {
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => wait_a_moment(),
             Err(TryLockError::WouldBlock) => {
                 return Err(Failure::conflict(format!(
-                    "another process works on `{}`",
+                    "another process is using `{}`",
                     data.display()
                 ))
                 .hint("nothing was changed; try again"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use provost_store::{Server, Transport};
 
+use crate::servers::furnish;
 use crate::{
     Actor, Administration, DaemonStatus, JournalStanding, LastMinute, Listen, Metrics, Outcome,
     Overview, OverviewView, Restore, Restored, ServerStanding, Status, Stop, TestServer, Upstream,
@@ -33,8 +34,9 @@ pub(crate) fn stop(_: Stop, to: &Administration<'_>, who: &Actor) -> Outcome<Dae
 pub(crate) fn test_server(
     wish: TestServer,
     to: &Administration<'_>,
-    _: &Actor,
+    who: &Actor,
 ) -> Outcome<Upstream> {
+    furnish(to.store, &wish.name, who)?;
     to.daemon()?.test_server(&wish.name)
 }
 
@@ -81,6 +83,7 @@ fn standing(server: &Server, eras: &[&str]) -> ServerStanding {
     let kind = server.transport.as_ref().map(|transport| match transport {
         Transport::Http { .. } => "http",
         Transport::Stdio { .. } => "stdio",
+        Transport::Builtin => "built in",
     });
     ServerStanding {
         name: server.name.to_string(),

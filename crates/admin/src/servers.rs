@@ -12,6 +12,9 @@ pub use transport::Transport;
 
 use checks::{check_headers, check_sealed, check_url};
 
+/// Servers that are parts of the daemon: there whenever somebody wants them.
+const BUILT_IN: [&str; 1] = ["native"];
+
 /// Names with secret values, as they arrive.
 type Pairs = Vec<(String, WireSecret)>;
 
@@ -130,10 +133,10 @@ pub(crate) fn set(wish: ServerSet, to: &Administration<'_>, who: &Actor) -> Outc
     let server = to.store.server(name)?;
     let known_place = server.transport.as_ref().map(shown);
     let Some(transport) = wish.transport.clone().or(known_place) else {
-        return Err(
-            Failure::refused(format!("how server `{name}` is reached cannot be read"))
-                .hint("say it anew: `--url URL`, or `-- CMD ARGS…` for a child process"),
-        );
+        return Err(Failure::refused(format!(
+            "the address or command of server `{name}` cannot be read"
+        ))
+        .hint("give it again: `--url URL`, or `-- CMD ARGS…` for a child process"));
     };
     check_sealed(&transport, &wish.headers, &wish.query, &wish.environment)?;
     check_unset(&server, &wish.unset)?;
@@ -222,12 +225,12 @@ fn check_unreadable(server: &Server, change: &ServerSet) -> Outcome {
         };
         if !change.unset.contains(name) && !given.contains(&name) {
             return Err(Failure::refused(format!(
-                "server `{}` has a value that is lost",
+                "server `{}` has a sealed value that can no longer be opened",
                 server.name
             ))
             .because(what)
             .hint(format!(
-                "give `{name}` anew, or forget it with `--unset {name}`"
+                "give `{name}` again, or forget it with `--unset {name}`"
             )));
         }
     }
@@ -262,6 +265,22 @@ fn view(store: &Store, server: &Server) -> Outcome<ServerView> {
     })
 }
 
+/// Makes sure that a part of the daemon can have grants and policies, where `server` is
+/// the name of one.
+///
+/// # Errors
+///
+/// The store refuses.
+pub fn furnish(store: &Store, server: &str, who: &Actor) -> Outcome {
+    match BUILT_IN.contains(&server) {
+        true => store
+            .furnish_builtin(&who.recorded(), server)
+            .map(drop)
+            .map_err(Failure::from),
+        false => Ok(()),
+    }
+}
+
 /// What is wrong with keeping a server like this.
 pub(crate) fn warning(server: &Server) -> Option<String> {
     match &server.transport {
@@ -269,7 +288,7 @@ pub(crate) fn warning(server: &Server) -> Option<String> {
             "the query of its URL seems to hold a secret, which is kept in clear text; seal it: `provost server set {} --url URL-WITHOUT-IT --query NAME=@FILE`, or use `--header`",
             server.name
         )),
-        Some(Stored::Http { .. } | Stored::Stdio { .. }) | None => None,
+        Some(Stored::Http { .. } | Stored::Stdio { .. } | Stored::Builtin) | None => None,
     }
 }
 
@@ -279,7 +298,7 @@ fn masked(transport: &Stored) -> Transport {
         Transport::Http { url } => Transport::Http {
             url: url_secret::masked(&url),
         },
-        stdio @ Transport::Stdio { .. } => stdio,
+        other @ (Transport::Stdio { .. } | Transport::Builtin) => other,
     }
 }
 
@@ -296,6 +315,7 @@ fn shown(transport: &Stored) -> Transport {
             directory: cwd.clone(),
             processes: *processes,
         },
+        Stored::Builtin => Transport::Builtin,
     }
 }
 
@@ -332,6 +352,9 @@ fn stored(transport: Transport) -> Outcome<Stored> {
                 processes,
             })
         }
+        Transport::Builtin => Err(Failure::usage(
+            "what is built in is there already: it is not registered",
+        )),
     }
 }
 

@@ -163,7 +163,7 @@ impl Learner {
                 });
             };
             if name.contains('*') || !lengths::is_tool_name(name) {
-                leave("it is no name that a policy can have for a tool");
+                leave("a policy cannot name such a tool");
             } else if seen.passed == 0 {
                 leave("every call of it failed at the server");
             } else {
@@ -176,7 +176,7 @@ impl Learner {
                 left_out.push(LeftOut {
                     what: name.clone(),
                     calls: *calls,
-                    why: "it is no name that a policy can have for a method".to_owned(),
+                    why: "a policy cannot name such a method".to_owned(),
                 });
             } else {
                 methods.push(name.clone());

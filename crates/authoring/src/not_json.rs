@@ -41,7 +41,7 @@ fn slip(text: &str, error: &JsonError) -> Slip {
     } else if let Some(hint) = of_yaml(text) {
         (error.offset, error.problem.to_string(), hint)
     } else if rest.starts_with(['}', ']']) && before.ends_with(',') {
-        let message = "a comma with nothing behind it";
+        let message = "a comma with nothing after it";
         let hint = "take it out: JSON has no comma before a closing `}` or `]`";
         (before.len() - 1, message.to_owned(), hint)
     } else if ["//", "/*", "#"].iter().any(|sign| rest.starts_with(sign)) {

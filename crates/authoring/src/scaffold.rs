@@ -81,8 +81,7 @@ pub fn scaffold(described: &Described<'_>, roots: &[String]) -> Result<Scaffold,
         }
         if name.contains('*') || !lengths::is_tool_name(name) {
             let shown = brief::line(name, NAME);
-            let why =
-                format!("`{shown}` is no name that a policy can have for a tool; it is refused");
+            let why = format!("a policy cannot name the tool `{shown}`; it is refused");
             written.left_out.push(why);
             continue;
         }
@@ -285,7 +284,7 @@ impl Argument {
         let end = match self.form.as_deref() {
             Some("array") if last_word(&self.name) == "files" => return None,
             Some("array") => "[*]",
-            // Whatever else it may be: what is no text is refused then.
+            // Whatever else it may be: what is not text is refused then.
             Some(_) | None => "",
         };
         let path = format!("args.{}{end}", self.name);

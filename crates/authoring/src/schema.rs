@@ -21,7 +21,7 @@ pub fn schema() -> Value {
         [
             (
                 "$schema",
-                text("Where an editor finds this schema; nothing depends on it."),
+                text("Where an editor finds this schema; it has no effect."),
             ),
             ("version", refer("Version", "The version of the language.")),
             (
@@ -30,7 +30,7 @@ pub fn schema() -> Value {
             ),
             (
                 "description",
-                text("What the policy is for; nothing depends on it."),
+                text("What the policy is for; it has no effect."),
             ),
             (
                 "hide",
@@ -43,14 +43,14 @@ pub fn schema() -> Value {
                 "methods",
                 refer(
                     "Methods",
-                    "What is said about requests other than `tools/call`.",
+                    "Which requests other than `tools/call` are allowed.",
                 ),
             ),
             (
                 "all_tools",
                 refer(
                     "AllTools",
-                    "Rules for every call. They do not rescue a tool that is not listed.",
+                    "Rules for every call. They do not allow a tool that is not listed.",
                 ),
             ),
             ("tools", tools()),
@@ -93,17 +93,17 @@ fn definitions() -> Value {
             ("require", list("Predicate", "All of these must hold.")),
             ("deny_if", list("Predicate", "None of these may hold.")),
             ("approve_if", list("Predicate", "A person is asked when one of these holds.")),
-            ("limits", list("Limit", "Quotas over all tools together.")),
+            ("limits", list("Limit", "Limits over all tools together.")),
         ]),
         "Tool": object("Rules for one tool. `{}` allows it.", &[], [
-            ("description", text("Text for people; nothing depends on it.")),
-            ("action", refer("Action", "What happens to every call of the tool; `allow` unless written.")),
+            ("description", text("Text for people; it has no effect.")),
+            ("action", refer("Action", "What happens to every call of the tool. Default: `allow`.")),
             ("reason", text("Shown to the agent with a denial or an approval by `action`.")),
             ("require", list("Predicate", "All of these must hold.")),
             ("deny_if", list("Predicate", "None of these may hold; empty conditions always do.")),
             ("approve_if", list("Predicate", "A person is asked when one of these holds.")),
-            ("rate_limit", refer("RateLimit", "Short for one limit per grant; its counter is the tool's key in lower case with `_rate`.")),
-            ("limits", list("Limit", "Quotas of this tool.")),
+            ("rate_limit", refer("RateLimit", "Short form of one limit per grant; its counter is named after the tool: the key in lower case with `_rate`.")),
+            ("limits", list("Limit", "Limits of this tool.")),
         ]),
         "Action": words::<Action>("What happens to every call of a tool."),
         "Predicate": object("Conditions that hold together.", &["conditions"], [
@@ -114,19 +114,19 @@ fn definitions() -> Value {
         "Path": { "type": "string", "pattern": r"^args\.[^.\[\]]" },
         "Limit": {
             "anyOf": [{ "$ref": "#/$defs/WindowLimit" }, { "$ref": "#/$defs/ConcurrentLimit" }],
-            "description": "A quota.",
+            "description": "A limit.",
         },
-        "WindowLimit": object("So much in so long.", &["counter", "window", "max"], [
+        "WindowLimit": object("At most so much in a length of time.", &["counter", "window", "max"], [
             ("counter", refer("NonEmpty", "The counter's name.")),
             ("window", window()),
             ("max", refer("Figure", "The most the counter may hold.")),
-            ("scope", refer("Scope", "Whose counter it is; the grant's unless written.")),
-            ("increment", refer("Figure", "What one call adds; 1 unless written.")),
+            ("scope", refer("Scope", "Who shares the counter. Default: `grant`.")),
+            ("increment", refer("Figure", "What one call adds. Default: 1.")),
             ("increment_from", refer("Path", "The argument that says what one call adds.")),
-            ("alignment", refer("Alignment", "Where windows begin; `sliding` unless written.")),
-            ("refund", refer("Refund", "When quota comes back; `not_sent` unless written.")),
+            ("alignment", refer("Alignment", "Where windows begin. Default: `sliding`.")),
+            ("refund", refer("Refund", "When a call is given back. Default: `not_sent`.")),
         ]),
-        "ConcurrentLimit": object("So many at the same time.", &["counter", "concurrent"], [
+        "ConcurrentLimit": object("At most so many calls at the same time.", &["counter", "concurrent"], [
             ("counter", refer("NonEmpty", "The counter's name.")),
             ("concurrent", json!({
                 "type": "integer",
@@ -134,9 +134,9 @@ fn definitions() -> Value {
                 "maximum": u32::MAX,
                 "description": "The most calls in flight.",
             })),
-            ("scope", refer("Scope", "Whose counter it is; the grant's unless written.")),
+            ("scope", refer("Scope", "Who shares the counter. Default: `grant`.")),
         ]),
-        "RateLimit": object("So many calls in so many seconds, for each grant.", &["max", "window"], [
+        "RateLimit": object("At most `max` calls in `window` seconds, for each grant.", &["max", "window"], [
             ("max", refer("Figure", "The most calls.")),
             ("window", json!({
                 "type": "integer",
@@ -146,9 +146,9 @@ fn definitions() -> Value {
             })),
         ]),
         "Figure": { "type": "number", "minimum": 0, "maximum": 1e18 },
-        "Scope": words::<Scope>("Whose counter: the grant that enforces the policy, everybody on the server together, or the client's session, where the protocol has sessions."),
+        "Scope": words::<Scope>("Who shares the counter: the grant that enforces the policy, everybody on the server together, or the client's session, where the protocol has sessions."),
         "Alignment": words::<Alignment>("Where windows begin."),
-        "Refund": words::<RefundRule>("When quota comes back."),
+        "Refund": words::<RefundRule>("When a call is given back: if nothing was sent to the server, or also if the server says that it failed."),
     })
 }
 
@@ -186,7 +186,7 @@ fn condition() -> Value {
         )
     };
     json!({
-        "description": "What is asked about one argument.",
+        "description": "A condition on one argument.",
         "oneOf": forms.iter().map(case).collect::<Vec<_>>(),
     })
 }

@@ -169,7 +169,7 @@ pub(crate) async fn connect(path: &Path) -> Outcome<Option<UnixStream>> {
         Ok(stream) => {
             let owner = stream.peer_cred().map_err(|error| {
                 Failure::unavailable(format!(
-                    "nobody is known behind socket `{}`",
+                    "cannot find out which user listens on socket `{}`",
                     path.display()
                 ))
                 .because(error)
@@ -220,9 +220,9 @@ pub(crate) async fn ask<R: Request>(stream: UnixStream, request: R) -> Outcome<R
 
 fn understood<T: DeserializeOwned>(bytes: &[u8]) -> Outcome<T> {
     serde_json::from_slice(bytes).map_err(|error| {
-        Failure::internal("the daemon's answer is not understood")
+        Failure::internal("the daemon's answer cannot be read")
             .because(error)
-            .hint("client and daemon may be of different versions; restart the daemon")
+            .hint("this command and the daemon may be of different versions; restart the daemon")
     })
 }
 
@@ -256,7 +256,8 @@ pub(crate) async fn send(
 }
 
 fn gone() -> Failure {
-    Failure::unavailable("the daemon went away").hint("try again; `provost doctor` says how it is")
+    Failure::unavailable("the daemon closed the connection without an answer")
+        .hint("try again; `provost doctor` checks the daemon")
 }
 
 #[cfg(test)]

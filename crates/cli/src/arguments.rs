@@ -38,43 +38,45 @@ pub(crate) enum Command {
     /// Run the gateway as a service, in the foreground
     #[command(aliases = ["serve", "start"])]
     Up(command::up::Up),
-    /// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
+    /// Put a policy in front of one MCP server, in place of its command
     Run(command::run::Run),
-    /// Bridge stdio to a registered server
+    /// Connect an MCP client that speaks stdio to a registered server
     Connect(command::connect::Connect),
-    /// Show how the running daemon is, and what it looks after
+    /// Decide about an agent's own tools: the program for its hook
+    Hook(command::hook::Hook),
+    /// Show the state of the running daemon, its servers and calls
     #[command(alias = "ps")]
     Status(command::status::Status),
-    /// End the running daemon: calls in flight finish first
+    /// Stop the running daemon; calls in flight finish first
     #[command(alias = "down")]
     Stop(command::stop::Stop),
-    /// Register and look after upstream servers
+    /// Register, change, test and remove MCP servers
     #[command(subcommand, alias = "servers")]
     Server(command::server::Server),
     /// Write, check, explain and attach policies
     #[command(subcommand)]
     Policy(command::policy::Policy),
-    /// Mint and look after grants
+    /// Mint, list and revoke grants: the tokens of agents
     #[command(subcommand, aliases = ["grants", "token"])]
     Grant(command::grant::Grant),
-    /// Show what was decided
+    /// Show recorded calls: what was decided, and how they ended
     #[command(alias = "logs")]
     Log(command::log::Log),
-    /// Prove that the history is complete and unchanged
+    /// Verify that the history is complete and unchanged, or export it
     #[command(subcommand)]
     Audit(command::audit::Audit),
-    /// Write everything into one archive
+    /// Back up everything into one archive
     Backup(command::backup::Backup),
-    /// Bring an archive back
+    /// Restore a backup
     Restore(command::backup::Restore),
-    /// Look after the key that seals secrets
+    /// Replace the key that encrypts secrets
     #[command(subcommand)]
     Key(command::key::Key),
     /// Print the metrics of the running daemon, as Prometheus reads them
     Metrics(command::metrics::Metrics),
-    /// Look for what is wrong or missing
+    /// Check the installation: what is wrong or missing
     Doctor(command::doctor::Doctor),
-    /// Show the main job, for real, in a scratch directory
+    /// Show Provost at work, in a scratch directory
     Demo(command::demo::Demo),
     /// Print completions for a shell
     Completions(command::completions::Completions),
@@ -101,6 +103,7 @@ pub(crate) fn run(arguments: Arguments, environment: Environment) -> Outcome {
         Command::Up(up) => up.run(&context),
         Command::Run(run) => run.run(&context),
         Command::Connect(connect) => connect.run(&context),
+        Command::Hook(hook) => hook.run(&context),
         Command::Status(status) => status.run(&context),
         Command::Stop(stop) => stop.run(&context),
         Command::Server(server) => server.run(&context),
@@ -162,11 +165,11 @@ fn after_help() -> String {
         "\
 Examples:
   provost demo
-  provost run --policy policy.json -- npx -y @modelcontextprotocol/server-filesystem /srv
+  provost run --policy policy.json -- uvx mcp-server-git
   provost up
-  provost server add files -- npx -y @modelcontextprotocol/server-filesystem /srv
-  provost policy put files readonly policy.json
-  provost grant mint files --label laptop --policy readonly
+  provost server add git -- uvx mcp-server-git
+  provost policy put git readonly policy.json
+  provost grant mint git --label laptop --policy readonly
 
 {}
 

@@ -9,5 +9,5 @@ mod watch;
 
 pub(crate) use hello::{Child, Hello, MAX_LINE, RunHello, RunUpstream, Welcome, read_line};
 pub(crate) use pump::{Ending, pump};
-pub(crate) use session::{Sessions, TokenSource};
+pub(crate) use session::{Sessions, TokenSource, ask};
 pub(crate) use watch::{PolicyWatch, Saved};

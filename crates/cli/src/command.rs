@@ -8,6 +8,7 @@ pub(crate) mod daemon;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod grant;
+pub(crate) mod hook;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod metrics;

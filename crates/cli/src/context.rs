@@ -70,7 +70,7 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) color: ColorWhen,
-    /// Say more; twice for still more [env: PROVOST_LOG]
+    /// Log more; twice for still more [env: PROVOST_LOG]
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub(crate) verbose: u8,
 }

@@ -24,7 +24,7 @@ Environment:
   PROVOST_DATA     data directory (--data)
   PROVOST_CONFIG   configuration directory, holds the key (--config-dir)
   PROVOST_GRANT    grant token for `provost connect`
-  PROVOST_LOG      what the daemon logs, for example `info` or `provost_gateway=debug`
+  PROVOST_LOG      what the daemon logs, such as `provost_gateway=debug`
   NO_COLOR, CLICOLOR_FORCE   no colours, colours everywhere (--color)
   The settings of the daemon have variables too: see `provost up --help`";
 

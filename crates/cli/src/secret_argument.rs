@@ -94,7 +94,7 @@ impl SecretArgument {
     }
 }
 
-const HINT: &str = "`KEY=@file`, `KEY=-` (stdin) or `KEY=env:NAME`";
+const HINT: &str = "write `KEY=@file`, `KEY=-` (stdin) or `KEY=env:NAME`";
 
 /// Reads the values of all arguments, in order; stdin can be named once.
 pub(crate) fn read_all(arguments: &[impl AsRef<str>]) -> Outcome<Vec<(String, Secret)>> {

@@ -48,7 +48,7 @@ impl Stage {
     /// Makes the scratch directory, with a small project in it.
     pub(crate) fn set(setting: Setting) -> Outcome<Self> {
         let fail = |error: std::io::Error| {
-            Failure::unavailable("cannot make a scratch directory").because(error)
+            Failure::unavailable("cannot create a temporary directory").because(error)
         };
         let within = std::fs::canonicalize(&setting.temporary).map_err(fail)?;
         let stage = Stage {
@@ -221,5 +221,5 @@ fn private_directory(within: &Path) -> std::io::Result<PathBuf> {
 /// An answer of a command with `--json`.
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Outcome<T> {
     serde_json::from_str(text)
-        .map_err(|error| Failure::internal("an answer is not understood").because(error))
+        .map_err(|error| Failure::internal("an answer of the daemon cannot be read").because(error))
 }

@@ -88,12 +88,13 @@ impl Gateway {
             metrics: &shared.metrics,
             budget: &shared.budget,
             tls: &|| self.0.tls.get(own_roots),
+            builtins: &self.0.builtins,
         };
         let in_force = shared.directory.read(Directory::generation);
         let read = shared.store.directory_since(in_force);
         let was_closed = self.0.closed.swap(read.is_err(), Ordering::AcqRel);
         if let (Err(error), false) = (&read, was_closed) {
-            error!(%error, "Servers, grants and policies cannot be read; nobody is let through until they can");
+            error!(%error, "Servers, grants and policies cannot be read; every call is refused until they can");
             self.try_until(|gateway| gateway.catch_up().is_ok());
         }
         let (source, touched, result) = match read {
@@ -122,7 +123,7 @@ impl Gateway {
             let shared = &gateway.0.shared;
             let learned = shared.seals.learn(&shared.store);
             if let Err(error) = &learned {
-                error!(%error, "Calls that were continued before cannot be read; until they can, none is continued");
+                error!(%error, "The list of calls that were continued cannot be read; until it can, no call is continued");
             }
             learned.is_ok()
         });

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use provost_store::{GrantId, Processes, ServerId, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -34,13 +35,16 @@ pub use face::listener::ListenError;
 pub use face::stdio::{ChildOverride, StdioAgent};
 pub use host::budget::Usage;
 pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
+pub use text::native::{HookedAgent, NATIVE};
+pub use upstream::builtin::{Answering, Builtin, Builtins, Progress, ToolAnswer, ToolCall};
+pub use upstream::native::Native;
 
 use crate::agent::session::Session;
 use crate::host::threads::Threads;
 use crate::message::continuation::Seals;
 use crate::message::principal::Principal;
 use crate::state::directory::Directory;
-use crate::state::present::Present;
+use crate::state::present::{Claim, Present};
 use crate::state::worker::{GatewayState, Worker};
 use crate::upstream::ChildSpec;
 use crate::upstream::process::Program;
@@ -58,6 +62,7 @@ struct Inner {
     shared: Arc<GatewayState>,
     threads: Threads,
     tls: host::tls::Connector,
+    builtins: Builtins,
     agents: AtomicU64,
     /// Held while the directory is replaced, so that the newest one stays.
     reloading: Mutex<()>,
@@ -81,17 +86,18 @@ pub enum StartError {
 /// The directory of servers, grants and policies cannot be read; nobody is let
 /// through until it can.
 #[derive(Debug, thiserror::Error)]
-#[error("servers, grants and policies cannot be read; until they can, nobody is let through")]
+#[error("servers, grants and policies cannot be read; until they can, every call is refused")]
 pub struct ReloadError(#[source] StoreError);
 
 // === impl Gateway ===
 
 impl Gateway {
-    /// Starts the threads that carry calls. Nothing listens yet.
+    /// Starts the threads that carry calls; `builtins` stand behind it like servers.
+    /// Nothing listens yet.
     ///
     /// # Errors
     /// When the system gives no threads, or the store cannot be read.
-    pub fn start(store: Store, settings: Settings) -> Result<Self, StartError> {
+    pub fn start(store: Store, settings: Settings, builtins: Builtins) -> Result<Self, StartError> {
         let ledger = store.ledger().map_err(StartError::Directory)?;
         let threads = Threads::start(settings.workers).map_err(StartError::Threads)?;
         let seals = Seals::of(&store).map_err(StartError::Directory)?;
@@ -107,6 +113,7 @@ impl Gateway {
             shared,
             threads,
             tls: host::tls::Connector::default(),
+            builtins,
             agents: AtomicU64::new(0),
             reloading: Mutex::new(()),
             closed: AtomicBool::new(false),
@@ -135,6 +142,24 @@ impl Gateway {
             is_it.then(|| (grant.clone(), opens.clone()))
         };
         self.0.shared.presented(&token, opened).ok()?
+    }
+
+    /// Asks whether an agent may use a tool of its own, as its hook says; answers in that
+    /// agent's words. None when the token opens no grant on server `native`.
+    pub async fn ask_native(&self, token: &str, agent: HookedAgent, hook: Bytes) -> Option<String> {
+        let worker = Worker::background(&self.0.shared);
+        let token = provost_store::hash_token(token);
+        let who = |present: &Present<'_>| Arc::clone(&present.principal);
+        let principal = self.0.shared.presented(&token, who).ok()?;
+        if principal.server_name != *NATIVE {
+            return None;
+        }
+        let claim = Claim {
+            principal,
+            token: Some(token),
+        };
+        let asked = async move { path::native::asked(&worker, claim, agent, hook).await };
+        self.0.threads.background().spawn(asked).await.ok()
     }
 
     /// Opens the listener for agents. Once; a second call says where it is.

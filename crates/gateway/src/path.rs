@@ -10,6 +10,7 @@ mod checks;
 mod housekeeping;
 mod initialize;
 mod modern;
+pub(crate) mod native;
 mod notify;
 mod refusal;
 mod request;
@@ -185,6 +186,7 @@ async fn modern_request(
             match kind {
                 RequestKind::Housekeeping(kind) => {
                     housekeeping::flight(present, &session, request, kind, modern)
+                        .map_err(|stop| unjudged(worker, agent, request, stop))
                 }
                 RequestKind::CallTool
                 | RequestKind::Method
@@ -255,6 +257,7 @@ fn govern(
         .and_then(|()| checks::of_this_era(request, kind))
         .and_then(|()| checks::knows_tasks(kind, modern.as_ref()))
         .and_then(|()| checks::own_task(worker, present, request, kind))
+        .and_then(|()| checks::built_in(present, &caller, &call))
         .and_then(|()| judge::allowed(shared, judge::judge(present, &caller, &call), now))
         .and_then(|allowed| match open {
             true => Ok(allowed),

@@ -8,6 +8,7 @@ pub(crate) mod era;
 pub(crate) mod headers;
 pub(crate) mod lines;
 pub(crate) mod meta;
+pub(crate) mod native;
 pub(crate) mod protocol;
 pub(crate) mod splice;
 pub(crate) mod sse;

@@ -66,7 +66,7 @@ impl Gateway {
             let rights = directory.rights(&grant.0, wall)?;
             match rights.backend.upstream.as_ref()? {
                 Upstream::Http(http) => Some(Arc::clone(&http.witness)),
-                Upstream::Stdio(_) => None,
+                Upstream::Stdio(_) | Upstream::Builtin(_) => None,
             }
         });
         seen.extend(endpoint.iter().flat_map(|witness| witness.since(since)));

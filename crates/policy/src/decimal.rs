@@ -19,10 +19,10 @@ pub struct Decimal<'t> {
     magnitude: i64,
 }
 
-/// Why a text is no number that can be compared.
+/// Why a text is not a number that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoDecimal {
-    /// It is no number by the JSON grammar.
+    /// It is not a number by the JSON grammar.
     NoNumber,
     /// It is one, with an exponent that no honest number has.
     Absurd,

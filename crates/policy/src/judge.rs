@@ -393,7 +393,7 @@ fn charge(
         Increment::From(path) => match path.single(call.arguments) {
             None => Err("is missing".to_owned()),
             Some(value) => match value.as_number().map(Amount::parse) {
-                None => Err("is no number".to_owned()),
+                None => Err("is not a number".to_owned()),
                 Some(parsed) => parsed.map_err(|why| format!("is {why}")),
             },
         },

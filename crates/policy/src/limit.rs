@@ -155,6 +155,8 @@ impl RuleId {
     pub const METHOD: Self = Self(Text::fixed("(method)"));
     /// The message is not what the protocol says, or could be read in two ways.
     pub const ENVELOPE: Self = Self(Text::fixed("(envelope)"));
+    /// No policy can allow it.
+    pub const BUILT_IN: Self = Self(Text::fixed("(built-in)"));
     /// A person did not approve.
     pub const APPROVAL: Self = Self(Text::fixed("(approval)"));
     /// The grant was revoked.

@@ -190,7 +190,7 @@ fn look(
             }
             together.unwrap_or(Outcome::Absent)
         }
-        (Step::Every, _) => Outcome::CannotTell("is no list"),
+        (Step::Every, _) => Outcome::CannotTell("is not a list"),
         (_, Kind::Null) => ask(None, work),
         _ if *through == Outcome::Absent => ask(None, work),
         _ => through.clone(),

@@ -27,7 +27,7 @@ pub(crate) enum Words<'d> {
 pub(crate) struct Exhausted;
 
 /// Why a condition was not looked at, in words that follow its path.
-pub(crate) const TOO_MUCH: &str = "would be more work than one call may cause";
+pub(crate) const TOO_MUCH: &str = "would take more work to check than one call is allowed";
 
 /// Undoing an escape is slower than reading a byte.
 const UNDO: usize = 2;

@@ -24,7 +24,7 @@ pub struct Head {
 
 /// The text is not a head.
 #[derive(Debug, thiserror::Error)]
-#[error("not a head of the journal; `provost audit head` prints one")]
+#[error("this is not a head of the journal; `provost audit head` prints the present one")]
 pub struct HeadError;
 
 /// What verification found.

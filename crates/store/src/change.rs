@@ -83,7 +83,7 @@ impl Store {
         let known = self.revision();
         if read_revision(&transaction)? != known {
             tracing::error!(
-                "the database's number of changes was changed past the journal; it is set right with this change"
+                "the database's count of changes was altered outside of Provost; this change corrects it"
             );
         }
         // From memory: with a number that was set back, what the journal says
@@ -121,11 +121,11 @@ impl Store {
         drop((connection, changing));
         if let Err(error) = inner.journal.append_made(inner.clock.now(), revision) {
             // It was made all the same: the next change or the next start says so.
-            tracing::warn!(error = %error, "that a change was made is not in the journal yet");
+            tracing::warn!(error = %error, "a change was made, but the journal does not say yet that it was completed");
         }
         if distrusts && let Err(error) = self.hold_against_journal() {
             // What was refused stays refused.
-            tracing::error!(error = %error, "the control plane could not be held against the journal");
+            tracing::error!(error = %error, "servers, policies and grants could not be compared with the journal");
         }
         self.tell_change();
         Ok(made.value)

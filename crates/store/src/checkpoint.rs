@@ -374,7 +374,9 @@ impl Found {
     pub(crate) fn missing(&self) -> String {
         match self.damage.last() {
             Some(damage) => damage.to_string(),
-            None => "its beginning is missing, and no checkpoint stands for it".to_owned(),
+            None => {
+                "its beginning is missing, and no checkpoint says that it was removed".to_owned()
+            }
         }
     }
 

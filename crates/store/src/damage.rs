@@ -125,11 +125,11 @@ impl fmt::Display for Damage {
                 write!(f, "entries {first} to {last} are missing")
             }
             DamageKind::Misplaced { number } => {
-                write!(f, "entry {number} stands at the wrong place")
+                write!(f, "entry {number} is at the wrong place")
             }
             DamageKind::OtherHistory { number } => write!(
                 f,
-                "the segment follows from another entry {number} than the one before it: \
+                "the segment does not continue the one before it (entry {number} differs): \
                  it belongs to another history"
             ),
             DamageKind::UnknownFormat { format } => write!(
@@ -151,11 +151,14 @@ impl fmt::Display for Damage {
             ),
             DamageKind::Torn => write!(f, "the last entry is unfinished"),
             DamageKind::SegmentMissing => {
-                write!(f, "the segment is missing and no checkpoint stands for it")
+                write!(
+                    f,
+                    "the segment is missing, and no checkpoint says that it was removed"
+                )
             }
             DamageKind::SegmentsMissing { last } => write!(
                 f,
-                "the segments up to {last} are missing and no checkpoint stands for them"
+                "the segments up to {last} are missing, and no checkpoint says that they were removed"
             ),
             DamageKind::More { places } => write!(f, "{places} more places"),
             DamageKind::KeyMissing { version } => {
@@ -165,8 +168,14 @@ impl fmt::Display for Damage {
                 f,
                 "the journal was cut: it ends at entry {end}, before the given head"
             ),
-            DamageKind::OtherHead => write!(f, "the entry with the head's number is another one"),
-            DamageKind::HeadPruned => write!(f, "the given head is older than what retention left"),
+            DamageKind::OtherHead => write!(
+                f,
+                "the entry with the number of the given head is a different one"
+            ),
+            DamageKind::HeadPruned => write!(
+                f,
+                "the given head is older than the oldest entry that was kept (setting `retention`)"
+            ),
         }
     }
 }

@@ -62,13 +62,13 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// How it is reached is not understood.
-    #[error("how it is reached cannot be read: {reason}")]
+    #[error("its address or command cannot be read: {reason}")]
     Transport {
         /// Why not.
         reason: String,
     },
     /// It was changed past the journal.
-    #[error("it is not what the journal says it is")]
+    #[error("it differs from what the journal says")]
     Differs,
     /// A sealed value does not open.
     #[error("{kind} `{name}` cannot be opened: {reason}")]
@@ -104,6 +104,8 @@ pub enum Transport {
         #[serde(alias = "shared", deserialize_with = "Processes::read")]
         processes: Processes,
     },
+    /// It is a part of the daemon itself.
+    Builtin,
 }
 
 /// Who shares a process of a server.

@@ -51,8 +51,16 @@ pub enum ChangeError {
         /// The name.
         name: String,
     },
+    /// The server is a part of the daemon.
+    #[error(
+        "server `{name}` is built in: it can have grants and policies, and cannot be changed or removed"
+    )]
+    Builtin {
+        /// Its name.
+        name: String,
+    },
     /// A server of that name exists.
-    #[error("there is a server or bundle `{name}` already")]
+    #[error("the name `{name}` is taken already")]
     ServerExists {
         /// The name.
         name: String,
@@ -108,7 +116,7 @@ pub enum ChangeError {
         labels: Vec<String>,
     },
     /// No such grant.
-    #[error("there is no live grant `{name}`")]
+    #[error("there is no grant `{name}`")]
     NoGrant {
         /// Its id or label.
         name: String,
@@ -129,7 +137,7 @@ pub enum ChangeError {
     },
     /// What is stored is not what the journal says, and the change would keep
     /// the rest of it.
-    #[error("`{row}` is not what the journal says it is")]
+    #[error("`{row}` differs from what the journal says")]
     Differs {
         /// The row.
         row: String,
@@ -184,6 +192,9 @@ impl ChangeError {
                 Some("name who or what will use the grant, for example `alice-laptop` or `ci`")
             }
             Self::NoServer { .. } => Some("`provost server list` shows the servers"),
+            Self::Builtin { .. } => {
+                Some("`provost grant mint` and `provost policy put` take its name")
+            }
             Self::ServerExists { .. } => {
                 Some("choose another name, or change it with `provost server set`")
             }
@@ -200,9 +211,9 @@ impl ChangeError {
                 Some("say which with `--server NAME`, or use the grant's id")
             }
             Self::Differs { .. } => Some(
-                "remove or revoke it and make it anew; `provost audit verify` names all that differs",
+                "remove or revoke it and create it again; `provost audit verify` lists everything that differs",
             ),
-            Self::Expired => Some("give a time to come, or a length such as `30d`"),
+            Self::Expired => Some("give a time in the future, or a length such as `30d`"),
             Self::Name { .. } | Self::PolicyRefused { .. } | Self::Store(_) => None,
         }
     }

@@ -364,7 +364,7 @@ pub(crate) fn counters_of_format_1(
     let inline = entry.and_then(|entry| serde_json::from_slice::<InlineCheckpoint>(entry).ok());
     if let Some(inline) = inline.filter(|it| it.pruned.number > at.end.number) {
         tracing::warn!(
-            "the database is older than what retention removed; counters are taken from the journal's checkpoint"
+            "the database is older than the entries that retention removed; counters are taken from the journal's checkpoint"
         );
         return Ok(Checkpoint {
             up_to: inline.folded,
@@ -458,7 +458,7 @@ impl FoldThread {
                 folder.expire();
                 if let Err(error) = folder.fold().and_then(|_| folder.checkpoint_if_due()) {
                     // Nothing is lost: the journal has it, and the next round tries again.
-                    tracing::error!(error = %error, "the journal could not be folded into the database");
+                    tracing::error!(error = %error, "new entries of the journal could not be copied into the database");
                 }
             }
         })?;

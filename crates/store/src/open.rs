@@ -136,7 +136,9 @@ impl Store {
         let restored = Restored::find(data)?;
         let timeline = found.timeline(&id, restored.as_ref());
         if found.is_other_history {
-            tracing::error!("the database is of another history; its records are made again");
+            tracing::error!(
+                "the database belongs to another journal; its records are made again from this one"
+            );
             fold::forget_rows(&database)?;
         }
         let folded = folded.filter(|_| !found.is_other_history);
@@ -273,7 +275,7 @@ impl Store {
                 if was_in_doubt {
                     tracing::error!(
                         "entries of the journal that may have changed grants, servers or policies are missing: \
-                         none of these is in force until it is made anew; or restore a backup"
+                         none of these is in force until it is created again; or restore a backup"
                     );
                 }
                 if let Some(open) = open.filter(|it| *it <= self.revision()) {
@@ -356,7 +358,7 @@ impl Store {
             );
         }
         for refused in self.refused() {
-            tracing::error!("{refused} is not what the journal says it is; it is not in force");
+            tracing::error!("{refused} differs from what the journal says; it is not in force");
         }
         for damage in &report.damage {
             tracing::error!(damage = %damage, "the journal is damaged; what is intact is used");

@@ -77,7 +77,7 @@ pub(crate) fn unseal(keys: &Keyring, place: Place<'_>, text: &str) -> Result<Sec
         .decrypt(&Nonce::from(*nonce), payload)
         .map(Zeroizing::new)
         .map_err(|_| broken("it was changed, or belongs elsewhere"))?;
-    let plain = std::str::from_utf8(&plain).map_err(|_| broken("it is no text"))?;
+    let plain = std::str::from_utf8(&plain).map_err(|_| broken("it is not text"))?;
     Ok(Secret::new(plain))
 }
 

@@ -59,9 +59,38 @@ pub struct RemovedServer {
 // === impl Store ===
 
 impl Store {
+    /// Makes sure that a server that is built in can have grants and policies;
+    /// `name` is one of the reserved ones.
+    pub fn furnish_builtin(&self, who: &Actor, name: &str) -> Result<Server, ChangeError> {
+        if !RESERVED.contains(&name) {
+            return Err(ChangeError::NoServer {
+                name: name.to_owned(),
+            });
+        }
+        match self.server(name) {
+            Err(ChangeError::NoServer { .. }) => {}
+            found => return found,
+        }
+        self.add(
+            who,
+            NewServer {
+                name: name.to_owned(),
+                transport: Transport::Builtin,
+                headers: Vec::new(),
+                query: Vec::new(),
+                env: Vec::new(),
+                description: None,
+            },
+        )
+    }
+
     /// Adds a server.
     pub fn add_server(&self, who: &Actor, server: NewServer) -> Result<Server, ChangeError> {
         check_name(&server.name)?;
+        self.add(who, server)
+    }
+
+    fn add(&self, who: &Actor, server: NewServer) -> Result<Server, ChangeError> {
         check_names(&server.headers)?;
         check_names(&server.query)?;
         check_names(&server.env)?;
@@ -100,6 +129,7 @@ impl Store {
         name: &str,
         change: ServerChange,
     ) -> Result<Server, ChangeError> {
+        refuse_builtin(name)?;
         check_names(change.headers.as_deref().unwrap_or_default())?;
         check_names(change.query.as_deref().unwrap_or_default())?;
         check_names(change.env.as_deref().unwrap_or_default())?;
@@ -142,6 +172,7 @@ impl Store {
 
     /// Removes a server with its policies, and revokes its grants.
     pub fn remove_server(&self, who: &Actor, name: &str) -> Result<RemovedServer, ChangeError> {
+        refuse_builtin(name)?;
         self.change(who, Act::ServerRemove, |tx, now| {
             let id = require_server_id(tx, name)?;
             let grants = forget(tx, &id, now)?;
@@ -239,6 +270,16 @@ fn server_from(
     })
 }
 
+/// Nobody changes or removes what is a part of the daemon.
+fn refuse_builtin(name: &str) -> Result<(), ChangeError> {
+    match RESERVED.contains(&name) {
+        true => Err(ChangeError::Builtin {
+            name: name.to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
 /// Names of servers: lower case, digits and hyphens.
 fn check_name(name: &str) -> Result<(), ChangeError> {
     let refused = |reason| Err(ChangeError::name(name, reason));
@@ -268,7 +309,7 @@ fn check_names(pairs: &[(String, Secret)]) -> Result<(), ChangeError> {
             || name.contains(['=', ':'])
             || name.chars().any(|c| c.is_control() || c.is_whitespace())
         {
-            return refused("it is no name of a header or a variable");
+            return refused("it is not a valid name of a header or a variable");
         }
         if pairs.iter().take(index).any(|(other, _)| other == name) {
             return refused("it is given twice");
@@ -295,5 +336,6 @@ fn describe(transport: &Transport) -> String {
             Processes::Grant => format!("stdio {command}, a process per grant"),
             Processes::Shared => format!("stdio {command}, shared"),
         },
+        Transport::Builtin => "built in".to_owned(),
     }
 }

@@ -184,13 +184,13 @@ impl Inner {
         // Each step is tried whatever became of the one before; there is
         // nobody left to tell but the log.
         if let Err(error) = self.journal.pay() {
-            tracing::warn!(error = %error, "a change that was not made could not be taken back; the next start does it");
+            tracing::warn!(error = %error, "the journal could not be told that a change was not made; the next start does it");
         }
         // Who only looked has begun nothing that could end.
         if self.looked_at.load(Ordering::Acquire) != self.journal.end().number {
             // The next start has little to read then.
             if let Err(error) = self.folder.checkpoint_at_the_end() {
-                tracing::warn!(error = %error, "what the entries amount to was not written; the next start reads them");
+                tracing::warn!(error = %error, "the checkpoint at the end was not written; the next start reads the entries instead");
             }
             if let Err(error) = self
                 .journal
@@ -201,18 +201,18 @@ impl Inner {
         }
         self.journal.close();
         if let Err(error) = self.journal.sync() {
-            tracing::error!(error = %error, "the journal's end did not reach the disk");
+            tracing::error!(error = %error, "the end of the journal could not be synced to the disk");
         }
         running.syncer.join();
         running.fold_thread.join();
         if let Err(error) = self.folder.fold() {
-            tracing::warn!(error = %error, "the journal's end was not folded; the next start does it");
+            tracing::warn!(error = %error, "the last entries of the journal were not copied into the database; the next start does it");
         }
         self.folder.progress().close();
         // Whoever still holds a clone keeps the connections open; what they
         // wrote is in the file all the same.
         if let Err(error) = self.database.gather() {
-            tracing::warn!(error = %error, "the database's own log was not folded into its file; the next start does it");
+            tracing::warn!(error = %error, "SQLite's write-ahead log was not merged into the database; the next start does it");
         }
         // What retention, backup or a key's rotation has begun is finished
         // while the directory is still ours; what comes later is refused.

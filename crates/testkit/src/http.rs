@@ -49,7 +49,7 @@ pub async fn send(
     let (head, body) = response.into_parts();
     let body = within("the end of the answer", body.collect())
         .await
-        .context("the body broke off")?
+        .context("the body ended too early")?
         .to_bytes();
     Ok(Reply {
         status: head.status.as_u16(),
@@ -92,7 +92,9 @@ async fn open(
     headers: &[(&str, &str)],
     body: Bytes,
 ) -> Result<Response<Incoming>> {
-    let uri: Uri = url.parse().with_context(|| format!("`{url}` is no URL"))?;
+    let uri: Uri = url
+        .parse()
+        .with_context(|| format!("`{url}` is not a URL"))?;
     let Some(authority) = uri.authority() else {
         bail!("`{url}` has no host")
     };
@@ -229,7 +231,7 @@ impl Stream {
     pub async fn rest(self) -> Result<Bytes> {
         Ok(within("the end of the answer", self.body.collect())
             .await
-            .context("the body broke off")?
+            .context("the body ended too early")?
             .to_bytes())
     }
 }

@@ -156,7 +156,7 @@ fn scan(
     if let Some(name) = members.get("x-mcp-header") {
         let kind = members.get("type").and_then(Value::as_str);
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        let name = name.as_str().ok_or("the annotation is no text")?;
+        let name = name.as_str().ok_or("the annotation is not text")?;
         let (Some(found), false) = (found.as_deref_mut(), path.is_empty()) else {
             return Err(format!("`{name}` cannot be reached"));
         };

@@ -65,7 +65,7 @@ pub enum Ended {
 #[derive(Debug, thiserror::Error)]
 pub enum WrapError {
     /// The system refused something that the wrapper itself needs.
-    #[error("the wrapper cannot do its work")]
+    #[error("the wrapper of a server's process failed")]
     Wrapper(#[source] std::io::Error),
     /// The program cannot be started.
     #[error("`{}` cannot be started", program.display())]

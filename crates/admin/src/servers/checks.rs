@@ -13,7 +13,7 @@ pub(super) fn check_url(url: &str) -> Outcome {
         .because(why)
         .hint("for example `https://mcp.example.com/mcp`; credentials go into `--header`")
     };
-    let parsed: hyper::Uri = url.parse().map_err(|_| refuse("it is no URL"))?;
+    let parsed: hyper::Uri = url.parse().map_err(|_| refuse("it is not a URL"))?;
     match parsed.scheme_str() {
         Some("http" | "https") => {}
         _ => return Err(refuse("it begins with neither `http://` nor `https://`")),
@@ -58,13 +58,16 @@ pub(super) fn check_sealed(
         Transport::Stdio { .. } if !query.is_empty() => {
             return Err(Failure::usage("a child process has no URL").hint("use `--env`"));
         }
-        Transport::Http { .. } | Transport::Stdio { .. } => {}
+        Transport::Http { .. } | Transport::Stdio { .. } | Transport::Builtin => {}
     }
     check_headers(headers)?;
     for (name, value) in environment {
         if name.contains(['=', '\0']) || value.0.expose().contains('\0') {
-            return Err(Failure::usage(format!("variable `{name}` cannot be set"))
-                .because("its name or value has a character that no environment takes"));
+            return Err(
+                Failure::usage(format!("variable `{name}` cannot be set")).because(
+                    "its name or value has a character that is not allowed in the environment",
+                ),
+            );
         }
     }
     Ok(())
@@ -95,13 +98,15 @@ fn check_header(name: &str, value: &WireSecret) -> Outcome {
         "last-event-id",
     ];
     if hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        return refuse("that is no name of a header");
+        return refuse("it is not a valid name of a header");
     }
     if OURS.contains(&name.to_ascii_lowercase().as_str()) {
         return refuse("Provost sets it itself");
     }
     if hyper::header::HeaderValue::from_str(value.0.expose()).is_err() {
-        return refuse("its value has characters that no header takes, such as a line feed");
+        return refuse(
+            "its value has characters that are not allowed in a header, such as a line feed",
+        );
     }
     Ok(())
 }

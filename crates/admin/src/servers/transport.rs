@@ -23,4 +23,6 @@ pub enum Transport {
         /// Who shares one.
         processes: Processes,
     },
+    /// A part of the daemon.
+    Builtin,
 }

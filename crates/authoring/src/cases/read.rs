@@ -297,7 +297,7 @@ impl Reader {
         let text = self.text(case, name)?;
         let micros = duration::parse_sum(&text, UNITS).filter(|micros| *micros <= LONGEST);
         if micros.is_none() {
-            let message = format!("`{name}: {text}` is no length of time");
+            let message = format!("`{name}: {text}` is not a length of time");
             self.error(case.place_of(name), &message, Some(DURATION_HINT));
         }
         micros
@@ -337,7 +337,7 @@ impl Reader {
             .iter()
             .filter(|(key, _)| !known.contains(&key.name.as_str()))
         {
-            let hint = format!("known are {}", known.join(", "));
+            let hint = format!("known ones are {}", known.join(", "));
             self.error(
                 key.place,
                 &format!("unknown key `{}`", key.name),

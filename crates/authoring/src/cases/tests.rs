@@ -165,13 +165,13 @@ cases:
 ";
     insta::assert_snapshot!(errors(cases).join("\n"), @r#"
 line 3: `expect` is missing
-line 3: unknown key `expext` (known are name, at, tool, method, args, times, every, grant, session, lasts, outcome, approved, expect, rule, message, retry_after)
+line 3: unknown key `expext` (known ones are name, at, tool, method, args, times, every, grant, session, lasts, outcome, approved, expect, rule, message, retry_after)
 line 4: a case needs either `tool` or `method`
 line 5: `tools/call` needs a tool (write `tool: name`)
 line 5: unknown `expect: maybe` (one of `allow`, `deny`, `ask`)
 line 7: `args` must be a map, not a list
 line 8: `times` must be a whole number from 1 to 100000
-line 9: `at: 5` is no length of time (such as `0s`, `61s`, `2m30s`, `1h` or `500ms`)
+line 9: `at: 5` is not a length of time (such as `0s`, `61s`, `2m30s`, `1h` or `500ms`)
 line 11: `approved` stands only beside `expect: ask`
 line 13: a case needs either `tool` or `method`
 line 13: `at` goes back: the case before is at `10s`

@@ -101,7 +101,7 @@ fn stops_where_the_call_was_refused() {
         r#"{"role":"specialist","tasks":[{"risk":"high"}]}"#,
     );
     insta::assert_snapshot!(text, @r#"
-    deny: `args.tasks[*].risk` is no number, so `gt` cannot be checked
+    deny: `args.tasks[*].risk` is not a number, so `gt` cannot be checked
       by /tools/spawn*/deny_if/args.tasks[*].risk-gt of policy `team` version 3 for grant `child`
 
     policy `team` version 3 for grant `child`
@@ -109,7 +109,7 @@ fn stops_where_the_call_was_refused() {
       passed       /tools/spawn*/require/args.role-in
                    args.role in ["manager", "specialist"]: saw "specialist", holds
       cannot tell  /tools/spawn*/deny_if/args.tasks[*].risk-gt
-                   args.tasks[*].risk gt 5: saw "high", is no number
+                   args.tasks[*].risk gt 5: saw "high", is not a number
     "#);
 }
 

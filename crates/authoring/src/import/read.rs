@@ -339,7 +339,7 @@ fn unknown(name: &str, known: &[&str]) -> String {
             format!("Intercept has no field `{name}` here; did you mean `{meant}`?")
         }
         None => format!(
-            "Intercept has no field `{name}` here; known are {}",
+            "Intercept has no field `{name}` here; known ones are {}",
             in_words(known)
         ),
     }

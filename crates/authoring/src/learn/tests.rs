@@ -79,7 +79,7 @@ fn d53_the_smallest_policy_that_allows_what_was_done() {
         left_out,
         [
             "typo 1: every call of it failed at the server",
-            "wild* 1: it is no name that a policy can have for a tool",
+            "wild* 1: a policy cannot name such a tool",
             "vendor/x 1: it was refused, by (method)",
             "write 2: it was refused, by (default deny)",
         ]

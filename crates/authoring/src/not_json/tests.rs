@@ -38,13 +38,13 @@ fn d51_slips_of_the_hand_get_a_hint_and_their_place() {
         assert_eq!(found.len(), 1, "{found:?}");
         (found[0].line, found[0].column, found[0].message.clone())
     };
-    let comma = "a comma with nothing behind it";
+    let comma = "a comma with nothing after it";
     assert_eq!(
         at("{\"version\": \"1\",\n \"tools\": {},\n}"),
         (2, 13, comma.to_owned())
     );
     assert_eq!(at("{\"hide\": [\"a\", \n ]}"), (1, 14, comma.to_owned()));
-    let comma = ": a comma with nothing behind it (take it out: JSON has no comma before a closing `}` or `]`)";
+    let comma = ": a comma with nothing after it (take it out: JSON has no comma before a closing `}` or `]`)";
     check("{\"a\":1,}", &[comma]);
     // Two commas are no such slip.
     check("[1,,2]", &[": expected a value"]);

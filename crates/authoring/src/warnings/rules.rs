@@ -37,7 +37,7 @@ pub(super) fn check(policy: &Policy, warnings: &mut Warnings) {
             && let Some(path) = &limit.increment_from
         {
             let message = format!("every tool without a number at `{path}` is denied");
-            let hint = "`increment_from` fits limits of single tools";
+            let hint = "use `increment_from` in the limits of single tools";
             warnings.add(
                 format!("/all_tools/limits/{index}/increment_from"),
                 message,
@@ -60,10 +60,10 @@ pub(super) fn check(policy: &Policy, warnings: &mut Warnings) {
             && tool.rate_limit.is_none());
         if policy.body().hide.matches(key) {
             let message = format!(
-                "`{}` is hidden, so nothing here is reached",
+                "`{}` is hidden, so the rules here are never reached",
                 key.escape_debug()
             );
-            warnings.add(lists.pointer, message, "leave it out here or in `hide`");
+            warnings.add(lists.pointer, message, "remove it here or from `hide`");
         } else if tool.action == Some(Action::Deny) && rules {
             let message = "the action denies every call, so the rules beside it are never reached";
             warnings.add(lists.pointer, message, "");
@@ -205,13 +205,13 @@ fn avoided_by_absence(
     for (index, condition) in predicate.conditions.iter().enumerate() {
         let pointer = format!("{pointer}/conditions/{index}");
         if condition.op == Operator::ArgvIn {
-            let message = "the same command in another spelling, such as `/bin/rm` for `rm`, gets past this rule";
+            let message = "the same command in another spelling, such as `/bin/rm` for `rm`, is not refused by this rule";
             let hint = "list the allowed commands in `require` instead";
             warnings.add(pointer.clone(), message, hint);
         }
         let path = condition.path.as_str();
         if condition.op != Operator::Exists && !required.iter().any(|paths| paths.contains(path)) {
-            let message = format!("a call that leaves `{path}` out gets past this rule");
+            let message = format!("a call without `{path}` is not refused by this rule");
             let hint = format!(
                 "to refuse calls without it, add to `require`: {{ \"conditions\": [{{ \"path\": \"{path}\", \"op\": \"exists\", \"value\": true }}] }}"
             );
@@ -237,7 +237,7 @@ fn required_paths(require: &[Predicate]) -> HashSet<&str> {
 fn never_met(pointer: &str, predicate: &Predicate, consequence: &str, warnings: &mut Warnings) {
     for (index, condition) in predicate.conditions.iter().enumerate() {
         if condition.value == Literal::Array(Vec::new()) && wants_one_of_a_list(condition.op) {
-            let message = format!("nothing is in an empty list, so {consequence}");
+            let message = format!("an empty list matches nothing, so {consequence}");
             warnings.add(format!("{pointer}/conditions/{index}/value"), message, "");
         }
     }
@@ -256,7 +256,7 @@ fn check_limit(pointer: &str, limit: &Limit, warnings: &mut Warnings) {
         let hint = "`grant` counts across sessions";
         warnings.add(
             format!("{pointer}/scope"),
-            "an agent that reconnects starts this counter anew",
+            "when an agent reconnects, this counter starts from zero",
             hint,
         );
     }
@@ -270,7 +270,7 @@ fn check_limit(pointer: &str, limit: &Limit, warnings: &mut Warnings) {
         Limit::Window(limit) if limit.increment == Some(Amount::ZERO) => {
             warnings.add(
                 pointer,
-                "the limit can never be reached: a call adds nothing",
+                "the limit can never be reached: each call adds zero",
                 "",
             );
         }

@@ -42,7 +42,7 @@ const GT: &str = r#"{"path":"args.n","op":"gt","value":5}"#;
 fn a_deny_that_an_absent_argument_gets_past() {
     let deny =
         |require: &str| format!(r#"{{"require":[{require}],"deny_if":[{{"conditions":[{GT}]}}]}}"#);
-    let dodged = ["/deny_if/0/conditions/0: a call that leaves `args.n` out gets past this rule"];
+    let dodged = ["/deny_if/0/conditions/0: a call without `args.n` is not refused by this rule"];
     let require = |path: &str, op: &str, value: &str| {
         format!(r#"{{"conditions":[{{"path":"{path}","op":"{op}","value":{value}}}]}}"#)
     };
@@ -161,13 +161,13 @@ fn d84_patterns_that_can_cost_too_much_are_named() {
     check(
         &block("(a|b)*a(a|b){20}c"),
         &[
-            "/require/0/conditions/0: a text of 4 MiB can be made so that \"(a|b)*a(a|b){20}c\" is too much work; such a call is refused",
+            "/require/0/conditions/0: there are texts of 4 MiB in which \"(a|b)*a(a|b){20}c\" takes too much work to check; such a call is refused",
         ],
     );
     check(
         &block(r"\\bid\\b"),
         &[
-            r#"/require/0/conditions/0: "\\bid\\b" is too much work in a text of more than 81 KiB with characters beyond ASCII; such a call is refused"#,
+            r#"/require/0/conditions/0: "\\bid\\b" takes too much work to check in a text of more than 81 KiB with characters beyond ASCII; such a call is refused"#,
         ],
     );
 }
@@ -180,17 +180,17 @@ fn rules_for_nothing_and_against_everything() {
     );
     check(
         r#"{"require":[{"conditions":[{"path":"args.a","op":"in","value":[]}]}]}"#,
-        &["/require/0/conditions/0/value: nothing is in an empty list, so every call is denied"],
+        &["/require/0/conditions/0/value: an empty list matches nothing, so every call is denied"],
     );
     check(
         r#"{"approve_if":[{"conditions":[{"path":"args.a","op":"under","value":[]}]}]}"#,
-        &["/approve_if/0/conditions/0/value: nothing is in an empty list, so nobody is asked"],
+        &["/approve_if/0/conditions/0/value: an empty list matches nothing, so nobody is asked"],
     );
     check(
         r#"{"require":[{"conditions":[{"path":"args.a","op":"exists","value":true}]}],
         "deny_if":[{"conditions":[{"path":"args.a","op":"argv_in","value":["rm"]}]}]}"#,
         &[
-            "/deny_if/0/conditions/0: the same command in another spelling, such as `/bin/rm` for `rm`, gets past this rule",
+            "/deny_if/0/conditions/0: the same command in another spelling, such as `/bin/rm` for `rm`, is not refused by this rule",
         ],
     );
 }
@@ -200,7 +200,7 @@ fn limits_that_never_fire_or_always_do() {
     let limit = |fields: &str| format!(r#"{{"limits":[{{"counter":"c",{fields}}}]}}"#);
     check(
         &limit(r#""window":"minute","max":5,"increment":0"#),
-        &["/limits/0: the limit can never be reached: a call adds nothing"],
+        &["/limits/0: the limit can never be reached: each call adds zero"],
     );
     check(
         &limit(r#""window":"minute","max":0"#),
@@ -220,7 +220,7 @@ fn limits_that_never_fire_or_always_do() {
     );
     check(
         &limit(r#""concurrent":1,"scope":"session""#),
-        &["/limits/0/scope: an agent that reconnects starts this counter anew"],
+        &["/limits/0/scope: when an agent reconnects, this counter starts from zero"],
     );
     check(
         r#"{"rate_limit":{"max":0,"window":1}}"#,
@@ -242,7 +242,7 @@ fn whole_policies() {
     assert_eq!(
         one(r#"{"version":"1","default":"allow","hide":["a*"],"tools":{"a/b":{}}}"#),
         "1:57 /tools/a~1b: no tool is called `a/b`: calls of it are refused\
-        |1:57 /tools/a~1b: `a/b` is hidden, so nothing here is reached"
+        |1:57 /tools/a~1b: `a/b` is hidden, so the rules here are never reached"
     );
     assert_eq!(
         one(

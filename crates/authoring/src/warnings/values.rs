@@ -77,7 +77,7 @@ pub(super) fn check(
             let message = "a call with the number as text, such as `\" 5\"` or `\"+5\"`, counts as unequal here, \
                            and many servers read such text as the number";
             let hint = format!(
-                "say in `require` that `{path}` is a number: a comparison, such as `gte`, refuses what is none"
+                "require that `{path}` is a number: a comparison in `require`, such as `gte`, refuses everything else"
             );
             warnings.add(pointer.clone(), message, &hint);
         }
@@ -87,7 +87,7 @@ pub(super) fn check(
                 condition.value.to_line()
             );
             let hint = format!(
-                "where `{path}` may be a list, use `regex` on its elements, `{path}[*]`; where it is text, a `regex` in `require` says so"
+                "if `{path}` may be a list, use `regex` on its elements, `{path}[*]`; if it is always text, add a `regex` on it to `require`"
             );
             warnings.add(pointer.clone(), message, &hint);
         }
@@ -102,14 +102,14 @@ fn costly_pattern(pointer: String, condition: &Condition, costly: Costly, warnin
     let (message, hint) = match costly {
         Costly::NotAscii(bytes) => (
             format!(
-                "{pattern} is too much work in a text of more than {} KiB with characters beyond ASCII; such a call is refused",
+                "{pattern} takes too much work to check in a text of more than {} KiB with characters beyond ASCII; such a call is refused",
                 bytes / 1024
             ),
             r"`(?-u:\b)` in place of `\b` knows the letters of ASCII only, and is cheap in every text",
         ),
         Costly::Hostile => (
             format!(
-                "a text of {} MiB can be made so that {pattern} is too much work; such a call is refused",
+                "there are texts of {} MiB in which {pattern} takes too much work to check; such a call is refused",
                 lengths::BODY >> 20
             ),
             "shorter repetitions make a pattern cheaper, and so does `(?-u)` where ASCII is meant",

@@ -27,6 +27,13 @@ pub(crate) enum Hello {
     Tools { run: WireSecret },
     /// What went wrong with the server of a run; the connection ends with the answer.
     Trouble { run: WireSecret },
+    /// The hook of an agent that is about to use a tool of its own; the connection ends with
+    /// the answer.
+    Native {
+        agent: String,
+        token: WireSecret,
+        hook: String,
+    },
 }
 
 /// What `provost run` hands over.
@@ -83,6 +90,9 @@ pub(crate) struct Welcome {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) trouble: Vec<String>,
+    /// What a hook says to its agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answer: Option<String>,
 }
 
 /// Reads one line; what follows it stays in the buffer of the stream.

@@ -297,10 +297,10 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Bridge<'_, I, O> {
         if !seen.is_empty() {
             failure = failure.hint(match log.exists() {
                 true => format!(
-                    "does it start by itself? More is in the log of the daemon, `{}`",
+                    "does the server start without Provost? The log of the daemon may say more: `{}`",
                     log.display()
                 ),
-                false => "does it start by itself?".to_owned(),
+                false => "does the server start without Provost?".to_owned(),
             });
         }
         match ending {

@@ -102,12 +102,7 @@ impl Sessions {
                 return Ok(session);
             }
             if Instant::now() >= deadline {
-                return Err(
-                    Failure::unavailable("the daemon went away again and again").hint(format!(
-                        "its log is `{}`",
-                        self.places.daemon_log().display()
-                    )),
-                );
+                return Err(went_away(&self.places));
             }
         }
     }
@@ -193,7 +188,8 @@ impl Sessions {
                 | Hello::Policy { .. }
                 | Hello::Refused { .. }
                 | Hello::Tools { .. }
-                | Hello::Trouble { .. } => None,
+                | Hello::Trouble { .. }
+                | Hello::Native { .. } => None,
             };
             let (Some(run), Some(policy)) = (run, policy) else {
                 continue;
@@ -239,9 +235,29 @@ impl fmt::Display for TokenSource {
     }
 }
 
+/// Asks the daemon of these places one thing. It is started when there is none.
+pub(crate) async fn ask(places: &Places, hello: &Hello) -> Outcome<Welcome> {
+    let (line, deadline) = (line(hello)?, Instant::now() + PATIENCE);
+    loop {
+        let stream = connect_or_start(places, deadline).await?;
+        if let Some((_, welcome)) = greet(stream, &line).await? {
+            return Ok(welcome);
+        }
+        if Instant::now() >= deadline {
+            return Err(went_away(places));
+        }
+    }
+}
+
+fn went_away(places: &Places) -> Failure {
+    Failure::unavailable("the daemon ended several times in a row")
+        .hint(format!("its log is `{}`", places.daemon_log().display()))
+}
+
 fn line(hello: &Hello) -> Outcome<Vec<u8>> {
-    let mut line = serde_json::to_vec(hello)
-        .map_err(|error| Failure::internal("cannot write the hello").because(error))?;
+    let mut line = serde_json::to_vec(hello).map_err(|error| {
+        Failure::internal("cannot write the first line of the connection").because(error)
+    })?;
     line.push(b'\n');
     Ok(line)
 }
@@ -258,7 +274,7 @@ async fn greet(stream: UnixStream, line: &[u8]) -> Outcome<Option<(Session, Welc
         return Ok(None);
     };
     let reply: Reply<Welcome> = serde_json::from_slice(&answer).map_err(|error| {
-        Failure::internal("the daemon's answer is not understood")
+        Failure::internal("the daemon's answer cannot be read")
             .because(error)
             .hint("restart the daemon; it may be of another version")
     })?;

@@ -19,7 +19,7 @@ use crate::runtime::block_on;
 use crate::terminal::{counted, escape, style};
 use crate::when::since;
 
-/// Prove that the history is complete and unchanged
+/// Verify that the history is complete and unchanged, or export it
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     /// Read the whole journal and check every entry
@@ -29,9 +29,9 @@ Examples:
   provost audit head > head.txt
   provost audit verify --head @head.txt
 
-With a head that was printed earlier and kept elsewhere, it also proves that nothing before it was
-cut, and that the chain was not written anew by somebody who has the key. Without one, neither that
-nor entries that were cut off the end can be noticed.")]
+With a head that was printed earlier and kept elsewhere, it also proves that no
+entry up to it was removed, and that nobody who has the key rewrote the chain.
+Without a head, neither can be noticed, nor that entries were cut off the end.")]
     Verify(Verify),
     /// Print the end of the chain, to be kept elsewhere
     Head,
@@ -58,7 +58,7 @@ pub(crate) struct Export {
     /// The format
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
-    /// Nothing older: `10m`, `2h`, `2026-11-20`, or RFC 3339
+    /// Nothing older than `10m`, `2h`, `2026-11-20`, or a time as in RFC 3339
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Only calls to this server, and no changes
@@ -133,7 +133,7 @@ impl Verify {
             if audit.first > 1 {
                 writeln!(
                     out,
-                    "the first entry is {}: a signed checkpoint stands for what retention removed",
+                    "the first entry is {}: a signed checkpoint accounts for what retention removed",
                     audit.first
                 )?;
             }
@@ -208,7 +208,7 @@ impl Export {
             let mut body = whole_or_failure(answer).await?;
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| {
-                    Failure::unavailable("the export is not whole: the daemon broke it off")
+                    Failure::unavailable("the export is incomplete: the daemon stopped sending it")
                         .because(error)
                 })?;
                 if let Ok(bytes) = frame.into_data() {
@@ -233,7 +233,8 @@ async fn whole_or_failure(answer: hyper::Response<Incoming>) -> Outcome<Incoming
         return Ok(answer.into_body());
     }
     let failed = || {
-        Failure::unavailable("the daemon exports nothing").because(format!("it answered {status}"))
+        Failure::unavailable("the daemon refused to export")
+            .because(format!("it answered {status}"))
     };
     let body = answer.into_body().collect().await.map_err(|_| failed())?;
     let reply = serde_json::from_slice::<Reply<()>>(&body.to_bytes()).map_err(|_| failed())?;

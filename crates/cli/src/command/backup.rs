@@ -15,15 +15,16 @@ use crate::locations::absolute;
 use crate::terminal::{counted, escape, style};
 use crate::when;
 
-/// Write everything into one archive
+/// Back up everything into one archive
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   provost backup provost-2026-11-20.backup
   provost backup --with-key /safe/place/provost.backup
 
-It works while a daemon runs. Without `--with-key` the archive alone opens no secret, and
-restoring needs the key file of the configuration directory.")]
+It works while a daemon runs. Without `--with-key`, nobody can read secrets
+from the archive alone; restoring it needs the key file in the configuration
+directory.")]
 pub(crate) struct Backup {
     /// The archive to write; it must not exist
     archive: PathBuf,
@@ -32,26 +33,28 @@ pub(crate) struct Backup {
     with_key: bool,
 }
 
-/// Bring an archive back
+/// Restore a backup
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   provost restore provost.backup
   provost --data /srv/provost restore --replace provost.backup
 
-The key of the configuration directory must vouch for the archive. `--unverified` restores one that
-no key here vouches for: whoever could write the file may then have put grants, policies and records
-of their own into it. The journal says that it was done.
+The archive is verified with the key in the configuration directory.
+`--unverified` restores one that cannot be verified: whoever could write the
+file may then have put grants, policies and records of their own into it. The
+journal records that it was done.
 
-With `--replace`, what is in the data directory is put aside once the archive has proven sound. A
-running daemon finishes its calls, restores, and starts again.")]
+With `--replace`, what is in the data directory is moved to a directory beside
+it once the archive has been checked. A running daemon finishes its calls,
+restores, and starts again.")]
 pub(crate) struct Restore {
     /// The archive
     archive: PathBuf,
-    /// Put aside what is in the data directory
+    /// Replace what is in the data directory; it is moved to a directory beside it
     #[arg(long)]
     replace: bool,
-    /// Restore an archive that no key here vouches for
+    /// Restore an archive that cannot be verified with the key from here
     #[arg(long)]
     unverified: bool,
 }
@@ -101,8 +104,8 @@ impl Restore {
         } else if self.replace {
             admin.ask(wish)?
         } else {
-            return Err(Failure::conflict("a daemon works on this data directory")
-                .hint("`--replace` replaces what it works on"));
+            return Err(Failure::conflict("a daemon is using this data directory")
+                .hint("with `--replace` it finishes its calls, restores, and starts again"));
         };
         context.output.show(&restored, |out| {
             let data = admin.places().data.display().to_string();
@@ -111,7 +114,7 @@ impl Restore {
                 writeln!(out, "unverified: {}", escape(reason))?;
                 writeln!(
                     out,
-                    "look at `provost grant list` and `provost policy list`: nobody vouches for what is in them"
+                    "look at `provost grant list` and `provost policy list`: what is in them was not verified"
                 )?;
             }
             if let Some(aside) = &restored.put_aside {
@@ -136,7 +139,7 @@ fn compared(out: &mut dyn Write, restored: &Restored) -> io::Result<()> {
         let entries = counted(lost.entries, "entry");
         writeln!(
             out,
-            "the journal ends earlier: {entries} ({first} to {last}) are only in what was put aside"
+            "the journal ends earlier: {entries} ({first} to {last}) are only in what was there before"
         )?;
     }
     let (warning, hint, reset) = (style::WARNING, style::HINT, anstyle::Reset);
@@ -158,7 +161,7 @@ fn compared(out: &mut dyn Write, restored: &Restored) -> io::Result<()> {
     if let Some(reason) = &restored.not_compared {
         writeln!(
             out,
-            "{warning}warning{reset}: what was there before cannot be read ({}), so nobody knows which grants had been revoked since; look at `provost grant list`",
+            "{warning}warning{reset}: what was there before cannot be read ({}), so it is not known which grants had been revoked since; look at `provost grant list`",
             escape(reason)
         )?;
     }

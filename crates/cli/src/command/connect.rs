@@ -17,7 +17,7 @@ use crate::runtime::block_on;
 use crate::terminal::style;
 use crate::text_file::unread;
 
-/// Bridge stdio to a registered server
+/// Connect an MCP client that speaks stdio to a registered server
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,10 +25,20 @@ Examples:
   provost connect files --grant-file ~/.config/files.grant
 
 In `.mcp.json`:
-  { \"mcpServers\": { \"files\": { \"command\": \"provost\", \"args\": [\"connect\", \"files\", \"--grant-file\", \"/home/me/files.grant\"] } } }")]
+  { \"mcpServers\": { \"files\": {
+      \"command\": \"provost\",
+      \"args\": [\"connect\", \"files\", \"--grant-file\", \"/home/me/files.grant\"]
+  } } }")]
 pub(crate) struct Connect {
     /// The server, by name or id
     server: String,
+    #[command(flatten)]
+    grant: Grant,
+}
+
+/// The grant to work under
+#[derive(Debug, Args)]
+pub(super) struct Grant {
     /// A file with the grant's token [default: the variable PROVOST_GRANT]
     #[arg(long, value_name = "FILE")]
     grant_file: Option<PathBuf>,
@@ -38,8 +48,8 @@ pub(crate) struct Connect {
 
 impl Connect {
     pub(crate) fn run(self, context: &Context) -> Outcome {
-        let token = WireSecret(self.token()?);
-        let source = match self.grant_file {
+        let token = self.grant.token()?;
+        let source = match self.grant.grant_file {
             Some(path) => TokenSource::File(absolute(&path)?),
             None => TokenSource::Variable(environment::GRANT),
         };
@@ -50,15 +60,22 @@ impl Connect {
         let sessions = Sessions::new(context.places()?, hello).with_token_from(source);
         block_on(async { finish(bridge(&sessions).await?) })
     }
+}
 
-    fn token(&self) -> Outcome<provost_store::Secret> {
+// === impl Grant ===
+
+impl Grant {
+    /// Its token.
+    pub(super) fn token(&self) -> Outcome<WireSecret> {
         let Some(path) = &self.grant_file else {
-            return Environment::secret(environment::GRANT)?.ok_or_else(|| {
-                Failure::usage("there is no grant").hint(format!(
-                    "set `{}`, or name a file with `--grant-file`",
-                    environment::GRANT
-                ))
-            });
+            return Environment::secret(environment::GRANT)?
+                .map(WireSecret)
+                .ok_or_else(|| {
+                    Failure::usage("no token was given").hint(format!(
+                        "put the grant's token into `{}`, or name a file that holds it with `--grant-file`",
+                        environment::GRANT
+                    ))
+                });
         };
         let fail = |error| unread("grant file", path, &error);
         let mode = std::fs::metadata(path).map_err(fail)?.permissions().mode();
@@ -69,7 +86,7 @@ impl Connect {
             ));
         }
         let text = std::fs::read_to_string(path).map_err(fail)?;
-        Ok(provost_store::Secret::new(text.trim()))
+        Ok(WireSecret(provost_store::Secret::new(text.trim())))
     }
 }
 
@@ -89,7 +106,7 @@ pub(super) async fn bridge(sessions: &Sessions) -> Outcome<Ending> {
     let mut signals = Signals::listen()?;
     let session = sessions.first(&mut signals).await?;
     if std::io::stdin().is_terminal() {
-        remark("waits for an MCP client, a line of JSON for each message, on stdin; Ctrl-D ends");
+        remark("waits for an MCP client, one line of JSON for each message, on stdin; Ctrl-D ends");
     }
     let (agent_in, agent_out) = (tokio::io::stdin(), tokio::io::stdout());
     pump(agent_in, agent_out, session, sessions, &mut signals).await

@@ -24,18 +24,19 @@ const PACKAGE: &str = "@modelcontextprotocol/server-filesystem";
 const MAIN: &str = "dist/index.js";
 const PROGRAM: &str = "mcp-server-filesystem";
 
-/// Show the main job, for real, in a scratch directory
+/// Show Provost at work, in a scratch directory
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   provost demo
   provost demo --fast
 
-It starts a daemon on a scratch directory, puts policies in front of an MCP server, and calls it
-with a real MCP client. Nothing of yours is touched.
+It starts a daemon on a scratch directory, puts policies in front of an MCP
+server, and calls it with a real MCP client. Nothing of yours is touched.
 
-The server is @modelcontextprotocol/server-filesystem where npm or npx has installed it, otherwise
-a small one that Provost brings along. Nothing is downloaded.")]
+The server is @modelcontextprotocol/server-filesystem where npm or npx has
+installed it, otherwise a small one that Provost brings along. Nothing is
+downloaded.")]
 pub(crate) struct Demo {
     /// Do not pause between the steps
     #[arg(long)]

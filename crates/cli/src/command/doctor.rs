@@ -22,15 +22,15 @@ use crate::terminal::{Cell, counted, line, style, width};
 /// How long the listener may take to accept.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Look for what is wrong or missing
+/// Check the installation: what is wrong or missing
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   provost doctor
   provost doctor --json
 
-Each server is started or connected to, as `provost server test` does it, for a few seconds at most.
-Exits with 1 when something is broken; warnings alone do not.")]
+Each server is started or connected to for a few seconds, as `provost server
+test` does. Exits with 1 when something is broken; warnings alone do not.")]
 pub(crate) struct Doctor {}
 
 // === impl Doctor ===
@@ -45,7 +45,7 @@ impl Doctor {
             store(&mut findings, &admin, status.is_some());
             servers::look(&mut findings, context, &admin, status.is_some());
         }
-        findings.ok("mode", "agents run as you: a shell they have can read what you can, Provost's key too (SECURITY.md)");
+        findings.ok("mode", "agents run as your user: one that has a shell can read what you can, Provost's key too (SECURITY.md)");
         let broken = findings
             .0
             .iter()
@@ -108,7 +108,7 @@ fn directories(findings: &mut Findings, admin: &Admin) {
                 findings.ok(
                     about,
                     format!(
-                        "{} does not exist yet; the first command that needs it makes it",
+                        "{} does not exist yet; the first command that needs it creates it",
                         path.display()
                     ),
                 );
@@ -117,7 +117,7 @@ fn directories(findings: &mut Findings, admin: &Admin) {
                 Health::Broken,
                 about,
                 format!("{}: {error}", path.display()),
-                "is a parent directory closed to you?",
+                "check the permissions of the directories above it",
             ),
             Ok(found) if !found.is_dir() => findings.add(
                 Health::Broken,
@@ -207,9 +207,9 @@ fn daemon(findings: &mut Findings, admin: &Admin) -> Option<DaemonStatus> {
 
 fn running(findings: &mut Findings, status: &DaemonStatus) {
     let kind = if status.self_started {
-        "it started itself and leaves with its last client"
+        "started by `provost run` or `connect`, ends with its last client"
     } else {
-        "it stays"
+        "keeps running without clients"
     };
     findings.ok(
         "daemon",
@@ -237,7 +237,7 @@ fn running(findings: &mut Findings, status: &DaemonStatus) {
             Health::Broken,
             "daemon",
             trouble.clone(),
-            "its log says more",
+            "look into its log",
         );
     }
     status.troubles.iter().for_each(|it| findings.trouble(it));
@@ -245,7 +245,10 @@ fn running(findings: &mut Findings, status: &DaemonStatus) {
         room(findings, load);
     }
     match &status.listen {
-        None => findings.ok("listener", "none: agents come over the agent socket only"),
+        None => findings.ok(
+            "listener",
+            "none: agents connect with `provost run` or `connect` only; `provost up` opens a port",
+        ),
         Some(url) => listener(findings, url),
     }
 }
@@ -257,7 +260,7 @@ fn room(findings: &mut Findings, load: &Load) {
         return;
     }
     let message = format!(
-        "{} of {} MiB held for agents and servers, {} of {} calls on their way",
+        "{} of {} MiB held for agents and servers, {} of {} calls in flight",
         mib(load.memory_held),
         mib(load.memory_limit),
         load.calls,
@@ -266,8 +269,8 @@ fn room(findings: &mut Findings, load: &Load) {
     findings.add(
         Health::Warning,
         "room",
-        format!("{message}; {} found none", counted(load.no_room, "message")),
-        "`provost log` names the grants, rule `(busy)`; `memory_limit`, `max_calls_per_grant` and `max_calls_per_server` are settings",
+        format!("{message}; {} refused or delayed for lack of room", counted(load.no_room, "message")),
+        "`provost log` shows whose calls, rule `(busy)`; raise `memory_limit`, `max_calls_per_grant` or `max_calls_per_server` if they are legitimate",
     );
 }
 
@@ -306,7 +309,7 @@ fn sockets(findings: &mut Findings, admin: &Admin) {
                 findings.add(
                     Health::Broken,
                     about,
-                    format!("{} is open to others", socket.display()),
+                    format!("{} can be used by others", socket.display()),
                     format!("`chmod 600 {}`", socket.display()),
                 );
             }

@@ -8,6 +8,7 @@ use provost_admin::{
     GrantState, GrantView, Listener, Micros, Minted, PolicyPut, PolicyShow, Request, Shadow,
     Status,
 };
+use provost_gateway::NATIVE;
 
 use crate::context::Context;
 use crate::daemon::config;
@@ -18,7 +19,7 @@ use crate::when;
 /// The draft of a grant that observes without a policy.
 const OBSERVE_ALL: &str = "observe-all";
 
-/// Mint and look after grants
+/// Mint, list and revoke grants: the tokens of agents
 #[derive(Debug, Subcommand)]
 pub(crate) enum Grant {
     /// Mint a grant and print its token
@@ -29,8 +30,8 @@ Examples:
   provost grant mint files --label trial --policy readonly --observe
   provost grant mint files --label watch --observe
 
-A grant without a policy denies every call until one is attached. With `--observe` every call
-passes, and the policy is only judged and recorded.")]
+A grant without a policy denies every call until one is attached. With
+`--observe` every call passes, and the policy is only judged and recorded.")]
     #[command(aliases = ["create", "new", "add"])]
     Mint(Mint),
     /// List the grants
@@ -38,9 +39,9 @@ passes, and the policy is only judged and recorded.")]
     List(List),
     /// Give a grant a new token; the old one ends at once
     Rotate(Name),
-    /// Print a grant's token again; that is recorded
+    /// Print a grant's token again; this is recorded
     Reveal(Name),
-    /// End a grant at once, and what was minted below it
+    /// End a grant at once, and the grants minted below it
     #[command(aliases = ["rm", "remove", "delete"])]
     Revoke(Name),
 }
@@ -60,7 +61,7 @@ pub(crate) struct Mint {
     /// `observe-all`, which allows everything
     #[arg(long)]
     observe: bool,
-    /// How long it lives, such as `30d` [default: until it is revoked]
+    /// How long it is valid, such as `30d` [default: until it is revoked]
     #[arg(long, value_name = "LENGTH", value_parser = when::parse_lifetime)]
     expires: Option<Micros>,
 }
@@ -182,7 +183,7 @@ impl List {
         }
         context.output.show(&grants, |out| {
             if grants.is_empty() {
-                return writeln!(out, "no grants; `provost grant mint` makes one");
+                return writeln!(out, "no grants; `provost grant mint` creates one");
             }
             table(out, &grants)
         })?;
@@ -318,19 +319,30 @@ fn print(out: &mut dyn Write, minted: &Minted, url: &str) -> io::Result<()> {
     writeln!(
         out,
         "\nKeep the token in the variable PROVOST_GRANT or in a file of mode 600, not on a command line;\n\
-         `provost grant reveal` prints it again, and that is recorded.\n\n\
-         For Claude Code, in `.mcp.json`, with the variable:\n"
+         `provost grant reveal` prints it again, and that is recorded.\n"
     )?;
+    if grant.server == NATIVE {
+        writeln!(
+            out,
+            "For Claude Code, in `.claude/settings.json`, with the file:\n"
+        )?;
+        return indented(out, &super::hook::settings());
+    }
+    writeln!(out, "For Claude Code, in `.mcp.json`, with the variable:\n")?;
     let snippet = serde_json::json!({ "mcpServers": { grant.server.as_str(): {
         "type": "http", "url": url, "headers": { "Authorization": "Bearer ${PROVOST_GRANT}" },
     }}});
-    let snippet = serde_json::to_string_pretty(&snippet).unwrap_or_default();
-    snippet
-        .lines()
-        .try_for_each(|line| writeln!(out, "  {}", escape(line)))?;
+    indented(out, &snippet)?;
     writeln!(out, "\nor over stdio, with the file:\n")?;
     writeln!(
         out,
         "  claude mcp add {server} -- provost connect {server} --grant-file FILE"
     )
+}
+
+fn indented(out: &mut dyn Write, snippet: &serde_json::Value) -> io::Result<()> {
+    let snippet = serde_json::to_string_pretty(snippet).unwrap_or_default();
+    snippet
+        .lines()
+        .try_for_each(|line| writeln!(out, "  {}", escape(line)))
 }

@@ -5,7 +5,7 @@ use provost_admin::KeyRotate;
 use crate::context::Context;
 use crate::failure::Outcome;
 
-/// Look after the key that seals secrets
+/// Replace the key that encrypts secrets
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Key {
     /// Make a new key and seal all secrets with it; old segments of the journal keep theirs
@@ -13,7 +13,8 @@ pub(crate) enum Key {
 Example:
   provost key rotate
 
-Back up the key file afterwards: what is sealed with the new key cannot be read with the old one.")]
+Back up the key file afterwards: what is sealed with the new key cannot be read
+with the old one.")]
     Rotate,
 }
 
@@ -25,7 +26,11 @@ impl Key {
             Key::Rotate => {
                 let key = context.admin()?.ask(KeyRotate {})?;
                 context.output.show(&key, |out| {
-                    writeln!(out, "key version {} seals from now on", key.version)
+                    writeln!(
+                        out,
+                        "secrets are sealed with key version {} from now on",
+                        key.version
+                    )
                 })
             }
         }

@@ -27,7 +27,7 @@ const BREATH: Duration = Duration::from_millis(200);
 /// Between two looks for a daemon where nobody tells that one has come.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Show what was decided
+/// Show recorded calls: what was decided, and how they ended
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -36,15 +36,17 @@ Examples:
   provost log --server files --since 2h --json
   provost log --client claude-code
 
-Times are local, in JSON UTC. Arguments are never recorded, only their top-level keys.
+Times are local, in JSON UTC. Arguments are never recorded, only their
+top-level keys.
 
 Changes of servers, policies and grants are in `provost audit export`.
 
-A call that is still on its way has the status `running`; `unknown` is one whose end nobody has
-seen. With `--follow`, a call comes again when it has ended; in JSON it is the same record then, and
-the status until it has ended is `unknown`. A daemon that is not there, or goes away, is waited for.")]
+A call in flight has the status `running`; `unknown` means that its end was not
+recorded. With `--follow`, a call is shown again when it has ended; in JSON it
+is the same record, whose status was `unknown` before. `--follow` waits for a
+daemon that does not run, and goes on when it is back.")]
 pub(crate) struct Log {
-    /// Go on with new records as they come
+    /// Keep showing new records as they come
     #[arg(short, long)]
     follow: bool,
     /// Only this server
@@ -53,7 +55,7 @@ pub(crate) struct Log {
     /// Only this grant, by label or id
     #[arg(long, value_name = "GRANT")]
     grant: Option<String>,
-    /// Only agents whose client calls itself so, with or without its version
+    /// Only clients that call themselves this, with or without the version
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
     /// Only this tool
@@ -62,10 +64,10 @@ pub(crate) struct Log {
     /// Only this decision
     #[arg(long, value_enum)]
     decision: Option<Wanted>,
-    /// Nothing older: `10m`, `2h`, `2026-11-20`, or RFC 3339
+    /// Nothing older than `10m`, `2h`, `2026-11-20`, or a time as in RFC 3339
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// At most so many, the newest [default: 50, or all with `--since`]
+    /// Show at most this many, the newest [default: 50, or all with `--since`]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 }
@@ -77,7 +79,7 @@ enum Wanted {
     Allow,
     /// The call was refused
     Deny,
-    /// A person would have to say yes
+    /// A person would have to approve it; nobody can yet, so it was refused
     Ask,
 }
 
@@ -230,9 +232,9 @@ fn read(lines: &[u8], query: &mut Query) -> Outcome<Vec<Record>> {
     {
         let followed: Followed = serde_json::from_slice(line).or_else(|error| {
             let refused = serde_json::from_slice::<Reply<Followed>>(line).map_err(|_| {
-                Failure::internal("a record is not understood")
+                Failure::internal("a record cannot be read")
                     .because(error)
-                    .hint("command and daemon may be of different versions; restart the daemon")
+                    .hint("this command and the daemon may be of different versions; restart the daemon")
             });
             refused?.into_result()
         })?;
@@ -463,11 +465,11 @@ fn remarks(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
         &|record| {
             record.decision == Decision::Allow && record.policy.is_none() && record.shadow.is_some()
         },
-        "only observed then",
+        "only observed at that time",
     )?;
     said(
         "were denied",
         &|record| record.rule.as_deref() == Some("(no policy)"),
-        "had no policy then",
+        "had no policy at that time",
     )
 }

@@ -36,8 +36,9 @@ impl Metrics {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let samples = samples.map(|line| {
             Sample::read(line).ok_or_else(|| {
-                Failure::internal("the daemon's metrics are not understood")
-                    .hint("client and daemon may be of different versions; restart the daemon")
+                Failure::internal("the daemon's metrics cannot be read").hint(
+                    "this command and the daemon may be of different versions; restart the daemon",
+                )
             })
         });
         let samples = samples.collect::<Outcome<Vec<_>>>()?;

@@ -14,16 +14,17 @@ use crate::failure::Outcome;
 /// Write, check, explain and attach policies
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Write a policy to begin with, from a server's own tools
+    /// Write a starting policy from a server's own tools
     #[command(after_help = "\
 Examples:
   provost policy init --server files -o files.json
-  provost policy init --root /srv/work -- npx -y @modelcontextprotocol/server-filesystem /srv/work
+  provost policy init --root /srv/work -- uvx mcp-server-git
 
-The server is asked for its tools. Those of which it says that they only read are allowed, those
-that may destroy something are refused until you have looked at them, the rest is allowed 30 times
-a minute. That is the server's own word: read the policy before you use it. With `--root`,
-arguments that look like paths have to be inside of that directory.")]
+The server is asked for its tools. Tools that only read are allowed; tools that
+may destroy something are refused until you have looked at them; all others are
+allowed 30 times a minute. Provost takes the server's word for what its tools
+do, so read the policy before you use it. With `--root`, arguments that look
+like paths have to be inside that directory.")]
     Init(init::Init),
     /// Write the smallest policy that allows what a grant did
     #[command(after_help = "\
@@ -31,9 +32,10 @@ Examples:
   provost policy learn --grant alice-laptop -o alice.json
   provost policy learn --grant alice-laptop --since 7d
 
-From the records of a grant, such as one that was minted with `--observe`: each tool that was
-called, with the arguments that every call had, and limits of twice what was seen. What was refused,
-or always failed, is named on stderr and not learnt.")]
+It reads the records of a grant, for example one minted with `--observe`. The
+policy allows each tool that was called, requires the arguments that every call
+had, and sets limits at twice the highest use. What was refused, or always
+failed, is named on stderr and left out.")]
     Learn(learn::Learn),
     /// Store a policy, or a new version of one, on a server
     #[command(after_help = "\
@@ -41,8 +43,8 @@ Examples:
   provost policy put files readonly policy.json
   generate-policy | provost policy put files readonly -
 
-The new version holds from the next call on, for every grant that has the policy. A policy with
-errors is refused and changes nothing.")]
+The new version holds from the next call on, for every grant that has the
+policy. A policy with errors is refused and changes nothing.")]
     Put(stored::Put),
     /// List the policies
     List(stored::List),
@@ -60,7 +62,8 @@ Examples:
   provost policy attach alice-laptop readonly
   provost policy attach alice-laptop stricter --shadow
 
-With `--shadow` the policy is a draft beside the enforced one: judged and recorded, never enforced.")]
+With `--shadow` the policy is a draft beside the enforced one: judged and
+recorded, never enforced.")]
     Attach(stored::Attach),
     /// Take a grant's policy away; without one it denies every call
     Detach(stored::Detach),
@@ -71,9 +74,9 @@ Examples:
   provost policy check --server files policy.json
   provost policy check --tools tools.json policies/*.json
 
-With `--server` or `--tools`, tools and arguments that the server does not have are noticed.
-`--server` asks a registered server; `--tools` takes what `tools/list` answered, or a JSON array of
-names.")]
+With `--server` or `--tools`, it also warns about tools and arguments that the
+server does not have. `--server` asks a registered server; `--tools` takes a
+file with the answer to `tools/list`, or a JSON array of names.")]
     Check(files::Check),
     /// Say what a policy decides about a call, and why
     #[command(after_help = "\
@@ -91,15 +94,15 @@ Example:
 Example:
   provost policy schema > policy.schema.json")]
     Schema,
-    /// Turn a policy of Intercept (YAML) into a policy of Provost
+    /// Convert a policy of Intercept (YAML) into a policy of Provost
     #[command(after_help = "\
 Examples:
   provost policy import intercept.yaml
   provost policy import intercept.yaml --output policy.json
 
-What means something else here is said on stderr. A file that is not understood in full is not
-imported, and every such place is named. `--partial` imports the rest: every call that one of the
-places is about is refused.")]
+Differences in meaning are reported on stderr. A file with places that cannot
+be imported is not imported, and every such place is named. `--partial` imports
+the rest, and refuses every call that one of these places is about.")]
     Import(files::Import),
 }
 

@@ -20,19 +20,23 @@ use crate::runtime::block_on;
 use crate::secret_argument;
 use crate::text_file::read_file;
 
-/// Put a policy in front of one MCP server: a drop-in for an `.mcp.json` entry
+/// Put a policy in front of one MCP server, in place of its command
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  provost run --policy policy.json -- npx -y @modelcontextprotocol/server-filesystem /srv
-  provost run --policy policy.json --url https://mcp.example.com/mcp --header Authorization=env:TOKEN
+  provost run --policy policy.json -- uvx mcp-server-git
+  provost run --policy policy.json --url https://mcp.example.com/mcp \\
+      --header Authorization=env:TOKEN
 
-In `.mcp.json`, put the words before the command that stands there:
-  { \"command\": \"provost\", \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
+In `.mcp.json`, put these words before the command that is there:
+  { \"command\": \"provost\",
+    \"args\": [\"run\", \"--policy\", \"/home/me/policy.json\", \"--\", \"npx\", \"-y\", \"…\"] }
 
-The command runs in this directory with this environment, less PROVOST_*. Counters belong to the
-policy's path and the command (or the URL and its headers), or to `--name`, and survive restarts. A saved policy holds from the next call on;
-one with errors, or none at all, is reported on stderr, and the last good one stays in force.")]
+The command runs in the current directory with the current environment, without
+PROVOST_*. Counters belong to the policy's path and the command (or the URL and
+its headers), or to `--name`, and survive restarts. A saved policy is in force
+from the next call on; when the file has errors or was deleted, that is
+reported on stderr, and the last valid policy stays in force.")]
 pub(crate) struct Run {
     /// The policy
     #[arg(long, value_name = "FILE")]
@@ -58,8 +62,8 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         if self.url.is_none() && self.command.is_empty() {
-            return Err(Failure::usage("where is the server")
-                .hint("either `--url URL`, or `-- CMD ARGS…` for a child process"));
+            return Err(Failure::usage("the server is missing")
+                .hint("add `--url URL`, or `-- CMD ARGS…` for a child process"));
         }
         let path = absolute(&self.policy)?;
         let text = read_file(&path)?;
@@ -93,7 +97,7 @@ impl Run {
         if let Some(url) = self.url {
             if self.headers.iter().any(|header| header.ends_with("=-")) {
                 return Err(Failure::usage("stdin is the agent's here")
-                    .hint("`KEY=@file` or `KEY=env:NAME`"));
+                    .hint("write `KEY=@file` or `KEY=env:NAME`"));
             }
             let headers = secret_argument::read_all(&self.headers)?;
             return Ok(RunUpstream::Http {
@@ -116,7 +120,7 @@ impl Run {
             .map(|(name, value)| (name, WireSecret(Secret::new(value))))
             .collect();
         let directory = std::env::current_dir().map_err(|error| {
-            Failure::unavailable("this directory cannot be named").because(error)
+            Failure::unavailable("the current directory cannot be found out").because(error)
         })?;
         let program = self.command.first().map_or("", String::as_str);
         // The daemon would find out too, but there the agent only sees that nothing answers.

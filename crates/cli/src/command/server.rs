@@ -6,8 +6,9 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use provost_admin::{
-    GrantList, GrantState, Request, RequestKind, ServerAdd, ServerList, ServerRemove, ServerSet,
-    ServerShow, ServerView, TestServer, ToolView, Transport, Upstream, WireSecret,
+    Actor, GrantList, GrantState, Request, RequestKind, ServerAdd, ServerList, ServerRemove,
+    ServerSet, ServerShow, ServerView, TestServer, ToolView, Transport, Upstream, WireSecret,
+    furnish,
 };
 use provost_store::Processes;
 
@@ -20,24 +21,26 @@ use crate::secret_argument;
 use crate::terminal::{Cell, Table, counted, escape, style};
 use place::Place;
 
-/// Register and look after upstream servers
+/// Register, change, test and remove MCP servers
 #[derive(Debug, Subcommand)]
 pub(crate) enum Server {
     /// Register a server
     #[command(after_help = "\
 Examples:
-  provost server add github --url https://api.githubcopilot.com/mcp/ --header Authorization=env:GITHUB_AUTH
-  provost server add files -- npx -y @modelcontextprotocol/server-filesystem /srv
-  provost server add db --env DATABASE_URL=@/etc/provost/db-url -- uvx mcp-server-postgres
+  provost server add github --url https://api.githubcopilot.com/mcp/ \\
+      --header Authorization=env:GITHUB_AUTH
+  provost server add git -- uvx mcp-server-git
+  provost server add db --env DATABASE_URL=@/etc/db-url -- uvx mcp-server-postgres
 
-A child process starts with PATH, HOME, LANG and the like, and with what `--env` names; nothing else.")]
+A child process starts with PATH, HOME, LANG and the like, and with what
+`--env` names; nothing else.")]
     #[command(aliases = ["register", "create"])]
     Add(Add),
     /// Change a server; what is not named stays
     #[command(after_help = "\
 Examples:
   provost server set github --header Authorization=@token.txt
-  provost server set github --unset Authorization --url https://mcp.example.com/mcp
+  provost server set github --unset Authorization --url https://example.com/mcp
   provost server set files --processes grant")]
     #[command(aliases = ["update", "edit"])]
     Set(Set),
@@ -56,8 +59,9 @@ Examples:
   provost server test files
   provost server test files --json
 
-Arguments in brackets can be left out. When the server does not work, it says what was seen: how the
-program ended and what it wrote last, why no connection came about, what was sent that is no MCP.")]
+Arguments in brackets are optional. When the server does not work, the command
+says what it saw: how the program ended and what it wrote last, why there was
+no connection, or what it sent that is not MCP.")]
     Test(Name),
 }
 
@@ -86,7 +90,7 @@ pub(crate) struct Add {
     /// A variable of the child's environment, given like `--header`
     #[arg(long = "env", value_name = "K=SOURCE")]
     environment: Vec<String>,
-    /// Register it although its program is not there
+    /// Register it even if its program cannot be found
     #[arg(long)]
     force: bool,
 }
@@ -107,7 +111,7 @@ pub(crate) struct Set {
     /// A variable to add or replace, given as for `server add`
     #[arg(long = "env", value_name = "K=SOURCE")]
     environment: Vec<String>,
-    /// A header, part of the query or variable to forget
+    /// A header, part of the query or variable to remove
     #[arg(long, value_name = "K")]
     unset: Vec<String>,
 }
@@ -132,8 +136,8 @@ impl Server {
 impl Add {
     fn run(self, context: &Context) -> Outcome {
         let transport = self.place.transport(None)?.ok_or_else(|| {
-            Failure::usage("which server?")
-                .hint("`--url URL`, or `-- CMD ARGS…` for a child process")
+            Failure::usage("the server's URL or command is missing")
+                .hint("add `--url URL`, or `-- CMD ARGS…` for a child process")
         })?;
         let [headers, query, environment] =
             secrets([&self.headers, &self.query, &self.environment])?;
@@ -194,7 +198,7 @@ fn check_program(context: &Context, transport: &Transport, environment: &Pairs) 
     Err(
         Failure::not_found(format!("there is no program `{program}`"))
             .because(place)
-            .hint("is it installed? `--force` registers the server all the same"),
+            .hint("is it installed? `--force` registers the server anyway"),
     )
 }
 
@@ -300,6 +304,7 @@ fn place(server: &ServerView) -> (&'static str, String) {
             },
             command.join(" "),
         ),
+        Some(Transport::Builtin) => ("built in", String::new()),
     }
 }
 
@@ -358,7 +363,9 @@ pub(super) fn ask(context: &Context, name: String) -> Outcome<Upstream> {
     if admin.daemon_runs()? {
         return admin.ask(TestServer { name });
     }
-    let engine = Engine::of_this_command(admin.open(RequestKind::TestServer)?)?;
+    let store = admin.open(RequestKind::TestServer)?;
+    furnish(&store, &name, &Actor::local())?;
+    let engine = Engine::of_this_command(store)?;
     block_on(async {
         let report = engine.test_server(&name).await;
         engine.stop().await;

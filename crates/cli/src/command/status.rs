@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::Outcome;
 use crate::terminal::{counted, escape, style};
 
-/// Show how the running daemon is, and what it looks after
+/// Show the state of the running daemon, its servers and calls
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +31,7 @@ impl Status {
 fn print(out: &mut dyn Write, overview: &OverviewView) -> io::Result<()> {
     let daemon = &overview.daemon;
     let how = match daemon.self_started {
-        true => ", leaves with its last client",
+        true => ", ends with its last client",
         false => "",
     };
     let running = format!(
@@ -51,7 +51,11 @@ fn print(out: &mut dyn Write, overview: &OverviewView) -> io::Result<()> {
     };
     line(out, "agents", &agents)?;
     let bridges = counted(daemon.clients, "client");
-    line(out, "stdio", &format!("{bridges} of `run` and `connect`"))?;
+    line(
+        out,
+        "stdio",
+        &format!("{bridges} through `run` or `connect`"),
+    )?;
     line(out, "data", &overview.data.display().to_string())?;
     line(out, "key", &overview.config.display().to_string())?;
     line(out, "servers", &overview.servers.len().to_string())?;
@@ -78,9 +82,7 @@ fn print(out: &mut dyn Write, overview: &OverviewView) -> io::Result<()> {
     line(out, "calls", &calls)?;
     if daemon.without_grant > 0 {
         let requests = counted(daemon.without_grant, "request");
-        let text = format!(
-            "{requests} since its start with no token, or one that is unknown, expired or revoked"
-        );
+        let text = format!("{requests} without a valid token since the daemon started");
         line(out, "refused", &text)?;
     }
     let journal = &overview.journal;
@@ -100,7 +102,7 @@ fn print(out: &mut dyn Write, overview: &OverviewView) -> io::Result<()> {
 fn era(server: &ServerStanding) -> String {
     match (server.usable, server.eras.as_slice()) {
         (false, _) => "its settings cannot be used; `provost doctor` says why".to_owned(),
-        (true, []) => "era not known before it is used".to_owned(),
+        (true, []) => "protocol not known before its first use".to_owned(),
         (true, eras) => eras.join(" and "),
     }
 }
@@ -113,9 +115,12 @@ fn room(out: &mut dyn Write, load: &Load) -> io::Result<()> {
         bytes(load.memory_limit)
     );
     line(out, "memory", &memory)?;
-    let mut way = format!("{} of {} calls on their way", load.calls, load.most_calls);
+    let mut way = format!("{} of {} calls in flight", load.calls, load.most_calls);
     if load.no_room > 0 {
-        way = format!("{way}; {} found no room", counted(load.no_room, "message"));
+        way = format!(
+            "{way}; {} refused or delayed for lack of room",
+            counted(load.no_room, "message")
+        );
     }
     line(out, "room", &way)
 }

@@ -11,14 +11,15 @@ use crate::failure::{Failure, Outcome};
 use crate::locations::Places;
 use crate::runtime::block_on;
 
-/// End the running daemon: calls in flight finish first
+/// Stop the running daemon; calls in flight finish first
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   provost stop
 
-It waits until the daemon has ended, and exits with 5 when none runs. A service manager that
-restarts the daemon does so after this, too, and so does the next `provost run` or `connect`.")]
+It waits until the daemon has ended, and exits with 5 when none runs. The next
+`provost run` or `connect` starts a daemon again, and so does a service manager
+that is set up to.")]
 pub(crate) struct Stop {}
 
 /// What was ended.

@@ -33,10 +33,12 @@ Examples:
   provost --data /srv/provost up --listen 127.0.0.1:7400 --config provost.toml
   provost up --listen 0.0.0.0:7300 --tls-cert chain.pem --tls-key key.pem
 
-SIGTERM and Ctrl-C finish the calls in flight, then end; a second one ends at once.
+SIGTERM and Ctrl-C stop it once the calls in flight are done; a second one
+stops it at once.
 
-When `provost run` or `provost connect` has started a daemon on the data directory already, that
-one opens the listener and stays, and this command follows it: Ctrl-C ends it just the same.", after_long_help = LONG_HELP)]
+If `provost run` or `provost connect` has already started a daemon for this
+data directory, that daemon opens the listener and keeps running, and this
+command waits for it: Ctrl-C stops it as usual.", after_long_help = LONG_HELP)]
 pub(crate) struct Up {
     /// Address and port for agents [env: PROVOST_LISTEN] [default: 127.0.0.1:7300]
     #[arg(long, value_name = "ADDRESS")]
@@ -44,7 +46,7 @@ pub(crate) struct Up {
     /// Settings of this process, in TOML; the keys are at the end of `provost help up`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A proxy in front ends TLS: allow another address than loopback [env: PROVOST_BEHIND_PROXY]
+    /// A proxy in front terminates TLS: allow addresses other than loopback [env: PROVOST_BEHIND_PROXY]
     #[arg(long)]
     behind_proxy: bool,
     /// Certificate chain, PEM [env: PROVOST_TLS_CERT]
@@ -61,18 +63,20 @@ Examples:
   provost --data /srv/provost up --listen 127.0.0.1:7400 --config provost.toml
   provost up --listen 0.0.0.0:7300 --tls-cert chain.pem --tls-key key.pem
 
-SIGTERM and Ctrl-C finish the calls in flight, then end; a second one ends at once.
+SIGTERM and Ctrl-C stop it once the calls in flight are done; a second one
+stops it at once.
 
-When `provost run` or `provost connect` has started a daemon on the data directory already, that
-one opens the listener and stays, and this command follows it: Ctrl-C ends it just the same. Limits
-it was not started with are refused then.
+If `provost run` or `provost connect` has already started a daemon for this
+data directory, that daemon opens the listener and keeps running, and this
+command waits for it: Ctrl-C stops it as usual. Limits that it was not started
+with are refused.
 
 Keys of the configuration file, with default and variable (flags win, then
 variables):
   listen                \"127.0.0.1:7300\"  PROVOST_LISTEN
       address for agents
   behind_proxy          false             PROVOST_BEHIND_PROXY
-      a proxy in front ends TLS
+      a proxy in front terminates TLS
   tls_cert              none              PROVOST_TLS_CERT
       certificate chain, PEM
   tls_key               none              PROVOST_TLS_KEY
@@ -80,19 +84,19 @@ variables):
   allowed_hosts         []                PROVOST_ALLOWED_HOSTS
       more host names agents may use
   allowed_origins       []                PROVOST_ALLOWED_ORIGINS
-      web pages that may call
+      origins of web pages that may call
   body_limit            \"4MiB\"            PROVOST_BODY_LIMIT
       largest request
   result_limit          \"32MiB\"           PROVOST_RESULT_LIMIT
       largest result
   call_timeout          \"5m\"              PROVOST_CALL_TIMEOUT
-      silence of an upstream while an answer is due
+      how long a server may be silent while its answer is due
   connect_timeout       \"10s\"             PROVOST_CONNECT_TIMEOUT
-      connecting to an upstream
+      how long connecting to a server may take
   idle_child            \"5m\"              PROVOST_IDLE_CHILD
-      life of a child process that nobody uses
+      how long a child process that nobody uses is kept
   idle_session          \"1h\"              PROVOST_IDLE_SESSION
-      life of a session without a message
+      how long a session without a message is kept
   max_children          256               PROVOST_MAX_CHILDREN
       child processes at once
   max_children_per_grant  32                PROVOST_MAX_CHILDREN_PER_GRANT
@@ -100,24 +104,24 @@ variables):
   max_connections       4096              PROVOST_MAX_CONNECTIONS
       connections of agents at once
   memory_limit          see below         PROVOST_MEMORY_LIMIT
-      memory for what nobody has taken yet
+      memory for messages that were not read or sent yet
   max_calls_per_grant   1024              PROVOST_MAX_CALLS_PER_GRANT
       calls of a grant at once
   max_calls_per_server  2048              PROVOST_MAX_CALLS_PER_SERVER
       calls to a server at once
   upstream_ca           none              PROVOST_UPSTREAM_CA
-      further certificates that vouch for servers
+      more CA certificates to trust for servers, PEM
   workers               one per core      PROVOST_WORKERS
       threads that carry calls
   stop_deadline         \"10s\"             PROVOST_STOP_DEADLINE
-      calls in flight when the daemon stops
+      how long calls in flight may go on when the daemon stops
   retention             none              PROVOST_RETENTION
       age at which records are removed, such as \"90d\"
 
 The memory limit is a quarter of the machine's memory or of the control
-group's, at most 512 MiB, and never less than 64 MiB, unless you say another
-one. Each grant and each server may use an eighth of it; a quarter is set aside
-for connections. `body_limit` is never more than a sixteenth of it and
+group's, at most 512 MiB, and never less than 64 MiB, unless it is set here.
+Each grant and each server may use an eighth of it; a quarter is set aside for
+connections. `body_limit` is never more than a sixteenth of it and
 `result_limit` never more than an eighth.
 
 Servers, policies and grants are not configured here: they live in the data
@@ -189,7 +193,7 @@ async fn running(places: &Places) -> Outcome<Option<DaemonStatus>> {
     let asked = ask(stream, Status {});
     let Ok(status) = tokio::time::timeout(ANSWER, asked).await else {
         return Err(
-            Failure::unavailable("the daemon that runs here does not answer")
+            Failure::unavailable("the daemon that is running here does not answer")
                 .hint("`provost doctor` says which process it is; end that one"),
         );
     };
@@ -212,8 +216,9 @@ async fn take_over(
         return Err(daemon::already_up(places, status.pid, url));
     }
     let mut signals = Signals::listen()?;
-    let gone =
-        || Failure::unavailable("the daemon that was to be followed ended").hint("try again");
+    let gone = || {
+        Failure::unavailable("the daemon that was running here has just ended").hint("try again")
+    };
     let wish = Listen {
         listener: Listener {
             // The other process has another directory, so paths must not depend on it.
@@ -230,7 +235,7 @@ async fn take_over(
     let stream = connect_admin(places).await?.ok_or_else(gone)?;
     let status = ask(stream, wish).await?;
     note(&format!(
-        "a daemon that started itself (process {}) works here already; it opened the listener and stays",
+        "a daemon that `provost run` or `connect` started (process {}) is running here already; it now listens for agents, too, and keeps running",
         status.pid
     ));
     banner(places, &status);

@@ -71,10 +71,9 @@ async fn command(State(daemon): Shared, body: Bytes) -> HttpResponse {
         true => tokio::spawn(work),
         false => daemon.tasks.spawn(work),
     };
-    reply(
-        done.await
-            .unwrap_or_else(|error| Err(Failure::internal("the request broke off").because(error))),
-    )
+    reply(done.await.unwrap_or_else(|error| {
+        Err(Failure::internal("the request was not received completely").because(error))
+    }))
 }
 
 /// A body that ends when the daemon does: `up` follows a daemon it has taken over.
@@ -215,7 +214,7 @@ async fn export(State(daemon): Shared, body: Bytes) -> HttpResponse {
         let administration = daemon.administration();
         if let Err(failure) = administration.export(&Actor::local(), &what, &mut out) {
             // The reader sees a body without its end, and says that the export is not whole.
-            warn!("An export broke off: {}", failure.message);
+            warn!("An export was not completed: {}", failure.message);
             let (mut pieces, _) = out.into_parts();
             pieces.abort();
         }
@@ -232,7 +231,7 @@ impl Pieces {
     fn abort(&mut self) {
         drop(
             self.0
-                .blocking_send(Err(std::io::Error::other("the export broke off"))),
+                .blocking_send(Err(std::io::Error::other("the export was not completed"))),
         );
     }
 }
@@ -258,9 +257,9 @@ async fn ready(State(daemon): Shared) -> HttpResponse {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Outcome<T> {
     serde_json::from_slice(body).map_err(|error| {
-        Failure::usage("the request is not understood")
+        Failure::usage("the request cannot be read")
             .because(error)
-            .hint("command and daemon may be of different versions; restart the daemon")
+            .hint("this command and the daemon may be of different versions; restart the daemon")
     })
 }
 

@@ -46,7 +46,9 @@ async fn one(stream: UnixStream, daemon: Arc<Daemon>, _client: Client) {
     let hello = tokio::time::timeout(HELLO, read_line(&mut stream, MAX_LINE)).await;
     let result = match hello {
         Ok(Ok(Some(line))) => greet(&daemon, &line).await,
-        Ok(Ok(None)) | Err(_) => return debug!("A client left before it said hello"),
+        Ok(Ok(None)) | Err(_) => {
+            return debug!("A client disconnected before it said what it wants");
+        }
         Ok(Err(failure)) => Err(failure),
     };
     if daemon.stop.is_cancelled() {
@@ -101,9 +103,9 @@ struct Greeted {
 async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
     let hello: Hello = serde_json::from_slice(line).map_err(|error| {
         // The text of the error could quote a secret; its place is enough.
-        Failure::usage("the hello is not understood")
+        Failure::usage("the first line of the connection cannot be read")
             .because(format!("line 1, column {}", error.column()))
-            .hint("command and daemon may be of different versions; restart the daemon")
+            .hint("this command and the daemon may be of different versions; restart the daemon")
     })?;
     match hello {
         Hello::Run(hello) => begin_run(daemon, hello).await,
@@ -134,6 +136,17 @@ async fn greet(daemon: &Arc<Daemon>, line: &[u8]) -> Outcome<Greeted> {
                 tools: daemon.engine.listed_tools(&grant),
                 ..Welcome::default()
             }))
+        }
+        Hello::Native { agent, token, hook } => {
+            let answer = daemon.engine.ask_native(&agent, &token, hook).await?;
+            Ok(Greeted {
+                welcome: Welcome {
+                    answer: Some(answer),
+                    ..Welcome::default()
+                },
+                agent: None,
+                run: None,
+            })
         }
         Hello::Trouble { run } => {
             let (grant, since) = daemon.runs.grant(run.0.expose())?;
@@ -177,8 +190,8 @@ async fn begin_run(daemon: &Arc<Daemon>, hello: RunHello) -> Outcome<Greeted> {
 /// Who brings a token may use the server it is for; both mistakes get the same words.
 fn connect(engine: &Engine, server: &str, token: &WireSecret) -> Outcome<StdioAgent> {
     engine.authenticate(server, token).ok_or_else(|| {
-        Failure::refused(format!("the grant does not open server `{server}`"))
-            .because("the token is unknown, expired, revoked, or for another server")
-            .hint("`provost grant list` shows the grants; `provost grant mint` makes one")
+        Failure::refused(format!("the token is not valid for server `{server}`"))
+            .because("it is unknown, expired, revoked, or for another server")
+            .hint("`provost grant list` shows the grants; `provost grant mint` creates one")
     })
 }

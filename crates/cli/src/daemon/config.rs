@@ -150,7 +150,7 @@ impl File {
             (None, None) => None,
             _ => {
                 return Err(Failure::usage("TLS needs both a certificate and a key")
-                    .hint("`--tls-cert FILE --tls-key FILE`"));
+                    .hint("use `--tls-cert FILE --tls-key FILE`"));
             }
         };
         let list = |name: &str, file: &Option<Vec<String>>| -> Outcome<Vec<String>> {

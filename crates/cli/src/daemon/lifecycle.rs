@@ -167,7 +167,7 @@ fn start_again(daemon: &Daemon, starting: Option<std::fs::File>) -> Failure {
     // The lock goes on as the standard input, which is the one thing that needs no number to be
     // found again; the fresh daemon closes it once it can be reached.
     if let Some(Err(error)) = starting.map(rustix::stdio::dup2_stdin) {
-        warn!("Others may start a daemon meanwhile: {error}");
+        warn!("The start of other daemons cannot be prevented meanwhile: {error}");
     }
     let program = match own_program() {
         Ok(program) => program,
@@ -238,7 +238,7 @@ async fn stop(
         .await
         .is_err()
     {
-        warn!("A request for administration takes longer than the daemon waits for it");
+        warn!("A command was still being carried out when the daemon ended");
     }
     daemon.engine.stop().await;
     let store = daemon.store.clone();
@@ -272,7 +272,7 @@ async fn stop(
     }
     daemon.ended.cancel();
     if tokio::time::timeout(ADMIN_DEADLINE, admin).await.is_err() {
-        warn!("Somebody kept an administration connection open");
+        warn!("A connection to the administration socket was still open and is closed");
     }
     info!("Stopped");
 }

@@ -154,7 +154,7 @@ fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<
             None => Ok(None),
             Some(_) => Err(Failure::refused("this run was revoked")
                 .because(format!(
-                    "grant `{GRANT}` on server `{server}`, which stands for this policy file and command, was revoked, and stays so"
+                    "grant `{GRANT}` on server `{server}`, which belongs to this policy file and command, was revoked"
                 ))
                 .hint(format!(
                     "to allow it again: `provost grant mint {server} --label {GRANT} --policy {policy}`"
@@ -167,10 +167,10 @@ fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<
             true => format!(
                 "to enforce the file again: `provost policy attach {GRANT} {policy} --server {server}`"
             ),
-            false => format!("to begin anew: `provost server remove {server}`"),
+            false => format!("to start over: `provost server remove {server}`"),
         };
         Err(
-            Failure::refused("the policy of this run is not the one that is enforced")
+            Failure::refused("another policy than this file is enforced for this run")
                 .because(why)
                 .hint(again),
         )
@@ -191,7 +191,7 @@ fn known_grant(store: &Store, server: &str, policy: &str) -> Outcome<Option<Arc<
             other.name
         )),
         None => refused(format!(
-            "somebody took the policy off grant `{GRANT}` on server `{server}`"
+            "somebody detached the policy from grant `{GRANT}` on server `{server}`"
         )),
     }
 }
@@ -353,7 +353,7 @@ impl LocalRuns {
         if let Some(run) = forgotten
             && let Err(error) = store.note_run(&run.id)
         {
-            warn!(server.name = %run.name, %error, "When this run was last used could not be noted");
+            warn!(server.name = %run.name, %error, "The time at which this run was last used could not be saved");
         }
     }
 

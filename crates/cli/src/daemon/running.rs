@@ -77,7 +77,7 @@ impl Daemon {
         }
         let pid = std::process::id();
         Err(Failure::conflict(format!(
-            "the daemon that runs here (process {pid}) cannot take over `{}`",
+            "the daemon that runs here (process {pid}) cannot change `{}` while it runs",
             missing.join("`, `")
         ))
         .because("it started itself for `provost run` or `provost connect`; limits are set when a daemon starts")
@@ -109,7 +109,7 @@ impl Daemon {
         let url = wish.url(self.engine.listen(wish)?);
         self.self_started.store(false, Ordering::Relaxed);
         if let Err(error) = self.places.keep_address(&url) {
-            warn!(%error, "Where agents are served could not be noted; `grant mint` will not know it while no daemon runs");
+            warn!(%error, "The address for agents could not be saved; `provost grant mint` cannot show it while no daemon runs");
         }
         info!(listen = %url, "Serving agents at {url}");
         *listener = Some((wish.clone(), url));

@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use provost_admin::{
     ArgumentView, Failure, Limits, Listener, Load, Outcome, ToolView, Upstream, WireSecret,
 };
 use provost_gateway::{
-    ArgumentReport, Gateway, ListenError, ServerFailed, ServerFault, Settings, StdioAgent,
-    TlsFiles, ToolReport,
+    ArgumentReport, Builtin, Builtins, Gateway, HookedAgent, ListenError, NATIVE, Native,
+    ServerFailed, ServerFault, Settings, StdioAgent, TlsFiles, ToolReport,
 };
-use provost_store::{GrantId, Store};
+use provost_store::{GrantId, Locations, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::config;
@@ -28,7 +29,10 @@ pub(crate) struct Engine(Gateway);
 impl Engine {
     /// Starts the gateway's workers, without a listener.
     pub(crate) fn start(store: Store, limits: &Limits) -> Outcome<Self> {
-        let gateway = Gateway::start(store, settings(limits));
+        let Locations { data, config } = store.locations();
+        let native = Native::guarding(vec![data.clone(), config.clone()]);
+        let builtins = Builtins::from([(NATIVE, Arc::new(native) as Arc<dyn Builtin>)]);
+        let gateway = Gateway::start(store, settings(limits), builtins);
         gateway
             .map(Engine)
             .map_err(|error| Failure::unavailable("the gateway cannot start").because_of(&error))
@@ -66,6 +70,23 @@ impl Engine {
             grant,
             server,
             child: None,
+        })
+    }
+
+    /// What an agent's hook is to say to it, about a tool of its own.
+    pub(crate) async fn ask_native(
+        &self,
+        agent: &str,
+        token: &WireSecret,
+        hook: String,
+    ) -> Outcome<String> {
+        let agent = HookedAgent::named(agent)
+            .ok_or_else(|| Failure::usage(format!("hooks of `{agent}` are not known here")))?;
+        let answer = self.0.ask_native(token.0.expose(), agent, hook.into());
+        answer.await.ok_or_else(|| {
+            Failure::refused(format!("the grant does not open server `{NATIVE}`"))
+                .because("the token is unknown, expired, revoked, or for another server")
+                .hint("`provost grant mint native --label NAME --policy NAME` makes one")
         })
     }
 
@@ -211,7 +232,7 @@ fn listen_failure(error: &ListenError) -> Failure {
 }
 
 fn server_failure(name: &str, failed: &ServerFailed) -> Failure {
-    let show = format!("`provost server show {name}` prints how it is reached");
+    let show = format!("`provost server show {name}` shows its URL or command");
     let hint = match &failed.fault {
         ServerFault::Unknown(_) => {
             return Failure::not_found(failed.fault.to_string())
@@ -224,7 +245,9 @@ fn server_failure(name: &str, failed: &ServerFailed) -> Failure {
         ServerFault::NotMcp | ServerFault::Status(_) => {
             format!("is that its MCP endpoint, or the program its MCP server? {show}")
         }
-        ServerFault::Pausing => "mend what ends it, wait half a minute, try again".to_owned(),
+        ServerFault::Pausing => {
+            "fix what makes it end, wait half a minute, then try again".to_owned()
+        }
         ServerFault::NoProcess => {
             "end agents that are not needed, or raise `max_children`".to_owned()
         }
@@ -238,7 +261,7 @@ fn server_failure(name: &str, failed: &ServerFailed) -> Failure {
         }
         ServerFault::Unusable => "`provost doctor` names the value that cannot be read".to_owned(),
         ServerFault::Broken | ServerFault::Refused(_) => {
-            format!("does it start by itself, outside of Provost? {show}")
+            format!("does it start without Provost? {show}")
         }
     };
     let failure = Failure::unavailable(format!("server `{name}` does not work"));

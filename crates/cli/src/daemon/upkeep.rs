@@ -30,7 +30,7 @@ pub(super) async fn hourly(daemon: Arc<Daemon>, retention: Option<Duration>) {
 
 fn tell(done: Outcome) {
     if let Err(failure) = done {
-        warn!("Clearing up failed: {}", failure.message);
+        warn!("The hourly cleanup failed: {}", failure.message);
     }
 }
 
@@ -38,7 +38,7 @@ fn tell(done: Outcome) {
 fn forget_grants(daemon: &Daemon) -> Outcome {
     let gone = daemon.store.purge_grants(&Actor::new("upkeep"))?;
     if gone > 0 {
-        info!(grants = gone, "Forgot grants that were revoked long ago");
+        info!(grants = gone, "Removed grants that were revoked long ago");
     }
     Ok(())
 }
@@ -49,7 +49,7 @@ fn clear_runs(daemon: &Daemon) -> Outcome {
     if !cleared.is_empty() {
         info!(
             runs = cleared.len(),
-            "Cleared runs that nobody used for long"
+            "Removed runs that were not used for a long time"
         );
     }
     Ok(())

@@ -92,7 +92,7 @@ impl Output {
             // `provost log | head`: nobody is left to tell.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure {
                 quiet: true,
-                ..Failure::refused("nobody reads")
+                ..Failure::refused("stdout was closed")
             }),
             Err(error) => Err(Failure::unavailable("cannot write to stdout").because(error)),
         }

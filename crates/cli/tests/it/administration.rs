@@ -257,7 +257,7 @@ async fn who_comes_without_a_grant_that_works_is_counted_where_people_look() {
     assert_eq!(reply.status, 401);
     let status = place.ok(&["status"]);
     assert!(
-        status.contains("refused  1 request since its start"),
+        status.contains("refused  1 request without a valid token since the daemon started"),
         "{status}"
     );
 }
@@ -383,7 +383,7 @@ fn a_database_that_is_gone_is_one_place_of_damage() {
     let of_database: Vec<_> = lines.filter(|line| line.contains("provost.db")).collect();
     assert_eq!(of_database.len(), 1, "{}", ran.stdout);
     assert!(
-        of_database[0].contains("was removed, emptied or made anew"),
+        of_database[0].contains("was removed, emptied or replaced"),
         "{}",
         ran.stdout
     );

@@ -226,7 +226,7 @@ async fn d44_a_server_that_does_not_work_says_what_was_seen_of_it() {
         "its standard error: giving up",
     ]);
     let no_mcp = serde_json::json!([
-        "it sent something that is no answer of this protocol",
+        "it sent something that is not an MCP answer",
         "it sent: <h1>Welcome to \\u{1b}nginx</h1>",
     ]);
     // The same with a daemon, over its socket.
@@ -321,7 +321,7 @@ fn d45_doctor_points_out_limits_that_no_tool_can_charge() {
     assert_eq!(idle["state"], "warning");
     assert_eq!(
         idle["message"],
-        "no tool of the server can charge `adds`, `ech_rate`"
+        "no tool of the server counts towards `adds`, `ech_rate`"
     );
 }
 

@@ -543,7 +543,7 @@ fn a_run_without_a_server_says_what_is_missing() {
     assert_eq!(ran.code, 2);
     assert_eq!(
         ran.stderr,
-        "error: where is the server\n  hint: either `--url URL`, or `-- CMD ARGS…` for a child process\n"
+        "error: the server is missing\n  hint: add `--url URL`, or `-- CMD ARGS…` for a child process\n"
     );
 }
 

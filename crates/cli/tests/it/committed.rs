@@ -158,7 +158,7 @@ async fn d16_a_revoked_run_stays_revoked_until_it_is_allowed_again() {
     place.ok(&["policy", "detach", "run", "--server", &server]);
     let refused = place.run(&words);
     let again = format!("provost policy attach run policy --server {server}");
-    for part in ["somebody took the policy off", again.as_str()] {
+    for part in ["somebody detached the policy from", again.as_str()] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     let list = place.json(&["grant", "list"]);
@@ -309,7 +309,9 @@ fn d03_a_lost_secret_is_named_and_not_lost_by_the_way() {
     let refused = place.run(&["server", "set", "maps", "--header", "Other=@key"]);
     assert_eq!(refused.code, 1);
     assert!(
-        refused.stderr.contains("has a value that is lost"),
+        refused
+            .stderr
+            .contains("has a sealed value that can no longer be opened"),
         "{}",
         refused.stderr
     );

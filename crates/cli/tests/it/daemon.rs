@@ -197,7 +197,7 @@ async fn limits_that_a_running_daemon_cannot_take_over_are_refused() {
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(
         ran.stderr
-            .contains("cannot take over `call_timeout`, `workers`"),
+            .contains("cannot change `call_timeout`, `workers`"),
         "{}",
         ran.stderr
     );

@@ -7,6 +7,7 @@ mod crash;
 mod eras;
 mod examples;
 mod inspector;
+mod native;
 mod seeds;
 mod servers;
 mod ways;

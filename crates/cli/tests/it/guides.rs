@@ -38,6 +38,11 @@ fn evidence_is_true() {
     run("docs/guides/evidence.md");
 }
 
+#[test]
+fn native_tools_is_true() {
+    run("docs/guides/native-tools.md");
+}
+
 #[expect(clippy::print_stdout, reason = "a test that cannot run here says so")]
 fn run(page: &str) {
     if !cfg!(target_os = "linux") {

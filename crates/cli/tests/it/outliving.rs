@@ -249,7 +249,7 @@ async fn d40_a_grant_that_was_revoked_ends_the_bridge_and_says_so() {
     .await;
     wait_until("it says why", || {
         let stderr = client.as_stdio().stderr();
-        stderr.contains("the grant does not open server `files`")
+        stderr.contains("the token is not valid for server `files`")
     })
     .await;
 }
@@ -306,7 +306,7 @@ async fn why_a_server_opened_no_session_is_told_on_stderr_and_its_exit_code_to_t
         format!(
             "error: the server did not open a session for the agent\n  caused by: {end}\n  \
              caused by: its standard error: boom\n  \
-             hint: does it start by itself? More is in the log of the daemon, `[SCRATCH]/data/daemon.log`\n"
+             hint: does the server start without Provost? The log of the daemon may say more: `[SCRATCH]/data/daemon.log`\n"
         )
     );
     let log = std::fs::read_to_string(place.data().join("daemon.log")).unwrap();
@@ -336,13 +336,18 @@ async fn a_token_that_was_rotated_goes_on_once_the_new_one_is_in_the_file() {
     echoes(&client).await;
     place.ok(&["grant", "revoke", "laptop"]);
     wait_until("the new one is refused, too", || {
-        client.as_stdio().stderr().matches("does not open").count() == 2
+        client
+            .as_stdio()
+            .stderr()
+            .matches("is not valid for server")
+            .count()
+            == 2
     })
     .await;
     // Whoever asks hears why before the bridge ends.
     let answer = client.call("echo", json!({ "text": "x" })).await;
     let told = answer["error"]["message"].as_str().unwrap();
-    assert!(told.contains("does not open server `files`"), "{answer}");
+    assert!(told.contains("is not valid for server `files`"), "{answer}");
     wait_until("the bridge ends", || {
         client.as_stdio().exit_code() == Some(1)
     })

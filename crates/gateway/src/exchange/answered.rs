@@ -206,7 +206,7 @@ fn questions<'d>(
             }),
         },
         Err(problem) => {
-            warn!(server.name = %server, %problem, "Server `{server}` sent an answer that is refused");
+            warn!(server.name = %server, %problem, "Server `{server}` sent an answer that was refused");
             let failure = match problem {
                 Misasked::Untrue => Failure::upstream_bad_answer(server),
                 Misasked::Misplaced(_)

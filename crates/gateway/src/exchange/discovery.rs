@@ -64,7 +64,7 @@ impl Route {
             let found = route.discover(&background).await?;
             if let Some(modern) = found {
                 let server = &route.backend.server.name;
-                debug!(server.name = %server, modern, "Found out which era server `{server}` speaks");
+                debug!(server.name = %server, modern, "Found out which protocol versions server `{server}` speaks");
                 route.backend.eras.note(modern);
             }
             let modern = found == Some(true);

@@ -59,7 +59,7 @@ pub(crate) fn result(
             {
                 let server = &rights.principal.server_name;
                 warn!(server.name = %server, bytes = task.len(),
-                    "Server `{server}` named a task with an id that is too long; nobody can ask for it");
+                    "Server `{server}` named a task with an id that is too long; no agent can ask for that task");
             }
             Vec::new()
         }

@@ -89,7 +89,7 @@ fn handle_now(
     };
     Ok(match envelope::read(&parsed) {
         Err(problem) => {
-            warn!(server.name = %server, %problem, "Server `{server}` sent a message that is refused");
+            warn!(server.name = %server, %problem, "Server `{server}` sent a message that was refused");
             Disposition::Nothing
         }
         Ok(Message::Response { id, answer }) => {
@@ -113,7 +113,7 @@ fn handle_now(
             notification(worker, route, present, channel, arrived, &method, params)
         }
         Ok(Message::Request { .. }) if channel != Channel::Session => {
-            warn!(server.name = %server, "Server `{server}` sent a request, which this era does not allow");
+            warn!(server.name = %server, "Server `{server}` sent a request, which protocol 2026-07-28 does not allow");
             Disposition::Violation
         }
         Ok(Message::Request { id, method, .. }) if method == "ping" && !route.session.is_open() => {
@@ -205,7 +205,7 @@ fn notification(
         }
     };
     let Some(asking) = asking else {
-        warn!(server.name = %server, method, "Server `{server}` asked in a notification what it may not ask; it is dropped");
+        warn!(server.name = %server, method, "Dropped a notification of server `{server}`: it asks the agent something that is not allowed");
         return Disposition::Nothing;
     };
     if cancels {

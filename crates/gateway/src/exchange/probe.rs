@@ -91,14 +91,14 @@ pub enum ServerFault {
     #[error("it cannot be reached or started")]
     Down,
     /// It ended again and again.
-    #[error("it ended again and again, and is given a pause before it is started again")]
+    #[error("it ended several times right after it was started; it is started again after a pause")]
     Pausing,
     /// As many server processes run as may.
-    #[error("as many server processes run as may (`max_children`)")]
+    #[error("too many server processes are running already (setting `max_children`)")]
     NoProcess,
     /// Its process is used by somebody else.
     #[error(
-        "its process is in use, and was opened by a client of another version or with other capabilities"
+        "its shared process is in use by a client with another protocol version or other capabilities"
     )]
     InUse,
     /// It broke the exchange off.
@@ -114,7 +114,7 @@ pub enum ServerFault {
     #[error("it refused: {0}")]
     Refused(String),
     /// What it sent is no MCP.
-    #[error("it sent something that is no answer of this protocol")]
+    #[error("it sent something that is not an MCP answer")]
     NotMcp,
 }
 

@@ -48,7 +48,7 @@ impl Route {
                 let era = self.session.era().unwrap_or(Era::Legacy);
                 self.found_child(worker, spec, era)
             }
-            Some(Upstream::Http(_)) | None => None,
+            Some(Upstream::Http(_) | Upstream::Builtin(_)) | None => None,
         }
     }
 
@@ -56,7 +56,7 @@ impl Route {
     pub(crate) fn process_to_open(&self, worker: &Worker) -> Option<Use> {
         match &self.backend.upstream {
             Some(Upstream::Stdio(spec)) => self.child(worker, spec, Era::Legacy).ok(),
-            Some(Upstream::Http(_)) | None => None,
+            Some(Upstream::Http(_) | Upstream::Builtin(_)) | None => None,
         }
     }
 
@@ -92,7 +92,7 @@ impl Route {
     pub(crate) fn release_process(&self, worker: &Worker, era: Era) {
         let spec = match &self.backend.upstream {
             Some(Upstream::Stdio(spec)) => spec,
-            Some(Upstream::Http(_)) | None => return,
+            Some(Upstream::Http(_) | Upstream::Builtin(_)) | None => return,
         };
         let key = self.process_key(spec, era);
         worker.shared.children.release(&key, &self.session);

@@ -38,14 +38,16 @@ pub(super) fn question(
 ) -> Result<(), Failure> {
     let key = id.key();
     if route.session.state().questions.len() >= MOST_QUESTIONS {
-        return Err(Failure::busy("too many questions are open already"));
+        return Err(Failure::busy(
+            "the agent has too many unanswered requests of this server",
+        ));
     }
     if method == "ping" {
         return ask(worker, route, key, Question { open_call: None });
     }
     if !route.session.account().may_be_asked() {
         let server = &route.backend.server.name;
-        let problem = format!("server `{server}` asks too often; ask again in a minute");
+        let problem = format!("server `{server}` asks the agent too often; try again in a minute");
         return Err(Failure::busy(problem));
     }
     let declared = route.session.state().capabilities.clone();
@@ -109,7 +111,7 @@ pub(crate) fn undelivered(worker: &Worker, route: &Route, text: &Bytes) {
 pub(super) fn say_no(worker: &Worker, route: &Route, message: Bytes) {
     let server = Arc::clone(&route.backend.server);
     let Ok(place) = Arc::clone(&route.session.refusing).try_acquire_owned() else {
-        debug!(server.name = %server.name, "Server `{}` does not take its refusals", server.name);
+        debug!(server.name = %server.name, "Server `{}` does not read the refusals of its requests", server.name);
         return;
     };
     let (worker, route) = (Worker::background(&worker.shared), route.clone());

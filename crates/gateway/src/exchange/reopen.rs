@@ -34,7 +34,7 @@ impl Route {
                 let generation = self.session.state().generation;
                 Box::pin(self.reopen(worker, http, generation)).await
             }
-            Upstream::Stdio(_) => Ok(()),
+            Upstream::Stdio(_) | Upstream::Builtin(_) => Ok(()),
         }
     }
 

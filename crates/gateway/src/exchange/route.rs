@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use provost_policy::Caller;
 use tracing::debug;
 
 use crate::host::budget::Account;
@@ -18,7 +19,7 @@ use crate::text::envelope::{self, IdKey, is_result};
 use crate::text::era::Era;
 use crate::text::headers::SESSION_ID;
 use crate::upstream::http::{self, HttpUpstream, SessionHeaders};
-use crate::upstream::{ChildLines, Exchange, Upstream, Witness};
+use crate::upstream::{Exchange, Lines, Upstream, Witness, builtin};
 
 /// Id and revision of the upstream's session.
 struct Ids {
@@ -63,6 +64,9 @@ impl Route {
                 }
                 Ok(Exchange::Message(opened))
             }
+            Upstream::Builtin(builtin) => {
+                builtin::request(builtin, self.caller(), message, self.session.account())
+            }
         }
     }
 
@@ -94,7 +98,7 @@ impl Route {
             Upstream::Stdio(spec) => {
                 let child = self.child(worker, spec, message.message().era())?;
                 let (number, lines) = Box::pin(child.request(&self.session, message)).await?;
-                Ok(Exchange::Lines(ChildLines::new(child, number, lines)))
+                Ok(Exchange::Lines(Lines::of_child(child, number, lines)))
             }
             Upstream::Http(http) => match message.message().modern() {
                 None => {
@@ -110,6 +114,9 @@ impl Route {
                     exchange(answer.await?, account, worker).await
                 }
             },
+            Upstream::Builtin(builtin) => {
+                builtin::request(builtin, self.caller(), message, account)
+            }
         }
     }
 
@@ -118,6 +125,7 @@ impl Route {
         match self.backend.upstream.as_ref()? {
             Upstream::Http(http) => Some(Arc::clone(&http.witness)),
             Upstream::Stdio(spec) => worker.shared.children.witness(&spec.server),
+            Upstream::Builtin(_) => None,
         }
     }
 
@@ -141,6 +149,8 @@ impl Route {
                 let sent = self.send_or_reopen(worker, http, || message.sending());
                 sent.await.map(drop)
             }
+            // It knows all that it needs to know.
+            Upstream::Builtin(_) => Ok(()),
         }
     }
 
@@ -156,7 +166,7 @@ impl Route {
                 let child = child.ok_or_else(Fault::not_sent)?;
                 child.announce(&self.session, message).await
             }
-            Upstream::Http(_) => self.notify(worker, message).await,
+            Upstream::Http(_) | Upstream::Builtin(_) => self.notify(worker, message).await,
         }
     }
 
@@ -164,7 +174,7 @@ impl Route {
     pub(crate) fn has_streams(&self) -> bool {
         match self.backend.upstream {
             Some(Upstream::Http(_)) => true,
-            Some(Upstream::Stdio(_)) | None => false,
+            Some(Upstream::Stdio(_) | Upstream::Builtin(_)) | None => false,
         }
     }
 
@@ -173,6 +183,8 @@ impl Route {
     pub(crate) async fn cancel(&self, worker: &Worker, era: Era, key: &IdKey, reason: &str) {
         match self.upstream() {
             Ok(Upstream::Http(_)) if era == Era::Modern => {}
+            // The call ended when its answer was not wanted any more.
+            Ok(Upstream::Builtin(_)) => {}
             Ok(Upstream::Stdio(spec)) => {
                 if let Some(child) = self.found_child(worker, spec, era) {
                     child.cancel(&self.session, key).await;
@@ -189,7 +201,7 @@ impl Route {
                 let message =
                     Cleared::own("the agent went away or cancelled", Bytes::from(message));
                 if let Err(fault) = self.post(worker, http, message.sending()).await {
-                    debug!(?fault, "A cancellation did not reach its upstream");
+                    debug!(?fault, "A cancellation did not reach its server");
                 }
             }
             Err(_) => {}
@@ -206,7 +218,7 @@ impl Route {
         let http = match self.upstream()? {
             Upstream::Http(http) => http,
             // What it says beside its answers comes as lines do.
-            Upstream::Stdio(_) => return Ok(None),
+            Upstream::Stdio(_) | Upstream::Builtin(_) => return Ok(None),
         };
         let stream = Cleared::own("the agent's stream", ());
         let ids = self.ids();
@@ -243,7 +255,16 @@ impl Route {
                     worker.shared.children.session_ended(&key, &self.session);
                 }
             }
-            None => {}
+            Some(Upstream::Builtin(_)) | None => {}
+        }
+    }
+
+    /// Who calls, for what is built in.
+    fn caller(&self) -> Caller {
+        Caller {
+            grant: self.session.grant.clone(),
+            server: self.backend.server.id.0.clone(),
+            session: self.session.counts_apart(),
         }
     }
 

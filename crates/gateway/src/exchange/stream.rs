@@ -44,7 +44,7 @@ pub(crate) fn follow(worker: &Worker, route: &Route) {
         Err(full) => {
             let name = &route.backend.server.name;
             warn!(server.name = %name, ?full,
-                "The stream of server `{name}` is not opened for an agent: as many are open as there may be");
+                "The stream of server `{name}` is not opened for an agent: too many streams are open (`max_calls_per_grant`)");
             return;
         }
     };
@@ -116,10 +116,10 @@ pub(crate) async fn carry(
                 ..
             }) => {
                 if let Err(fault) = route.restore(worker).await {
-                    debug!(?fault, "A lost upstream session was not opened again");
+                    debug!(?fault, "A lost session with a server was not opened again");
                 }
             }
-            Err(fault) => debug!(?fault, "The stream of an upstream cannot be opened"),
+            Err(fault) => debug!(?fault, "The stream of a server cannot be opened"),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -24,7 +24,7 @@ use crate::host::budget::Account;
 use crate::host::budget::gather::{BodyBounds, DoesNotFit, Gathered};
 use crate::host::deadline;
 use crate::host::unidentified::Reason;
-use crate::message::answer::Failure;
+use crate::message::answer::{self, Failure};
 use crate::message::modern::Claims;
 use crate::message::modern::claims::Header;
 use crate::message::principal::Principal;
@@ -33,12 +33,15 @@ use crate::state::present::{Claim, Present};
 use crate::state::worker::Worker;
 use crate::text::brief::{NAME, brief};
 use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
+use crate::text::native::{HookedAgent, NATIVE};
 use crate::text::protocol;
 
 /// What is served at a path: nothing else looks at paths.
 enum Place<'p> {
     /// A server, by its name or id; for whoever has a grant for it.
     Server(&'p str),
+    /// An agent's hook asks before it uses a tool of its own.
+    Native,
     /// Nothing.
     Nowhere,
 }
@@ -47,6 +50,9 @@ enum Place<'p> {
 
 impl<'p> Place<'p> {
     fn of(path: &'p str) -> Self {
+        if path == "/native" {
+            return Self::Native;
+        }
         let name = path.strip_prefix("/mcp/").unwrap_or_default();
         match name.is_empty() || name.contains('/') {
             true => Self::Nowhere,
@@ -79,8 +85,9 @@ async fn answer(
             counts.add(why, named.as_deref());
             refused(status, why.answer())
         })?;
-    let name = match Place::of(request.uri().path()) {
-        Place::Server(name) => name,
+    let (name, hooks) = match Place::of(request.uri().path()) {
+        Place::Server(name) => (name, false),
+        Place::Native => (NATIVE, true),
         Place::Nowhere => {
             counts.add(Reason::Path, None);
             return Err(refused(StatusCode::NOT_FOUND, Reason::Path.answer()));
@@ -97,21 +104,21 @@ async fn answer(
     let method = request.method().clone();
     if !opens {
         // A server that does not exist looks the same as one that is not yours.
-        let refusal = refused(
-            StatusCode::FORBIDDEN,
-            "this token does not open this server",
-        );
+        let refusal = refused(StatusCode::FORBIDDEN, "this token is for another server");
         let refusal = explained(
             refusal,
             format!(
-                "its token opens server `{}`, and it is for `{}`",
+                "its token is for server `{}`, and the request is for server `{}`",
                 principal.server_name,
                 brief(name, NAME)
             ),
         );
         return Err(recorded::recorded(worker, &agent, &method, refusal));
     }
-    let admitted = admitted(worker, claim, request).await;
+    let admitted = match hooks {
+        true => hooked(worker, claim, request).await,
+        false => admitted(worker, claim, request).await,
+    };
     admitted.map_err(|refusal| recorded::recorded(worker, &agent, &method, refusal))
 }
 
@@ -176,12 +183,13 @@ fn version(headers: &HeaderMap) -> Result<(), Response<Out>> {
             let failure = Failure::unsupported_version(&named, &protocol::LEGACY);
             let refusal = failed(&failure);
             let named = brief(&named, NAME);
-            let why = format!("`MCP-Protocol-Version` names `{named}`, which is not spoken here");
+            let why =
+                format!("header `MCP-Protocol-Version` names `{named}`, which is not supported");
             Err(explained(refusal, why))
         }
         Header::Unclear => Err(refused(
             StatusCode::BAD_REQUEST,
-            "`MCP-Protocol-Version` cannot be read in one way",
+            "header `MCP-Protocol-Version` is there twice, or is not text",
         )),
     }
 }
@@ -197,6 +205,29 @@ fn claims(headers: &HeaderMap) -> Option<Arc<Claims>> {
     (!legacy || values.next().is_some()).then(|| Arc::new(Claims::of(headers)))
 }
 
+/// `POST /native?agent=NAME`: the hook of an agent that is about to use a tool of its own.
+/// Answered in that agent's words, with 200 whatever they say.
+async fn hooked(
+    worker: &Worker,
+    claim: Claim,
+    request: Request<Incoming>,
+) -> Result<Response<Out>, Response<Out>> {
+    if *request.method() != Method::POST {
+        return Err(not_allowed("POST"));
+    }
+    let (head, body) = request.into_parts();
+    let agent = head.uri.query().and_then(|it| it.strip_prefix("agent="));
+    let Some(agent) = agent.and_then(HookedAgent::named) else {
+        let known = HookedAgent::ALL.map(HookedAgent::name).join(", ");
+        let why = format!("the address must end with `?agent=` and one of: {known}");
+        return Err(refused(StatusCode::BAD_REQUEST, why));
+    };
+    takes(worker, &head.headers)?;
+    let hook = read(worker, &claim.principal.account, body).await?;
+    let answer = path::native::asked(worker, claim, agent, hook).await;
+    Ok(json(answer::OK, Bytes::from(answer)))
+}
+
 async fn post(
     worker: &Worker,
     claim: Claim,
@@ -204,20 +235,7 @@ async fn post(
 ) -> Result<Response<Out>, Response<Out>> {
     let (head, body) = request.into_parts();
     let headers = &head.headers;
-    let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let coded = headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|coding| coding != "identity");
-    if !kind.eq_ignore_ascii_case("application/json") || coded {
-        return Err(refused(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be `application/json`, and not compressed",
-        ));
-    }
-    if worker.shared.stopping.is_cancelled() {
-        return Err(failed(&Failure::stopping()));
-    }
+    takes(worker, headers)?;
     let claims = claims(headers);
     let session = match text(headers, &SESSION_ID) {
         // The modern era has no sessions; a header that names one says nothing.
@@ -236,6 +254,25 @@ async fn post(
     let account = Arc::clone(&agent.claim.principal.account);
     let reply = launch(worker, agent, body).await;
     Ok(respond(reply, account))
+}
+
+/// Only JSON is read, and only while messages are taken.
+fn takes(worker: &Worker, headers: &HeaderMap) -> Result<(), Response<Out>> {
+    let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let coded = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|coding| coding != "identity");
+    if !kind.eq_ignore_ascii_case("application/json") || coded {
+        return Err(refused(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be `application/json`, and not compressed",
+        ));
+    }
+    match worker.shared.stopping.is_cancelled() {
+        true => Err(failed(&Failure::stopping())),
+        false => Ok(()),
+    }
 }
 
 /// What the walk of a message came to, as a response.
@@ -280,7 +317,7 @@ async fn read(
 ) -> Result<Bytes, Response<Out>> {
     let limit = worker.shared.settings.body_limit;
     let too_large = || {
-        let why = format!("the body has more than {limit} bytes");
+        let why = format!("the body is larger than the limit of {limit} bytes");
         refused(StatusCode::PAYLOAD_TOO_LARGE, why)
     };
     if body.size_hint().lower() > limit as u64 {
@@ -297,7 +334,7 @@ async fn read(
             && let Some(frame) = body.frame().await
         {
             let frame =
-                frame.map_err(|_| refused(StatusCode::BAD_REQUEST, "the body broke off"))?;
+                frame.map_err(|_| refused(StatusCode::BAD_REQUEST, "the body ended too early"))?;
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
@@ -312,7 +349,7 @@ async fn read(
         Ok(read) => read,
         Err(_) => Err(refused(
             StatusCode::REQUEST_TIMEOUT,
-            "the body did not come in time",
+            "the body did not arrive in time",
         )),
     }
 }
@@ -324,7 +361,7 @@ fn known_session(
     headers: &HeaderMap,
 ) -> Result<Arc<Session>, Response<Out>> {
     let id = text(headers, &SESSION_ID).ok_or_else(|| {
-        let why = "one header `Mcp-Session-Id` is needed; `initialize` hands it out";
+        let why = "the request needs one header `Mcp-Session-Id`, with the id from the answer to `initialize`";
         refused(StatusCode::BAD_REQUEST, why)
     })?;
     worker
@@ -333,7 +370,7 @@ fn known_session(
         .get(id, &principal.grant.0, &principal.server.0)
         .ok_or_else(|| {
             let refusal = failed(&Failure::unknown_session());
-            let why = "its session is not known: it ended, or is from before a restart; the agent has to initialize again";
+            let why = "its session has ended, or is from before a restart; the agent has to send `initialize` again";
             explained(refusal, why)
         })
 }
@@ -354,7 +391,7 @@ fn last_event(headers: &HeaderMap) -> Result<Option<&str>, Response<Out>> {
         (Some(id), None) => Ok(Some(id)),
         (_, _) => Err(refused(
             StatusCode::BAD_REQUEST,
-            "`Last-Event-ID` is none that was handed out here",
+            "`Last-Event-ID` is not an event id from here",
         )),
     }
 }

@@ -149,7 +149,7 @@ fn most_connections(settings: &Settings) -> usize {
     if most < wanted {
         info!(
             connections = most,
-            "At most {most} agents' connections at a time: open files are enough for {files}, and memory for {memory}"
+            "At most {most} connections of agents at a time: the limit of open files allows {files}, and `memory_limit` {memory}"
         );
     }
     most
@@ -190,7 +190,7 @@ impl Door {
                     connections = self.most,
                     "Too many connections of agents: {}",
                     if made_room {
-                        "those that have nothing to do make room"
+                        "idle ones are closed to make room"
                     } else {
                         "new ones are closed"
                     }

@@ -104,6 +104,6 @@ pub(super) fn event_stream(body: Out) -> Response<Out> {
 pub(super) fn conflict() -> Response<Out> {
     refused(
         StatusCode::CONFLICT,
-        "its session has a stream already, and a second one comes with `Last-Event-ID`",
+        "its session has an open stream already; to take that one over, send `Last-Event-ID`",
     )
 }

@@ -277,7 +277,7 @@ fn announces(text: &Bytes) -> bool {
 /// A line that is not read to its end: refused and recorded.
 fn unread(worker: &Worker, session: &Arc<Session>, end: End) -> Failure {
     let failure = match end {
-        End::Closed => Failure::parse("the last line has no end"),
+        End::Closed => Failure::parse("the input ended in the middle of a line"),
         End::TooLong => Failure::invalid_request("the message is too long"),
         End::NoRoom => {
             let failure = Failure::no_memory(Full::Share);

@@ -101,7 +101,7 @@ impl Metrics {
             &mut out,
             "provost_upstream_failures_total",
             "counter",
-            "Calls without an answer of the server.",
+            "Calls to which the server gave no answer.",
         );
         for (name, counts) in &servers {
             let failed = read(&counts.failed);
@@ -111,7 +111,7 @@ impl Metrics {
             &mut out,
             "provost_call_duration_microseconds",
             "histogram",
-            "From intent to outcome.",
+            "Time from the record that a call is allowed to the record of its outcome.",
         );
         for (name, counts) in &servers {
             let [bucket, sum, count] =
@@ -131,7 +131,7 @@ impl Metrics {
             &mut out,
             "provost_unidentified_total",
             "counter",
-            "Requests that were turned away before anybody was identified.",
+            "Requests over HTTP refused because they had no valid token, host, origin or path.",
         );
         for (reason, count) in self.unidentified.by_reason() {
             let _ = writeln!(
@@ -158,7 +158,7 @@ impl Metrics {
         let _ = write!(
             out,
             "\
-# HELP provost_malformed_total Messages that could not be read.
+# HELP provost_malformed_total Messages that were malformed or ambiguous.
 # TYPE provost_malformed_total counter
 provost_malformed_total {malformed}
 # HELP provost_unrecorded_total Calls refused because they could not be recorded.
@@ -182,13 +182,13 @@ provost_server_process_users {child_users}
 # HELP provost_memory_held_bytes Memory held on behalf of agents and servers.
 # TYPE provost_memory_held_bytes gauge
 provost_memory_held_bytes {held}
-# HELP provost_memory_limit_bytes The most of it there may be.
+# HELP provost_memory_limit_bytes Limit of provost_memory_held_bytes.
 # TYPE provost_memory_limit_bytes gauge
 provost_memory_limit_bytes {limit}
-# HELP provost_calls_in_flight Calls and streams on their way.
+# HELP provost_calls_in_flight Calls and streams in flight.
 # TYPE provost_calls_in_flight gauge
 provost_calls_in_flight {calls}
-# HELP provost_no_room_total What was refused or made to wait because it did not fit.
+# HELP provost_no_room_total Messages and calls refused or delayed because there was no room.
 # TYPE provost_no_room_total counter
 provost_no_room_total {refused}
 "

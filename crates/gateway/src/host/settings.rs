@@ -119,7 +119,7 @@ impl Settings {
             if *limit > most {
                 warn!(
                     bytes = most,
-                    "`{name}` is cut to {most} bytes: one account has {share} bytes of `memory_limit`"
+                    "`{name}` is lowered to {most} bytes: one grant or server may use {share} bytes of `memory_limit`"
                 );
                 *limit = most;
             }

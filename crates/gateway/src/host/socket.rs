@@ -16,7 +16,7 @@ pub(crate) fn prepare(socket: &TcpStream, dead_after: Duration) -> std::io::Resu
     socket.set_nodelay(true)?;
     if let Err(error) = watch(socket, dead_after) {
         // Without it a vanished peer is noticed later, by its silence.
-        debug!(%error, "A connection is not watched by the system");
+        debug!(%error, "TCP keep-alive could not be set for a connection");
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ fn connector(own: Option<&Path>) -> Option<TlsConnector> {
                 roots.add_parsable_certificates(certificates);
             }
             Err(error) => {
-                warn!(path = %path.display(), %error, "The certificates for upstreams cannot be read");
+                warn!(path = %path.display(), %error, "The certificates for servers cannot be read (`upstream_ca`)");
             }
         }
     }

@@ -39,21 +39,19 @@ impl Reason {
     /// What the stranger is told: nothing but what was asked for.
     pub(crate) fn answer(self) -> &'static str {
         match self {
-            Self::Host => "the host that this request names is not served here",
-            Self::Origin => "web pages of this origin may not call",
+            Self::Host => "the `Host` of this request is not served here",
+            Self::Origin => "the `Origin` of this request is not allowed",
             Self::Path => "nothing is served here; agents call /mcp/<server>",
-            Self::Grant => "a live grant is needed: `Authorization: Bearer <token>`",
+            Self::Grant => "a valid token is needed: `Authorization: Bearer <token>`",
         }
     }
 
     fn words(self) -> &'static str {
         match self {
-            Self::Host => {
-                "the host it names is not one of this listener's (setting `allowed_hosts`)"
-            }
-            Self::Origin => "web pages of its origin may not call (setting `allowed_origins`)",
+            Self::Host => "its `Host` is not an address of this listener (setting `allowed_hosts`)",
+            Self::Origin => "its `Origin` is not allowed (setting `allowed_origins`)",
             Self::Path => "nothing is served at its path; agents call /mcp/<server>",
-            Self::Grant => "its token is that of no live grant, or it has none",
+            Self::Grant => "it has no token, or one that is unknown, expired or revoked",
         }
     }
 }

@@ -73,7 +73,7 @@ impl Failure {
 
     /// Two requests with one id cannot be told apart.
     pub(crate) fn id_in_use() -> Self {
-        Self::invalid_request("a request with this `id` is in flight already")
+        Self::invalid_request("another request with this `id` is still waiting for its answer")
     }
 
     /// A known method with parameters that cannot be accepted.
@@ -155,7 +155,11 @@ impl Failure {
 
     /// The agent's session is not known here (any more).
     pub(crate) fn unknown_session() -> Self {
-        Self::new(404, INVALID_REQUEST, "session not found; initialize again")
+        Self::new(
+            404,
+            INVALID_REQUEST,
+            "session not found; send `initialize` again",
+        )
     }
 
     /// The upstream cannot be reached, or broke the call off.
@@ -180,7 +184,7 @@ impl Failure {
     /// The settings of the upstream cannot be used.
     pub(crate) fn upstream_unusable(server: &str) -> Self {
         Self::of_the_server(format!(
-            "server `{server}` cannot be used until its operator has mended its settings"
+            "server `{server}` cannot be used: its settings are damaged, and whoever runs Provost has to repair them"
         ))
     }
 
@@ -188,10 +192,10 @@ impl Failure {
     pub(crate) fn no_process(server: &str, full: Full) -> Self {
         let text = match full {
             Full::Share => format!(
-                "server `{server}` is not started: this grant has as many server processes as it may have; end another session of it first"
+                "server `{server}` is not started: this grant has the most server processes that it may have; end another session first"
             ),
             Full::Whole => format!(
-                "server `{server}` is not started: there are as many server processes as there may be; try again later"
+                "server `{server}` is not started: too many server processes are running; try again later"
             ),
         };
         Self::busy(text)
@@ -200,7 +204,7 @@ impl Failure {
     /// A process that others use was opened in another way.
     pub(crate) fn opened_otherwise(server: &str) -> Self {
         let text = format!(
-            "server `{server}` runs one process for several sessions, and another session opened it with another protocol version or other capabilities; open it alike, or let each session have a process of its own"
+            "server `{server}` runs one process for several sessions, and another session uses it with another protocol version or other capabilities; use the same ones, or have the server registered with a process for each session"
         );
         Self::new(409, INTERNAL, text)
     }
@@ -208,7 +212,7 @@ impl Failure {
     /// A program that ends again and again is given a pause.
     pub(crate) fn pausing(server: &str) -> Self {
         Self::of_the_server(format!(
-            "server `{server}` ended each time soon after it was started; it is started again after a pause"
+            "server `{server}` ended several times right after it was started; try again in half a minute"
         ))
     }
 
@@ -231,7 +235,7 @@ impl Failure {
     /// The upstream asked in its answer what it may not ask there.
     pub(crate) fn misasked(server: &str, problem: &Misasked) -> Self {
         Self::of_the_server(format!(
-            "server `{server}` sent an answer that is not passed on: {problem}"
+            "server `{server}` sent an answer that was refused: {problem}"
         ))
     }
 
@@ -255,7 +259,7 @@ impl Failure {
     /// What a call was judged on changed while it waited for its server.
     pub(crate) fn outdated(server: &str) -> Self {
         let text = format!(
-            "the policy or the settings changed while the call waited for server `{server}`; send it again"
+            "the policy or the settings changed while the call waited for server `{server}`, so it was not sent; send it again"
         );
         Self::busy(text)
     }
@@ -266,9 +270,9 @@ impl Failure {
             full,
             match full {
                 Full::Share => {
-                    "this grant holds as much of the gateway's memory as one grant may; read answers, or end sessions, and try again"
+                    "this grant has used up its share of the gateway's memory; read pending answers or end sessions, then try again"
                 }
-                Full::Whole => "the gateway holds as much for others as it may; try again later",
+                Full::Whole => "the gateway's memory is used up; try again later",
             },
         )
     }
@@ -279,9 +283,9 @@ impl Failure {
             full,
             match full {
                 Full::Share => {
-                    "this grant has as many calls on their way as one grant may; wait for an answer and try again"
+                    "this grant has too many calls in flight; wait for an answer, then try again"
                 }
-                Full::Whole => "as many calls are on their way as there may be; try again later",
+                Full::Whole => "too many calls are in flight; try again later",
             },
         )
     }
@@ -291,21 +295,15 @@ impl Failure {
         Self::no_room(
             full,
             match full {
-                Full::Share => {
-                    "this grant has as many streams open as one grant may; close one and try again"
-                }
-                Full::Whole => {
-                    "as many calls and streams are open as there may be; try again later"
-                }
+                Full::Share => "this grant has too many open streams; close one, then try again",
+                Full::Whole => "too many calls and streams are open; try again later",
             },
         )
     }
 
     /// One call more than may be on their way to a server.
     pub(crate) fn server_busy(server: &str, full: Full) -> Self {
-        let text = format!(
-            "as many calls are on their way to server `{server}` as there may be; try again later"
-        );
+        let text = format!("too many calls to server `{server}` are in flight; try again later");
         Self::no_room(full, text)
     }
 
@@ -324,7 +322,7 @@ impl Failure {
         Self::new(
             500,
             INTERNAL,
-            "the gateway failed; the request was not answered",
+            "the gateway failed because of a defect of its own; whether the request was carried out is not known",
         )
     }
 

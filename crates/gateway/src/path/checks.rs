@@ -3,7 +3,7 @@
 use provost_policy::json::{Folder, Value};
 use provost_policy::lengths;
 use provost_policy::method::{MethodKind, method_kind};
-use provost_policy::{Call, RuleId};
+use provost_policy::{Call, Caller, RuleId};
 
 use super::request::{Agent, Request};
 use crate::agent::session::Session;
@@ -17,6 +17,22 @@ use crate::text::asking::STATE;
 use crate::text::brief::brief;
 use crate::text::era::Era;
 use crate::text::protocol::{self, RequestKind, TaskMethod};
+use crate::upstream::Upstream;
+
+/// What no policy allows, where the server is a part of the daemon.
+pub(super) fn built_in(
+    present: &Present<'_>,
+    caller: &Caller,
+    call: &Call<'_>,
+) -> Result<(), Stop> {
+    let Some(Upstream::Builtin(builtin)) = &present.backend.upstream else {
+        return Ok(());
+    };
+    match builtin.refuses(call, caller) {
+        None => Ok(()),
+        Some(message) => Err(Stop::denied(RuleId::BUILT_IN, message)),
+    }
+}
 
 /// Two requests with one id cannot be told apart, and a name that only looks
 /// like one of the server's tools must not be taken for it anywhere.
@@ -97,7 +113,7 @@ pub(super) fn of_this_era(request: &Request<'_>, kind: RequestKind) -> Result<()
     if kind != RequestKind::Unknown || method_kind(&request.method) == MethodKind::Unknown {
         return Ok(());
     }
-    let problem = "the method is not one that agents send in this era of the protocol";
+    let problem = "agents do not send this method in this version of the protocol";
     Err(Stop::denied(RuleId::METHOD, problem))
 }
 
@@ -119,7 +135,7 @@ pub(super) fn own_task(
     if task.is_some_and(|task| worker.shared.tasks.owns(grant, &task)) {
         return Ok(());
     }
-    Err(Stop::denied(RuleId::METHOD, "no such task of this grant"))
+    Err(Stop::denied(RuleId::METHOD, "this grant has no such task"))
 }
 
 /// Checks the arguments of a tool that its calls repeat in headers.
@@ -151,6 +167,6 @@ pub(super) fn resumes(request: &Request<'_>, continued: Option<&Continued>) -> R
     if state.is_none() || continued.is_some() {
         return Ok(());
     }
-    let problem = "`params.requestState` continues no call: it is changed, used, expired, or of another request";
+    let problem = "`params.requestState` does not continue this call: it was changed, used before, has expired, or is from another request";
     Err(Stop::Malformed(Failure::invalid_params(problem)))
 }

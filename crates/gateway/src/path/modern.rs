@@ -134,8 +134,7 @@ fn admit(agent: &Agent, request: &Request<'_>) -> Result<Declared, Failure> {
 }
 
 fn opened_legacy() -> Failure {
-    let problem =
-        "this connection was opened with `initialize`, so its requests are not of a newer protocol";
+    let problem = "this connection was opened with `initialize`, so requests of protocol 2026-07-28 are not possible on it";
     Failure::invalid_request(problem)
 }
 
@@ -183,7 +182,7 @@ fn wanted(
     let own = |task: &String| worker.shared.tasks.owns(grant, task);
     match wanted.tasks.iter().all(own) {
         true => Ok(wanted),
-        false => Err(Failure::invalid_params("no such task of this grant")),
+        false => Err(Failure::invalid_params("this grant has no such task")),
     }
 }
 
@@ -308,7 +307,8 @@ pub(super) fn same_server(
     if asked.is_none_or(|asked| Arc::ptr_eq(&asked.backend, &present.backend)) {
         return Ok(());
     }
-    let failure = Failure::busy("the settings of the server changed meanwhile; send it again");
+    let failure =
+        Failure::busy("the settings of the server changed in the meantime; send the request again");
     Err(of_the_server(worker, agent, request, kind, failure))
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn notification(
         None => Era::Legacy,
     };
     let Some(known) = protocol::agent_notification(era, method) else {
-        let problem = "a request needs an `id`, and this notification is not known";
+        let problem = "unknown notification; if it is meant as a request, it needs an `id`";
         let failure = Failure::invalid_request(problem);
         return responder.turn_away(&recorded(worker, agent, method, failure));
     };
@@ -90,7 +90,7 @@ pub(super) async fn notification(
         | KnownNotification::Acknowledged => route.notify(worker, message).await,
     };
     if let Err(fault) = sent {
-        debug!(?fault, method, "A notification did not reach its upstream");
+        debug!(?fault, method, "A notification did not reach its server");
     }
     responder.send(Reply::Accepted);
 }
@@ -113,7 +113,7 @@ pub(super) async fn answer(
     };
     let question = session.state().questions.remove(&id.key());
     let Some(question) = question else {
-        let problem = "nobody asked the question that this answers";
+        let problem = "this answers a request that was not made, or is no longer open";
         let failure = Failure::invalid_request(problem);
         return responder.turn_away(&recorded(worker, agent, "(answer)", failure));
     };

@@ -69,7 +69,9 @@ fn take_up(
     spent.map_err(|why| {
         let problem = match why {
             Unusable::Used => "`params.requestState` was used already",
-            Unusable::TooMany => "too many calls were continued of late; begin this one anew",
+            Unusable::TooMany => {
+                "too many calls were continued recently; send this call again from the beginning"
+            }
         };
         Stop::Malformed(Failure::invalid_params(problem))
     })

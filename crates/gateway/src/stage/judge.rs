@@ -48,7 +48,7 @@ pub(crate) fn judge(present: &Present<'_>, caller: &Caller, call: &Call<'_>) -> 
         Enforcement::ObserveOnly => match unsound(call) {
             Some(rule) => Verdict::Deny(Refusal::by(
                 rule,
-                "the protocol does not know the method, or the arguments can be read in two ways",
+                "the method is not part of the protocol, or the arguments can be read in more than one way",
             )),
             None => Verdict::Allow(Allowed {
                 rule: None,

@@ -8,14 +8,16 @@ use std::time::Duration;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use provost_store::{Secret, Server, Transport};
 use tokio_rustls::TlsConnector;
-use tracing::error;
+use tracing::{debug, error};
 
 use crate::host::budget::{Account, Budget};
 use crate::host::metrics::{Counts, Metrics};
 use crate::host::settings::Settings;
 use crate::state::eras::Eras;
+use crate::upstream::builtin::Builtins;
 use crate::upstream::connections::Timeouts;
 use crate::upstream::http::HttpUpstream;
+
 use crate::upstream::process::Program;
 use crate::upstream::{ChildSpec, Upstream};
 
@@ -39,6 +41,7 @@ pub(crate) struct Means<'m> {
     pub(crate) metrics: &'m Metrics,
     pub(crate) budget: &'m Budget,
     pub(crate) tls: &'m dyn Fn() -> Option<TlsConnector>,
+    pub(crate) builtins: &'m Builtins,
 }
 
 // === impl Backend ===
@@ -46,7 +49,7 @@ pub(crate) struct Means<'m> {
 impl Backend {
     pub(super) fn new(server: Arc<Server>, means: &Means<'_>) -> Self {
         Self {
-            upstream: upstream(&server, means.settings, means.tls),
+            upstream: upstream(&server, means),
             counts: means.metrics.server(&server.name),
             eras: Eras::default(),
             account: means.budget.server(&server.id.0),
@@ -66,11 +69,8 @@ impl Backend {
     }
 }
 
-fn upstream(
-    server: &Server,
-    settings: &Settings,
-    tls: &dyn Fn() -> Option<TlsConnector>,
-) -> Option<Upstream> {
+fn upstream(server: &Server, means: &Means<'_>) -> Option<Upstream> {
+    let Means { settings, tls, .. } = means;
     for what in &server.unreadable {
         error!(server.name = %server.name, "Server `{}` cannot be used: {what}", server.name);
     }
@@ -121,6 +121,13 @@ fn upstream(
                 },
                 processes: *processes,
             })))
+        }
+        Transport::Builtin => {
+            let builtin = means.builtins.get(&*server.name);
+            if builtin.is_none() {
+                debug!(server.name = %server.name, "This daemon has no such part");
+            }
+            builtin.cloned().map(Upstream::Builtin)
         }
     }
 }

@@ -278,7 +278,7 @@ fn compile(version: &PolicyVersion) -> Compiled {
         Err(problems) => {
             error!(policy.name = %version.name, policy.version = version.version,
                 problems = problems.len(),
-                "Policy `{}` cannot be read; its grants are denied everything", version.name);
+                "Policy `{}` cannot be read; every call under it is refused", version.name);
             None
         }
     };

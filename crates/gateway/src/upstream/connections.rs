@@ -166,7 +166,7 @@ impl Connections {
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
             .map_err(|error| {
                 let Target { host, port, .. } = &self.target;
-                debug!(%host, %port, %error, "Cannot connect to an upstream");
+                debug!(%host, %port, %error, "Cannot connect to a server");
                 let words = format!("cannot connect to `{host}`, port {port}: {error}");
                 self.witness.failed(words);
                 Fault::not_sent()

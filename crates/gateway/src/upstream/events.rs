@@ -87,7 +87,7 @@ impl Events {
             let rest =
                 matches!(rest, Ok(Ok(rest)) if memchr::memmem::find(&rest, b"data:").is_some());
             if more || rest {
-                warn!("A server went on after its answer; what followed is dropped");
+                warn!("A server sent more after its answer; the rest is dropped");
             }
         });
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::child_lines::ChildLines;
 use super::events::Events;
 use super::http;
+use super::lines::Lines;
 use crate::host::budget::Account;
 use crate::message::fault::Fault;
 use crate::text::envelope::is_answer;
@@ -16,7 +16,7 @@ pub(crate) enum Exchange {
     /// The whole answer.
     Message(Bytes),
     /// Messages one by one; the answer is one of them.
-    Lines(ChildLines),
+    Lines(Lines),
     /// Events over HTTP; the answer is in one of them.
     Events(http::Answer),
 }

@@ -40,7 +40,7 @@ pub(crate) struct HttpUpstream {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadUrl {
     // The URL is not repeated: its query may hold a secret.
-    #[error("its URL is not one of http or https")]
+    #[error("its URL begins with neither `http://` nor `https://`")]
     Scheme,
     #[error("its URL names no host")]
     Host,
@@ -235,9 +235,9 @@ impl HttpUpstream {
                     (Some(unsent), Age::OpenCall) => request = unsent,
                     (Some(_), Age::Fresh) => return Err(Fault::not_sent()),
                     (None, _) => {
-                        debug!(error = %failed.error(), "An upstream broke off an exchange");
+                        debug!(error = %failed.error(), "The connection to a server was lost before its answer came");
                         self.witness
-                            .failed(format!("the connection broke off: {}", failed.error()));
+                            .failed(format!("the connection was lost: {}", failed.error()));
                         return Err(Fault::broken());
                     }
                 },

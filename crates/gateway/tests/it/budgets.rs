@@ -293,7 +293,7 @@ async fn d89_calls_of_a_grant_are_bounded(scene: Scene) {
     assert!(is_busy(&refused), "{refused:?}");
     let words = refused.message["error"]["message"].as_str().unwrap();
     assert!(
-        words.contains("as many calls on their way as one grant"),
+        words.contains("this grant has too many calls in flight"),
         "{words}"
     );
     wait_until("it is recorded", || busy_records(&scene, &flood) == 1).await;

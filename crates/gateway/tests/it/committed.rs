@@ -86,7 +86,7 @@ async fn d03_a_server_whose_secret_is_lost_is_refused_alone_and_a_revoke_still_h
         .await;
     assert_eq!(
         refused["error"]["message"],
-        "server `broken` cannot be used until its operator has mended its settings"
+        "server `broken` cannot be used: its settings are damaged, and whoever runs Provost has to repair them"
     );
     assert_eq!(upstream.calls().len(), before, "no byte went upstream");
     let agent = gate.http_agent(&fine);

@@ -18,16 +18,16 @@ pub(crate) fn said(reply: &Reply) -> &str {
 /// What a stranger is told, by the reason that is counted.
 pub(crate) fn told(reason: &str) -> &'static str {
     match reason {
-        "host" => "the host that this request names is not served here\n",
-        "origin" => "web pages of this origin may not call\n",
+        "host" => "the `Host` of this request is not served here\n",
+        "origin" => "the `Origin` of this request is not allowed\n",
         "path" => "nothing is served here; agents call /mcp/<server>\n",
-        "grant" => "a live grant is needed: `Authorization: Bearer <token>`\n",
+        "grant" => "a valid token is needed: `Authorization: Bearer <token>`\n",
         other => panic!("no reason: {other}"),
     }
 }
 
 /// What is told to a grant about a server that is not its own, whether it exists or not.
-pub(crate) const NOT_YOURS: &str = "this token does not open this server\n";
+pub(crate) const NOT_YOURS: &str = "this token is for another server\n";
 
 async fn scene() -> Scene {
     Scene::new(Face::Http, Kind::Http, allow_all()).await
@@ -86,7 +86,7 @@ async fn a_server_of_others_looks_like_one_that_does_not_exist() {
             let reply = post(scene, &format!("/mcp/{name}"), &[]).await;
             assert_eq!((reply.status, said(&reply)), (403, NOT_YOURS), "{name}");
             let words =
-                format!("its token opens server `fixture`, and it is for `{name}` (HTTP 403)");
+                format!("its token is for server `fixture`, and the request is for server `{name}` (HTTP 403)");
             assert_eq!(last_words(scene), words);
         }
     })
@@ -189,14 +189,14 @@ async fn d46_the_record_says_in_words_what_was_refused_and_why() {
     unheard(async |scene| {
         for (method, headers, status, words) in [
             ("POST", &[("mcp-session-id", "of-before")][..], 404,
-             "its session is not known: it ended, or is from before a restart; the agent has to initialize again (HTTP 404)"),
+             "its session has ended, or is from before a restart; the agent has to send `initialize` again (HTTP 404)"),
             ("GET", &[("mcp-session-id", "of-before")], 404,
-             "its session is not known: it ended, or is from before a restart; the agent has to initialize again (HTTP 404)"),
+             "its session has ended, or is from before a restart; the agent has to send `initialize` again (HTTP 404)"),
             ("PUT", &[], 405, "its HTTP method is not one of: GET, POST, DELETE (HTTP 405)"),
             ("POST", &[("content-type", "text/plain")], 415,
              "the body must be `application/json`, and not compressed (HTTP 415)"),
             ("GET", &[("mcp-protocol-version", "1999-01-01")], 400,
-             "`MCP-Protocol-Version` names `1999-01-01`, which is not spoken here (HTTP 400)"),
+             "header `MCP-Protocol-Version` names `1999-01-01`, which is not supported (HTTP 400)"),
             ("DELETE", &[("mcp-protocol-version", "2026-07-28")], 405,
              "its HTTP method is not one of: POST (HTTP 405)"),
         ] {

@@ -15,6 +15,7 @@ mod harness;
 
 mod asking;
 mod budgets;
+mod builtin;
 mod changes;
 mod clients;
 mod committed;
@@ -28,6 +29,7 @@ mod isolation;
 mod journal;
 mod methods;
 mod modern;
+mod native;
 mod negative;
 mod noise;
 mod own_processes;

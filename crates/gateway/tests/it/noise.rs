@@ -75,6 +75,6 @@ async fn d88_nonsense_on_standard_output_is_logged_as_far_as_there_is_room() {
     assert!(
         lines
             .iter()
-            .any(|line| line.contains("wrote a line that is no message"))
+            .any(|line| line.contains("wrote a line that is not an MCP message"))
     );
 }

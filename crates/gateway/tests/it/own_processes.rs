@@ -140,12 +140,12 @@ async fn d41_a_grant_has_so_many_processes_and_no_more() {
     let second = scene.another_agent(&scene.pass).await;
     refused_in_words(
         &another(&scene, Face::Http),
-        "as many server processes as it may have",
+        "the most server processes that it may have",
     )
     .await;
     refused_in_words(
         &another(&scene, Face::Stdio),
-        "as many server processes as it may have",
+        "the most server processes that it may have",
     )
     .await;
     assert!(
@@ -166,7 +166,7 @@ async fn d41_all_together_have_so_many_processes_and_no_more() {
     let setup = Setup::from(allow_all()).settings(|s| s.max_children = 1);
     let scene = Scene::new(Face::Http, Kind::Stdio, setup).await;
     let other = scene.gate.http_agent(&scene.another_pass("other"));
-    refused_in_words(&other, "as many server processes as there may be").await;
+    refused_in_words(&other, "too many server processes are running").await;
     assert_eq!(scene.upstream.events_of("started").len(), 1);
     scene.honest_call_works().await;
 }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use provost_gateway::{Gateway, Listen};
+use provost_gateway::{Builtins, Gateway, Listen};
 use provost_store::{Locations, Store};
 use provost_testkit::http::Stream;
 use provost_testkit::wait::within;
@@ -76,7 +76,8 @@ async fn a_tls_handshake_that_never_begins_is_given_up() {
     };
     let mut settings = gate::settings();
     settings.request_timeout = Duration::from_millis(300);
-    let gateway = Gateway::start(Store::open(&locations).unwrap(), settings).unwrap();
+    let gateway =
+        Gateway::start(Store::open(&locations).unwrap(), settings, Builtins::new()).unwrap();
     let listen = Listen {
         address: ([127, 0, 0, 1], 0).into(),
         tls: Some(files),

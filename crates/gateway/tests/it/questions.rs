@@ -284,7 +284,7 @@ async fn a_server_that_asks_without_end_fills_no_journal() {
         let told = answers.iter().filter(|answer| text(answer).contains(words));
         told.count()
     };
-    assert_eq!(refused("asks too often"), 100);
+    assert_eq!(refused("asks the agent too often"), 100);
     assert_eq!(refused("POLICY DENIED"), 600);
     let asked = scene.gate.history();
     let asked = asked

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::*;
-use provost_gateway::{Gateway, Listen, ListenError, TlsFiles};
+use provost_gateway::{Builtins, Gateway, Listen, ListenError, TlsFiles};
 use provost_store::{Locations, Store};
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
@@ -23,7 +23,10 @@ fn gateway() -> (Gateway, TempDir) {
         config: place.path().join("config"),
     };
     let store = Store::open(&locations).unwrap();
-    (Gateway::start(store, gate::settings()).unwrap(), place)
+    (
+        Gateway::start(store, gate::settings(), Builtins::new()).unwrap(),
+        place,
+    )
 }
 
 fn listen(address: &str) -> Listen {

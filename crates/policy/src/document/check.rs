@@ -27,7 +27,7 @@ pub(super) fn whole(problems: &mut Problems<'_>, root: &Place<'_>, body: &Body) 
             let hint = "rules for every call stand in `all_tools`; `default` says what happens to the rest";
             problems.error(
                 &place,
-                format!("a bare `{key}` is no tool"),
+                format!("a bare `{key}` cannot be the name of a tool"),
                 Some(hint.to_owned()),
             );
         }
@@ -70,11 +70,11 @@ fn counters(problems: &mut Problems<'_>, root: &Place<'_>, body: &Body) {
             .or_insert_with(|| (shape, place.pointer.clone()));
         if *first != shape {
             let message = format!(
-                "counter `{}` counts in another way at {pointer}",
+                "counter `{}` has another window, alignment or refund at {pointer}",
                 counter.escape_debug()
             );
-            let hint = "window, alignment and refund of a counter are the same everywhere; \
-                        or give it another name";
+            let hint =
+                "give it the same window, alignment and refund everywhere, or another name here";
             problems.error(place, message, Some(hint.to_owned()));
         }
     };

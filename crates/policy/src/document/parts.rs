@@ -17,20 +17,20 @@ use crate::work::Work;
 /// often, and when a person is asked first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Body {
-    /// Where an editor finds this schema; nothing depends on it.
+    /// Where an editor finds this schema; it has no effect.
     pub schema: Option<Text>,
     /// The version of the language.
     pub version: Version,
     /// What happens to tools that are not listed.
     pub default: Posture,
-    /// What the policy is for; nothing depends on it.
+    /// What the policy is for; it has no effect.
     pub description: Option<Text>,
     /// Tools removed from `tools/list` and refused when called. Names or
     /// globs; `"*"` hides all.
     pub hide: Names,
-    /// What is said about requests other than `tools/call`.
+    /// Which requests other than `tools/call` are allowed.
     pub methods: Methods,
-    /// Rules for every call. They do not rescue a tool that is not listed.
+    /// Rules for every call. They do not allow a tool that is not listed.
     pub all_tools: AllTools,
     /// Rules for single tools, by exact name or by a glob in which only `*`
     /// is special; a bare `"*"` is an error. The exact name wins, then the
@@ -77,16 +77,16 @@ pub struct AllTools {
     pub deny_if: Vec<Predicate>,
     /// A person is asked when one of these holds.
     pub approve_if: Vec<Predicate>,
-    /// Quotas over all tools together.
+    /// Limits over all tools together.
     pub limits: Vec<Limit>,
 }
 
 /// Rules for one tool. `{}` allows it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tool {
-    /// Text for people; nothing depends on it.
+    /// Text for people; it has no effect.
     pub description: Option<Text>,
-    /// What happens to every call of the tool; `allow` unless written.
+    /// What happens to every call of the tool. Default: `allow`.
     pub action: Option<Action>,
     /// Shown to the agent with a denial or an approval by `action`.
     pub reason: Option<Text>,
@@ -99,7 +99,7 @@ pub struct Tool {
     /// Short for one limit per grant; its counter is the tool's key in lower
     /// case with `_rate`.
     pub rate_limit: Option<RateLimit>,
-    /// Quotas of this tool.
+    /// Limits of this tool.
     pub limits: Vec<Limit>,
 }
 
@@ -125,7 +125,7 @@ pub struct Predicate {
     pub on_deny: Option<Text>,
 }
 
-/// What is asked about one argument.
+/// A condition on one argument.
 #[derive(Debug, Clone)]
 pub struct Condition {
     /// Which argument.
@@ -157,15 +157,15 @@ pub struct WindowLimit {
     pub window: Length,
     /// The most the counter may hold.
     pub max: Amount,
-    /// Whose counter it is; the grant's unless written.
+    /// Who shares the counter. Default: `grant`.
     pub scope: Option<Scope>,
-    /// What one call adds; 1 unless written.
+    /// What one call adds. Default: 1.
     pub increment: Option<Amount>,
     /// The argument that says what one call adds.
     pub increment_from: Option<Path>,
-    /// Where windows begin; `sliding` unless written.
+    /// Where windows begin. Default: `sliding`.
     pub alignment: Option<Alignment>,
-    /// When quota comes back; `not_sent` unless written.
+    /// When a call is given back. Default: `not_sent`.
     pub refund: Option<RefundRule>,
 }
 
@@ -176,7 +176,7 @@ pub struct ConcurrentLimit {
     pub counter: Text,
     /// The most calls in flight.
     pub concurrent: u32,
-    /// Whose counter it is; the grant's unless written.
+    /// Who shares the counter. Default: `grant`.
     pub scope: Option<Scope>,
 }
 

@@ -245,7 +245,7 @@ pub fn escape_pointer(segment: &str) -> String {
 fn suggestion(written: &str, known: &[&str]) -> String {
     match did_you_mean(written, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("known are {}", in_words(known)),
+        None => format!("known ones are {}", in_words(known)),
     }
 }
 

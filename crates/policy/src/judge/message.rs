@@ -25,11 +25,11 @@ pub(super) fn method(method: &str) -> String {
 }
 
 pub(super) fn no_tool() -> String {
-    "the call names no tool".to_owned()
+    "the call has no tool name".to_owned()
 }
 
 pub(super) fn no_object() -> String {
-    "the arguments of a call are an object".to_owned()
+    "the arguments of a call must be an object".to_owned()
 }
 
 pub(super) fn hidden(tool: &str) -> String {
@@ -84,7 +84,7 @@ pub(super) fn keys(problem: &KeyProblem) -> String {
             lengths::KEYS
         ),
         KeyProblem::TooMuch(_) => format!(
-            "the names of the arguments are too many to compare: those that are not plain ASCII may have {} KiB together",
+            "too many names of arguments are not plain ASCII: together they may have {} KiB",
             lengths::FOLDED / 1024
         ),
     }
@@ -165,7 +165,7 @@ pub(super) fn limit_reached(charge: &Charge, retry_after_ms: Option<u64>) -> Str
     let (name, max) = (&charge.counter.counter, charge.max);
     if charge.amount > charge.max {
         // The amount may come from an argument, and those are never recorded.
-        return format!("this is more than the limit `{name}` allows at all: {max}");
+        return format!("this is more than the limit `{name}` ever allows: {max}");
     }
     match charge.counter.window {
         Window::Concurrent => {

@@ -282,7 +282,7 @@ fn d84_one_budget_for_all_conditions_of_all_policies() {
     };
     assert_eq!(
         no.message,
-        "`args.v` would be more work than one call may cause, so `regex` cannot be checked"
+        "`args.v` would take more work to check than one call is allowed, so `regex` cannot be checked"
     );
     assert!(no.rule.as_str().starts_with("/tools/t/deny_if/"));
     assert_eq!(words(&judged(3, &arguments(400_000))), "allow");

@@ -190,7 +190,7 @@ impl Step {
         };
         let (finding, outcome) = match amount {
             Ok(_) => (Finding::Charges, "is charged if there is room"),
-            Err(_) => (Finding::Refused, "is no amount"),
+            Err(_) => (Finding::Refused, "is not an amount"),
         };
         Self {
             rule: limit.id.clone(),

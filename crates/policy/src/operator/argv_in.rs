@@ -106,7 +106,9 @@ impl Prefixes {
             Kind::Array => {
                 let text = |element: Value<'_>| element.kind() == Kind::String;
                 if !value.elements().all(text) {
-                    return Ok(Answer::CannotTell("is a list of something else than texts"));
+                    return Ok(Answer::CannotTell(
+                        "is a list in which not everything is text",
+                    ));
                 }
                 work.spend(WORD * value.len())?;
                 let words: Vec<_> = value.elements().filter_map(Value::as_str).collect();

@@ -10,7 +10,7 @@ use crate::json::{Kind, Value};
 use crate::work::{Exhausted, Words, Work};
 
 const COMPOSITE: Answer = Answer::CannotTell("is an object or a list");
-const NO_NUMBER: Answer = Answer::CannotTell("is no number");
+const NO_NUMBER: Answer = Answer::CannotTell("is not a number");
 
 /// What comparing two values costs, their bytes aside.
 const EACH: usize = 4;

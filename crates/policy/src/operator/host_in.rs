@@ -104,7 +104,7 @@ fn url_host(url: &str) -> Result<Host, &'static str> {
     if url.contains('\\') {
         return Err("has a backslash in it");
     }
-    let (scheme, rest) = url.split_once("://").ok_or("is no URL")?;
+    let (scheme, rest) = url.split_once("://").ok_or("is not a URL")?;
     // Others run code, read files or mean something else by a host.
     if !SCHEMES
         .iter()

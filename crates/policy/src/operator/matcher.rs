@@ -75,7 +75,9 @@ impl Matcher {
         match self {
             // Asking whether something exists is answered there: it does not.
             Self::Exists(_) => Outcome::Absent,
-            _ => Outcome::CannotTell("cannot be reached: what is around it is no object or list"),
+            _ => Outcome::CannotTell(
+                "cannot be reached: what is around it is neither an object nor a list",
+            ),
         }
     }
 
@@ -102,7 +104,7 @@ impl Matcher {
 fn on_text(value: Value<'_>, work: &mut Work, ask: impl Fn(&str, &mut Work) -> Asked) -> Asked {
     match work.words(value)? {
         Some(text) => ask(&text, work),
-        None => Ok(Answer::CannotTell("is no text")),
+        None => Ok(Answer::CannotTell("is not text")),
     }
 }
 

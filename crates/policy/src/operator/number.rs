@@ -23,8 +23,11 @@ struct Doubles {
     most: f64,
 }
 
-pub(super) const UNREADABLE: Answer = Answer::CannotTell("is a number with an absurd exponent");
-const ROUNDED: Answer = Answer::CannotTell("is a number that not everybody rounds alike");
+pub(super) const UNREADABLE: Answer =
+    Answer::CannotTell("is a number with a far too large exponent");
+const ROUNDED: Answer = Answer::CannotTell(
+    "is so close to the number it is compared with that rounding may change the result",
+);
 
 /// How far readers are off that do not round to the nearest double.
 const DOUBLES_OFF: u32 = 4;

@@ -560,7 +560,7 @@ fn refuses_values_an_operator_cannot_use() {
     );
     assert_eq!(
         refused("under", r#"["work"]"#).message,
-        "the directory `work` is no absolute path"
+        "the directory `work` is not an absolute path"
     );
     assert_eq!(
         refused("under", r#"["/a/../b"]"#).message,

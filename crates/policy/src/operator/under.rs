@@ -90,7 +90,7 @@ fn parts(path: &str) -> Result<Vec<&str>, &'static str> {
     if path.len() > LONGEST_PATH {
         return Err(TOO_LONG);
     }
-    let rest = path.strip_prefix('/').ok_or("is no absolute path")?;
+    let rest = path.strip_prefix('/').ok_or("is not an absolute path")?;
     if path.chars().any(is_hidden) {
         return Err("has a character in it that cannot be seen");
     }

@@ -153,7 +153,7 @@ proptest! {
         prop_assert!(cost <= Work::OF_A_CALL);
         if cost == Work::OF_A_CALL {
             let Verdict::Deny(no) = verdict else { panic!("{verdict:?}") };
-            prop_assert!(no.message.contains("more work than one call may cause"), "{}", no.message);
+            prop_assert!(no.message.contains("more work to check than one call is allowed"), "{}", no.message);
             prop_assert!(no.rule.as_str().starts_with('/'), "{}", no.rule.as_str());
         }
     }

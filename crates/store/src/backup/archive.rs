@@ -170,7 +170,7 @@ pub(super) fn read(
             return Ok(Err("it ends too early".to_owned()));
         }
         let Some((name, bytes)) = parse_header(&block) else {
-            return Ok(Err("it is no archive of `provost backup`".to_owned()));
+            return Ok(Err("it is not an archive of `provost backup`".to_owned()));
         };
         let mut content = Hashing {
             inner: (&mut file).take(bytes),

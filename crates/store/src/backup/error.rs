@@ -19,7 +19,7 @@ pub enum BackupError {
         source: std::io::Error,
     },
     /// What was written is not what was read back.
-    #[error("the archive `{}` is not what was written: {reason}", path.display())]
+    #[error("the archive `{}` was not written correctly: {reason}", path.display())]
     Unsound {
         /// The archive.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum RestoreError {
         reason: String,
     },
     /// Nothing vouches for the archive.
-    #[error("nothing vouches for `{}`: {reason}", path.display())]
+    #[error("`{}` cannot be verified: {reason}", path.display())]
     Unverified {
         /// The archive.
         path: PathBuf,

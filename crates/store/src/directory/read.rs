@@ -57,7 +57,7 @@ impl Store {
         };
         let touched = touched.unwrap_or_else(|error| {
             // Whoever asks for it next reads it whole, or hears why not.
-            tracing::error!(error = %error, "what was changed could not be read again");
+            tracing::error!(error = %error, "a change could not be read back from the database");
             Touched::All
         });
         match &mut kept.directory {

@@ -36,7 +36,7 @@ pub enum OpenError {
         place: Damage,
     },
     /// What entries before a place amount to is not known any more.
-    #[error("the journal of data directory `{}` does not say what counts: {what}", path.display())]
+    #[error("the journal of data directory `{}` is incomplete: {what}", path.display())]
     HistoryMissing {
         /// The data directory.
         path: PathBuf,
@@ -151,7 +151,7 @@ impl OpenError {
                 "put the key file back; without it the sealed secrets and the journal's chain cannot be read".to_owned(),
             ),
             Self::HistoryMissing { .. } => Some(
-                "put the file back, or restore a backup; without it limits would begin anew".to_owned(),
+                "put the file back, or restore a backup; without it limits would start from zero".to_owned(),
             ),
             Self::KeyFormat { .. } => Some("put the key file back from a copy".to_owned()),
             Self::DatabaseDamaged { .. } => Some(

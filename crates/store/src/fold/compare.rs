@@ -56,7 +56,7 @@ impl Folder {
         // Files must stay where they are meanwhile.
         let _alone = lock(&self.maintenance);
         if let Err(error) = self.make_good() {
-            tracing::error!(error = %error, "records could not be held against the journal; `provost audit verify` does it");
+            tracing::error!(error = %error, "records could not be compared with the journal; `provost audit verify` compares them");
         }
     }
 
@@ -74,7 +74,7 @@ impl Folder {
         if removed > 0 {
             tracing::error!(
                 rows = removed,
-                "records of entries that the journal does not have stood in the database; they were removed"
+                "the database had records of entries that are not in the journal; they were removed"
             );
         }
         Ok(())
@@ -94,7 +94,7 @@ impl Folder {
         if differing > 0 {
             tracing::error!(
                 rows = differing,
-                "records were not what the journal says; they are made again from it"
+                "records differed from the journal; they are made again from it"
             );
             forget_rows(&self.database)?;
             state.rowed = 0;

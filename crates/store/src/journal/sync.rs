@@ -200,9 +200,11 @@ impl Journal {
     fn sync_quietly(&self) {
         let failed_before = lock(&self.0.state).sync_failed.is_some();
         match self.sync_or_mend() {
-            Ok(()) if failed_before => tracing::warn!("the journal reaches the disk again"),
+            Ok(()) if failed_before => {
+                tracing::warn!("the journal can be synced to the disk again")
+            }
             Err(error) if !failed_before => {
-                tracing::error!(error = %error, "the journal does not reach the disk; calls are refused until it does");
+                tracing::error!(error = %error, "the journal cannot be synced to the disk; calls are refused until it can");
             }
             Ok(()) | Err(_) => {}
         }

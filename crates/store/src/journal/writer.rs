@@ -233,7 +233,7 @@ impl Writer {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "`{}` could not be brought to the disk, and is not what was written any more",
+            "`{}` could not be synced to the disk, and does not hold what was written any more",
             segment::path(&self.directory, segment).display()
         )))
     }

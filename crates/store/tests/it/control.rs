@@ -672,7 +672,7 @@ fn d41_transports_of_before_keep_their_meaning() {
         let text = format!(r#"{{"stdio":{{"command":"x","args":[],"cwd":null,{member}}}}}"#);
         match serde_json::from_str(&text).unwrap() {
             Transport::Stdio { processes, .. } => processes,
-            Transport::Http { .. } => panic!("it is a program"),
+            Transport::Http { .. } | Transport::Builtin => panic!("it is a program"),
         }
     };
     assert_eq!(read(r#""shared":true"#), Processes::Shared);

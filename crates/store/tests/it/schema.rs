@@ -174,7 +174,7 @@ fn d61_servers_and_bundles_share_one_namespace() {
         .add_server(&admin(), server("work"))
         .unwrap_err()
         .to_string();
-    assert_eq!(refused, "there is a server or bundle `work` already");
+    assert_eq!(refused, "the name `work` is taken already");
     assert!(store.add_server(&admin(), server("home")).is_ok());
 }
 

@@ -82,6 +82,6 @@ fn what_this_language_cannot_take_is_refused() {
     assert!(!refused.has_a_rest);
     assert_eq!(
         refused.problems[0].to_string(),
-        "/tools/***: cannot be imported: a bare `***` is no tool"
+        "/tools/***: cannot be imported: a bare `***` cannot be the name of a tool"
     );
 }

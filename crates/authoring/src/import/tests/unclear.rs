@@ -105,8 +105,8 @@ fn d42_an_unknown_kind_of_rule_fails_with_its_place() {
 fn d42_an_unknown_member_inside_a_rule_fails_with_its_place() {
     let yaml = "version: '1'\ntools:\n  a:\n    rules:\n      - name: n\n        conditions:\n          - {path: args.n, op: lte, value: 5, unless: {path: args.m}}\n        state: {counter: c, window: day, per: user}\n  b: {}\n";
     let places = [
-        "line 7, tools.a.rules[0].conditions[0].unless: Intercept has no field `unless` here; known are `path`, `op` and `value`",
-        "line 8, tools.a.rules[0].state.per: Intercept has no field `per` here; known are `counter`, `window`, `increment` and `increment_from`",
+        "line 7, tools.a.rules[0].conditions[0].unless: Intercept has no field `unless` here; known ones are `path`, `op` and `value`",
+        "line 8, tools.a.rules[0].state.per: Intercept has no field `per` here; known ones are `counter`, `window`, `increment` and `increment_from`",
     ];
     assert_eq!(errors(yaml), places);
     let (document, dropped) = partial(yaml);

@@ -91,7 +91,7 @@ impl Session {
         let opening = opening.filter(|opening| again || opening.answer.is_none())?;
         let refusal = || match parts.problem() {
             Some(problem) => problem.message(),
-            None => "the server's answer to `initialize` is not understood".to_owned(),
+            None => "the server's answer to `initialize` cannot be read".to_owned(),
         };
         Some(match (&opening.answer, parts.result()) {
             (None, None) => {
@@ -108,7 +108,7 @@ impl Session {
             (Some(_), None) => Heard::NotOpened(refusal()),
             (Some(before), Some(now)) if before.version != now.version => {
                 Heard::NotOpened(format!(
-                    "the server now speaks revision {} of the protocol, and this session {}: reconnect the agent",
+                    "the server now speaks protocol version {}, and this session uses {}: reconnect the agent",
                     now.version, before.version
                 ))
             }

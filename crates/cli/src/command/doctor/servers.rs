@@ -101,9 +101,9 @@ fn idle_limits(findings: &mut Findings, admin: &Admin, server: &str, report: &Up
             findings.add(
                 Health::Warning,
                 &format!("policy {server}/{}", policy.name),
-                format!("no tool of the server can charge {}", idle.join(", ")),
+                format!("no tool of the server counts towards {}", idle.join(", ")),
                 format!(
-                    "do they stand on the right tools? `provost server test {server}` lists them"
+                    "are these limits on the right tools? `provost server test {server}` lists the tools"
                 ),
             );
         }

@@ -24,13 +24,13 @@ pub(crate) struct Check {
     /// The files, `-` for stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The tools there are, so that mistyped names of tools and arguments are noticed
+    /// A list of the tools that the server has, so that mistyped names are noticed
     #[arg(long, value_name = "FILE", conflicts_with = "server")]
     tools: Option<PathBuf>,
-    /// The same, from a registered server
+    /// Ask this registered server for its tools
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
-    /// Warnings fail the check too
+    /// Fail on warnings, too
     #[arg(long)]
     strict: bool,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Explain {
     /// The arguments of the call, a JSON object; `@FILE` reads them from a file
     #[arg(long, value_name = "JSON", requires = "tool")]
     args: Option<String>,
-    /// Another request than a call of a tool, such as `resources/read`
+    /// A request other than a tool call, such as `resources/read`
     #[arg(long)]
     method: Option<String>,
 }
@@ -60,14 +60,14 @@ pub(crate) struct Test {
     cases: PathBuf,
 }
 
-/// Turn a policy of Intercept into one of Provost
+/// Convert a policy of Intercept into one of Provost
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     /// The YAML file, `-` for stdin
     file: PathBuf,
     #[command(flatten)]
     written: Written,
-    /// Import what is understood; calls that the rest is about are refused
+    /// Import what can be imported; calls that the rest is about are refused
     #[arg(long)]
     partial: bool,
 }
@@ -207,13 +207,13 @@ pub(super) fn schema(output: Output) -> Outcome {
 
 fn not_imported(file: &str, refused: &NotImported) -> Failure {
     let failure = Failure::refused(if refused.has_a_rest {
-        format!("file `{file}` was not imported: not all of it is understood")
+        format!("file `{file}` was not imported: it has places that cannot be imported")
     } else {
         format!("file `{file}` is not a policy of Intercept")
     });
     let failure = refused.problems.iter().fold(failure, Failure::because);
     if refused.has_a_rest {
-        failure.hint("mend these places, or `--partial` imports the rest and refuses every call that they are about")
+        failure.hint("fix these places, or use `--partial`: it imports the rest and refuses every call that these places are about")
     } else {
         failure
     }

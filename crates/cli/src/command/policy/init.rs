@@ -23,13 +23,13 @@ use crate::separator;
 use crate::terminal::{counted, escape, style};
 use crate::when;
 
-/// Write a policy to begin with, from a server's own tools
+/// Write a starting policy from a server's own tools
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// A registered server
     #[arg(long, value_name = "NAME", required_unless_present = "command")]
     server: Option<String>,
-    /// Arguments that look like paths have to be inside of this directory; may be repeated
+    /// Require arguments that look like paths to be inside this directory; may be repeated
     #[arg(long = "root", value_name = "DIR")]
     roots: Vec<PathBuf>,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(super) fn init(context: &Context, init: Init) -> Outcome {
         context.output.remark(|out| {
             writeln!(
                 out,
-                "{colour}warning{reset}: there is no directory `{}`: until there is, the policy's paths lie nowhere",
+                "{colour}warning{reset}: there is no directory `{}`: until there is, the policy refuses all paths",
                 escape(root)
             )
         });
@@ -178,8 +178,9 @@ fn summary(out: &mut dyn Write, server: &str, made: &Scaffold) -> io::Result<()>
 /// Starts the command of a server, asks it, and ends it. What that needs is in a directory of its own, which goes with
 /// it.
 fn ask_command(context: &Context, command: Vec<String>) -> Outcome<Upstream> {
-    let directory = std::env::current_dir()
-        .map_err(|error| Failure::unavailable("this directory cannot be named").because(error))?;
+    let directory = std::env::current_dir().map_err(|error| {
+        Failure::unavailable("the current directory cannot be found out").because(error)
+    })?;
     let program = command.first().cloned().unwrap_or_default();
     if programs::find(&program, &directory, context.environment.path.as_deref()).is_none() {
         return Err(
@@ -221,7 +222,7 @@ fn ask_command(context: &Context, command: Vec<String>) -> Outcome<Upstream> {
     });
     asked.map_err(|failure| Failure {
         message: format!("`{program}` cannot be asked for its tools"),
-        hint: Some("does it start by itself, outside of Provost, as an MCP server?".to_owned()),
+        hint: Some("does it start without Provost, and is it an MCP server?".to_owned()),
         ..failure
     })
 }
@@ -234,7 +235,7 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new() -> Outcome<Self> {
         let fail = |error: io::Error| {
-            Failure::unavailable("cannot make a scratch directory").because(error)
+            Failure::unavailable("cannot create a temporary directory").because(error)
         };
         let temporary = std::fs::canonicalize(std::env::temp_dir()).map_err(fail)?;
         let name = format!("provost-init-{}-{}", std::process::id(), when::now());

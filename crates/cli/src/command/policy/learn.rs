@@ -22,7 +22,7 @@ pub(crate) struct Learn {
     /// The grant's server, when several servers have a grant of that label
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
-    /// Nothing older: `10m`, `2h`, `2026-11-20`, or RFC 3339
+    /// Nothing older than `10m`, `2h`, `2026-11-20`, or a time as in RFC 3339
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(super) fn learn(context: &Context, learn: &Learn) -> Outcome {
         learnt_all_the_same(out, &learnt, &refused_by_draft)
     });
     if learnt.tools.is_empty() {
-        return Err(Failure::refused(format!("no call of {of} teaches anything"))
+        return Err(Failure::refused(format!("there is nothing to learn from {of}"))
             .because(format!("{} were read, and no tool was called with success", counted_records(learnt.records)))
             .hint("mint a grant that only observes, and let the agent work: `provost grant mint SERVER --label LABEL --policy POLICY --observe`"));
     }
@@ -122,7 +122,7 @@ fn read(context: &Context, learn: &Learn) -> Outcome<(Learner, String, RefusedBy
     let server = server.ok_or_else(|| {
         let grant = &learn.grant;
         Failure::not_found(format!("there are no records of a grant `{grant}`"))
-            .because("a policy is learnt from what a grant did")
+            .because("a policy is learnt from the recorded calls of a grant")
             .hint("`provost grant list` shows the grants, `provost log` what they did")
     })?;
     Ok((learner, server, refused_by_draft))
@@ -130,7 +130,7 @@ fn read(context: &Context, learn: &Learn) -> Outcome<(Learner, String, RefusedBy
 
 fn several(label: &str, flag: &str, what: &str, one: &str, another: &str) -> Failure {
     Failure::usage(format!("there are records of several grants `{label}`"))
-        .because(format!("of {what} `{one}` and of {what} `{another}`"))
+        .because(format!("one of {what} `{one}`, one of {what} `{another}`"))
         .hint(format!("name the {what}: `{flag} {another}`"))
 }
 
@@ -187,7 +187,7 @@ fn learnt_all_the_same(
     for ((tool, draft), calls) in refused.iter().filter(|((tool, _), _)| learnt(tool)) {
         writeln!(
             out,
-            "{colour}learnt all the same{reset}: `{}`: the draft `{}` refused {} of it; look at it",
+            "{colour}learnt anyway{reset}: `{}`: the draft `{}` refused {} of it; look at it",
             escape(tool),
             escape(draft),
             counted(*calls, "call")

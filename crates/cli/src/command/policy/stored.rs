@@ -68,7 +68,7 @@ pub(crate) struct Attach {
     /// As a draft: judged and recorded, never enforced
     #[arg(long)]
     shadow: bool,
-    /// Agree that nothing is enforced any more: every call passes
+    /// Allow that nothing is enforced any more, so that every call passes
     #[arg(long, requires = "shadow")]
     observe: bool,
     /// The grant's server, when several servers have a grant of that label
@@ -84,7 +84,7 @@ pub(crate) struct Detach {
     /// The draft instead of the enforced policy
     #[arg(long)]
     shadow: bool,
-    /// Agree that nothing is enforced any more: every call passes
+    /// Allow that nothing is enforced any more, so that every call passes
     #[arg(long, conflicts_with = "shadow")]
     observe: bool,
     /// The grant's server, when several servers have a grant of that label
@@ -290,7 +290,7 @@ fn changed(out: &mut dyn Write, view: &PolicyView) -> std::io::Result<()> {
         writeln!(
             out,
             "next: `provost grant mint {server} --label LABEL --policy {name}`, \
-             or for a grant that is there `provost policy attach GRANT {name} --server {server}`"
+             or for an existing grant `provost policy attach GRANT {name} --server {server}`"
         )?;
     } else if !view.enforced_on.is_empty() {
         writeln!(out, "enforced on {}", escape(&view.enforced_on.join(", ")))?;

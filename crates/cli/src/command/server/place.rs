@@ -76,15 +76,15 @@ impl Place {
                     directory,
                     processes,
                 })),
-                (Some(_), Some(Transport::Http { .. }) | None) => Err(Failure::usage(
-                    "`--processes` is for servers that are a child process",
-                )
-                .hint("give the command after `--`")),
+                (Some(_), Some(Transport::Http { .. } | Transport::Builtin) | None) => Err(
+                    Failure::usage("`--processes` is for servers that are a child process")
+                        .hint("give the command after `--`"),
+                ),
             };
         }
         // The daemon runs elsewhere: relative arguments mean this directory.
         let here = std::env::current_dir().map_err(|error| {
-            Failure::unavailable("this directory cannot be named").because(error)
+            Failure::unavailable("the current directory cannot be found out").because(error)
         })?;
         let directory = here.join(self.dir.unwrap_or_default());
         if !directory.is_dir() {
@@ -95,7 +95,7 @@ impl Place {
         }
         let before = match known {
             Some(Transport::Stdio { processes, .. }) => processes,
-            Some(Transport::Http { .. }) | None => Processes::default(),
+            Some(Transport::Http { .. } | Transport::Builtin) | None => Processes::default(),
         };
         Ok(Some(Transport::Stdio {
             command: self.command,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::world::World;
 
 /// Every example, and the real server it is for. The others are for servers that somebody may have.
-const EXAMPLES: [(&str, Option<&str>); 11] = [
+const EXAMPLES: [(&str, Option<&str>); 12] = [
     ("approvals", None),
     ("distribute-work", None),
     ("execute-parallel", None),
@@ -18,6 +18,7 @@ const EXAMPLES: [(&str, Option<&str>); 11] = [
     ("filesystem-read-only", Some("filesystem")),
     ("filesystem-sandbox", Some("filesystem")),
     ("git-review", Some("git")),
+    ("native-tools", Some("native")),
     ("payments", None),
     ("shell", None),
     ("spawn", None),
@@ -73,8 +74,13 @@ fn every_example_says_which_server_it_is_for() {
 #[tokio::test]
 async fn d43_examples_fit_the_real_servers_they_are_for() {
     for (name, server) in EXAMPLES {
-        let Some(server) = server else { continue };
         let world = World::new();
+        let Some(server) = server else { continue };
+        if server == "native" {
+            let (code, said) = check(&world, &example(name), &["--server", server]);
+            assert_eq!(code, 0, "{name}: {said}");
+            continue;
+        }
         let list = real_list(server).await;
         let list = world.write("tools.json", &list.to_string());
         let offer = ["--tools", list.to_str().unwrap()];

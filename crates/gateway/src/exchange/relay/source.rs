@@ -8,7 +8,7 @@ use crate::host::budget::Account;
 use crate::message::fault::Fault;
 use crate::state::worker::Worker;
 use crate::text::sse::Event;
-use crate::upstream::{ChildLines, Events, http};
+use crate::upstream::{Events, Lines, http};
 
 /// Where the messages of an exchange come from.
 #[expect(
@@ -16,7 +16,7 @@ use crate::upstream::{ChildLines, Events, http};
     reason = "one per call, on its task; boxing would allocate"
 )]
 pub(super) enum Source {
-    Lines(ChildLines),
+    Lines(Lines),
     Events(Events),
 }
 

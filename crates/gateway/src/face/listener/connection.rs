@@ -142,7 +142,7 @@ where
             note(connection.await);
         }
         Ending::SentAway if life.begun.load(Ordering::Relaxed) == 0 => {
-            debug!("A connection without a request made room for others");
+            debug!("Closed a connection that had sent no request, to make room for others");
         }
         // One that brought requests may be sending another one just now.
         Ending::Idle | Ending::SentAway => {

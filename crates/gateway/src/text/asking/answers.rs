@@ -54,7 +54,9 @@ pub(crate) fn placed(
     match (params.get(AT).map(Value::kind), to) {
         (None, _) | (Some(Kind::Object), Some(_)) => Ok(()),
         (Some(_), Some(_)) => Err("`params.inputResponses` must be an object"),
-        (Some(_), None) => Err("this request answers nothing, so it has no `inputResponses`"),
+        (Some(_), None) => {
+            Err("this request cannot carry answers, so `params.inputResponses` is not allowed")
+        }
     }
 }
 

@@ -192,7 +192,7 @@ fn read_place<'d>(
             for params in list.elements() {
                 exact(folder, params, &IN_PARAMS)?;
                 if !params.get("mode").is_some_and(|it| it.is_str(mode)) {
-                    return Err(Misasked::Unreadable("an elicitation is of another mode"));
+                    return Err(Misasked::Unreadable("an elicitation has the wrong `mode`"));
                 }
                 asking.questions.push(Question {
                     method: Cow::Borrowed(method),
@@ -211,7 +211,9 @@ fn read_place<'d>(
                 }
             };
             if found.kind() != Kind::Object {
-                return Err(Misasked::Unreadable("the end of a task is not an object"));
+                return Err(Misasked::Unreadable(
+                    "the result or error of a task is not an object",
+                ));
             }
             asking.questions.extend(read(era, part)?.questions);
             asking.inline = Some(inline);
@@ -223,11 +225,11 @@ fn read_place<'d>(
 fn question<'d>(folder: &mut Folder, question: Value<'d>) -> Result<Question<'d>, Misasked> {
     exact(folder, question, &IN_QUESTION)?;
     let method = question.get("method").and_then(Value::as_str);
-    let method = method.ok_or(Misasked::Unreadable("a question names no method"))?;
+    let method = method.ok_or(Misasked::Unreadable("a question has no `method`"))?;
     let params = question.get("params");
     if params.is_some_and(|params| params.kind() != Kind::Object) {
         return Err(Misasked::Unreadable(
-            "the params of a question are no object",
+            "`params` of a question is not an object",
         ));
     }
     if let Some(params) = params {
@@ -412,19 +414,29 @@ impl fmt::Display for Misasked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Misplaced(name) => {
-                write!(f, "`{name}` stands where the protocol has no questions")
+                write!(
+                    f,
+                    "`{name}` is in a place where the protocol has no questions"
+                )
             }
             Self::Lookalike(name) => {
                 let name = name.escape_debug();
-                write!(f, "a member `{name}` only looks like one that decides")
+                write!(
+                    f,
+                    "its member `{name}` only looks like one that the protocol has"
+                )
             }
-            Self::TooMuch => f.write_str("it has too many names that are not plain ASCII"),
+            Self::TooMuch => {
+                f.write_str("it has more names that are not plain ASCII than are checked")
+            }
             Self::TooMany(count) => write!(
                 f,
                 "it asks {count} questions at once, and at most {MOST_QUESTIONS} are passed on"
             ),
             Self::Unreadable(problem) => f.write_str(problem),
-            Self::Untrue => f.write_str("the result is not what it says it is"),
+            Self::Untrue => {
+                f.write_str("its `resultType` is unknown, or does not match the rest of the result")
+            }
         }
     }
 }

@@ -95,9 +95,9 @@ fn listen(row: &Subscribes, params: Option<Value<'_>>) -> Result<Wanted, &'stati
     for member in asked.members() {
         let name = member.name();
         let known = row.members.iter().find(|(known, _)| *known == name);
-        let (_, form) = known.ok_or("`params.notifications` has a member that is not known")?;
+        let (_, form) = known.ok_or("`params.notifications` has an unknown member")?;
         if !form.fits(member.value) {
-            return Err("a member of `params.notifications` is of another type");
+            return Err("a member of `params.notifications` has the wrong type");
         }
     }
     Ok(Wanted::of(asked))

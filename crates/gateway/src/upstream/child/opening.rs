@@ -65,7 +65,7 @@ impl Child {
                 let (name, there) = (&self.spec.name, opened.message.opens_as());
                 let asks = message.opens_as();
                 warn!(server.name = %name, client = %asks, opened_by = %there,
-                    "Server `{name}` is not opened for {asks}: its process is in use and was opened for {there}, and one process takes one version and the same capabilities");
+                    "Server `{name}` cannot serve {asks}: its shared process is in use and was opened for {there}, and clients that share a process need the same protocol version and capabilities");
                 return Err(Fault::unsent(FaultKind::OpenedOtherwise));
             }
             Some(_) | None => {}
@@ -153,7 +153,7 @@ impl Child {
         let answer = answer.map_err(Fault::before_sending)?;
         if !is_result(&answer) {
             warn!(server.name = %self.spec.name,
-                "Server `{}` refuses to be opened again and is ended", self.spec.name);
+                "Server `{}` refused to be initialised again; its process is ended", self.spec.name);
             self.condemn();
             return Err(Fault::not_sent());
         }

@@ -40,12 +40,12 @@ impl Child {
                 Err(End::Closed) => return,
                 Err(End::TooLong) => {
                     warn!(server.name = %self.spec.name, limit = self.bounds.line,
-                        "Server `{}` wrote a line that is too long and is ended", self.spec.name);
+                        "Server `{}` wrote a line that is too long; its process is ended", self.spec.name);
                     return;
                 }
                 Err(End::NoRoom) => {
                     warn!(server.name = %self.spec.name,
-                        "Server `{}` wrote a line for which there is no memory, and is ended", self.spec.name);
+                        "Server `{}` wrote a line for which there is no memory; its process is ended", self.spec.name);
                     return;
                 }
             }
@@ -58,7 +58,7 @@ impl Child {
             self.starts.witness.sent(&line);
             self.noise(|name| {
                 warn!(server.name = %name, bytes = line.len(),
-                    "Server `{name}` wrote a line that is no message; it is dropped");
+                    "Server `{name}` wrote a line that is not an MCP message; it is dropped");
             });
             return;
         };
@@ -68,7 +68,7 @@ impl Child {
                 self.starts.witness.sent(&line);
                 self.noise(|name| {
                     warn!(server.name = %name, %problem,
-                        "Server `{name}` wrote a message that is refused");
+                        "Server `{name}` wrote a message that was refused");
                 });
                 return;
             }
@@ -133,14 +133,14 @@ impl Child {
                 let sessions = self.meant(&method);
                 if sessions.is_empty() {
                     debug!(server.name = %self.spec.name, method = %brief(&method, NAME),
-                        "Server `{}` notified, and it is not clear whom", self.spec.name);
+                        "Dropped a notification of server `{}`: it is not clear which session it is for", self.spec.name);
                     return;
                 }
                 self.inbox.take(self, sessions, line.clone());
             }
             Message::Request { .. } if self.key.era == Era::Modern => {
                 warn!(server.name = %self.spec.name,
-                    "Server `{}` sent a request, which this era does not allow, and is ended", self.spec.name);
+                    "Server `{}` sent a request, which protocol 2026-07-28 does not allow; its process is ended", self.spec.name);
                 self.condemn();
             }
             // Whoever opens it listens for the answer to `initialize` and to nothing
@@ -164,7 +164,7 @@ impl Child {
         if let Some(dropped) = noise.take(Instant::now()) {
             if dropped > 0 {
                 warn!(server.name = %name, lines.dropped = dropped,
-                    "Server `{name}` gave reason for more warnings than are logged: {dropped} lines dropped");
+                    "Server `{name}` caused more warnings than are logged: {dropped} were dropped");
             }
             say(name);
         }
@@ -214,13 +214,13 @@ impl Child {
         let waiting = own_number(id).and_then(|number| state.waiting.get(&number));
         let Some(waiting) = waiting else {
             debug!(server.name = %self.spec.name, method,
-                "Server `{}` notified of a subscription nobody has", self.spec.name);
+                "Dropped a notification of server `{}`: nobody has that subscription", self.spec.name);
             return;
         };
         let own = Splice::new(id.span(), waiting.id.clone());
         let notified = self.spliced(line, own);
         if waiting.sink.try_send(notified).is_err() {
-            debug!(server.name = %self.spec.name, "A subscriber does not read; it misses a notification");
+            debug!(server.name = %self.spec.name, "An agent does not read its subscription fast enough; it misses a notification");
         }
     }
 
@@ -258,7 +258,7 @@ impl Child {
 
     /// Answers a question that nobody can be asked.
     pub(super) fn refuse(self: &Arc<Self>, id: &str) {
-        debug!(server.name = %self.spec.name, "Server `{}` asked, and it is not clear whom", self.spec.name);
+        debug!(server.name = %self.spec.name, "Refused a request of server `{}`: it is not clear which session it is for", self.spec.name);
         self.say(Failure::agent_away().body(Some(id)));
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use provost_gateway::{Gateway, Listen, Settings, StdioAgent, Wrapper};
+use provost_gateway::{Builtins, Gateway, Listen, Settings, StdioAgent, Wrapper};
 use provost_store::{
     Actor, Attachment, Decision, Deletion, Filter, GrantId, Locations, NewGrant, NewServer, Order,
     Processes, Record, Secret, ServerChange, ServerId, Store, Transport,
@@ -64,13 +64,21 @@ fn who() -> Actor {
 
 impl TestGateway {
     pub(crate) fn start(settings: Settings) -> TestGateway {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&locations(&directory)).unwrap();
-        TestGateway::on(store, directory, settings)
+        TestGateway::with(settings, Builtins::new())
     }
 
-    fn on(store: Store, directory: TempDir, settings: Settings) -> TestGateway {
-        let gateway = Gateway::start(store.clone(), settings).unwrap();
+    /// One with parts of its own behind it, each of which has a server.
+    pub(crate) fn with(settings: Settings, builtins: Builtins) -> TestGateway {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&locations(&directory)).unwrap();
+        for name in builtins.keys() {
+            store.furnish_builtin(&who(), name).unwrap();
+        }
+        TestGateway::on(store, directory, settings, builtins)
+    }
+
+    fn on(store: Store, directory: TempDir, settings: Settings, builtins: Builtins) -> TestGateway {
+        let gateway = Gateway::start(store.clone(), settings, builtins).unwrap();
         let address = gateway.listen(&Listen {
             address: ([127, 0, 0, 1], 0).into(),
             tls: None,
@@ -107,7 +115,7 @@ impl TestGateway {
         drop((gateway, store));
         between(&locations(&directory).data);
         let store = Store::open(&locations(&directory)).unwrap();
-        TestGateway::on(store, directory, settings)
+        TestGateway::on(store, directory, settings, Builtins::new())
     }
 
     pub(crate) fn data(&self) -> PathBuf {

@@ -171,7 +171,7 @@ impl Scene {
             TestUpstream::Http(fixture) => gate.http_server(SERVER, &fixture.url()),
             TestUpstream::Stdio(stdio) => gate.stdio_server(SERVER, &stdio.start, setup.processes),
         }
-        assert_eq!(Kind::of(&gate.transport(SERVER)), kind);
+        assert_eq!(Kind::of(&gate.transport(SERVER)), Some(kind));
         let mut attachment = Attachment::default();
         if let Some(policy) = &setup.policy {
             gate.put_policy(SERVER, POLICY, policy);

@@ -18,10 +18,12 @@ impl Kind {
     pub(crate) const ALL: [Kind; 2] = [Kind::Http, Kind::Stdio];
 
     /// The kind of a transport: one that no scene is played on is asked for here.
-    pub(crate) fn of(transport: &Transport) -> Kind {
+    pub(crate) fn of(transport: &Transport) -> Option<Kind> {
         match transport {
-            Transport::Http { .. } => Kind::Http,
-            Transport::Stdio { .. } => Kind::Stdio,
+            Transport::Http { .. } => Some(Kind::Http),
+            Transport::Stdio { .. } => Some(Kind::Stdio),
+            // There is nobody behind it whom a scene could watch: `builtin.rs` tries it.
+            Transport::Builtin => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use provost_gateway::{Gateway, Listen};
+use provost_gateway::{Builtins, Gateway, Listen};
 use provost_store::{Locations, NewGrant, Store};
 use provost_testkit::wait::within;
 use provost_testkit::wait_until;
@@ -323,7 +323,12 @@ async fn tls_offers_both() {
         data: place.path().join("data"),
         config: place.path().join("config"),
     };
-    let gateway = Gateway::start(Store::open(&locations).unwrap(), gate::settings()).unwrap();
+    let gateway = Gateway::start(
+        Store::open(&locations).unwrap(),
+        gate::settings(),
+        Builtins::new(),
+    )
+    .unwrap();
     let listen = Listen {
         address: ([127, 0, 0, 1], 0).into(),
         tls: Some(files),

@@ -491,7 +491,7 @@ async fn v48_a_request_says_what_its_client_can_do(scene: Scene) {
     }
     let mut message = whole.clone();
     message["params"]["_meta"][meta::VERSION] = json!(["2026-07-28"]);
-    let watch = Watch::on(&scene, "a revision that is no text");
+    let watch = Watch::on(&scene, "a revision that is not text");
     let error = answer(&scene, &message, 400).await;
     assert!(
         [json!(-32602), json!(-32020)].contains(&error["code"]),

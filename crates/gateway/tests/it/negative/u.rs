@@ -227,7 +227,7 @@ async fn u92_answers_to_nobody_and_second_answers_are_dropped(scene: Scene) {
     let told = [
         "answered a request that is not in flight",
         "answered a request nobody is waiting for",
-        "went on after its answer",
+        "sent more after its answer",
     ];
     let dropped = || {
         let log = log::start().text();

@@ -78,7 +78,7 @@ async fn w7_a_server_that_is_changed_while_it_is_asked_says_so(face: Face) {
             scene.gate.set_program("fixture", &newer.start);
         });
         let told = told.await.unwrap();
-        let words = "the settings of the server changed meanwhile; send it again";
+        let words = "the settings of the server changed in the meantime; send the request again";
         assert_eq!(told["error"]["message"], words, "{told}");
         scene.honest_call_works().await;
         assert_eq!(newer.calls(), ["echo"]);

@@ -74,9 +74,9 @@ fn whole_documents() {
         r#"{"version":"2","default":"ask","tool":{},"xyz":1}"#,
         &[
             "/version: unknown version `\"2\"` (the version is `\"1\"`, as text)",
-            "/default: unknown default `ask` (known are `allow` and `deny`)",
+            "/default: unknown default `ask` (known ones are `allow` and `deny`)",
             "/tool: unknown field `tool` (did you mean `tools`?)",
-            "/xyz: unknown field `xyz` (known are `version`, `default`, `description`, `hide`, `methods`, `all_tools`, `tools` and `$schema`)",
+            "/xyz: unknown field `xyz` (known ones are `version`, `default`, `description`, `hide`, `methods`, `all_tools`, `tools` and `$schema`)",
         ],
     );
     check(
@@ -85,7 +85,7 @@ fn whole_documents() {
             "/description: expected text, found a number",
             "/hide: expected a list, found text (only `\"*\"` may stand alone; names stand in a list)",
             "/methods: expected an object, found a list",
-            "/all_tools/tools: unknown field `tools` (known are `require`, `deny_if`, `approve_if` and `limits`)",
+            "/all_tools/tools: unknown field `tools` (known ones are `require`, `deny_if`, `approve_if` and `limits`)",
             "/tools: expected an object, found a list",
         ],
     );
@@ -160,11 +160,15 @@ fn tools() {
     let bare = "rules for every call stand in `all_tools`; `default` says what happens to the rest";
     assert_eq!(
         all(r#""*":{}"#),
-        [format!("/tools/*: a bare `*` is no tool ({bare})")]
+        [format!(
+            "/tools/*: a bare `*` cannot be the name of a tool ({bare})"
+        )]
     );
     assert_eq!(
         all(r#""**":{}"#),
-        [format!("/tools/**: a bare `**` is no tool ({bare})")]
+        [format!(
+            "/tools/**: a bare `**` cannot be the name of a tool ({bare})"
+        )]
     );
     assert_eq!(all(r#""":{}"#), ["/tools/: the name of a tool is empty"]);
     assert_eq!(
@@ -179,7 +183,7 @@ fn tools() {
     check_tool(
         r#"{"action":"block","reason":1,"rate_limits":{}}"#,
         &[
-            "/action: unknown action `block` (known are `allow`, `deny` and `require_approval`)",
+            "/action: unknown action `block` (known ones are `allow`, `deny` and `require_approval`)",
             "/reason: expected text, found a number",
             "/rate_limits: unknown field `rate_limits` (did you mean `rate_limit`?)",
         ],
@@ -199,7 +203,7 @@ fn predicates_and_conditions() {
             "/require/1: `conditions` is missing",
             "/require/2/conditions: expected a list, found an object",
             "/require/3/on_deny: expected text, found a number",
-            "/require/3/when: unknown field `when` (known are `conditions` and `on_deny`)",
+            "/require/3/when: unknown field `when` (known ones are `conditions` and `on_deny`)",
         ],
     );
     let condition = |text: &str| format!(r#"{{"deny_if":[{{"conditions":[{text}]}}]}}"#);
@@ -225,14 +229,14 @@ fn predicates_and_conditions() {
         r#"{"path":"a.b","op":"equals","value":1}"#,
         &[
             &format!("/path: invalid path `a.b`: a path begins with `args.` ({paths})"),
-            "/op: unknown operator `equals` (known are `eq`, `neq`, `in`, `not_in`, `lt`, `lte`, `gt`, `gte`, `regex`, `contains`, `exists`, `under`, `host_in` and `argv_in`)",
+            "/op: unknown operator `equals` (known ones are `eq`, `neq`, `in`, `not_in`, `lt`, `lte`, `gt`, `gte`, `regex`, `contains`, `exists`, `under`, `host_in` and `argv_in`)",
         ],
     );
     check(
         r#"{"path":"args.x","op":"greater","value":1,"args":1}"#,
         &[
-            "/op: unknown operator `greater` (known are `eq`, `neq`, `in`, `not_in`, `lt`, `lte`, `gt`, `gte`, `regex`, `contains`, `exists`, `under`, `host_in` and `argv_in`)",
-            "/args: unknown field `args` (known are `path`, `op` and `value`)",
+            "/op: unknown operator `greater` (known ones are `eq`, `neq`, `in`, `not_in`, `lt`, `lte`, `gt`, `gte`, `regex`, `contains`, `exists`, `under`, `host_in` and `argv_in`)",
+            "/args: unknown field `args` (known ones are `path`, `op` and `value`)",
         ],
     );
     check(
@@ -302,9 +306,9 @@ fn limits() {
         &[
             "/counter: the name is empty",
             "/max: expected a number, found text",
-            "/scope: unknown scope `user` (known are `grant`, `server` and `session`)",
+            "/scope: unknown scope `user` (known ones are `grant`, `server` and `session`)",
             "/increment: `0.0000000001` is more than 9 decimals (numbers of a limit have at most 9 decimals)",
-            "/refund: unknown refund `always` (known are `not_sent` and `failed`)",
+            "/refund: unknown refund `always` (known ones are `not_sent` and `failed`)",
         ],
     );
     check(
@@ -337,7 +341,7 @@ fn limits() {
         r#"{"counter":"c","concurrent":1.5,"max":1}"#,
         &[
             "/concurrent: `concurrent` is a whole number of calls",
-            "/max: unknown field `max` (known are `counter`, `concurrent` and `scope`)",
+            "/max: unknown field `max` (known ones are `counter`, `concurrent` and `scope`)",
         ],
     );
     check_tool(
@@ -355,7 +359,7 @@ fn limits() {
 
 #[test]
 fn one_counter_has_one_shape() {
-    let hint = "window, alignment and refund of a counter are the same everywhere; or give it another name";
+    let hint = "give it the same window, alignment and refund everywhere, or another name here";
     let two = |first: &str, second: &str| {
         format!(
             r#"{{"version":"1","default":"deny","all_tools":{{"limits":[{{"counter":"c",{first}}}]}},
@@ -372,7 +376,7 @@ fn one_counter_has_one_shape() {
         check(
             &two(minute, other),
             &[&format!(
-                "/tools/t/limits/0: counter `c` counts in another way at /all_tools/limits/0 ({hint})"
+                "/tools/t/limits/0: counter `c` has another window, alignment or refund at /all_tools/limits/0 ({hint})"
             )],
         );
     }
@@ -386,7 +390,7 @@ fn one_counter_has_one_shape() {
     check(
         r#"{"version":"1","default":"deny","tools":{"A":{"rate_limit":{"max":1,"window":60}},"b":{"limits":[{"counter":"a_rate","window":"day","max":1}]}}}"#,
         &[&format!(
-            "/tools/b/limits/0: counter `a_rate` counts in another way at /tools/A/rate_limit ({hint})"
+            "/tools/b/limits/0: counter `a_rate` has another window, alignment or refund at /tools/A/rate_limit ({hint})"
         )],
     );
     check_tool(

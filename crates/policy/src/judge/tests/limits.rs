@@ -142,10 +142,10 @@ fn an_argument_can_be_the_amount_if_it_is_one() {
     refused("0.0000000001", "is more than 9 decimals");
     refused("1e19", "is more than 10^18");
     refused("1E400", "is more than 10^18");
-    refused(r#""12""#, "is no number");
-    refused("[12]", "is no number");
-    refused("null", "is no number");
-    refused("true", "is no number");
+    refused(r#""12""#, "is not a number");
+    refused("[12]", "is not a number");
+    refused("null", "is not a number");
+    refused("true", "is not a number");
     assert!(amount("{}").unwrap_err().contains("is missing"));
     assert!(
         amount(r#"{"order":"12"}"#)
@@ -235,6 +235,6 @@ fn a_full_limit_is_refused_with_words() {
     );
     assert_eq!(
         refused(r#""window":"day","max":500,"increment_from":"args.n""#, 0),
-        "this is more than the limit `c` allows at all: 500"
+        "this is more than the limit `c` ever allows: 500"
     );
 }

@@ -422,7 +422,7 @@ fn the_agent_is_told_what_it_may_do_instead() {
     said(
         &list("require", "args.dir", "under", r#"["/srv/work"]"#),
         r#"{"dir":"../etc"}"#,
-        "`args.dir` is no absolute path, so `under` cannot be checked",
+        "`args.dir` is not an absolute path, so `under` cannot be checked",
     );
     said(
         &list("require", "args.cmd", "argv_in", r#"[["git","log"],"ls"]"#),
@@ -447,7 +447,7 @@ fn the_agent_is_told_what_it_may_do_instead() {
     said(
         &list("deny_if", "args.n", "gt", "100"),
         r#"{"n":"x"}"#,
-        "`args.n` is no number, so `gt` cannot be checked",
+        "`args.n` is not a number, so `gt` cannot be checked",
     );
     said(
         r#"{"deny_if":[{"conditions":[]}]}"#,
@@ -489,6 +489,6 @@ fn wrong_types_name_the_policys_reason_and_the_fault() {
     );
     assert_eq!(
         told(&text, "t", r#"{"n":"x"}"#),
-        "at most 5 (`args.n` is no number, so `gt` cannot be checked)"
+        "at most 5 (`args.n` is not a number, so `gt` cannot be checked)"
     );
 }

@@ -42,7 +42,7 @@ fn d06_text_and_text_are_compared_byte_for_byte() {
         r#"{"a":"1"}"#,
         &[(r#"{"a":"1.0"}"#, No), (r#"{"a":1.0}"#, Yes)],
     );
-    // Text that is no number by the grammar is none, however servers read it.
+    // Text that is not a number by the grammar is none, however servers read it.
     let spelled = [
         r#"" 5""#,
         r#""5 ""#,

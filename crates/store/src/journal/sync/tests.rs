@@ -132,7 +132,7 @@ fn d05_what_the_kernel_dropped_is_not_written_again_and_nothing_is_accepted() {
     assert!(
         error
             .to_string()
-            .contains("is not what was written any more"),
+            .contains("does not hold what was written any more"),
         "{error}"
     );
     act(&store).unwrap_err();
