@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use provost_admin::{
@@ -30,9 +31,13 @@ impl Engine {
     /// Starts the gateway's workers, without a listener.
     pub(crate) fn start(store: Store, limits: &Limits) -> Outcome<Self> {
         let Locations { data, config } = store.locations();
-        let native = Native::guarding(vec![data.clone(), config.clone()]);
+        let settings = settings(limits);
+        let mut variables = settings.base_environment.iter();
+        let home = variables.find(|(name, _)| name == "HOME");
+        let home = home.map(|(_, value)| Path::new(value));
+        let native = Native::guarding(vec![data.clone(), config.clone()], home);
         let builtins = Builtins::from([(NATIVE, Arc::new(native) as Arc<dyn Builtin>)]);
-        let gateway = Gateway::start(store, settings(limits), builtins);
+        let gateway = Gateway::start(store, settings, builtins);
         gateway
             .map(Engine)
             .map_err(|error| Failure::unavailable("the gateway cannot start").because_of(&error))
