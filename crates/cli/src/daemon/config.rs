@@ -2,6 +2,7 @@
 //!
 //! Servers, policies and grants are not here: they live in the store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,6 +76,28 @@ pub(crate) struct File {
     /// Records older than this are removed, whole segments at a time.
     /// Default: none, everything is kept. Variable: `PROVOST_RETENTION`.
     retention: Option<String>,
+    /// The fleet. Default: none, no agents are started.
+    fleet: Option<FleetTable>,
+}
+
+/// The table `fleet` of the file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FleetTable {
+    /// Directories that agents may work in or below.
+    pub(super) roots: Vec<PathBuf>,
+    /// Which agent is started where none is asked for. Default: the only one there is.
+    pub(super) agent: Option<String>,
+    /// The agents, by the names they are asked for with.
+    pub(super) agents: BTreeMap<String, AgentTable>,
+}
+
+/// A table `fleet.agents.NAME` of the file: a program that reads lines from its terminal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentTable {
+    /// The program and its arguments.
+    pub(super) command: Vec<String>,
 }
 
 /// What the command line of `up` says.
@@ -171,6 +194,11 @@ impl File {
         };
         listener.check()?;
         Ok(listener)
+    }
+
+    /// The fleet, where there is to be one.
+    pub(crate) fn fleet(&self) -> Option<FleetTable> {
+        self.fleet.clone()
     }
 
     /// The limits: variables, then this file.

@@ -4,7 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use provost_policy::json::Value;
-use provost_policy::{Call, Caller};
+use provost_policy::{Call, Caller, RuleId};
 use serde_json::{Map, json};
 
 use super::builtin::{Answering, Builtin, Progress, ToolAnswer, ToolCall};
@@ -84,15 +84,16 @@ impl Builtin for Native {
         TOOLS.iter().map(tool).collect()
     }
 
-    fn refuses(&self, call: &Call<'_>, _: &Caller) -> Option<String> {
+    fn refuses(&self, call: &Call<'_>, _: &Caller) -> Option<(RuleId, String)> {
         let argument = |name: &str| call.arguments?.get(name).and_then(Value::as_str);
-        match call.tool? {
+        let why = match call.tool? {
             tool if !TOOLS.iter().any(|known| known.name == tool) => Some(unknown(tool)),
             "shell" => argument("command")
                 .and_then(|command| self.forbids(&command))
                 .or_else(|| argument("cwd").and_then(|cwd| self.guards(&cwd))),
             _ => argument("path").and_then(|path| self.guards(&path)),
-        }
+        };
+        why.map(|why| (RuleId::BUILT_IN, why))
     }
 
     fn call(&self, _: ToolCall, _: Caller, _: Progress) -> Answering {

@@ -1,0 +1,130 @@
+//! What is refused: places, rates, configurations.
+
+use provost_testkit::process::root;
+use serde_json::json;
+
+use super::scene::{Scene, rule, words};
+use crate::place::Place;
+
+#[tokio::test]
+async fn an_agent_works_below_the_roots_only() {
+    let scene = Scene::new().await;
+    let person = scene.person().await;
+    let link = scene.work().join("link");
+    std::os::unix::fs::symlink("/tmp", &link).unwrap();
+    for (place, why) in [
+        (
+            "/",
+            "the directory `/` is not in or below a directory that agents may work in",
+        ),
+        (
+            link.to_str().unwrap(),
+            "which is `/tmp`, is not in or below",
+        ),
+        ("work", "the directory `work` is not an absolute path"),
+    ] {
+        let asked = json!({"role": "manager", "workDir": place, "context": "c"});
+        let answer = person.0.call("spawn", asked).await;
+        assert_eq!(rule(&answer), "(fleet limit)", "{answer}");
+        assert!(words(&answer).contains(why), "{answer}");
+    }
+    let asked =
+        json!({"role": "manager", "workDir": scene.work(), "context": "c", "agent": "nothing"});
+    let said = person.refused("spawn", asked).await;
+    assert_eq!(
+        said,
+        "there is no agent `nothing`; there are `cat`, `script`; choose one of these, or leave `agent` out"
+    );
+    assert_eq!(
+        person.refused("spawn", json!({})).await,
+        "`spawn` was not called: `role`, `workDir` and `context` are missing"
+    );
+    assert_eq!(person.0.tools().await.len(), 13);
+}
+
+#[tokio::test]
+async fn ten_a_minute_hold_for_a_person_and_everybody_below() {
+    let policy = std::fs::read_to_string(root().join("examples/policies/spawn.json")).unwrap();
+    let policy = policy.replace("\"tools\": {", "\"tools\": { \"send\": {},");
+    let scene = Scene::under("spawning", Some(&policy)).await;
+    let person = scene.person().await;
+    let manager = person.spawn(&scene, "manager", json!({})).await;
+    for n in 0..9 {
+        let asked =
+            json!({"role": "specialist", "workDir": scene.work(), "context": "c", "agent": "cat"});
+        let answer = scene.call_by(&person, &manager, "spawn", asked).await;
+        let made = &answer["result"]["structuredContent"]["instanceId"];
+        assert_eq!(*made, format!("spec_1_{}", n + 2), "{answer}");
+    }
+    let asked = json!({"role": "specialist", "workDir": scene.work(), "context": "c"});
+    let below = scene
+        .call_by(&person, &manager, "spawn", asked.clone())
+        .await;
+    let own = person.0.call("spawn", asked).await;
+    for answer in [below, own] {
+        assert_eq!(rule(&answer), "/tools/spawn/limits/spawn_rate", "{answer}");
+        let decision = &answer["result"]["_meta"]["dev.provost/decision"];
+        let wait = decision["retryAfterMs"].as_u64().unwrap();
+        assert!(wait > 0 && wait <= 60_000, "{decision}");
+    }
+}
+
+#[test]
+fn a_fleet_that_cannot_be_is_refused_with_words() {
+    let place = Place::new();
+    let refused = |text: &str| {
+        let config = place.file("provost.toml", text);
+        let ran = place.run(&["up", "--listen", "127.0.0.1:0", "--config", &config]);
+        assert_ne!(ran.code, 0);
+        ran.stderr
+    };
+    for (text, why) in [
+        (
+            "[fleet]\nroots = []\n[fleet.agents.a]\ncommand = [\"a\"]\n",
+            "`roots` names no directory",
+        ),
+        (
+            "[fleet]\nroots = [\"/nothing/there\"]\n[fleet.agents.a]\ncommand = [\"a\"]\n",
+            "there is no directory `/nothing/there`",
+        ),
+        (
+            "[fleet]\nroots = [\"/tmp\"]\n[fleet.agents.a]\ncommand = []\n",
+            "`command` of agent `a` is empty",
+        ),
+        (
+            "[fleet]\nroots = [\"/tmp\"]\nagent = \"b\"\n[fleet.agents.a]\ncommand = [\"a\"]\n",
+            "there is no `[fleet.agents.b]`",
+        ),
+        (
+            "[fleet]\nroots = [\"/tmp\"]\n[fleet.agents.a]\ncommand = [\"a\"]\n[fleet.agents.b]\ncommand = [\"a\"]\n",
+            "`agent` has to say",
+        ),
+        (
+            "[fleet]\nroots = [\"/tmp\"]\nroles = 1\n[fleet.agents.a]\ncommand = [\"a\"]\n",
+            "unknown field `roles`",
+        ),
+    ] {
+        let said = refused(text);
+        assert!(said.contains(why), "{text}{said}");
+    }
+    let deep = place.path().join("a".repeat(100));
+    let config = place.file(
+        "provost.toml",
+        "[fleet]\nroots = [\"/tmp\"]\n[fleet.agents.a]\ncommand = [\"a\"]\n",
+    );
+    let ran = place.run(&[
+        "--data",
+        deep.to_str().unwrap(),
+        "up",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        &config,
+    ]);
+    assert!(
+        ran.stderr
+            .contains("the path of the terminal's socket is longer than"),
+        "{}",
+        ran.stderr
+    );
+}

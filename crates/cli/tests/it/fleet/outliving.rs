@@ -1,0 +1,89 @@
+//! Agents outlive the daemon.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::scene::Scene;
+
+#[tokio::test]
+async fn after_kill_9_the_same_agents_are_there_and_go_on() {
+    let mut scene = Scene::new().await;
+    let person = scene.person().await;
+    person.spawn(&scene, "executive", json!({})).await;
+    person
+        .spawn(&scene, "manager", json!({"parentId": "exec_1"}))
+        .await;
+    let worker = person
+        .spawn(
+            &scene,
+            "specialist",
+            json!({"parentId": "mgr_1_2", "instruction": "work"}),
+        )
+        .await;
+    person.spawn(&scene, "executive", json!({})).await;
+    person.printed("spec_1_2_3", "got work").await;
+    let mut up = scene.up.take().unwrap();
+    up.signal(Signal::KILL);
+    up.ended().await;
+    drop(up);
+    let config = scene.config.clone();
+    scene.up = Some(scene.place.up(&["--config", &config]).await);
+    let person = scene.person().await;
+    assert_eq!(
+        person.states().await,
+        [
+            "exec_1 ready",
+            "mgr_1_2 ready",
+            "spec_1_2_3 ready",
+            "exec_4 ready"
+        ]
+    );
+    person
+        .ok("send", json!({"instanceId": "exec_1", "text": "again"}))
+        .await;
+    person.printed("exec_1", "got again").await;
+    let answer = scene
+        .call_by(&person, &worker, "report_result", json!({"result": 1}))
+        .await;
+    assert_eq!(
+        answer["result"]["structuredContent"]["status"], "done",
+        "{answer}"
+    );
+    let next = person
+        .spawn(&scene, "manager", json!({"parentId": "exec_4"}))
+        .await;
+    assert_eq!(next["instanceId"], "mgr_4_5");
+}
+
+#[tokio::test]
+async fn agents_whose_terminal_is_gone_are_dead_and_can_be_started_again() {
+    let mut scene = Scene::new().await;
+    let person = scene.person().await;
+    person.spawn(&scene, "manager", json!({})).await;
+    person.printed("mgr_1", "ready").await;
+    let mut up = scene.up.take().unwrap();
+    up.signal(Signal::KILL);
+    up.ended().await;
+    drop(up);
+    let socket = scene.place.data().join("fleet/tmux");
+    let mut tmux = std::process::Command::new("tmux");
+    assert!(
+        tmux.arg("-S")
+            .arg(socket)
+            .arg("kill-server")
+            .status()
+            .unwrap()
+            .success()
+    );
+    let config = scene.config.clone();
+    scene.up = Some(scene.place.up(&["--config", &config]).await);
+    let person = scene.person().await;
+    let read = person.ok("read", json!({"instanceId": "mgr_1"})).await;
+    assert!(read["output"].as_str().unwrap().contains("ready"), "{read}");
+    assert_ne!(read["status"], "ready");
+    person.ok("restart", json!({"instanceId": "mgr_1"})).await;
+    person
+        .ok("send", json!({"instanceId": "mgr_1", "text": "again"}))
+        .await;
+    person.printed("mgr_1", "got again").await;
+}
