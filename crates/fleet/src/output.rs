@@ -119,7 +119,7 @@ impl Output {
     /// When the files cannot be read.
     pub fn page(&self, from: Cursor, most: u32) -> io::Result<Page> {
         let state = *self.state.borrow();
-        let plan = self.segments().plan(from.0, u64::from(most).max(LEAST));
+        let plan = self.segments().plan(from.0, u64::from(most).max(LEAST))?;
         let (pieces, next) = pieces(&plan, from.0)?;
         Ok(Page {
             pieces,

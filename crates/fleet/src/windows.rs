@@ -76,9 +76,9 @@ impl<T: Terminal> Windows<T> {
     /// Takes over a terminal, with the windows it has, and whatever it tells.
     ///
     /// `wrapper` is the program, and its first arguments, that takes the path of a launch
-    /// file, does what [`Launch`] says, and then says [`farewell`](crate::farewell()). Task and channel end with `events`.
-    /// The terminal waits while nobody takes news: whoever takes them must not wait for the
-    /// terminal in between.
+    /// file, does what [`Launch`] says, and then says [`farewell`](crate::farewell()). Task
+    /// and channel end with `events`. The terminal waits while nobody takes news: whoever
+    /// takes them must not wait for the terminal in between.
     pub fn take_over(
         terminal: T,
         events: mpsc::Receiver<Event>,
@@ -104,7 +104,8 @@ impl<T: Terminal> Windows<T> {
     }
 
     /// Starts a program in a window of its own. How it ended before is forgotten; what it
-    /// printed goes on.
+    /// printed goes on. Whoever may be cancelled leaves this to a task that is not: half a
+    /// start is a name that is taken.
     ///
     /// # Errors
     /// When it could not be started. That the program itself is absent is told later, by

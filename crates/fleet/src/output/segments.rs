@@ -7,7 +7,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::place;
 
@@ -15,25 +14,26 @@ use crate::place;
 /// others have as much: about twice this is kept at most.
 pub(super) const HALF: u64 = 4 * 1024 * 1024;
 /// At most so many files: each hole begins one.
-const MOST: usize = 16;
+const MOST: usize = 64;
 
 /// The files of one instance.
 pub(super) struct Segments {
     directory: PathBuf,
     files: VecDeque<Segment>,
+    /// The last file, once something is written to it. The others are opened by those who
+    /// read: there are many instances, and few open files.
+    writer: Option<File>,
     end: u64,
     /// What was lost since the last byte that is kept.
     lost: Option<Hole>,
 }
 
 /// One file.
-#[derive(Clone)]
 struct Segment {
     start: u64,
     length: u64,
     before: Option<Hole>,
     path: PathBuf,
-    file: Arc<File>,
 }
 
 /// Bytes that were printed and are not kept.
@@ -80,13 +80,11 @@ impl Segments {
         for entry in std::fs::read_dir(directory)? {
             let path = entry?.path();
             if let Some((start, before)) = read_name(&path) {
-                let file = OpenOptions::new().read(true).append(true).open(&path)?;
                 files.push(Segment {
                     start,
-                    length: file.metadata()?.len(),
+                    length: path.metadata()?.len(),
                     before,
                     path,
-                    file: Arc::new(file),
                 });
             }
         }
@@ -95,6 +93,7 @@ impl Segments {
         Ok(Self {
             directory: directory.to_owned(),
             files: files.into(),
+            writer: None,
             end,
             lost: None,
         })
@@ -151,7 +150,11 @@ impl Segments {
         let Some(last) = self.files.back_mut() else {
             return Ok(0);
         };
-        let written = match (&*last.file).write(bytes) {
+        let written = match &mut self.writer {
+            Some(writer) => writer.write(bytes),
+            none => none.insert(appending(&last.path)?).write(bytes),
+        };
+        let written = match written {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             written => written,
         };
@@ -160,6 +163,7 @@ impl Segments {
             // A file that could not be begun leaves the hole before it as it was.
             let _ = std::fs::remove_file(&last.path);
             self.lost = self.files.pop_back().and_then(|last| last.before);
+            self.writer = None;
         }
         written
     }
@@ -168,18 +172,12 @@ impl Segments {
     fn begin(&mut self) -> io::Result<()> {
         let name = format!("{:020}.{}", self.end, Hole::word(self.lost));
         let path = self.directory.join(name);
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)?;
+        self.writer = Some(appending(&path)?);
         self.files.push_back(Segment {
             start: self.end,
             length: 0,
             before: self.lost.take(),
             path,
-            file: Arc::new(file),
         });
         // How much is kept without the oldest.
         let rest = |files: &VecDeque<Segment>| files.iter().skip(1).map(|file| file.length).sum();
@@ -192,8 +190,9 @@ impl Segments {
         Ok(())
     }
 
-    /// What to read from `from` on, at most `most` bytes; reading itself needs no lock.
-    pub(super) fn plan(&self, from: u64, most: u64) -> Plan {
+    /// What to read from `from` on, at most `most` bytes; reading itself needs no lock, and
+    /// files that go meanwhile can be read to their ends.
+    pub(super) fn plan(&self, from: u64, most: u64) -> io::Result<Plan> {
         let mut parts = Vec::new();
         let (mut at, mut room) = (from, most);
         for segment in &self.files {
@@ -211,17 +210,17 @@ impl Segments {
                 start,
                 offset: start - segment.start,
                 length,
-                file: Arc::clone(&segment.file),
+                file: File::open(&segment.path)?,
             });
             (at, room) = (start + length, room - length);
         }
         // What was lost last is told when nothing follows it yet.
         let last = self.lost.filter(|_| room > 0 && at < self.end);
-        Plan {
+        Ok(Plan {
             parts,
             last: last.map(|hole| (at, hole)),
             end: self.end,
-        }
+        })
     }
 }
 
@@ -239,7 +238,7 @@ struct Part {
     start: u64,
     offset: u64,
     length: u64,
-    file: Arc<File>,
+    file: File,
 }
 
 // === impl Plan ===
@@ -270,6 +269,11 @@ impl Segment {
     fn end(&self) -> u64 {
         self.start + self.length
     }
+}
+
+fn appending(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).open(path)
 }
 
 /// The start of a file and the hole before it, by its name.

@@ -148,6 +148,24 @@ fn it_goes_on_after_a_restart_with_what_nobody_saw_as_a_gap() {
     );
 }
 
+/// Every restart leaves a gap; little output is not lost for many of them.
+#[test]
+fn many_restarts_keep_what_there_is_room_for() {
+    let place = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    for restart in 0..40 {
+        let output = opened(&place);
+        if restart > 0 {
+            output.missed();
+            expected.push(UNSEEN);
+        }
+        let line = format!("line {restart}\n");
+        output.append(line.as_bytes()).unwrap();
+        expected.push(text(&line));
+    }
+    assert_eq!(all(&opened(&place)), expected);
+}
+
 /// A directory that is gone is a disk that takes nothing.
 #[test]
 fn what_the_disk_does_not_take_is_counted_and_the_next_is_tried_again() {

@@ -32,7 +32,7 @@ pub(crate) struct Room {
 }
 
 /// The tmux server of a folder, which ends with the test.
-pub(crate) struct Server(TempDir);
+pub(crate) struct Server(pub(crate) TempDir);
 
 /// A fleet without windows.
 pub(crate) async fn room() -> Room {

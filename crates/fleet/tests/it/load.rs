@@ -6,7 +6,7 @@ use provost_fleet::{Cursor, Event, Exit, Gap, Opening, Piece, Place, Terminal, T
 use provost_testkit::wait::within;
 use provost_testkit::wait_until;
 
-use crate::harness::{SIZE, all_text, id, room};
+use crate::harness::{SIZE, Server, all_text, id, room};
 
 /// More than fits between a program and us, and then a little for six seconds.
 const SIX_SECONDS: &str = "yes | head -c 4000000; n=0; while [ $n -lt 60 ]; do n=$((n+1)); echo x; sleep 0.1; done; \
@@ -47,11 +47,12 @@ async fn a_flood_is_bounded_and_disturbs_nobody() {
 /// not read after seconds is left out.
 #[tokio::test]
 async fn what_we_are_too_slow_for_is_told_to_be_missed() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = Place::create(folder.path().join("fleet")).unwrap();
+    let server = Server(tempfile::tempdir().unwrap());
+    let folder = server.0.path();
+    let place = Place::create(folder.join("fleet")).unwrap();
     let path = vec![("PATH".into(), std::env::var_os("PATH").unwrap())];
     let (tmux, mut events) = Tmux::start(&place, "tmux".into(), path).await.unwrap();
-    let (script, over) = (SIX_SECONDS.into(), folder.path().join("over"));
+    let (script, over) = (SIX_SECONDS.into(), folder.join("over"));
     let argv = ["sh".into(), "-c".into(), script, over.clone().into()];
     let opening = Opening {
         instance: &id("a"),
@@ -82,12 +83,6 @@ async fn what_we_are_too_slow_for_is_told_to_be_missed() {
     within("its end", closed).await;
     drop(person.stdin.take());
     person.wait().unwrap();
-    let kill = std::process::Command::new("tmux")
-        .arg("-S")
-        .arg(place.socket())
-        .arg("kill-server")
-        .status();
-    assert!(kill.unwrap().success());
 }
 
 #[tokio::test]
