@@ -259,7 +259,7 @@ impl Failure {
     /// What a call was judged on changed while it waited for its server.
     pub(crate) fn outdated(server: &str) -> Self {
         let text = format!(
-            "the policy or the settings changed while the call waited for server `{server}`, so it was not sent; send it again"
+            "the policy or the settings changed while the call waited for server `{server}`; send it again"
         );
         Self::busy(text)
     }

@@ -223,7 +223,7 @@ async fn d41_a_shared_process_takes_clients_that_are_alike() {
             }
             let log = log::start().text();
             let told = |line: &&str| {
-                line.contains("is not opened for `gemini`") && line.contains("was opened for `one`")
+                line.contains("cannot serve `gemini`") && line.contains("was opened for `one`")
             };
             assert!(log.lines().any(|line| told(&line)), "{log}");
         }
@@ -262,7 +262,7 @@ async fn d41_a_server_that_crashes_is_no_fork_bomb() {
         let agent = scene.gate.http_agent(&pass);
         let answer = opened_as(&agent, "x", "2025-11-25", json!({})).await;
         assert_eq!(answer["error"]["code"], -32603, "{answer}");
-        let pausing = "is started again after a pause";
+        let pausing = "try again in half a minute";
         told += usize::from(
             answer["error"]["message"]
                 .as_str()

@@ -458,7 +458,7 @@ async fn t16_variants_of_the_path_lead_nowhere(scene: Scene) {
 over_http!(t16_variants_of_the_path_lead_nowhere, logged());
 
 /// What a gateway might serve, here or in another program.
-const ROUTES: [&str; 24] = [
+const ROUTES: [&str; 23] = [
     "/",
     "/mcp",
     "/sse",
@@ -469,7 +469,6 @@ const ROUTES: [&str; 24] = [
     "/readyz",
     "/ready",
     "/metrics",
-    "/native",
     "/admin",
     "/api",
     "/api/evaluate",
