@@ -40,6 +40,7 @@ pub use failure::Failure;
 pub use farewell::farewell;
 pub use fleet::{Fleet, SERVER};
 pub use launch::{Launch, LaunchError, Program};
+pub use lives::INSTANCE;
 pub use output::{Cursor, Gap, Output, Page, Piece};
 pub use pass::furnish;
 pub use place::Place;

@@ -28,6 +28,9 @@ const SIZE: Size = Size {
     rows: 40,
 };
 
+/// The variable that tells what runs in an instance which one it is.
+pub const INSTANCE: &str = "PROVOST_INSTANCE";
+
 // === impl Fleet ===
 
 impl<T: Terminal> Fleet<T> {
@@ -120,7 +123,7 @@ impl<T: Terminal> Fleet<T> {
         let mut environment = self.settings.environment.clone();
         let own: [(&str, OsString); 4] = [
             ("TERM", TERM.into()),
-            ("PROVOST_INSTANCE", it.id.as_str().into()),
+            (INSTANCE, it.id.as_str().into()),
             ("PROVOST_GRANT_FILE", self.grant_file(&it.id).into()),
             ("PROVOST_CONTEXT_FILE", self.context_file(&it.id).into()),
         ];

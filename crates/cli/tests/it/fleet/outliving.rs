@@ -1,5 +1,6 @@
 //! Agents outlive the daemon.
 
+use provost_testkit::client::Client;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -86,4 +87,23 @@ async fn agents_whose_terminal_is_gone_are_dead_and_can_be_started_again() {
         .ok("send", json!({"instanceId": "mgr_1", "text": "again"}))
         .await;
     person.printed("mgr_1", "got again").await;
+}
+
+#[tokio::test]
+async fn what_an_agent_runs_waits_for_the_daemon_and_starts_none() {
+    let mut scene = Scene::new().await;
+    let mut up = scene.up.take().unwrap();
+    up.signal(Signal::KILL);
+    up.ended().await;
+    drop(up);
+    let start = scene.place.start(&["connect", "fleet"]);
+    let start = start.env("PROVOST_GRANT", &scene.token);
+    let client = Client::stdio(&start.env("PROVOST_INSTANCE", "mgr_1"));
+    let connecting = tokio::spawn(async move { client.connect().await });
+    let config = scene.config.clone();
+    scene.up = Some(scene.place.up(&["--config", &config]).await);
+    let told = connecting.await.unwrap();
+    assert_eq!(told["serverInfo"]["name"], "provost");
+    let pid = scene.up.as_ref().unwrap().child.id();
+    assert_eq!(scene.place.daemon_pid(), Some(pid));
 }

@@ -123,7 +123,7 @@ impl Scene {
         let rows = self.place.ok(&["log", "--tool", tool, "--json"]);
         let row = |line: &str| {
             let row: Value = serde_json::from_str(line).unwrap();
-            format!("{} {} {}", row["grant"], row["decision"], row["rule"]).replace('"', "")
+            format!("{} {} {}", row["grant_label"], row["decision"], row["rule"]).replace('"', "")
         };
         rows.lines().map(row).collect()
     }

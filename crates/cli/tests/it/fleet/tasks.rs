@@ -87,7 +87,7 @@ async fn nobody_does_more_than_its_role_and_says_so_in_the_records() {
     let answer = scene.call_by(&person, &manager, "spawn", executive).await;
     assert_eq!(rule(&answer), "(role)");
     for (tool, id) in [
-        ("send", "mgr_2"),
+        ("send", "mgr_1"),
         ("terminate", "mgr_1_2"),
         ("read", "spec_1_3"),
     ] {
