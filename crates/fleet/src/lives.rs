@@ -37,13 +37,14 @@ impl<T: Terminal> Fleet<T> {
     /// Makes an instance and starts its agent.
     pub(crate) async fn begin(&self, caller: &Caller, asked: &Spawn) -> Result<Instance, Failure> {
         let made = self.enter(caller, asked)?;
-        match self.prepare(&made, &asked.context).await {
-            Ok(()) => match self.start(&made).await {
-                Ok(ready) => return Ok(ready),
-                Err(failure) => self.give_up(&made, failure).await,
-            },
-            Err(failure) => self.give_up(&made, failure).await,
+        let begun = match self.prepare(&made, &asked.context).await {
+            Ok(()) => self.start(&made).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &begun {
+            self.give_up(&made, failure).await;
         }
+        begun
     }
 
     /// Enters it into the rows, if the rules let it.
@@ -142,11 +143,10 @@ impl<T: Terminal> Fleet<T> {
     }
 
     /// One that was not started leaves nothing behind but its row.
-    async fn give_up(&self, it: &Instance, failure: Failure) -> Result<Instance, Failure> {
+    async fn give_up(&self, it: &Instance, failure: &Failure) {
         if let Err(error) = self.finish(it, &failure.to_string()).await {
             error!(instance.id = %it.id, "What is left of `{}` cannot be cleared away: {error}", it.id);
         }
-        Err(failure)
     }
 
     /// `terminate`
