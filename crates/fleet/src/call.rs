@@ -15,7 +15,7 @@ use crate::role::listed;
 use crate::role::may_spawn;
 use crate::rules::{Caller, asked_for, leader};
 use crate::terminal::Terminal;
-use crate::tools::{Answer, Request, Spawn, Spawned, Tool};
+use crate::tools::{Answer, Request, Spawn, Spawned, Tool, definition};
 use crate::{mail, survey};
 
 // === impl Fleet ===
@@ -37,11 +37,12 @@ impl<T: Terminal> Fleet<T> {
         }
     }
 
-    /// The tools of whoever calls with a grant, as `tools/list` shows them.
+    /// The tools of whoever calls with a grant, as `tools/list` shows them. Whoever is nobody,
+    /// such as the operator who looks at servers, sees all and may call none.
     pub fn tools(&self, grant: &GrantId) -> Value {
         match self.caller(grant) {
             Ok(caller) => listed(caller.role()),
-            Err(_) => Value::Array(Vec::new()),
+            Err(_) => Tool::ALL.into_iter().map(definition).collect(),
         }
     }
 

@@ -177,6 +177,7 @@ async fn s16_one_that_has_ended_gets_nothing_and_says_so() {
     let scene = Scene::new().await;
     let person = scene.person().await;
     person.spawn(&scene, "manager", json!({})).await;
+    person.printed("mgr_1", "ready").await;
     person
         .ok("send", json!({"instanceId": "mgr_1", "text": "exit 3"}))
         .await;
@@ -223,6 +224,7 @@ async fn s17_reading_gives_so_many_lines_and_goes_on_from_a_cursor() {
     let scene = Scene::new().await;
     let person = scene.person().await;
     person.spawn(&scene, "manager", json!({})).await;
+    person.printed("mgr_1", "ready").await;
     for n in 0..20 {
         person
             .ok(
