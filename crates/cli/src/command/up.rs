@@ -125,6 +125,13 @@ there is none:
       agent: which agent is started where none is asked for, \"NAME\"
   [fleet.agents.NAME]
       command: a program that reads lines, and arguments, [\"prog\", \"arg\"]
+  [fleet.limits]
+      depth: levels below a person, 3
+      width: living agents that one leads directly, 32
+      tree: of all below a person,
+        { living = 100, per_minute = 60, ever = 1000, tokens = none }
+      below: of all below any one agent,
+        { living = 50, per_minute = 30, ever = 500, tokens = none }
 
 The memory limit is a quarter of the machine's memory or of the control
 group's, at most 512 MiB, and never less than 64 MiB, unless it is set here.

@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use provost_admin::{Failure, Outcome};
 use provost_fleet::tools::{Answer, Tool};
-use provost_fleet::{Fleet, Limits, Place, Places, SERVER, Settings, Tmux, Windows, furnish};
+use provost_fleet::{
+    Fleet, Limits, Place, Places, SERVER, Settings, SubtreeLimits, Tmux, Windows, furnish,
+};
 use provost_gateway::{Answering, Builtin, Progress, ToolAnswer, ToolCall};
 use provost_policy::json::Value;
 use provost_policy::{Call, Caller, RuleId};
 use provost_store::{GrantId, Store};
 
-use super::config::FleetTable;
+use super::config::{FleetTable, LimitsTable, SubtreeTable};
 use super::start::own_program;
 use crate::environment::{self, Environment};
 use crate::locations;
@@ -107,11 +109,27 @@ fn settings(places: &locations::Places, wanted: FleetTable) -> Outcome<Settings>
     environment.push((environment::CONFIG.into(), places.config.clone().into()));
     Ok(Settings {
         places: roots,
-        limits: Limits::default(),
+        limits: limits(&wanted.limits),
         agents,
         agent,
         environment,
     })
+}
+
+fn limits(wanted: &LimitsTable) -> Limits {
+    let of = |wanted: &SubtreeTable, usual: SubtreeLimits| SubtreeLimits {
+        living: wanted.living.unwrap_or(usual.living),
+        per_minute: wanted.per_minute.unwrap_or(usual.per_minute),
+        ever: wanted.ever.unwrap_or(usual.ever),
+        tokens: wanted.tokens.or(usual.tokens),
+    };
+    let usual = Limits::default();
+    Limits {
+        depth: wanted.depth.unwrap_or(usual.depth),
+        width: wanted.width.unwrap_or(usual.width),
+        tree: of(&wanted.tree, usual.tree),
+        below: of(&wanted.below, usual.below),
+    }
 }
 
 fn base() -> Vec<(OsString, OsString)> {

@@ -69,6 +69,28 @@ async fn ten_a_minute_hold_for_a_person_and_everybody_below() {
     }
 }
 
+#[tokio::test]
+async fn the_fleets_own_limits_are_as_configured() {
+    let mut scene = Scene::new().await;
+    drop(scene.up.take());
+    let config = std::fs::read_to_string(&scene.config).unwrap();
+    let limited = format!("{config}[fleet.limits]\ntree = {{ living = 2 }}\n");
+    std::fs::write(&scene.config, limited).unwrap();
+    let config = scene.config.clone();
+    scene.up = Some(scene.place.up(&["--config", &config]).await);
+    let person = scene.person().await;
+    person.spawn(&scene, "manager", json!({})).await;
+    person.spawn(&scene, "manager", json!({})).await;
+    let asked = json!({"role": "manager", "workDir": scene.work(), "context": "c"});
+    let said = person.refused("spawn", asked).await;
+    assert_eq!(
+        said,
+        "the limit `tree.living` of 2 is reached; give the work to an instance that is idle, or end some with \
+         `terminate`"
+    );
+    assert!(!scene.work().join("mgr_3").exists());
+}
+
 #[test]
 fn a_fleet_that_cannot_be_is_refused_with_words() {
     let place = Place::new();

@@ -131,6 +131,8 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
+        // It would take a terminal that is gone for one to be found again.
+        drop(self.up.take());
         let socket = self.place.data().join("fleet/tmux");
         let mut tmux = Command::new("tmux");
         let _ = tmux.arg("-S").arg(socket).arg("kill-server").output();
