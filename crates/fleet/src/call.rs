@@ -16,7 +16,8 @@ use crate::role::may_spawn;
 use crate::rules::{Caller, asked_for, leader};
 use crate::terminal::Terminal;
 use crate::tools::{Answer, Request, Spawn, Spawned, Tool, definition};
-use crate::{mail, survey};
+use crate::work::Awaited;
+use crate::{mail, survey, tasks};
 
 // === impl Fleet ===
 
@@ -69,9 +70,17 @@ impl<T: Terminal> Fleet<T> {
             Request::EnhancedRead(read) => &read.of,
             Request::Subscribe(subscribe) => &subscribe.subscriber,
             Request::Unsubscribe { subscriber, .. } => subscriber,
-            Request::List(_) | Request::Wait(_) | Request::Cancel(_) | Request::ReportResult(_) => {
-                return Ok(());
+            Request::List(list) => match &list.parent {
+                Some(parent) => parent,
+                None => return Ok(()),
+            },
+            Request::Wait(wait) => {
+                return self.look(&caller, &Awaited::read(&wait.until)?).map(drop);
             }
+            Request::Cancel(cancel) => {
+                return tasks::asked_for(self.rows(), &caller, tool, cancel.task).map(drop);
+            }
+            Request::ReportResult(_) => return Ok(()),
         };
         let found = self.rows().instance(about)?;
         Ok(asked_for(&caller, tool, about, found).map(drop)?)

@@ -17,7 +17,7 @@ use crate::tools::{
 };
 
 /// What a wait is for.
-enum Awaited {
+pub(crate) enum Awaited {
     Task(TaskId),
     Instance(InstanceId),
 }
@@ -45,7 +45,7 @@ impl<T: Terminal> Fleet<T> {
     }
 
     /// How it stands with what is waited for, by what the caller may know now.
-    fn look(&self, caller: &Caller, awaited: &Awaited) -> Result<Waited, Failure> {
+    pub(crate) fn look(&self, caller: &Caller, awaited: &Awaited) -> Result<Waited, Failure> {
         let mut waited = Waited {
             finished: false,
             token: None,
@@ -111,7 +111,7 @@ impl<T: Terminal> Fleet<T> {
 // === impl Awaited ===
 
 impl Awaited {
-    fn read(asked: &WaitFor) -> Result<Self, Refusal> {
+    pub(crate) fn read(asked: &WaitFor) -> Result<Self, Refusal> {
         match asked {
             WaitFor::Task(id) => Ok(Self::Task(*id)),
             WaitFor::Instance(id) => Ok(Self::Instance(id.clone())),

@@ -1,7 +1,10 @@
 //! What is refused: places, rates, configurations.
 
+use provost_testkit::client::Client;
 use provost_testkit::process::root;
-use serde_json::json;
+use provost_testkit::wait::wait_for;
+use provost_testkit::wait_until;
+use serde_json::{Value, json};
 
 use super::scene::{Scene, rule, words};
 use crate::place::Place;
@@ -45,28 +48,65 @@ async fn an_agent_works_below_the_roots_only() {
 #[tokio::test]
 async fn ten_a_minute_hold_for_a_person_and_everybody_below() {
     let policy = std::fs::read_to_string(root().join("examples/policies/spawn.json")).unwrap();
-    let policy = policy.replace("\"tools\": {", "\"tools\": { \"send\": {},");
     let scene = Scene::under("spawning", Some(&policy)).await;
     let person = scene.person().await;
-    let manager = person.spawn(&scene, "manager", json!({})).await;
-    for n in 0..9 {
-        let asked =
-            json!({"role": "specialist", "workDir": scene.work(), "context": "c", "agent": "cat"});
-        let answer = scene.call_by(&person, &manager, "spawn", asked).await;
+    // All they may do is spawn, so they are told with it what to do.
+    let report = json!({"name": "report_result", "arguments": {"result": 1}});
+    let asked = json!({
+        "role": "specialist", "workDir": scene.work(), "context": "c", "instruction": format!("call {report}"),
+    });
+    let call = format!("call {}", json!({"name": "spawn", "arguments": asked}));
+    let calls = vec![call; 10].join("\n");
+    let manager = person
+        .spawn(&scene, "manager", json!({"instruction": calls}))
+        .await;
+    let answers = wait_for("ten answers", || async {
+        let answers = scene.written(&manager, "answers").await;
+        (answers.lines().count() == 10).then_some(answers)
+    })
+    .await;
+    let answers = answers
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut answers: Vec<Value> = answers.collect();
+    let eleventh = answers.pop().unwrap();
+    for (answer, number) in answers.iter().zip(2..) {
         let made = &answer["result"]["structuredContent"]["instanceId"];
-        assert_eq!(*made, format!("spec_1_{}", n + 2), "{answer}");
+        assert_eq!(*made, format!("spec_1_{number}"), "{answer}");
     }
     let asked = json!({"role": "specialist", "workDir": scene.work(), "context": "c"});
-    let below = scene
-        .call_by(&person, &manager, "spawn", asked.clone())
-        .await;
-    let own = person.0.call("spawn", asked).await;
-    for answer in [below, own] {
+    for answer in [eleventh, person.0.call("spawn", asked).await] {
         assert_eq!(rule(&answer), "/tools/spawn/limits/spawn_rate", "{answer}");
         let decision = &answer["result"]["_meta"]["dev.provost/decision"];
         let wait = decision["retryAfterMs"].as_u64().unwrap();
         assert!(wait > 0 && wait <= 60_000, "{decision}");
     }
+    // What the person's policy denies is denied below too, but for saying that one is done.
+    let answer = person.0.call("list", json!({})).await;
+    assert_eq!(rule(&answer), "(default deny)");
+    wait_until("nine reports", || scene.log("report_result").len() == 9).await;
+    assert!(
+        scene
+            .log("report_result")
+            .iter()
+            .all(|row| row.ends_with("allow null"))
+    );
+}
+
+#[tokio::test]
+async fn without_its_table_there_is_no_fleet() {
+    let place = Place::new();
+    let up = place.up(&[]).await;
+    let policy = place.file("policy.json", r#"{"version": "1", "default": "allow"}"#);
+    place.ok(&["policy", "put", "fleet", "open", &policy]);
+    let minted = place.json(&[
+        "grant", "mint", "fleet", "--label", "alice", "--policy", "open",
+    ]);
+    let client = Client::http(&format!("{}/mcp/fleet", up.url), minted["token"].as_str());
+    let asked = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
+    let answer = client.request("initialize", asked).await;
+    assert_eq!(answer["error"]["code"], -32603, "{answer}");
+    assert!(!place.data().join("fleet").exists());
 }
 
 #[tokio::test]

@@ -88,8 +88,9 @@ async fn nobody_does_more_than_its_role_and_says_so_in_the_records() {
     assert_eq!(rule(&answer), "(role)");
     for (tool, id) in [
         ("send", "mgr_1"),
-        ("terminate", "mgr_1_2"),
+        ("terminate", "mgr_1"),
         ("read", "spec_1_3"),
+        ("wait", "spec_1_3"),
     ] {
         let answer = scene
             .call_by(
@@ -101,6 +102,9 @@ async fn nobody_does_more_than_its_role_and_says_so_in_the_records() {
             .await;
         assert_eq!(rule(&answer), "(role)", "{answer}");
     }
+    let foreign = json!({"taskId": "task_1"});
+    let answer = scene.call_by(&person, &other, "cancel", foreign).await;
+    assert_eq!(rule(&answer), "(role)", "{answer}");
     let denied = "spec_1_3 deny (role)";
     assert_eq!(
         scene
