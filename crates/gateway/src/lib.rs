@@ -35,7 +35,7 @@ pub use face::listener::ListenError;
 pub use face::stdio::{ChildOverride, StdioAgent};
 pub use host::budget::Usage;
 pub use host::settings::{Listen, Settings, TlsFiles, Wrapper};
-pub use text::native::{HookedAgent, NATIVE};
+pub use text::native::{HookedAgent, NATIVE, NativeVerdict};
 pub use upstream::builtin::{Answering, Builtin, Builtins, Progress, ToolAnswer, ToolCall};
 pub use upstream::native::Native;
 

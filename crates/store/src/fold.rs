@@ -40,6 +40,9 @@ pub(crate) struct Folder {
     database: Arc<Database>,
     clock: Clock,
     state: Mutex<State>,
+    /// The counters as of an entry, from before rows were made in the background: whoever
+    /// starts does not wait for these.
+    begun: Mutex<Option<(u64, Ledger)>>,
     /// Tells those who follow.
     progress: Arc<Progress>,
     /// Held by whoever needs the files beside the journal to stay.
@@ -107,6 +110,7 @@ impl Folder {
             database,
             clock,
             state: Mutex::new(state),
+            begun: Mutex::default(),
             progress: Arc::default(),
             maintenance: Arc::default(),
         })
@@ -136,9 +140,22 @@ impl Folder {
 
     /// The counters as of the journal's end.
     pub(crate) fn ledger(&self) -> Result<Ledger, StoreError> {
+        let begun = lock(&self.begun).take();
+        if let Some((_, ledger)) = begun.filter(|(end, _)| *end == self.journal.end().number) {
+            return Ok(ledger);
+        }
         let mut state = lock(&self.state);
         self.count_locked(&mut state)?;
         Ok(state.ledger.clone())
+    }
+
+    /// Has the counters at hand for whoever asks first, before rows are made.
+    pub(crate) fn begin(&self) -> Result<(), StoreError> {
+        let mut state = lock(&self.state);
+        self.count_locked(&mut state)?;
+        let begun = (state.counted.end.number, state.ledger.clone());
+        *lock(&self.begun) = Some(begun);
+        Ok(())
     }
 
     /// How far the rows are.

@@ -247,6 +247,9 @@ impl Store {
         store.record_format()?;
         store.reseal_if_needed()?;
         store.log_report();
+        if later {
+            store.0.folder.begin()?;
+        }
         if let Some(running) = lock(&store.0.running).as_mut() {
             let folder = Arc::clone(&store.0.folder);
             running.fold_thread = FoldThread::start(folder, later).map_err(in_journal)?;

@@ -71,7 +71,7 @@ impl Store {
             Err(ChangeError::NoServer { .. }) => {}
             found => return found,
         }
-        self.add(
+        let added = self.add(
             who,
             NewServer {
                 name: name.to_owned(),
@@ -81,7 +81,12 @@ impl Store {
                 env: Vec::new(),
                 description: None,
             },
-        )
+        );
+        match added {
+            // Somebody was quicker.
+            Err(ChangeError::ServerExists { .. }) => self.server(name),
+            added => added,
+        }
     }
 
     /// Adds a server.

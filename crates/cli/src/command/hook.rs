@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
-use provost_gateway::HookedAgent;
+use provost_gateway::{HookedAgent, NativeVerdict};
 
 use super::connect::Grant;
 use crate::bridge::{Hello, MAX_LINE, ask};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::locations::Places;
 use crate::runtime::block_on;
 
 /// An agent that waits longer for its hook (Claude Code: 60 s by default) goes on without it.
@@ -42,35 +43,35 @@ impl Hook {
     pub(crate) fn run(self, context: &Context) -> Outcome {
         let agent = HookedAgent::named(&self.agent)
             .ok_or_else(|| Failure::usage("hooks of this agent are not known"))?;
-        let answer = self.ask(context).unwrap_or_else(|failure| {
-            let mut why = failure.message.clone();
-            for cause in &failure.causes {
-                why.push_str("; ");
-                why.push_str(cause);
-            }
-            agent.answer(Err(&format!(
-                "Provost cannot decide, so it is denied: {why}"
-            )))
+        let (asked, answer) = std::sync::mpsc::channel();
+        let places = context.places();
+        // On a thread that ends with the process: whatever it waits for, the answer comes
+        // in time.
+        std::thread::spawn(move || asked.send(places.and_then(|places| self.ask(&places))));
+        let answer = answer
+            .recv_timeout(LIMIT)
+            .unwrap_or_else(|_| Err(Failure::unavailable("it takes too long")));
+        let answer = answer.unwrap_or_else(|failure| {
+            let causes = failure.causes.iter().map(String::as_str);
+            let said: Vec<&str> = std::iter::once(&*failure.message).chain(causes).collect();
+            let why = format!(
+                "Provost cannot decide, so it is denied: {}",
+                said.join("; ")
+            );
+            agent.answer(&NativeVerdict::Denied(why))
         });
         writeln!(std::io::stdout(), "{answer}")
             .map_err(|error| Failure::unavailable("the decision cannot be printed").because(error))
     }
 
-    fn ask(self, context: &Context) -> Outcome<String> {
+    fn ask(self, places: &Places) -> Outcome<String> {
         let hello = Hello::Native {
             token: self.grant.token()?,
             agent: self.agent,
-            hook: input()?,
+            hook: input(),
         };
-        let places = context.places()?;
-        let asked = block_on(async {
-            tokio::time::timeout(LIMIT, ask(&places, &hello))
-                .await
-                .unwrap_or_else(|_| Err(Failure::unavailable("the daemon takes too long")))
-        });
-        asked?
-            .answer
-            .ok_or_else(|| Failure::unavailable("the daemon gave no answer"))
+        let answer = block_on(ask(places, &hello))?.answer;
+        answer.ok_or_else(|| Failure::unavailable("the daemon gave no answer"))
     }
 }
 
@@ -86,16 +87,14 @@ pub(super) fn settings() -> serde_json::Value {
     } ] } })
 }
 
-/// What the agent says.
-fn input() -> Outcome<String> {
+/// What the agent says. What is too long or no text is sent as nothing, which the daemon
+/// denies and records.
+fn input() -> String {
     let mut text = String::new();
-    let unread = |error| Failure::usage("the hook's input cannot be read").because(error);
-    std::io::stdin()
-        .take(INPUT)
-        .read_to_string(&mut text)
-        .map_err(unread)?;
-    match u64::try_from(text.len()).is_ok_and(|length| length < INPUT) {
-        true => Ok(text),
-        false => Err(Failure::usage("the hook's input is too long")),
+    let read = std::io::stdin().take(INPUT).read_to_string(&mut text);
+    let whole = read.is_ok_and(|_| u64::try_from(text.len()).is_ok_and(|length| length < INPUT));
+    match whole {
+        true => text,
+        false => String::new(),
     }
 }

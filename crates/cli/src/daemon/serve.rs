@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use provost_admin::{
@@ -34,10 +35,14 @@ impl Engine {
         fleet: Option<Arc<dyn Builtin>>,
     ) -> Outcome<Self> {
         let Locations { data, config } = store.locations();
-        let native = Native::guarding(vec![data.clone(), config.clone()]);
+        let settings = settings(limits);
+        let mut variables = settings.base_environment.iter();
+        let home = variables.find(|(name, _)| name == "HOME");
+        let home = home.map(|(_, value)| Path::new(value));
+        let native = Native::guarding(vec![data.clone(), config.clone()], home);
         let mut builtins = Builtins::from([(NATIVE, Arc::new(native) as Arc<dyn Builtin>)]);
         builtins.extend(fleet.map(|fleet| (provost_fleet::SERVER, fleet)));
-        let gateway = Gateway::start(store, settings(limits), builtins);
+        let gateway = Gateway::start(store, settings, builtins);
         gateway
             .map(Engine)
             .map_err(|error| Failure::unavailable("the gateway cannot start").because_of(&error))

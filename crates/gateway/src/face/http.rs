@@ -33,8 +33,11 @@ use crate::state::present::{Claim, Present};
 use crate::state::worker::Worker;
 use crate::text::brief::{NAME, brief};
 use crate::text::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
-use crate::text::native::{HookedAgent, NATIVE};
+use crate::text::native::{HookedAgent, NATIVE, NativeVerdict};
 use crate::text::protocol;
+
+/// So much of a hook that is too long is read to its end.
+const MOST_DRAINED: usize = 256 << 20;
 
 /// What is served at a path: nothing else looks at paths.
 enum Place<'p> {
@@ -85,41 +88,44 @@ async fn answer(
             counts.add(why, named.as_deref());
             refused(status, why.answer())
         })?;
-    let (name, hooks) = match Place::of(request.uri().path()) {
-        Place::Server(name) => (name, false),
-        Place::Native => (NATIVE, true),
+    let name = match Place::of(request.uri().path()) {
+        Place::Server(name) => name,
+        Place::Native => return Ok(hooked(worker, request).await),
         Place::Nowhere => {
             counts.add(Reason::Path, None);
             return Err(refused(StatusCode::NOT_FOUND, Reason::Path.answer()));
         }
     };
     let claim = identify(worker, request.headers())?;
-    let principal = &claim.principal;
-    let opens = name == principal.server_name.as_str() || name == principal.server.as_str();
     let agent = Agent {
         claim: claim.clone(),
         session: None,
         claims: None,
     };
     let method = request.method().clone();
-    if !opens {
-        // A server that does not exist looks the same as one that is not yours.
-        let refusal = refused(StatusCode::FORBIDDEN, "this token is for another server");
-        let refusal = explained(
-            refusal,
-            format!(
-                "its token is for server `{}`, and the request is for server `{}`",
-                principal.server_name,
-                brief(name, NAME)
-            ),
-        );
-        return Err(recorded::recorded(worker, &agent, &method, refusal));
-    }
-    let admitted = match hooks {
-        true => hooked(worker, claim, request).await,
-        false => admitted(worker, claim, request).await,
+    let admitted = match opens(&claim, name) {
+        Ok(()) => admitted(worker, claim, request).await,
+        Err(refusal) => Err(refusal),
     };
     admitted.map_err(|refusal| recorded::recorded(worker, &agent, &method, refusal))
+}
+
+/// A token opens its own server. One that does not exist looks the same as one that is
+/// somebody else's.
+fn opens(claim: &Claim, name: &str) -> Result<(), Response<Out>> {
+    let principal = &claim.principal;
+    if name == principal.server_name.as_str() || name == principal.server.as_str() {
+        return Ok(());
+    }
+    let refusal = refused(StatusCode::FORBIDDEN, "this token is for another server");
+    Err(explained(
+        refusal,
+        format!(
+            "its token is for server `{}`, and the request is for server `{}`",
+            principal.server_name,
+            brief(name, NAME)
+        ),
+    ))
 }
 
 /// A request of a known grant for its own server.
@@ -206,26 +212,74 @@ fn claims(headers: &HeaderMap) -> Option<Arc<Claims>> {
 }
 
 /// `POST /native?agent=NAME`: the hook of an agent that is about to use a tool of its own.
-/// Answered in that agent's words, with 200 whatever they say.
-async fn hooked(
-    worker: &Worker,
-    claim: Claim,
-    request: Request<Incoming>,
-) -> Result<Response<Out>, Response<Out>> {
+/// Answered in that agent's words and with 200, whatever they say: agents take another
+/// status for a yes.
+async fn hooked(worker: &Worker, request: Request<Incoming>) -> Response<Out> {
     if *request.method() != Method::POST {
-        return Err(not_allowed("POST"));
+        return not_allowed("POST");
     }
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let agent = head.uri.query().and_then(|it| it.strip_prefix("agent="));
     let Some(agent) = agent.and_then(HookedAgent::named) else {
         let known = HookedAgent::ALL.map(HookedAgent::name).join(", ");
         let why = format!("the address must end with `?agent=` and one of: {known}");
-        return Err(refused(StatusCode::BAD_REQUEST, why));
+        return refused(StatusCode::BAD_REQUEST, why);
     };
-    takes(worker, &head.headers)?;
-    let hook = read(worker, &claim.principal.account, body).await?;
-    let answer = path::native::asked(worker, claim, agent, hook).await;
-    Ok(json(answer::OK, Bytes::from(answer)))
+    let answer = match heard(worker, &head.headers, &mut body).await {
+        Ok((claim, hook)) => path::native::asked(worker, claim, agent, hook).await,
+        Err(refusal) => {
+            let why = words(refusal);
+            drain(worker, body).await;
+            agent.answer(&NativeVerdict::Denied(why))
+        }
+    };
+    json(answer::OK, Bytes::from(answer))
+}
+
+/// A hook, and whose it is.
+async fn heard(
+    worker: &Worker,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Result<(Claim, Bytes), Response<Out>> {
+    let claim = identify(worker, headers)?;
+    let read = async {
+        opens(&claim, NATIVE)?;
+        takes(worker, headers)?;
+        read(worker, &claim.principal.account, body).await
+    };
+    let hook = read.await.map_err(|refusal| {
+        let agent = Agent {
+            claim: claim.clone(),
+            session: None,
+            claims: None,
+        };
+        recorded::recorded(worker, &agent, &Method::POST, refusal)
+    })?;
+    Ok((claim, hook))
+}
+
+/// What a refusal says.
+fn words(refusal: Response<Out>) -> String {
+    match refusal.into_body() {
+        Out::Whole(Some(text)) => String::from_utf8_lossy(&text).trim().to_owned(),
+        Out::Whole(None) | Out::Events(_) => String::new(),
+    }
+}
+
+/// Reads on and keeps nothing: whoever still sends hears no answer.
+async fn drain(worker: &Worker, mut body: Incoming) {
+    let rest = async {
+        let mut left = MOST_DRAINED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    drop(deadline::within(worker.shared.settings.request_timeout, rest).await);
 }
 
 async fn post(
@@ -233,7 +287,7 @@ async fn post(
     claim: Claim,
     request: Request<Incoming>,
 ) -> Result<Response<Out>, Response<Out>> {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let headers = &head.headers;
     takes(worker, headers)?;
     let claims = claims(headers);
@@ -242,7 +296,7 @@ async fn post(
         Some(_) if claims.is_none() => Some(known_session(worker, &claim.principal, headers)?),
         Some(_) | None => None,
     };
-    let body = read(worker, &claim.principal.account, body).await?;
+    let body = read(worker, &claim.principal.account, &mut body).await?;
     if let Some(session) = &session {
         session.touch();
     }
@@ -313,7 +367,7 @@ fn launch(worker: &Worker, agent: Agent, body: Bytes) -> oneshot::Receiver<Reply
 async fn read(
     worker: &Worker,
     account: &Arc<Account>,
-    mut body: Incoming,
+    body: &mut Incoming,
 ) -> Result<Bytes, Response<Out>> {
     let limit = worker.shared.settings.body_limit;
     let too_large = || {

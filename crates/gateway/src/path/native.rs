@@ -12,8 +12,9 @@ use crate::exchange::responder::{Reply, Responder};
 use crate::message::answer::Failure;
 use crate::message::modern::{self, Claims};
 use crate::state::present::Claim;
+use crate::state::rights::Enforcement;
 use crate::state::worker::Worker;
-use crate::text::native::{HookedAgent, verdict};
+use crate::text::native::{HookedAgent, NativeVerdict, verdict};
 
 /// Judges and records what a hook is about to do; says so in the words of its agent.
 /// Whatever is no clear yes is a no.
@@ -23,6 +24,9 @@ pub(crate) async fn asked(
     agent: HookedAgent,
     hook: Bytes,
 ) -> String {
+    let observed = worker.shared.judging(&claim, |present| {
+        matches!(present.enforcement, Enforcement::ObserveOnly)
+    });
     let asked = match agent.request(&hook) {
         Ok(asked) => judged(worker, claim, asked).await,
         Err(why) => {
@@ -33,16 +37,17 @@ pub(crate) async fn asked(
             };
             let failure = Failure::invalid_request(why.clone());
             recorded(worker, &hooked, "(hook)", failure);
-            Err(why)
+            NativeVerdict::Denied(why)
         }
     };
-    agent.answer(match &asked {
-        Ok(()) => Ok(()),
-        Err(why) => Err(why),
-    })
+    // A yes of nobody's policy must not replace what the agent would ask its person.
+    match (observed, asked) {
+        (Ok(true), NativeVerdict::Allowed) => agent.answer(&NativeVerdict::Observed),
+        (_, asked) => agent.answer(&asked),
+    }
 }
 
-async fn judged(worker: &Worker, claim: Claim, asked: String) -> Result<(), String> {
+async fn judged(worker: &Worker, claim: Claim, asked: String) -> NativeVerdict {
     let asked = Bytes::from(asked);
     let headers = json::read(&asked, Bounds::default())
         .map(|parsed| modern::headers("tools/call", parsed.root().get("params"), None));
@@ -56,6 +61,8 @@ async fn judged(worker: &Worker, claim: Claim, asked: String) -> Result<(), Stri
     message(worker, &agent, asked, Responder::Http(reply_to)).await;
     match reply.await {
         Ok(Reply::Message { body, .. }) => verdict(&body),
-        Ok(Reply::Accepted | Reply::Stream(_)) | Err(_) => Err("there is no answer".to_owned()),
+        Ok(Reply::Accepted | Reply::Stream(_)) | Err(_) => {
+            NativeVerdict::Denied("there is no answer".to_owned())
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use provost_policy::json::{self, Bounds, Document, Kind, Value};
 
-use crate::text::brief::{NAME, brief};
+use crate::text::brief::{NAME, SENTENCE, brief};
 use crate::text::meta;
 use crate::text::protocol::MODERN;
 
@@ -31,6 +31,17 @@ pub(crate) struct NativeTool {
     pub(crate) arguments: &'static [(&'static str, &'static str)],
 }
 
+/// What was decided about a native tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NativeVerdict {
+    /// It may.
+    Allowed,
+    /// It may not, and why, in words for the agent.
+    Denied(String),
+    /// Its grant is only observed: the agent decides as it would without a hook.
+    Observed,
+}
+
 /// One tool of an agent: its name there, its name here, and its arguments there and here.
 struct Mapped(
     &'static str,
@@ -52,7 +63,7 @@ pub(crate) const TOOLS: &[NativeTool] = &[
         arguments: &[("pattern", "string"), ("path", "string")] },
     NativeTool { name: "fetch", only_reads: true, title: "Fetch a URL", arguments: &[("url", "string")] },
     NativeTool { name: "web_search", only_reads: true, title: "Search the web", arguments: &[("query", "string")] },
-    NativeTool { name: "plan", only_reads: true, title: "Keep a list of things to do", arguments: &[] },
+    NativeTool { name: "plan", only_reads: true, title: "Plan, and ask: nothing that reaches beyond the agent", arguments: &[] },
     NativeTool { name: "spawn_agent", only_reads: false, title: "Start an agent inside the agent",
         arguments: &[("prompt", "string")] },
 ];
@@ -82,6 +93,10 @@ const CLAUDE: &[Mapped] = &[
     Mapped("TaskGet", "plan", &[]),
     Mapped("TaskList", "plan", &[]),
     Mapped("TaskUpdate", "plan", &[]),
+    Mapped("ToolSearch", "plan", &[]),
+    Mapped("AskUserQuestion", "plan", &[]),
+    Mapped("EnterPlanMode", "plan", &[]),
+    Mapped("ExitPlanMode", "plan", &[]),
     Mapped("Task", "spawn_agent", &[]),
     Mapped("Agent", "spawn_agent", &[]),
 ];
@@ -150,37 +165,55 @@ impl HookedAgent {
         let Some(name) = text("tool_name") else {
             return Err("the hook's input names no tool".to_owned());
         };
-        // What has no name here keeps its own, by which it is refused and recorded.
         let known = self.tools().iter().find(|it| it.0 == name);
+        // What has no name here keeps its own, by which it is refused and recorded.
+        if known.is_none() && TOOLS.iter().any(|tool| tool.name == name) {
+            return Err(unknown(&name));
+        }
         let (tool, renamed) = known.map_or((&*name, &[][..]), |it| (it.1, it.2));
         let input = hook
             .get("tool_input")
             .filter(|it| it.kind() == Kind::Object);
         let Some(input) = input else {
+            let name = brief(&name, NAME);
             return Err(format!("the hook's input has no arguments for `{name}`"));
         };
-        let mut arguments: Vec<(Cow<'_, str>, &str)> = Vec::new();
+        let pattern = input.get("pattern").and_then(Value::as_str);
+        if name == "Glob" && pattern.is_some_and(|pattern| leads_elsewhere(&pattern)) {
+            return Err("`Glob` looks where its pattern leads: give the directory as `path`, and a pattern below it".to_owned());
+        }
+        let cwd = hook.get("cwd").filter(|cwd| cwd.kind() == Kind::String);
+        let mut arguments: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
         for member in input.members() {
             let there = member.name();
             let here = renamed.iter().find(|(name, _)| *name == there);
             let here = here.map_or(there, |(_, here)| Cow::Borrowed(*here));
-            arguments.push((here, member.value.raw()));
+            let value = match here.as_ref() {
+                "path" => absolute(member.value, cwd),
+                _ => Cow::Borrowed(member.value.raw()),
+            };
+            arguments.push((here, value));
         }
-        // A command runs where the agent is, whatever it says itself.
-        if tool == "shell"
-            && let Some(cwd) = hook.get("cwd").filter(|cwd| cwd.kind() == Kind::String)
-        {
-            arguments.push((Cow::Borrowed("cwd"), cwd.raw()));
+        let place = match tool {
+            // A command runs where the agent is, whatever it says itself.
+            "shell" => Some("cwd"),
+            // So does a search that names no place.
+            "search_files" if input.get("path").is_none() => Some("path"),
+            _ => None,
+        };
+        if let (Some(place), Some(cwd)) = (place, cwd) {
+            arguments.push((Cow::Borrowed(place), Cow::Borrowed(cwd.raw())));
         }
         Ok((tool.to_owned(), object(&arguments)))
     }
 
-    /// What the hook says to its agent: that it may, or why not.
+    /// What the hook says to its agent.
     #[must_use]
-    pub fn answer(self, verdict: Result<(), &str>) -> String {
+    pub fn answer(self, verdict: &NativeVerdict) -> String {
         let (decision, reason) = match verdict {
-            Ok(()) => ("allow", "allowed by policy"),
-            Err(reason) => ("deny", reason),
+            NativeVerdict::Allowed => ("allow", Cow::Borrowed("allowed by policy")),
+            NativeVerdict::Denied(reason) => ("deny", brief(reason, SENTENCE)),
+            NativeVerdict::Observed => return "{}".to_owned(),
         };
         match self {
             Self::Claude => serde_json::json!({"hookSpecificOutput": {
@@ -194,10 +227,14 @@ impl HookedAgent {
 }
 
 /// What the answer to such a request means: only a result that says so is a yes.
-///
-/// # Errors
-/// Why not, in words for the agent.
-pub(crate) fn verdict(answer: &[u8]) -> Result<(), String> {
+pub(crate) fn verdict(answer: &[u8]) -> NativeVerdict {
+    match said(answer) {
+        Ok(()) => NativeVerdict::Allowed,
+        Err(why) => NativeVerdict::Denied(why),
+    }
+}
+
+fn said(answer: &[u8]) -> Result<(), String> {
     let unread = |_| "the answer cannot be read".to_owned();
     let answer = json::read(answer, Bounds::default()).map_err(unread)?;
     let error = answer.root().get("error").and_then(|it| it.get("message"));
@@ -226,8 +263,28 @@ pub(crate) fn unknown(name: &str) -> String {
     }
 }
 
+/// Whether a pattern can match outside of the directory it is looked for in.
+fn leads_elsewhere(pattern: &str) -> bool {
+    pattern.starts_with(['/', '~'])
+        || pattern
+            .split(['/', '\\', '{', ',', '}'])
+            .any(|part| part == "..")
+}
+
+/// The path as JSON text. A relative one begins where the agent is.
+fn absolute<'d>(path: Value<'d>, cwd: Option<Value<'d>>) -> Cow<'d, str> {
+    let relative = path.as_str().filter(|path| !path.starts_with(['/', '~']));
+    match relative.zip(cwd.and_then(Value::as_str)) {
+        Some((path, cwd)) => {
+            let whole = format!("{}/{path}", cwd.trim_end_matches('/'));
+            Cow::Owned(serde_json::Value::from(whole).to_string())
+        }
+        None => Cow::Borrowed(path.raw()),
+    }
+}
+
 /// A JSON object of these members. Two of one name stay two: whoever judges refuses that.
-fn object(members: &[(Cow<'_, str>, &str)]) -> String {
+fn object(members: &[(Cow<'_, str>, Cow<'_, str>)]) -> String {
     let members: Vec<String> = members
         .iter()
         .map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name.as_ref())))

@@ -3,8 +3,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use provost_policy::json::Value;
-use provost_policy::{Call, Caller, RuleId};
+use provost_policy::{Call, Caller};
 use serde_json::{Map, json};
 
 use super::builtin::{Answering, Builtin, Progress, ToolAnswer, ToolCall};
@@ -13,45 +12,69 @@ use crate::text::native::{NativeTool, TOOLS, unknown};
 /// Programs that no agent starts from its shell: they would lead past what judges it.
 const PROGRAMS: [&str; 5] = ["provost", "tmux", "claude", "codex", "gemini"];
 /// Programs whose arguments are a command again.
-const WRAPPERS: [&str; 14] = [
+const WRAPPERS: [&str; 28] = [
     "sudo", "doas", "env", "exec", "nohup", "xargs", "time", "timeout", "command", "setsid",
-    "nice", "stdbuf", "eval", "busybox",
+    "nice", "ionice", "stdbuf", "eval", "busybox", "chroot", "strace", "watch", "unshare", "npx",
+    "coproc", "!", "if", "then", "else", "while", "until", "do",
 ];
 /// What ends one command in a shell's text and begins another.
-const BETWEEN: [char; 9] = [';', '|', '&', '(', ')', '{', '}', '`', '\n'];
+const BETWEEN: [char; 4] = [';', '|', '&', '\n'];
 
 /// Asked before native tools are used.
 #[derive(Debug)]
 pub struct Native {
-    /// Directories that nothing of an agent touches.
+    /// Directories that nothing of an agent touches, as they were named and as they are.
     guarded: Vec<PathBuf>,
+    /// What `~` stands for in a shell.
+    home: Option<String>,
 }
 
 // === impl Native ===
 
 impl Native {
     /// Nothing in these directories is read or written by a native tool, whatever a
-    /// policy says: Provost's own, and what configures an agent.
+    /// policy says. They are Provost's own. `home` is what `~` stands for in a shell.
     #[must_use]
-    pub fn guarding(guarded: Vec<PathBuf>) -> Self {
-        Self { guarded }
+    pub fn guarding(directories: Vec<PathBuf>, home: Option<&Path>) -> Self {
+        let mut guarded = directories;
+        let real: Vec<_> = guarded
+            .iter()
+            .filter_map(|it| it.canonicalize().ok())
+            .collect();
+        guarded.extend(real);
+        let home = home.and_then(Path::to_str).map(str::to_owned);
+        Self { guarded, home }
     }
 
-    fn guards(&self, path: &str) -> Option<String> {
+    /// Why this path is not opened; `search` looks at everything below it, too.
+    fn guards(&self, path: &str, search: bool) -> Option<String> {
+        if !path.starts_with('/') {
+            return Some("the path has to be absolute".to_owned());
+        }
         let path = plain(Path::new(path));
-        let guarded = self.guarded.iter().find(|it| path.starts_with(it))?;
-        Some(format!(
-            "`{}` is Provost's own, and no policy opens it to an agent",
-            guarded.display()
-        ))
+        let ways = [real(&path), path];
+        let touches = |guarded: &&PathBuf| {
+            ways.iter()
+                .any(|way| way.starts_with(guarded) || search && guarded.starts_with(way))
+        };
+        self.guarded.iter().find(touches).map(|it| owned(it))
     }
 
     /// What a command must not be. It is read as a shell would begin to read it: a
     /// program that sets out to hide what it starts is for strong mode.
     fn forbids(&self, command: &str) -> Option<String> {
-        let named = |it: &&PathBuf| it.to_str().is_some_and(|it| command.contains(it));
+        let mut text = command.to_owned();
+        if let Some(home) = &self.home {
+            for spelt in ["~", "$HOME", "${HOME}"] {
+                text = text.replace(spelt, home);
+            }
+        }
+        while text.contains("//") || text.contains("/./") {
+            text = text.replace("//", "/").replace("/./", "/");
+        }
+        let named = |it: &&PathBuf| it.to_str().is_some_and(|it| names(&text, it));
         if let Some(guarded) = self.guarded.iter().find(named) {
-            return self.guards(&guarded.to_string_lossy());
+            return Some(owned(guarded));
         }
         let program = command.split(BETWEEN).find_map(started)?;
         Some(format!(
@@ -84,6 +107,7 @@ impl Builtin for Native {
         TOOLS.iter().map(tool).collect()
     }
 
+<<<<<<< HEAD
     fn refuses(&self, call: &Call<'_>, _: &Caller) -> Option<(RuleId, String)> {
         let argument = |name: &str| call.arguments?.get(name).and_then(Value::as_str);
         let why = match call.tool? {
@@ -94,6 +118,31 @@ impl Builtin for Native {
             _ => argument("path").and_then(|path| self.guards(&path)),
         };
         why.map(|why| (RuleId::BUILT_IN, why))
+=======
+    fn refuses(&self, call: &Call<'_>, _: &Caller) -> Option<String> {
+        let tool = call.tool?;
+        if !TOOLS.iter().any(|known| known.name == tool) {
+            return Some(unknown(tool));
+        }
+        let argument = |name: &str| match call.arguments.and_then(|it| it.get(name)) {
+            None => Ok(None),
+            Some(value) => value
+                .as_str()
+                .map(Some)
+                .ok_or_else(|| format!("`{name}` has to be a text")),
+        };
+        let refused = || {
+            Ok::<_, String>(match tool {
+                "shell" => {
+                    let by_command =
+                        argument("command")?.and_then(|command| self.forbids(&command));
+                    by_command.or(argument("cwd")?.and_then(|cwd| self.guards(&cwd, false)))
+                }
+                _ => argument("path")?.and_then(|path| self.guards(&path, tool == "search_files")),
+            })
+        };
+        refused().unwrap_or_else(Some)
+>>>>>>> main
     }
 
     fn call(&self, _: ToolCall, _: Caller, _: Progress) -> Answering {
@@ -105,22 +154,55 @@ impl Builtin for Native {
 
 /// The forbidden program that one simple command starts, if it does.
 fn started(command: &str) -> Option<&'static str> {
-    let (mut begins, mut after_flag) = (true, false);
+    let (mut begins, mut after_option) = (true, false);
     for word in command.split_whitespace() {
-        let bare = word.trim_matches(['"', '\'', '$', '\\', '<', '>']);
+        let substitutes = word.contains("$(") || word.contains('`');
+        let bare = word.rsplit(['(', '`', '>']).next().unwrap_or(word);
+        let bare = bare.trim_matches(['"', '\'', '\\', ')', '{', '}']);
         let name = bare.rsplit('/').next().unwrap_or(bare);
         let found = PROGRAMS.into_iter().find(|program| *program == name);
-        // A path to one is named for one reason; a bare word may be part of a text.
-        if found.is_some() && (begins || bare.contains('/')) {
+        if found.is_some() && (begins || substitutes) {
             return found;
         }
-        let assigns = bare.contains('=') && !bare.starts_with('-');
-        let passed_over = assigns || word.starts_with('-') || bare.parse::<f64>().is_ok();
-        begins = begins && (passed_over || after_flag) || WRAPPERS.contains(&name) || word == "-c";
+        let option = word.starts_with('-');
+        let assigns = bare.contains('=') && !option;
+        let redirects = word.contains('>');
+        let passed_over = assigns || option || redirects || bare.parse::<f64>().is_ok();
+        // `bash -lc`: a command follows.
+        let runs = option && !word.starts_with("--") && word.ends_with('c');
+        begins = begins && (passed_over || after_option)
+            || WRAPPERS.contains(&name)
+            || runs
+            || matches!(word, "{" | "(");
         // What follows an option may be its value.
-        after_flag = word.starts_with('-');
+        after_option = option;
     }
     None
+}
+
+/// Whether a text has this path in it, and not only the beginning of another name.
+fn names(text: &str, path: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric() || "-_.".contains(c));
+    text.match_indices(path)
+        .any(|(at, _)| !text.get(at + path.len()..).is_some_and(goes_on))
+}
+
+fn owned(guarded: &Path) -> String {
+    format!(
+        "`{}` is Provost's own, and no policy opens it to an agent",
+        guarded.display()
+    )
+}
+
+/// The path with the links followed of as much of it as there is.
+fn real(path: &Path) -> PathBuf {
+    let there = |above: &Path| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    };
+    path.ancestors()
+        .find_map(there)
+        .unwrap_or_else(|| path.to_owned())
 }
 
 /// The path without `.`, `..` and doubled slashes, by its text alone.

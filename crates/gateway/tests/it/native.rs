@@ -8,6 +8,7 @@ use provost_testkit::http;
 use serde_json::{Value, json};
 
 use crate::harness::*;
+use provost_store::Attachment;
 
 struct Stage {
     gate: TestGateway,
@@ -16,7 +17,7 @@ struct Stage {
 
 impl Stage {
     fn new(policy: &Value) -> Self {
-        let native = Native::guarding(vec![PathBuf::from("/var/lib/provost")]);
+        let native = Native::guarding(vec![PathBuf::from("/var/lib/provost")], None);
         let builtins = Builtins::from([(NATIVE, Arc::new(native) as Arc<dyn Builtin>)]);
         let gate = TestGateway::with(gate::settings(), builtins);
         gate.put_policy(NATIVE, "rules", policy);
@@ -153,39 +154,132 @@ async fn a_hook_that_cannot_be_understood_in_one_way_is_a_no_and_recorded() {
     assert_eq!(stage.gate.history(), ["(hook): deny by (envelope)"; 6]);
 }
 
+/// Agents take another status than 200 for a yes, so each no is a 200.
 #[tokio::test]
-async fn only_a_live_grant_on_native_gets_an_answer() {
+async fn whoever_has_no_live_grant_on_native_is_told_no() {
     let stage = Stage::new(&allow_all());
     let gateway = &stage.gate.gateway;
     let hook = hook("Bash", json!({"command": "ls"}));
     let url = format!("http://{}/native?agent=claude", stage.gate.address);
-    let reply = http::post(&url, &[], hook.clone()).await.unwrap();
-    assert_eq!(reply.status, 401);
     stage.gate.http_server("other", "http://127.0.0.1:9/mcp");
     stage.gate.put_policy("other", "rules", &allow_all());
     let other = stage.gate.mint_on("other", "rules");
-    let token = format!("Bearer {}", other.token);
-    let reply = http::post(&url, &[("authorization", &token)], hook.clone())
-        .await
-        .unwrap();
-    assert_eq!(reply.status, 403);
-    assert_eq!(
-        gateway
-            .ask_native(&other.token, HookedAgent::Claude, hook.clone().into())
-            .await,
-        None
-    );
+    for (token, why) in [
+        (
+            None,
+            "a valid token is needed: `Authorization: Bearer <token>`",
+        ),
+        (
+            Some(other.token.clone()),
+            "this token is for another server",
+        ),
+    ] {
+        let token = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<_> = token
+            .iter()
+            .map(|it| ("authorization", it.as_str()))
+            .collect();
+        let reply = http::post(&url, &headers, hook.clone()).await.unwrap();
+        assert_eq!(
+            (reply.status, decision(&reply.body)),
+            (200, is("deny", why))
+        );
+    }
+    let asked = gateway.ask_native(&other.token, HookedAgent::Claude, hook.clone().into());
+    assert_eq!(asked.await, None);
     let token = format!("Bearer {}", stage.pass.token);
+    let own = [("authorization", token.as_str())];
     let unknown = url.replace("claude", "nobody");
-    let reply = http::post(&unknown, &[("authorization", &token)], hook.clone())
-        .await
-        .unwrap();
+    let reply = http::post(&unknown, &own, hook.clone()).await.unwrap();
     assert_eq!(reply.status, 400);
     stage.gate.revoke(&stage.pass);
+    let reply = http::post(&url, &own, hook.clone()).await.unwrap();
     assert_eq!(
-        gateway
-            .ask_native(&stage.pass.token, HookedAgent::Claude, hook.into())
-            .await,
-        None
+        (reply.status, decision(&reply.body).0),
+        (200, "deny".to_owned())
+    );
+    let asked = gateway.ask_native(&stage.pass.token, HookedAgent::Claude, hook.into());
+    assert_eq!(asked.await, None);
+}
+
+/// An agent must not make a yes of a no by saying too much.
+#[tokio::test]
+async fn a_hook_that_is_too_long_is_told_no_and_recorded() {
+    let stage = Stage::new(&allow_all());
+    let long = "x".repeat(6 << 20);
+    let hook = hook("Write", json!({"file_path": "/srv/a", "content": long}));
+    let url = format!("http://{}/native?agent=claude", stage.gate.address);
+    let token = format!("Bearer {}", stage.pass.token);
+    let reply = http::post(&url, &[("authorization", &token)], hook)
+        .await
+        .unwrap();
+    let (decision, reason) = decision(&reply.body);
+    assert_eq!((reply.status, decision.as_str()), (200, "deny"));
+    assert!(
+        reason.starts_with("the body is larger than the limit of "),
+        "{reason}"
+    );
+    assert_eq!(stage.gate.history().len(), 1);
+}
+
+/// Nobody's policy said yes, so the agent asks its person as it would without a hook.
+#[tokio::test]
+async fn an_observed_grant_decides_nothing() {
+    let stage = Stage::new(&json!({"version": "1", "default": "deny"}));
+    let attachment = Attachment {
+        policy: None,
+        shadow: Some("rules".to_owned()),
+    };
+    stage.gate.attach(&stage.pass, attachment);
+    let asked = |hook: String| {
+        let gateway = stage.gate.gateway.clone();
+        let token = stage.pass.token.clone();
+        async move {
+            gateway
+                .ask_native(&token, HookedAgent::Claude, hook.into())
+                .await
+        }
+    };
+    let said = asked(hook("Bash", json!({"command": "ls"}))).await;
+    assert_eq!(said.as_deref(), Some("{}"));
+    let said = asked(hook("Bash", json!({"command": "provost stop"})))
+        .await
+        .unwrap();
+    assert_eq!(decision(said.as_bytes()).0, "deny");
+}
+
+#[tokio::test]
+async fn a_search_is_judged_by_where_it_looks() {
+    let policy = json!({"version": "1", "default": "deny", "tools": {
+        "search_files": {"require": [{"conditions": [{"path": "args.path", "op": "under", "value": ["/srv"]}]}]},
+    }});
+    let stage = Stage::new(&policy);
+    for (tool, input, decision) in [
+        ("Glob", json!({"pattern": "*.rs"}), "allow"),
+        ("Glob", json!({"pattern": "*", "path": "src"}), "allow"),
+        ("Glob", json!({"pattern": "/etc/*", "path": "/srv"}), "deny"),
+        ("Glob", json!({"pattern": "../etc/*"}), "deny"),
+        ("Glob", json!({"pattern": "~/*"}), "deny"),
+        (
+            "Grep",
+            json!({"pattern": "root", "path": "/etc/passwd"}),
+            "deny",
+        ),
+        ("Grep", json!({"pattern": "root", "path": "../etc"}), "deny"),
+        ("Grep", json!({"pattern": "/etc"}), "allow"),
+    ] {
+        assert_eq!(
+            stage.told(hook(tool, input.clone())).await.0,
+            decision,
+            "{tool} {input}"
+        );
+    }
+    let stage = Stage::new(&allow_all());
+    let above = stage
+        .told(hook("Grep", json!({"pattern": "x", "path": "/var"})))
+        .await;
+    assert!(
+        above.1.contains("`/var/lib/provost` is Provost's own"),
+        "{above:?}"
     );
 }

@@ -101,33 +101,56 @@ fn a_tool_without_a_name_here_keeps_its_own() {
 #[test]
 fn only_a_clear_yes_is_one() {
     let said = |answer: Json| verdict(answer.to_string().as_bytes());
+    let denied = |why: &str| NativeVerdict::Denied(why.to_owned());
     assert_eq!(
         said(json!({"result": {"structuredContent": {"allowed": true}}})),
-        Ok(())
+        NativeVerdict::Allowed
     );
-    let denied = json!({"result": {"isError": true, "content": [{"type": "text", "text": "[POLICY DENIED] no"}]}});
-    assert_eq!(said(denied), Err("[POLICY DENIED] no".to_owned()));
+    let refused = json!({"result": {"isError": true, "content": [{"type": "text", "text": "[POLICY DENIED] no"}]}});
+    assert_eq!(said(refused), denied("[POLICY DENIED] no"));
     assert_eq!(
         said(json!({"error": {"message": "no record"}})),
-        Err("no record".to_owned())
+        denied("no record")
     );
     for odd in [
         json!({}),
         json!({"result": {}}),
         json!({"result": {"structuredContent": {"allowed": "true"}}}),
     ] {
-        assert_eq!(said(odd), Err("nobody said that it may".to_owned()));
+        assert_eq!(said(odd), denied("nobody said that it may"));
     }
-    assert!(verdict(b"").is_err());
+    assert_eq!(verdict(b""), denied("the answer cannot be read"));
 }
 
 #[test]
 fn the_agent_is_told_in_its_own_words() {
-    let told: Json = serde_json::from_str(&HookedAgent::Claude.answer(Err("no"))).unwrap();
+    let told: Json =
+        serde_json::from_str(&HookedAgent::Claude.answer(&NativeVerdict::Denied("no".to_owned())))
+            .unwrap();
     let expected = json!({"hookSpecificOutput": {
         "hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": "no",
     }});
     assert_eq!(told, expected);
-    let told: Json = serde_json::from_str(&HookedAgent::Claude.answer(Ok(()))).unwrap();
+    let told: Json =
+        serde_json::from_str(&HookedAgent::Claude.answer(&NativeVerdict::Allowed)).unwrap();
     assert_eq!(told["hookSpecificOutput"]["permissionDecision"], "allow");
+}
+
+/// The names of ours are no tools of theirs.
+#[test]
+fn a_name_of_ours_is_no_tool_of_the_agent() {
+    let refused = HookedAgent::Claude.request(&hook("shell", json!({"command": "ls"})));
+    assert_eq!(refused.unwrap_err(), unknown("shell"));
+}
+
+#[test]
+fn a_relative_path_begins_where_the_agent_is() {
+    let path = |given: &str| asked("Read", json!({"file_path": given})).1["path"].clone();
+    assert_eq!(path("src/a"), "/srv/work/src/a");
+    assert_eq!(path("/etc/a"), "/etc/a");
+    assert_eq!(path("~/a"), "~/a");
+    assert_eq!(
+        asked("Grep", json!({"pattern": "x"})).1["path"],
+        "/srv/work"
+    );
 }

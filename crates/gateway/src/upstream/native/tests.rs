@@ -1,7 +1,10 @@
 use super::*;
 
 fn native() -> Native {
-    Native::guarding(vec![PathBuf::from("/home/me/.local/share/provost")])
+    Native::guarding(
+        vec![PathBuf::from("/home/me/.local/share/provost")],
+        Some(Path::new("/home/me")),
+    )
 }
 
 #[test]
@@ -16,7 +19,12 @@ fn programs_that_lead_past_the_gateway_are_not_started() {
         "bash -c 'provost stop'",
         "echo $(codex exec x)",
         "true; \"provost\" stop",
-        "ls -l ~/bin/claude",
+        "bash -lc 'provost stop'",
+        "if true; then provost stop; fi",
+        "! provost stop",
+        "npx claude",
+        "echo x >x provost; >y provost stop",
+        "(provost stop)",
         "true\nprovost stop",
     ] {
         assert!(native().forbids(command).is_some(), "{command}");
@@ -27,6 +35,9 @@ fn programs_that_lead_past_the_gateway_are_not_started() {
         "grep -r provost .",
         "cargo build --bin provost",
         "npm install gemini",
+        "cd src/gemini && git add docs/claude",
+        "git commit -m \"fix (claude)\"",
+        "ls ~/.config/tmux",
     ] {
         assert_eq!(native().forbids(command), None, "{command}");
     }
@@ -41,13 +52,57 @@ fn directories_of_provost_are_not_touched() {
         "/home/me/.local/share/provost/provost.db",
         "/home/me/work/../.local//share/./provost/admin.sock",
     ] {
-        assert_eq!(native().guards(path).as_deref(), Some(refused), "{path}");
+        assert_eq!(
+            native().guards(path, false).as_deref(),
+            Some(refused),
+            "{path}"
+        );
     }
-    assert_eq!(native().guards("/home/me/.local/share/provost-notes"), None);
     assert_eq!(
-        native()
-            .forbids("cat /home/me/.local/share/provost/id")
-            .as_deref(),
-        Some(refused)
+        native().guards("/home/me/.local/share/provost-notes", false),
+        None
+    );
+    for command in [
+        "cat /home/me/.local/share/provost/id",
+        "cat ~/.local/share//provost/./id",
+        "cat $HOME/.local/share/provost",
+    ] {
+        assert_eq!(
+            native().forbids(command).as_deref(),
+            Some(refused),
+            "{command}"
+        );
+    }
+    assert_eq!(
+        native().forbids("cat /home/me/.local/share/provost-notes/a"),
+        None
+    );
+    assert_eq!(native().guards("/home/me", true).as_deref(), Some(refused));
+    assert_eq!(native().guards("/home/me", false), None);
+    assert_eq!(
+        native().guards("work/a", false).as_deref(),
+        Some("the path has to be absolute")
+    );
+}
+
+/// A link, and `/proc`, lead where they lead.
+#[test]
+fn links_into_directories_of_provost_are_followed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let own = scratch.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    std::os::unix::fs::symlink(&own, scratch.path().join("link")).unwrap();
+    let native = Native::guarding(vec![own.clone()], None);
+    for path in [
+        format!("{}/link/new/file", scratch.path().display()),
+        format!("/proc/self/root{}/file", own.display()),
+    ] {
+        assert!(native.guards(&path, false).is_some(), "{path}");
+    }
+    let named = Native::guarding(vec![scratch.path().join("link")], None);
+    assert!(
+        named
+            .guards(&own.join("file").to_string_lossy(), false)
+            .is_some()
     );
 }
