@@ -1,10 +1,12 @@
 //! Agents outlive the daemon.
 
 use provost_testkit::client::Client;
+use provost_testkit::wait_until;
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::scene::Scene;
+use crate::place::{lives, send};
 
 #[tokio::test]
 async fn after_kill_9_the_same_agents_are_there_and_go_on() {
@@ -66,16 +68,10 @@ async fn agents_whose_terminal_is_gone_are_dead_and_can_be_started_again() {
     up.signal(Signal::KILL);
     up.ended().await;
     drop(up);
-    let socket = scene.place.data().join("fleet/tmux");
-    let mut tmux = std::process::Command::new("tmux");
-    assert!(
-        tmux.arg("-S")
-            .arg(socket)
-            .arg("kill-server")
-            .status()
-            .unwrap()
-            .success()
-    );
+    let pid = scene.tmux(&["display-message", "-p", "#{pid}"]);
+    let pid = pid.trim().parse().unwrap();
+    send(pid, Signal::KILL);
+    wait_until("the terminal is gone", || !lives(pid)).await;
     let config = scene.config.clone();
     scene.up = Some(scene.place.up(&["--config", &config]).await);
     let person = scene.person().await;

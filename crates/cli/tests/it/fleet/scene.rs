@@ -5,9 +5,10 @@ use std::process::Command;
 
 use provost_testkit::client::Client;
 use provost_testkit::wait::wait_for;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::place::{Place, Up};
+use crate::place::{Place, Up, send};
 
 /// The agent. It writes what it gets to `got`, byte by byte; a line `call …` is a call of the fleet under its own
 /// grant, the answers are in `answers`; `exit N` ends it.
@@ -118,6 +119,14 @@ impl Scene {
         serde_json::from_str(&self.written(instance, "answers").await).unwrap()
     }
 
+    /// A tmux process for the test's own questions; what it says.
+    pub(crate) fn tmux(&self, words: &[&str]) -> String {
+        let socket = self.place.data().join("fleet/tmux");
+        let mut tmux = Command::new("tmux");
+        let said = tmux.arg("-S").arg(socket).args(words).output().unwrap();
+        String::from_utf8(said.stdout).unwrap()
+    }
+
     /// Rows of the log: tool, decision, rule and label of the grant.
     pub(crate) fn log(&self, tool: &str) -> Vec<String> {
         let rows = self.place.ok(&["log", "--tool", tool, "--json"]);
@@ -133,9 +142,12 @@ impl Drop for Scene {
     fn drop(&mut self) {
         // It would take a terminal that is gone for one to be found again.
         drop(self.up.take());
-        let socket = self.place.data().join("fleet/tmux");
-        let mut tmux = Command::new("tmux");
-        let _ = tmux.arg("-S").arg(socket).arg("kill-server").output();
+        // `kill-server` waits for the daemon's client, which tmux does not let go while it
+        // has something to tell to a daemon that was killed.
+        let pid = self.tmux(&["display-message", "-p", "#{pid}"]);
+        if let Ok(pid) = pid.trim().parse() {
+            send(pid, Signal::KILL);
+        }
     }
 }
 
