@@ -13,7 +13,7 @@ pub use transport::Transport;
 use checks::{check_headers, check_sealed, check_url};
 
 /// Servers that are parts of the daemon: there whenever somebody wants them.
-const BUILT_IN: [&str; 1] = ["native"];
+const BUILT_IN: [&str; 2] = ["fleet", "native"];
 
 /// Names with secret values, as they arrive.
 type Pairs = Vec<(String, WireSecret)>;

@@ -4,6 +4,7 @@ mod admin_socket;
 mod agent_socket;
 pub(crate) mod config;
 mod data_gone;
+mod fleet;
 mod lifecycle;
 mod local_run;
 mod log_file;

@@ -1,8 +1,13 @@
 //! Why a tool did nothing, and what whoever called it is told.
 
-use provost_store::fleet::FleetError;
+use provost_store::fleet::{FleetError, InstanceId};
 
 use crate::refusal::Refusal;
+use crate::tools::BadArguments;
+
+/// What is told of what is nobody else's business.
+const INSIDE: &str =
+    "what the fleet knows cannot be read or written; ask your operator to look at the log";
 
 /// A tool did nothing.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -10,6 +15,36 @@ pub enum Failure {
     /// A rule refuses it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The arguments of the call cannot be used.
+    #[error(transparent)]
+    Arguments(#[from] BadArguments),
+    /// An agent was not started.
+    #[error("`{id}` was not started: {why}")]
+    NotStarted {
+        /// Which instance.
+        id: InstanceId,
+        /// Why not, in words.
+        why: String,
+    },
+    /// A text did not get to an instance.
+    #[error("the text did not get to `{id}`: {why}")]
+    NotDelivered {
+        /// To which instance.
+        id: InstanceId,
+        /// Why not, in words.
+        why: String,
+    },
+    /// The window of an instance was not closed.
+    #[error("`{id}` was not ended: {why}")]
+    NotEnded {
+        /// Which instance.
+        id: InstanceId,
+        /// Why not, in words.
+        why: String,
+    },
+    /// Something of the house failed; the words are for the log.
+    #[error("{0}")]
+    Inside(String),
     /// The rows could not be asked or changed.
     #[error(transparent)]
     Rows(#[from] FleetError),
@@ -23,6 +58,15 @@ impl Failure {
     pub fn words(&self) -> String {
         match self {
             Self::Refused(refused) => format!("{refused}; {}", refused.hint()),
+            Self::Arguments(bad) => bad.to_string(),
+            Self::NotStarted { .. } => {
+                format!("{self}; ask your operator whether the agent is configured well")
+            }
+            Self::NotDelivered { .. } => {
+                format!("{self}; `list` shows the states, `restart` starts what has ended")
+            }
+            Self::NotEnded { .. } => format!("{self}; try again"),
+            Self::Inside(_) => INSIDE.to_owned(),
             Self::Rows(error) => match error {
                 FleetError::NoInstance { .. } => format!("{error}; `list` shows the instances"),
                 FleetError::NoMessage { .. } | FleetError::NoTask { .. } => error.to_string(),
@@ -36,9 +80,7 @@ impl Failure {
                 FleetError::Damaged(_)
                 | FleetError::File(_)
                 | FleetError::Newer { .. }
-                | FleetError::Store(_) => {
-                    "what the fleet knows cannot be read or written; ask your operator to look at the log".to_owned()
-                }
+                | FleetError::Store(_) => INSIDE.to_owned(),
             },
         }
     }

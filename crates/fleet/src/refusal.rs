@@ -1,9 +1,12 @@
 //! Why the fleet refuses a call, and what may be done instead.
 
+use std::fmt;
+
 use provost_store::fleet::{InstanceId, NoInstanceId, Role, TaskId};
 
 use crate::places::PlaceRefused;
 use crate::role::may_spawn;
+use crate::terminal::NotTypable;
 use crate::tools::Tool;
 
 /// Why a call is refused.
@@ -76,9 +79,58 @@ pub enum Refusal {
     /// The directory is not one to work in.
     #[error(transparent)]
     Place(#[from] PlaceRefused),
+    /// The grant was minted for an instance that is over, or for none.
+    #[error("this grant is no instance's, or its instance has ended for good")]
+    Nobody,
+    /// There is no such kind of agent.
+    #[error("there is no agent `{name}`; there {}", are(known))]
+    Agent {
+        /// As it was asked for.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// The schema for the result of a task is none.
+    #[error("`resultSchema` is no JSON Schema: {problem}")]
+    Schema {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A text cannot be typed.
+    #[error(transparent)]
+    Text(#[from] NotTypable),
+    /// A text has a line that a terminal does not pass on whole.
+    #[error("line {line} of the text is longer than {most} bytes, and a terminal would cut it")]
+    LongLine {
+        /// Which line, from 1.
+        line: usize,
+        /// The longest that arrives whole, in bytes.
+        most: usize,
+    },
+    /// What a reading is to go on from was never answered.
+    #[error("`{cursor}` is no cursor")]
+    Cursor {
+        /// As it was given.
+        cursor: String,
+    },
+    /// What a wait is to go on with was never answered.
+    #[error("`{token}` is no token of a wait")]
+    Token {
+        /// As it was given.
+        token: String,
+    },
     /// The tree has grown beyond what an id can name.
     #[error(transparent)]
     Name(#[from] NoInstanceId),
+}
+
+/// What kind of rule refuses a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Who may do what to whom: `(role)` in records.
+    Role,
+    /// How many, and where: `(fleet limit)` in records.
+    Limit,
 }
 
 /// What there may be only so much of.
@@ -101,8 +153,8 @@ pub enum Limit {
 // === impl Refusal ===
 
 impl Refusal {
-    /// The rule it is refused by, as records name it; `None` where it is only wrong.
-    pub const fn rule(&self) -> Option<&'static str> {
+    /// The rule it is refused by; `None` where it is only wrong.
+    pub const fn rule(&self) -> Option<Rule> {
         match self {
             Self::Tool { .. }
             | Self::Spawn { .. }
@@ -110,9 +162,16 @@ impl Refusal {
             | Self::NotYourTask { .. }
             | Self::NoWorker { .. }
             | Self::OtherTask { .. }
-            | Self::NoTask => Some("(role)"),
-            Self::Limit { .. } | Self::Place(_) | Self::Name(_) => Some("(fleet limit)"),
-            Self::Result { .. } => None,
+            | Self::NoTask
+            | Self::Nobody => Some(Rule::Role),
+            Self::Limit { .. } | Self::Place(_) | Self::Name(_) => Some(Rule::Limit),
+            Self::Result { .. }
+            | Self::Agent { .. }
+            | Self::Schema { .. }
+            | Self::Text(_)
+            | Self::LongLine { .. }
+            | Self::Cursor { .. }
+            | Self::Token { .. } => None,
         }
     }
 
@@ -143,8 +202,31 @@ impl Refusal {
                 Limit::Ever | Limit::Tokens => "finish with what there is, or ask your operator",
             },
             Self::Place(refused) => refused.hint(),
-            Self::Name(_) => "ask your operator",
+            Self::Name(_) | Self::Nobody => "ask your operator",
+            Self::Agent { .. } => "choose one of these, or leave `agent` out",
+            Self::Schema { .. } => "correct it and call again",
+            Self::Text(_) => {
+                "leave such characters out, or put the text into a file and send its path"
+            }
+            Self::LongLine { .. } => {
+                "break the line, or put the text into a file and send its path"
+            }
+            Self::Cursor { .. } => "give the `cursor` of an answer of `read`, or none",
+            Self::Token { .. } => {
+                "give the `token` of an answer of `wait`, or `taskId` or `instanceId`"
+            }
         }
+    }
+}
+
+// === impl Rule ===
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Role => "(role)",
+            Self::Limit => "(fleet limit)",
+        })
     }
 }
 
@@ -161,6 +243,14 @@ fn named(limit: Limit, top: Option<&InstanceId>) -> String {
         Limit::PerMinute => format!("`{of}.per_minute`"),
         Limit::Ever => format!("`{of}.ever`"),
         Limit::Tokens => format!("`{of}.tokens`"),
+    }
+}
+
+fn are(known: &[String]) -> String {
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [one] => format!("is {one}"),
+        _ => format!("are {}", names.join(", ")),
     }
 }
 

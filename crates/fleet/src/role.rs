@@ -69,7 +69,7 @@ pub const fn may_call(role: Role, tool: Tool) -> Option<Reach> {
 }
 
 /// The tools that a role may call, in the order of lists.
-fn tools_of(role: Role) -> impl Iterator<Item = Tool> {
+pub(crate) fn tools_of(role: Role) -> impl Iterator<Item = Tool> {
     Tool::ALL
         .into_iter()
         .filter(move |tool| may_call(role, *tool).is_some())

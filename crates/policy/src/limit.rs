@@ -157,6 +157,10 @@ impl RuleId {
     pub const ENVELOPE: Self = Self(Text::fixed("(envelope)"));
     /// No policy can allow it.
     pub const BUILT_IN: Self = Self(Text::fixed("(built-in)"));
+    /// The fleet does not give this to the role of who calls.
+    pub const ROLE: Self = Self(Text::fixed("(role)"));
+    /// A limit of the fleet itself: how many agents, and where.
+    pub const FLEET_LIMIT: Self = Self(Text::fixed("(fleet limit)"));
     /// A person did not approve.
     pub const APPROVAL: Self = Self(Text::fixed("(approval)"));
     /// The grant was revoked.

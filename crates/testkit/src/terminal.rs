@@ -44,7 +44,7 @@ impl FakeTerminal {
         self.events.send(event).await.expect("somebody listens");
     }
 
-    /// Has the next window refused.
+    /// Has the next window, or what is entered next, refused.
     pub fn refuse_next(&self, error: TerminalError) {
         self.lock().refusal = Some(error);
     }
@@ -93,7 +93,11 @@ impl Terminal for FakeTerminal {
             Input::Text(text) | Input::Paste(text) => text.as_str().to_owned(),
             Input::Key(key) => format!("<{key:?}>"),
         };
-        self.lock().entered.push((instance.clone(), text));
+        let mut inner = self.lock();
+        if let Some(error) = inner.refusal.take() {
+            return Err(error);
+        }
+        inner.entered.push((instance.clone(), text));
         Ok(())
     }
 

@@ -38,6 +38,7 @@ impl Daemon {
             store: open_now(&places.store())?,
             places,
             limits,
+            fleet: None,
             listen: None,
             ready: Box::new(|_| report(&Started::Ready)),
         };

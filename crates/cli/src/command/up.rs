@@ -118,6 +118,21 @@ variables):
   retention             none              PROVOST_RETENTION
       age at which records are removed, such as \"90d\"
 
+Tables of the configuration file, for a fleet of agents in tmux; without them
+there is none:
+  [fleet]
+      roots: directories that agents may work in or below, [\"/srv/work\"]
+      agent: which agent is started where none is asked for, \"NAME\"
+  [fleet.agents.NAME]
+      command: a program that reads lines, and arguments, [\"prog\", \"arg\"]
+  [fleet.limits]
+      depth: levels below a person, 3
+      width: living agents that one leads directly, 32
+      tree: of all below a person,
+        { living = 100, per_minute = 60, ever = 1000, tokens = none }
+      below: of all below any one agent,
+        { living = 50, per_minute = 30, ever = 500, tokens = none }
+
 The memory limit is a quarter of the machine's memory or of the control
 group's, at most 512 MiB, and never less than 64 MiB, unless it is set here.
 Each grant and each server may use an eighth of it; a quarter is set aside for
@@ -141,15 +156,18 @@ impl Up {
         };
         let listen = file.listen(&flags, &config::variable)?;
         let limits = file.limits(&config::variable)?;
+        let fleet = file.fleet();
         daemon::start_logging(context.environment.log.as_deref(), context.global.verbose)?;
         block_on(async move {
             match begin(&places).await? {
+                Start::Follow(status) if fleet.is_some() => Err(fleet_needs_a_start(&status)),
                 Start::Follow(status) => take_over(&places, &status, listen, limits).await,
                 Start::Serve(store) => {
                     daemon::run(Beginning {
                         places,
                         store,
                         limits,
+                        fleet,
                         listen: Some(listen),
                         ready: Box::new(|daemon| banner(&daemon.places, &daemon.status())),
                     })
@@ -184,6 +202,16 @@ async fn begin(places: &Places) -> Outcome<Start> {
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// A daemon that runs already gets no fleet.
+fn fleet_needs_a_start(status: &DaemonStatus) -> Failure {
+    let pid = status.pid;
+    Failure::conflict(format!(
+        "the daemon that runs here (process {pid}) was started without a fleet"
+    ))
+    .because("a fleet is set up when a daemon starts")
+    .hint("`provost stop` ends it; start `up` before its agents come back")
 }
 
 async fn running(places: &Places) -> Outcome<Option<DaemonStatus>> {

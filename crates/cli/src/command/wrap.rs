@@ -19,8 +19,12 @@ pub(crate) fn of_this_program() -> Option<Wrapper> {
     })
 }
 
+/// This program, `own`, as the wrapper of agents: tmux starts it.
+pub(crate) fn of_agents(own: std::path::PathBuf) -> Vec<OsString> {
+    vec![own.into_os_string(), WRAP.into(), AGENT.into()]
+}
+
 /// The word before the path of a launch file, instead of a parent and a program.
-#[cfg(target_os = "linux")]
 const AGENT: &str = "agent";
 
 /// Wraps a program if the command line says so, and returns its exit code.

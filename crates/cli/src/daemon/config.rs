@@ -2,6 +2,7 @@
 //!
 //! Servers, policies and grants are not here: they live in the store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,6 +76,61 @@ pub(crate) struct File {
     /// Records older than this are removed, whole segments at a time.
     /// Default: none, everything is kept. Variable: `PROVOST_RETENTION`.
     retention: Option<String>,
+    /// The fleet. Default: none, no agents are started.
+    fleet: Option<FleetTable>,
+}
+
+/// The table `fleet` of the file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FleetTable {
+    /// Directories that agents may work in or below.
+    pub(super) roots: Vec<PathBuf>,
+    /// Which agent is started where none is asked for. Default: the only one there is.
+    pub(super) agent: Option<String>,
+    /// The agents, by the names they are asked for with.
+    pub(super) agents: BTreeMap<String, AgentTable>,
+    /// How many agents there may be. Default: as each key says.
+    #[serde(default)]
+    pub(super) limits: LimitsTable,
+}
+
+/// The table `fleet.limits` of the file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsTable {
+    /// Levels below a person. Default: 3.
+    pub(super) depth: Option<u64>,
+    /// Living agents that one leads directly. Default: 32.
+    pub(super) width: Option<u64>,
+    /// In the whole tree of a person. Default: 100 living, 60 a minute, 1,000 ever, any tokens.
+    #[serde(default)]
+    pub(super) tree: SubtreeTable,
+    /// Below any one agent. Default: 50 living, 30 a minute, 500 ever, any tokens.
+    #[serde(default)]
+    pub(super) below: SubtreeTable,
+}
+
+/// A table `fleet.limits.tree` or `fleet.limits.below` of the file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SubtreeTable {
+    /// Agents that live at a time.
+    pub(super) living: Option<u64>,
+    /// Agents made within a minute.
+    pub(super) per_minute: Option<u64>,
+    /// Agents ever made.
+    pub(super) ever: Option<u64>,
+    /// Tokens they may use.
+    pub(super) tokens: Option<u64>,
+}
+
+/// A table `fleet.agents.NAME` of the file: a program that reads lines from its terminal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentTable {
+    /// The program and its arguments.
+    pub(super) command: Vec<String>,
 }
 
 /// What the command line of `up` says.
@@ -171,6 +227,11 @@ impl File {
         };
         listener.check()?;
         Ok(listener)
+    }
+
+    /// The fleet, where there is to be one.
+    pub(crate) fn fleet(&self) -> Option<FleetTable> {
+        self.fleet.clone()
     }
 
     /// The limits: variables, then this file.

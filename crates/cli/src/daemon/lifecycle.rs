@@ -14,13 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use super::config::FleetTable;
 use super::data_gone::DataGone;
 use super::local_run::LocalRuns;
 use super::running::{Daemon, Restoring};
 use super::serve::Engine;
 use super::signals::{Signals, end_at_once};
 use super::start::{hold_start, own_program};
-use super::{admin_socket, agent_socket, upkeep};
+use super::{admin_socket, agent_socket, fleet, upkeep};
 use crate::locations::{Places, own_directory};
 use crate::runtime::blocking;
 use crate::when;
@@ -37,6 +38,8 @@ pub(crate) struct Beginning {
     /// Open: whoever has it is the daemon.
     pub(crate) store: Store,
     pub(crate) limits: Limits,
+    /// The fleet, where there is to be one.
+    pub(crate) fleet: Option<FleetTable>,
     /// The agents' listener; a daemon that started itself has none.
     pub(crate) listen: Option<Listener>,
     /// Called once, when both sockets answer.
@@ -50,14 +53,19 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
         places,
         store,
         limits,
+        fleet,
         listen,
         ready,
     } = beginning;
     own_directory(&places.data)?;
     places.prepare_sockets()?;
     allow_open_files();
+    let fleet = match fleet {
+        Some(wanted) => Some(fleet::start(&places, store.clone(), wanted).await?),
+        None => None,
+    };
     let daemon = Arc::new(Daemon {
-        engine: Engine::start(store.clone(), &limits)?,
+        engine: Engine::start(store.clone(), &limits, fleet)?,
         self_started: AtomicBool::new(listen.is_none()),
         was_taken_over: listen.is_none(),
         started: when::now(),

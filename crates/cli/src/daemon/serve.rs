@@ -29,14 +29,19 @@ pub(crate) struct Engine(Gateway);
 
 impl Engine {
     /// Starts the gateway's workers, without a listener.
-    pub(crate) fn start(store: Store, limits: &Limits) -> Outcome<Self> {
+    pub(crate) fn start(
+        store: Store,
+        limits: &Limits,
+        fleet: Option<Arc<dyn Builtin>>,
+    ) -> Outcome<Self> {
         let Locations { data, config } = store.locations();
         let settings = settings(limits);
         let mut variables = settings.base_environment.iter();
         let home = variables.find(|(name, _)| name == "HOME");
         let home = home.map(|(_, value)| Path::new(value));
         let native = Native::guarding(vec![data.clone(), config.clone()], home);
-        let builtins = Builtins::from([(NATIVE, Arc::new(native) as Arc<dyn Builtin>)]);
+        let mut builtins = Builtins::from([(NATIVE, Arc::new(native) as Arc<dyn Builtin>)]);
+        builtins.extend(fleet.map(|fleet| (provost_fleet::SERVER, fleet)));
         let gateway = Gateway::start(store, settings, builtins);
         gateway
             .map(Engine)
@@ -46,7 +51,7 @@ impl Engine {
     /// The gateway of a command that looks at servers while no daemon runs: as the variables say.
     pub(crate) fn of_this_command(store: Store) -> Outcome<Self> {
         let limits = config::File::default().limits(&config::variable)?;
-        Engine::start(store, &limits)
+        Engine::start(store, &limits, None)
     }
 
     /// Opens the agents' listener.

@@ -32,12 +32,22 @@ pub(crate) enum Started {
     Failed(Failure),
 }
 
-/// Connects to the agent socket; starts a daemon when there is none.
+/// Connects to the agent socket; starts a daemon when there is none. One that an agent of the
+/// fleet started would know nothing of the fleet, so there it is waited for.
 pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outcome<UnixStream> {
+    let waits = Environment::setting(provost_fleet::INSTANCE)?.is_some();
     let mut ended = false;
     loop {
         if let Some(stream) = connect(&places.agent_socket()).await? {
             return Ok(stream);
+        }
+        if waits {
+            if Instant::now() >= deadline {
+                return Err(Failure::unavailable("no daemon runs here")
+                    .hint("an agent of the fleet starts none: its operator has to"));
+            }
+            tokio::time::sleep(BREATH).await;
+            continue;
         }
         own_directory(&places.data)?;
         // Whoever has the lock starts the daemon; everybody else finds it running afterwards.

@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -41,6 +41,11 @@ fn evidence_is_true() {
 #[test]
 fn native_tools_is_true() {
     run("docs/guides/native-tools.md");
+}
+
+#[test]
+fn fleet_is_true() {
+    run("docs/guides/fleet.md");
 }
 
 #[expect(clippy::print_stdout, reason = "a test that cannot run here says so")]
@@ -130,6 +135,8 @@ struct Shell {
     output: Receiver<String>,
     /// What the page calls 7300.
     address: Option<String>,
+    /// The socket of the fleet's tmux, if the page has one.
+    terminals: PathBuf,
 }
 
 /// Ends the output of a command.
@@ -173,6 +180,7 @@ impl Shell {
             input,
             output,
             address: None,
+            terminals: home.join(".local/share/provost/fleet/tmux"),
         }
     }
 
@@ -224,6 +232,10 @@ impl Drop for Shell {
             let _ = kill_process_group(group, Signal::KILL);
         }
         drop(self.child.wait());
+        // Agents of the fleet outlive the daemon.
+        let mut tmux = Command::new("tmux");
+        let end = tmux.arg("-S").arg(&self.terminals).arg("kill-server");
+        drop(end.output());
     }
 }
 

@@ -16,6 +16,7 @@ mod committed;
 mod daemon;
 mod demo;
 mod end_to_end;
+mod fleet;
 mod follow;
 mod guides;
 mod help;

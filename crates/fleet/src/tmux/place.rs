@@ -12,7 +12,7 @@ use crate::place::{self, Place};
 use crate::terminal::TERM;
 
 /// The session that all windows belong to.
-pub(super) const SESSION: &str = "fleet";
+pub(crate) const SESSION: &str = "fleet";
 
 /// What every tmux process is started with.
 #[derive(Debug, Clone)]

@@ -129,7 +129,8 @@ impl Tool {
             }
             Self::Read => {
                 "Read the last lines that an instance printed. With `cursor`, from the answer before, only what came \
-                 since. With `follow` it goes on as progress until the call is cancelled."
+                 since. With `follow` what comes is told as progress too, until the instance ends or 45 seconds are \
+                 over; go on with the `cursor`."
             }
             Self::List => {
                 "List the instances you lead that were not terminated, whatever their state; perhaps only those of a \

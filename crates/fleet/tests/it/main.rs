@@ -23,3 +23,4 @@ mod people;
 mod programs;
 #[cfg(target_os = "linux")]
 mod restart;
+mod tools;

@@ -30,7 +30,7 @@ pub(super) fn built_in(
     };
     match builtin.refuses(call, caller) {
         None => Ok(()),
-        Some(message) => Err(Stop::denied(RuleId::BUILT_IN, message)),
+        Some((rule, message)) => Err(Stop::denied(rule, message)),
     }
 }
 

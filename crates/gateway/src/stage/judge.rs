@@ -37,14 +37,13 @@ impl ShadowSaid {
 pub(crate) fn judge(present: &Present<'_>, caller: &Caller, call: &Call<'_>) -> Verdict {
     match &present.enforcement {
         // One policy is the usual case, and needs no list.
-        Enforcement::Policies(links) if links.len() == 1 => {
-            let only: Option<Enforced<'_>> = links.first().map(|link| link.enforced());
-            judge::judge(only.as_slice(), call, caller)
-        }
-        Enforcement::Policies(links) => {
-            let chain: Vec<Enforced<'_>> = links.iter().map(|link| link.enforced()).collect();
-            judge::judge(&chain, call, caller)
-        }
+        Enforcement::Policies(links) => match present.asked_about(links, call.tool) {
+            [only] => judge::judge(&[only.enforced()], call, caller),
+            links => {
+                let chain: Vec<Enforced<'_>> = links.iter().map(|link| link.enforced()).collect();
+                judge::judge(&chain, call, caller)
+            }
+        },
         Enforcement::ObserveOnly => match unsound(call) {
             Some(rule) => Verdict::Deny(Refusal::by(
                 rule,

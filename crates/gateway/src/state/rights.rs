@@ -9,6 +9,7 @@ use provost_policy::judge::Enforced;
 
 use crate::message::principal::Principal;
 use crate::state::backend::Backend;
+use crate::upstream::Upstream;
 
 /// One grant and what it may do.
 pub(crate) struct Rights {
@@ -89,10 +90,21 @@ impl Enforcement {
 // === impl Rights ===
 
 impl Rights {
+    /// Those of the enforced policies that are asked about a tool.
+    pub(crate) fn asked_about<'l>(&self, links: &'l [Link], tool: Option<&str>) -> &'l [Link] {
+        match (&self.backend.upstream, tool) {
+            (Some(Upstream::Builtin(builtin)), Some(tool)) if builtin.is_own_affair(tool) => {
+                links.get(..1).unwrap_or_default()
+            }
+            _ => links,
+        }
+    }
+
     /// Whether a tool is in the list this grant gets.
     pub(crate) fn lists_tool(&self, tool: &str, folder: &mut Folder) -> bool {
         match &self.enforcement {
-            Enforcement::Policies(links) => links
+            Enforcement::Policies(links) => self
+                .asked_about(links, Some(tool))
                 .iter()
                 .all(|link| link.policy.tool_listed(tool, folder)),
             Enforcement::ObserveOnly => true,

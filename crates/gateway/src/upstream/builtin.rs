@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use provost_policy::json::Value;
-use provost_policy::{Call, Caller};
+use provost_policy::{Call, Caller, RuleId};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -40,9 +40,16 @@ pub trait Builtin: fmt::Debug + Send + Sync {
     /// The tools of this caller: the array of `tools/list`.
     fn tools(&self, caller: &Caller) -> serde_json::Value;
 
-    /// Why no policy can allow this call, in words for the agent.
-    fn refuses(&self, _call: &Call<'_>, _caller: &Caller) -> Option<String> {
+    /// Why no policy can allow this call: the rule as records name it, and words for the
+    /// agent. Asked while the call is judged, so it must not wait.
+    fn refuses(&self, _call: &Call<'_>, _caller: &Caller) -> Option<(RuleId, String)> {
         None
+    }
+
+    /// Whether calls of a tool are judged by the caller's own policy alone: grants it was
+    /// minted below are not asked, as an agent must be able to say that it is done.
+    fn is_own_affair(&self, _tool: &str) -> bool {
+        false
     }
 
     /// Carries out one call that was judged and recorded. Dropping what this returns

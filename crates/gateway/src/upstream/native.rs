@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use provost_policy::{Call, Caller};
+use provost_policy::{Call, Caller, RuleId};
 use serde_json::{Map, json};
 
 use super::builtin::{Answering, Builtin, Progress, ToolAnswer, ToolCall};
@@ -107,10 +107,10 @@ impl Builtin for Native {
         TOOLS.iter().map(tool).collect()
     }
 
-    fn refuses(&self, call: &Call<'_>, _: &Caller) -> Option<String> {
+    fn refuses(&self, call: &Call<'_>, _: &Caller) -> Option<(RuleId, String)> {
         let tool = call.tool?;
         if !TOOLS.iter().any(|known| known.name == tool) {
-            return Some(unknown(tool));
+            return Some((RuleId::BUILT_IN, unknown(tool)));
         }
         let argument = |name: &str| match call.arguments.and_then(|it| it.get(name)) {
             None => Ok(None),
@@ -129,7 +129,8 @@ impl Builtin for Native {
                 _ => argument("path")?.and_then(|path| self.guards(&path, tool == "search_files")),
             })
         };
-        refused().unwrap_or_else(Some)
+        let why = refused().unwrap_or_else(Some)?;
+        Some((RuleId::BUILT_IN, why))
     }
 
     fn call(&self, _: ToolCall, _: Caller, _: Progress) -> Answering {

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use provost_gateway::{Answering, Builtin, Builtins, Progress, ToolAnswer, ToolCall};
-use provost_policy::Caller;
+use provost_policy::{Call, Caller, RuleId};
+use provost_store::{Attachment, NewGrant};
 use provost_testkit::client::Client;
 use provost_testkit::wait_until;
 use serde_json::{Value, json};
@@ -38,6 +39,14 @@ impl Builtin for Tools {
     fn tools(&self, _: &Caller) -> Value {
         let tool = |name: &str| json!({"name": name, "inputSchema": {"type": "object"}});
         json!([tool("whoami"), tool("wait"), tool("fail")])
+    }
+
+    fn refuses(&self, call: &Call<'_>, _: &Caller) -> Option<(RuleId, String)> {
+        (call.tool? == "never").then(|| (RuleId::ROLE, "not for you; ask somebody else".to_owned()))
+    }
+
+    fn is_own_affair(&self, tool: &str) -> bool {
+        tool == "whoami"
     }
 
     fn call(&self, call: ToolCall, caller: Caller, progress: Progress) -> Answering {
@@ -196,4 +205,51 @@ async fn what_is_built_in_can_be_neither_changed_nor_removed_nor_made() {
         .unwrap_err()
         .to_string();
     assert_eq!(made, "there is no server `other`");
+}
+
+#[tokio::test]
+async fn what_is_refused_before_any_policy_has_its_own_rule() {
+    let stage = Stage::new(&json!({"version": "1", "default": "deny"}));
+    let agent = stage.gate.http_agent(&stage.pass);
+    agent.connect().await;
+    let answer = agent.call("never", json!({})).await;
+    assert_eq!(rule(&answer), "(role)");
+    assert_eq!(
+        text(&answer),
+        "[POLICY DENIED] not for you; ask somebody else"
+    );
+    assert_eq!(stage.gate.history(), ["tools/call never: deny by (role)"]);
+}
+
+/// An agent can always say that it is done, if its own policy lets it.
+#[tokio::test]
+async fn what_is_ones_own_affair_is_judged_by_ones_own_policy() {
+    let stage = Stage::new(&json!({"version": "1", "default": "deny"}));
+    let gate = &stage.gate;
+    gate.put_policy("fleet", "below", &allow_all());
+    let below = |policy: &str, label: &str| NewGrant {
+        server: "fleet".to_owned(),
+        label: label.to_owned(),
+        attachment: Attachment {
+            policy: Some(policy.to_owned()),
+            shadow: None,
+        },
+        parent: Some(stage.pass.grant.clone()),
+        expires: None,
+    };
+    let pass = gate.mint(below("below", "one"));
+    for agent in [gate.http_agent(&pass), gate.http_agent(&pass).modern()] {
+        agent.connect().await;
+        assert_eq!(agent.tools().await, ["whoami"]);
+        let answer = agent.call("whoami", json!({})).await;
+        let told = &answer["result"]["structuredContent"];
+        assert_eq!(told["grant"], pass.grant.to_string(), "{answer}");
+        assert_eq!(rule(&agent.call("fail", json!({})).await), "(default deny)");
+    }
+    let agent = gate.http_agent(&gate.mint(below("rules", "two")));
+    agent.connect().await;
+    assert_eq!(
+        rule(&agent.call("whoami", json!({})).await),
+        "(default deny)"
+    );
 }

@@ -86,23 +86,38 @@ fn a_bad_variable_is_named() {
 #[test]
 fn the_help_of_up_names_every_key_and_variable() {
     let help = crate::command::up_help();
-    // Serde tells the keys: an unknown one is refused with the list of those there are.
-    let known = File::parse("nonsense = 1").unwrap_err().to_string();
-    let keys: Vec<&str> = known
-        .split("expected one of ")
-        .nth(1)
-        .unwrap()
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .collect();
-    assert!(keys.len() > 10, "{known}");
-    for key in keys {
+    let keys = keys_of("nonsense = 1");
+    assert!(keys.len() > 10, "{keys:?}");
+    for key in keys.iter().filter(|key| *key != "fleet") {
         assert!(help.contains(&format!("\n  {key} ")), "{key}");
         assert!(
             help.contains(&format!("PROVOST_{}", key.to_ascii_uppercase())),
             "{key}"
         );
+    }
+}
+
+/// Serde tells the keys of a table: an unknown one is refused with the list of those there are.
+fn keys_of(nonsense: &str) -> Vec<String> {
+    let known = File::parse(nonsense).unwrap_err().to_string();
+    let (_, listed) = known.split_once("expected ").unwrap();
+    let keys = listed.split('`').skip(1).step_by(2);
+    keys.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_help_of_up_names_every_key_of_the_fleet() {
+    let help = crate::command::up_help();
+    for (table, count) in [
+        ("fleet", 4),
+        ("fleet.agents.NAME", 1),
+        ("fleet.limits", 4),
+        ("fleet.limits.tree", 4),
+    ] {
+        let keys = keys_of(&format!("[{table}]\nnonsense = 1"));
+        assert_eq!(keys.len(), count, "{keys:?}");
+        let (_, said) = help.split_once("Tables of the configuration file").unwrap();
+        assert!(keys.iter().all(|key| said.contains(key)), "{keys:?}");
     }
 }
 

@@ -25,7 +25,8 @@ const LAYERS: [(&str, &[&str]); 2] = [
         &[
             "farewell", "place", "exit", "launch", "output", "terminal", "tmux", "windows",
             "tools", "role", "id", "places", "refusal", "rules", "failure", "mail", "survey",
-            "tasks",
+            "tasks", "schema", "settings", "fleet", "pass", "delivery", "lives", "reading", "work",
+            "call",
         ],
     ),
 ];
