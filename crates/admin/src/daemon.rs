@@ -136,6 +136,9 @@ pub struct DaemonStatus {
     pub listen: Option<String>,
     /// Whether agents use TLS.
     pub tls: bool,
+    /// Whether it has a fleet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fleet: bool,
     /// Whether `run` or `connect` started it, and it ends with its last client.
     pub self_started: bool,
     /// Agents on the agent socket now.

@@ -159,7 +159,10 @@ impl<T: Terminal> Fleet<T> {
             }
             Request::Restart(id) => self.restart(caller, &id).await.map(Answer::Restarted),
             Request::Cancel(asked) => self.cancel(caller, &asked).await.map(Answer::Cancelled),
-            Request::ReportResult(asked) => self.report(caller, &asked).map(Answer::Reported),
+            Request::ReportResult(asked) => {
+                let taken = self.report(caller, asked).await;
+                taken.map(Answer::Reported)
+            }
             Request::Read(asked) => {
                 let read = self.read(caller, &asked, &|_, _| ()).await;
                 read.map(Answer::Output)

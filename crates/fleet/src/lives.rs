@@ -218,6 +218,7 @@ impl<T: Terminal> Fleet<T> {
         let found = self.rows().instance(id)?;
         let before = asked_for(caller, Tool::Restart, id, found)?;
         if !before.state.is_living() {
+            self.still_there(&before)?;
             let since = self.now().saturating_sub(SPAWN_WINDOW);
             let limits = &self.settings.limits;
             let again = self
@@ -233,6 +234,18 @@ impl<T: Terminal> Fleet<T> {
             }
         }
         Ok(Restarted::from_state(id.to_string(), before.state))
+    }
+
+    /// Whether its directory is the one it was: somebody may have put another in its place.
+    fn still_there(&self, it: &Instance) -> Result<(), Failure> {
+        let real = self.settings.places.admit(&it.project, None);
+        match real.map_err(Refusal::from)? == it.project {
+            true => Ok(()),
+            false => Err(Failure::NotStarted {
+                id: it.id.clone(),
+                why: format!("its directory `{}` leads elsewhere now", it.project),
+            }),
+        }
     }
 
     /// Takes over what was there before this process: instances whose windows are gone have

@@ -46,7 +46,7 @@ pub fn may_be_given(worker: &Instance) -> Result<(), Refusal> {
 }
 
 /// `report_result`: takes the result of the caller's own task, once. `fits` says what is
-/// wrong with a value under a schema, both JSON. `now` is unix time in microseconds.
+/// wrong with a value, under a schema where there is one, both JSON. `now` is unix time in microseconds.
 ///
 /// # Errors
 /// When the caller works on no such task, or the result does not fit its schema.
@@ -54,23 +54,23 @@ pub fn report(
     fleet: &FleetDatabase,
     caller: &Caller,
     asked: &ReportResult,
-    fits: impl FnOnce(&str, &Value) -> Result<(), String>,
+    fits: impl FnOnce(Option<&str>, &Value) -> Result<(), String>,
     now: u64,
 ) -> Result<Reported, Failure> {
     let task = own(fleet, caller, asked.task)?;
-    let step = match (asked.has_failed, &task.schema) {
-        (true, _) => TaskStep::Fail {
+    // Why there is none has no form.
+    let schema = task.schema.as_deref().filter(|_| !asked.has_failed);
+    fits(schema, &asked.result).map_err(|problem| Refusal::Result {
+        id: task.id,
+        problem,
+    })?;
+    let step = match asked.has_failed {
+        true => TaskStep::Fail {
             reason: words(&asked.result),
         },
-        (false, Some(schema)) => {
-            let fitting = fits(schema, &asked.result);
-            fitting.map_err(|problem| Refusal::Result {
-                id: task.id,
-                problem,
-            })?;
-            finish(&asked.result)
-        }
-        (false, None) => finish(&asked.result),
+        false => TaskStep::Finish {
+            result: asked.result.to_string(),
+        },
     };
     let task = fleet.step_task(task.id, &step, now)?;
     Ok(Reported {
@@ -94,12 +94,6 @@ fn own(fleet: &FleetDatabase, caller: &Caller, named: Option<TaskId>) -> Result<
         .find(|task| named.is_none_or(|id| task.id == id));
     let refused = named.map_or(Refusal::NoTask, |id| Refusal::OtherTask { id });
     found.ok_or_else(|| refused.into())
-}
-
-fn finish(result: &Value) -> TaskStep {
-    TaskStep::Finish {
-        result: result.to_string(),
-    }
 }
 
 /// A reason as a text, whatever it was given as.

@@ -6,7 +6,7 @@ use provost_store::fleet::{InstanceId, InstanceState, TaskId, TaskState, TaskSte
 use tokio::time::{Instant, timeout_at};
 
 use crate::failure::Failure;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, apart};
 use crate::refusal::Refusal;
 use crate::rules::{Caller, asked_for};
 use crate::schema;
@@ -97,12 +97,14 @@ impl<T: Terminal> Fleet<T> {
     }
 
     /// `report_result`
-    pub(crate) fn report(
+    pub(crate) async fn report(
         &self,
         caller: &Caller,
-        asked: &ReportResult,
+        asked: ReportResult,
     ) -> Result<Reported, Failure> {
-        let taken = tasks::report(self.rows(), caller, asked, schema::fits, self.now());
+        let (store, caller, now) = (self.store.clone(), caller.clone(), self.now());
+        let report = move || tasks::report(store.fleet(), &caller, &asked, schema::fits, now);
+        let taken = apart(report).await;
         self.tell();
         taken
     }

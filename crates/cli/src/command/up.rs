@@ -160,7 +160,9 @@ impl Up {
         daemon::start_logging(context.environment.log.as_deref(), context.global.verbose)?;
         block_on(async move {
             match begin(&places).await? {
-                Start::Follow(status) if fleet.is_some() => Err(fleet_needs_a_start(&status)),
+                Start::Follow(status) if fleet.is_some() && !status.fleet => {
+                    Err(fleet_needs_a_start(&status))
+                }
                 Start::Follow(status) => take_over(&places, &status, listen, limits).await,
                 Start::Serve(store) => {
                     daemon::run(Beginning {

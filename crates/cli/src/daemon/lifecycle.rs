@@ -65,6 +65,7 @@ pub(crate) async fn run(beginning: Beginning) -> Outcome<()> {
         None => None,
     };
     let daemon = Arc::new(Daemon {
+        fleet: fleet.is_some(),
         engine: Engine::start(store.clone(), &limits, fleet)?,
         self_started: AtomicBool::new(listen.is_none()),
         was_taken_over: listen.is_none(),

@@ -40,6 +40,8 @@ pub(crate) struct Daemon {
     pub(super) listener: Mutex<Option<(Listener, String)>>,
     /// The limits it was started with.
     pub(super) limits: Limits,
+    /// Whether it has a fleet.
+    pub(super) fleet: bool,
     pub(super) self_started: AtomicBool,
     /// Whether it was started without a listener.
     pub(super) was_taken_over: bool,
@@ -129,6 +131,7 @@ impl provost_admin::Daemon for Daemon {
                 .as_ref()
                 .is_some_and(|(listen, _)| listen.tls.is_some()),
             listen: listener.as_ref().map(|(_, url)| url.clone()),
+            fleet: self.fleet,
             self_started: self.self_started.load(Ordering::Relaxed),
             clients: *self.clients.borrow(),
             trouble: self.engine.ready().err(),

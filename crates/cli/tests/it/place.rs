@@ -281,12 +281,14 @@ pub(crate) fn send(pid: u32, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
-/// Whether a process is there and not a zombie.
+/// Whether a process is there and not a zombie. As long as other threads of a zombie are
+/// still ending, its sockets are open, and what is sent to it is neither taken nor refused.
 pub(crate) fn lives(pid: u32) -> bool {
     let out = Command::new("ps")
         .args(["-o", "stat=", "-p", &pid.to_string()])
         .output()
         .unwrap();
     let state = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-    !state.is_empty() && !state.starts_with('Z')
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    !state.is_empty() && (!state.starts_with('Z') || threads > 1)
 }

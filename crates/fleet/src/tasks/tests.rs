@@ -28,7 +28,9 @@ fn reported(opened: &Opened, caller: &Caller, task: Option<TaskId>, result: Valu
         result,
         has_failed: false,
     };
-    let fits = |schema: &str, value: &Value| match schema == "object" && !value.is_object() {
+    let fits = |schema: Option<&str>, value: &Value| match schema == Some("object")
+        && !value.is_object()
+    {
         true => Err("it is no object".to_owned()),
         false => Ok(()),
     };
@@ -97,7 +99,10 @@ fn a_failure_needs_no_schema_and_has_its_reason() {
             result,
             has_failed: true,
         };
-        let fits = |_: &str, _: &Value| Err("never asked".to_owned());
+        let fits = |schema: Option<&str>, _: &Value| match schema {
+            Some(_) => Err("it has no form".to_owned()),
+            None => Ok(()),
+        };
         let reported = report(opened.fleet(), &specialist, &asked, fits, NOW).unwrap();
         assert_eq!(reported.status, "failed");
         opened.fleet().task(id).unwrap().unwrap().reason.unwrap()

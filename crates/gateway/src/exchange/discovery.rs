@@ -102,6 +102,7 @@ impl Route {
                 FaultKind::NoRoom(_)
                 | FaultKind::Down
                 | FaultKind::Unusable
+                | FaultKind::Absent
                 | FaultKind::NoProcess(_)
                 | FaultKind::OpenedOtherwise
                 | FaultKind::Pausing

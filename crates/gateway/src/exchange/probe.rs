@@ -388,7 +388,7 @@ async fn read_answer<T>(
 
 fn fault(fault: Fault) -> ServerFault {
     match fault.kind {
-        FaultKind::Unusable => ServerFault::Unusable,
+        FaultKind::Unusable | FaultKind::Absent => ServerFault::Unusable,
         FaultKind::NoProcess(_) => ServerFault::NoProcess,
         FaultKind::OpenedOtherwise => ServerFault::InUse,
         FaultKind::Pausing => ServerFault::Pausing,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::StatusCode;
 use provost_policy::Caller;
+use provost_store::Transport;
 use tracing::debug;
 
 use crate::host::budget::Account;
@@ -270,10 +271,13 @@ impl Route {
 
     /// How its server is reached.
     pub(super) fn upstream(&self) -> Result<&Upstream, Fault> {
-        self.backend
-            .upstream
-            .as_ref()
-            .ok_or(Fault::unsent(FaultKind::Unusable))
+        let missing = || match self.backend.server.transport {
+            Some(Transport::Builtin) => Fault::unsent(FaultKind::Absent),
+            Some(Transport::Http { .. } | Transport::Stdio { .. }) | None => {
+                Fault::unsent(FaultKind::Unusable)
+            }
+        };
+        self.backend.upstream.as_ref().ok_or_else(missing)
     }
 
     fn ids(&self) -> Ids {

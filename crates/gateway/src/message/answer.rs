@@ -188,6 +188,13 @@ impl Failure {
         ))
     }
 
+    /// A part that this daemon was started without.
+    pub(crate) fn absent(server: &str) -> Self {
+        Self::of_the_server(format!(
+            "the daemon that runs was started without `{server}`; whoever runs Provost can start it with a configuration that has it"
+        ))
+    }
+
     /// No process is started, because there are as many as there may be.
     pub(crate) fn no_process(server: &str, full: Full) -> Self {
         let text = match full {

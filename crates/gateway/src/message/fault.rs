@@ -18,6 +18,8 @@ pub(crate) struct Fault {
 pub(crate) enum FaultKind {
     /// Its settings cannot be used: the operator has to mend them.
     Unusable,
+    /// A part that this daemon was started without.
+    Absent,
     /// Not reachable, or it broke the exchange off.
     Down,
     /// No answer in time.
@@ -114,6 +116,7 @@ impl Fault {
         let down = Failure::upstream_down(server);
         match self.kind {
             FaultKind::Unusable => (Status::NotSent, Failure::upstream_unusable(server)),
+            FaultKind::Absent => (Status::NotSent, Failure::absent(server)),
             FaultKind::NoProcess(room) => (Status::NotSent, Failure::no_process(server, room)),
             FaultKind::OpenedOtherwise => (Status::NotSent, Failure::opened_otherwise(server)),
             FaultKind::Pausing => (Status::NotSent, Failure::pausing(server)),

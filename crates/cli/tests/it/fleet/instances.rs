@@ -219,6 +219,33 @@ async fn s16_one_that_has_ended_gets_nothing_and_says_so() {
     assert_eq!(restarted["status"], "already_running");
 }
 
+/// What an agent does to its own directory must not lead the next one elsewhere.
+#[tokio::test]
+async fn one_is_not_started_again_where_its_directory_leads_elsewhere() {
+    let scene = Scene::new().await;
+    let person = scene.person().await;
+    let spawned = person.spawn(&scene, "manager", json!({})).await;
+    person.printed("mgr_1", "ready").await;
+    person
+        .ok("send", json!({"instanceId": "mgr_1", "text": "exit 0"}))
+        .await;
+    provost_testkit::wait::wait_for("its end", || async {
+        (person.states().await == ["mgr_1 exited"]).then_some(())
+    })
+    .await;
+    let project = spawned["projectPath"].as_str().unwrap();
+    std::fs::remove_dir_all(project).unwrap();
+    std::os::unix::fs::symlink("/etc", project).unwrap();
+    let said = person
+        .refused("restart", json!({"instanceId": "mgr_1"}))
+        .await;
+    assert!(
+        said.contains("is not in or below a directory that agents may work in"),
+        "{said}"
+    );
+    assert_eq!(person.states().await, ["mgr_1 exited"]);
+}
+
 #[tokio::test]
 async fn s17_reading_gives_so_many_lines_and_goes_on_from_a_cursor() {
     let scene = Scene::new().await;

@@ -106,6 +106,8 @@ async fn without_its_table_there_is_no_fleet() {
     let asked = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
     let answer = client.request("initialize", asked).await;
     assert_eq!(answer["error"]["code"], -32603, "{answer}");
+    let said = answer["error"]["message"].as_str().unwrap();
+    assert!(said.contains("was started without `fleet`"), "{said}");
     assert!(!place.data().join("fleet").exists());
 }
 
