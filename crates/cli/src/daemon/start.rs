@@ -17,10 +17,13 @@ use crate::admin::connect;
 use crate::environment::Environment;
 use crate::locations::{Places, own_directory};
 use crate::runtime::blocking;
+use crate::watched::Arrival;
 
 /// Between two attempts while another process holds the store without a socket: a command
 /// without a daemon, or a daemon that is starting or leaving.
 const BREATH: Duration = Duration::from_millis(30);
+/// How often an agent of the fleet looks for a daemon where no event tells of one.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a starting daemon says on stdout, once.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,19 +38,13 @@ pub(crate) enum Started {
 /// Connects to the agent socket; starts a daemon when there is none. One that an agent of the
 /// fleet started would know nothing of the fleet, so there it is waited for.
 pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outcome<UnixStream> {
-    let waits = Environment::setting(provost_fleet::INSTANCE)?.is_some();
+    if Environment::setting(provost_fleet::INSTANCE)?.is_some() {
+        return awaited(places, deadline).await;
+    }
     let mut ended = false;
     loop {
         if let Some(stream) = connect(&places.agent_socket()).await? {
             return Ok(stream);
-        }
-        if waits {
-            if Instant::now() >= deadline {
-                return Err(Failure::unavailable("no daemon runs here")
-                    .hint("an agent of the fleet starts none: its operator has to"));
-            }
-            tokio::time::sleep(BREATH).await;
-            continue;
         }
         own_directory(&places.data)?;
         // Whoever has the lock starts the daemon; everybody else finds it running afterwards.
@@ -75,6 +72,24 @@ pub(crate) async fn connect_or_start(places: &Places, deadline: Instant) -> Outc
             return Err(Failure::unavailable("no daemon could be started in time")
                 .hint(format!("its log is `{}`", places.daemon_log().display())));
         }
+    }
+}
+
+/// Connects to the agent socket as soon as somebody has started a daemon.
+async fn awaited(places: &Places, deadline: Instant) -> Outcome<UnixStream> {
+    loop {
+        // Watched before it looks: what comes in between is not missed.
+        let mut arrival = Arrival::watch(places);
+        if let Some(stream) = connect(&places.agent_socket()).await? {
+            return Ok(stream);
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::unavailable("no daemon runs here")
+                .hint("an agent of the fleet starts none: its operator has to"));
+        }
+        // A socket is seen a moment before it takes anybody.
+        let again = deadline.min(Instant::now() + LOOK_AGAIN);
+        drop(tokio::time::timeout_at(again.into(), arrival.happened()).await);
     }
 }
 
