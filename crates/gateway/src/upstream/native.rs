@@ -17,6 +17,9 @@ const WRAPPERS: [&str; 28] = [
     "nice", "ionice", "stdbuf", "eval", "busybox", "chroot", "strace", "watch", "unshare", "npx",
     "coproc", "!", "if", "then", "else", "while", "until", "do",
 ];
+/// Longest command: no shell is given a longer one (Linux, `MAX_ARG_STRLEN`), and what is
+/// looked at here grows with it.
+const LONGEST_COMMAND: usize = 128 * 1024;
 /// What ends one command in a shell's text and begins another.
 const BETWEEN: [char; 4] = [';', '|', '&', '\n'];
 
@@ -63,6 +66,9 @@ impl Native {
     /// What a command must not be. It is read as a shell would begin to read it: a
     /// program that sets out to hide what it starts is for strong mode.
     fn forbids(&self, command: &str) -> Option<String> {
+        if command.len() > LONGEST_COMMAND {
+            return Some(format!("a command has at most {LONGEST_COMMAND} bytes"));
+        }
         let mut text = command.to_owned();
         if let Some(home) = &self.home {
             for spelt in ["~", "$HOME", "${HOME}"] {

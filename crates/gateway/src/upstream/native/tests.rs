@@ -106,3 +106,14 @@ fn links_into_directories_of_provost_are_followed() {
             .is_some()
     );
 }
+
+/// Each `~` stands for a whole directory.
+#[test]
+fn a_command_that_no_shell_takes_is_not_looked_at() {
+    let refused = native().forbids(&"~".repeat(LONGEST_COMMAND + 1));
+    assert_eq!(
+        refused.as_deref(),
+        Some("a command has at most 131072 bytes")
+    );
+    assert_eq!(native().forbids(&"~".repeat(LONGEST_COMMAND)), None);
+}
